@@ -1,0 +1,3 @@
+//! Builds the parser from `node.lalrpop`.
+
+fn main() {}

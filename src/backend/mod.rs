@@ -1,0 +1,110 @@
+//! Layer 5: loop IR to something that runs.
+//!
+//! A [`Backend`] turns a [`LoopModule`] into an [`Executable`]; all of them give the same bits.
+
+use crate::lower::loops::{DType, LoopModule};
+use std::sync::Arc;
+
+/// What a back end offers to `lower`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Whether a fused multiply-add is one fast instruction, so that `lower` should form it.
+    pub fma: bool,
+}
+
+/// Why code could not be made. Never the user's fault.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the {backend} back end failed on `{func}`: {message}")]
+pub struct CompileError {
+    /// Which back end.
+    pub backend: &'static str,
+    /// On which function.
+    pub func: String,
+    /// Why.
+    pub message: String,
+}
+
+/// Makes executables.
+pub trait Backend: Send + Sync {
+    /// `interp`, `cranelift`.
+    fn name(&self) -> &'static str;
+    /// What `lower` may form for it.
+    fn target(&self) -> Target;
+    /// Makes code of every function.
+    fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError>;
+}
+
+/// Compiled functions. Calls are pure and may run on many threads at once, each with its own
+/// workspace.
+pub trait Executable: Send + Sync {
+    /// What was compiled.
+    fn module(&self) -> &LoopModule;
+    /// Runs function number `func`. Panics if number, type or length of the arguments differ from
+    /// its declaration.
+    fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace);
+}
+
+/// An input buffer. `bool` elements are bytes 0 or 1.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "each is the element type of that name")]
+pub enum Input<'a> {
+    F64(&'a [f64]),
+    F32(&'a [f32]),
+    I64(&'a [i64]),
+    Bool(&'a [u8]),
+}
+
+impl Input<'_> {
+    /// Element type and length.
+    pub fn layout(&self) -> (DType, usize) {
+        match self {
+            Input::F64(data) => (DType::F64, data.len()),
+            Input::F32(data) => (DType::F32, data.len()),
+            Input::I64(data) => (DType::I64, data.len()),
+            Input::Bool(data) => (DType::Bool, data.len()),
+        }
+    }
+}
+
+/// An output buffer.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "each is the element type of that name")]
+pub enum Output<'a> {
+    F64(&'a mut [f64]),
+    F32(&'a mut [f32]),
+    I64(&'a mut [i64]),
+    Bool(&'a mut [u8]),
+}
+
+impl Output<'_> {
+    /// Element type and length.
+    pub fn layout(&self) -> (DType, usize) {
+        match self {
+            Output::F64(data) => (DType::F64, data.len()),
+            Output::F32(data) => (DType::F32, data.len()),
+            Output::I64(data) => (DType::I64, data.len()),
+            Output::Bool(data) => (DType::Bool, data.len()),
+        }
+    }
+}
+
+/// Memory for local buffers, 64-byte aligned, grown on demand and reused between calls.
+#[derive(Clone, Debug, Default)]
+pub struct Workspace {
+    lines: Vec<CacheLine>,
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct CacheLine([u64; 8]);
+
+impl Workspace {
+    /// At least `bytes` bytes, as 64-byte aligned `u64`s. Contents are unspecified.
+    pub fn reserve(&mut self, bytes: usize) -> *mut u8 {
+        let lines = bytes.div_ceil(64);
+        if self.lines.len() < lines {
+            self.lines.resize(lines, CacheLine([0; 8]));
+        }
+        self.lines.as_mut_ptr().cast()
+    }
+}

@@ -1,0 +1,12 @@
+//! Layer 0: indices, source texts, random streams. No knowledge of the language.
+
+pub mod index;
+pub mod span;
+
+/// We are wrong: stops with a message that asks for a report. For states that no input can reach.
+#[macro_export]
+macro_rules! bug {
+    ($($message:tt)*) => {
+        panic!("this is a bug in nodec, please report it: {}", format_args!($($message)*))
+    };
+}

@@ -1,0 +1,5 @@
+//! Layer 1: messages to the user as values, their codes, and the one place that renders them.
+
+pub mod diagnostic;
+
+pub use diagnostic::{Code, Diagnostic, Edit, Help, Label, Severity, Sink};

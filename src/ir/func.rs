@@ -1,0 +1,125 @@
+//! A function of the tensor IR: interned nodes in definition order, parameters, results.
+//!
+//! A [`Func`] describes one example; the batch axis is added by `ad::batch`. Nodes are pure and
+//! unique: two nodes of one function never have equal op, attribute, operands and type, and every
+//! operand precedes its user. Functions are made by [`Builder`](crate::ir::builder::Builder) and
+//! by nothing else, which is what upholds this.
+
+use crate::base::index::IndexVec;
+use crate::base::span::Span;
+use crate::ir::op::Op;
+use crate::ir::types::{Shape, Type};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+crate::index_type!(
+    /// A node of a [`Func`], and the value it stands for.
+    ValueId, "%"
+);
+
+/// Operands of a node.
+pub type Args = SmallVec<[ValueId; 3]>;
+
+/// One operation with its result type.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What is computed.
+    pub op: Op,
+    /// What the op needs beside its operands.
+    pub attr: Attr,
+    /// From what.
+    pub args: Args,
+    /// The type of the result.
+    pub ty: Type,
+    /// The source text it came from. Not part of a node's identity: the first one to build it wins.
+    pub span: Option<Span>,
+}
+
+/// What an op needs beside its operands. Each op's definition says which form it takes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Attr {
+    /// Nothing.
+    None,
+    /// The number of a parameter, or the identity of a [`Op::Variable`].
+    Index(u32),
+    /// A constant every element of which has these `f64` bits (converted to the element type).
+    Splat(u64),
+    /// A constant given element by element as `f64` bits.
+    Elements(Arc<[u64]>),
+    /// Axes: the permutation of `Permute` (result axis `i` is operand axis `axes[i]`), the axes a
+    /// reduction removes (ascending), those `Reverse` turns round.
+    Axes(SmallVec<[u32; 4]>),
+    /// A result shape, for `Reshape`.
+    Shape(Shape),
+    /// `Broadcast`: operand axis `i` becomes result axis `axes[i]` (ascending); the others are new.
+    Broadcast {
+        /// Result shape.
+        shape: Shape,
+        /// Where the operand's axes go.
+        axes: SmallVec<[u32; 4]>,
+    },
+    /// `Slice`: for each axis the half-open range kept.
+    Ranges(SmallVec<[(u32, u32); 4]>),
+    /// `Pad`: for each axis the number of zeros before and after.
+    Pads(SmallVec<[(u32, u32); 4]>),
+    /// `Concat`: the axis along which operands are joined.
+    Axis(u32),
+    /// `Contract`: an einsum of two operands; each letter is a small number, unique within an
+    /// operand; letters absent from the result are summed.
+    Contract(Contraction),
+    /// `Derivative`s along the flow: how many.
+    Order(u32),
+    /// `Convert`: to which element type.
+    To(crate::ir::types::DType),
+}
+
+/// The index letters of an einsum `lhs, rhs -> out`. Every letter of `out` occurs in `lhs` or
+/// `rhs`, and no letter repeats within one of the three lists.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Contraction {
+    /// One letter for each axis of the left operand.
+    pub lhs: SmallVec<[u8; 4]>,
+    /// One letter for each axis of the right operand.
+    pub rhs: SmallVec<[u8; 4]>,
+    /// One letter for each axis of the result.
+    pub out: SmallVec<[u8; 4]>,
+}
+
+/// A named value: a parameter or a result.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// Its name, unique among the parameters (or results) of the function.
+    pub name: Arc<str>,
+    /// Its value.
+    pub value: ValueId,
+}
+
+/// A function. `params[i].value` is the node `Op::Param` with index `i`.
+#[derive(Clone, Debug, Default)]
+pub struct Func {
+    /// Its name in printed IR.
+    pub name: String,
+    /// What it takes.
+    pub params: Vec<Port>,
+    /// What it computes, operands first.
+    pub nodes: IndexVec<ValueId, Node>,
+    /// What it gives.
+    pub results: Vec<Port>,
+}
+
+impl Func {
+    /// The type of a value.
+    pub fn ty(&self, value: ValueId) -> &Type {
+        &self.nodes[value].ty
+    }
+
+    /// The types of the parameters.
+    pub fn param_types(&self) -> impl Iterator<Item = &Type> {
+        self.params.iter().map(|port| self.ty(port.value))
+    }
+
+    /// The types of the results.
+    pub fn result_types(&self) -> impl Iterator<Item = &Type> {
+        self.results.iter().map(|port| self.ty(port.value))
+    }
+}

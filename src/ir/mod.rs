@@ -1,0 +1,7 @@
+//! Layer 2: the tensor IR. Knows spans, nothing of syntax.
+//!
+//! Types and ops, functions of interned nodes, the builder that makes them, their text form, and
+//! the reference evaluator that says what they mean.
+
+pub mod tensor;
+pub mod types;

@@ -1,0 +1,9 @@
+//! `nodec`: a language, compiler and solver for differential equations, with exact derivatives.
+
+pub mod backend;
+pub mod base;
+pub mod diag;
+pub mod ir;
+pub mod lower;
+pub mod solve;
+pub mod syntax;

@@ -1,0 +1,3 @@
+//! Layer 4: tensor IR to loop IR.
+
+pub mod loops;

@@ -1,0 +1,3 @@
+//! The `nodec` command.
+
+fn main() {}

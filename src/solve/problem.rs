@@ -1,0 +1,54 @@
+//! What a solver is given: a step, an interval, tolerances.
+//!
+//! The state vector holds the states first and the channels after them. Times and step sizes are
+//! `f64` whatever the element type.
+
+use std::fmt::Debug;
+
+/// The element type of a state: `f64` or `f32`.
+pub trait Real: Copy + PartialOrd + Debug + Default + Send + Sync + 'static {
+    /// Rounds to this type.
+    fn from_f64(value: f64) -> Self;
+    /// Exact.
+    fn to_f64(self) -> f64;
+    /// Distance from 1 to the next larger number.
+    const EPSILON: f64;
+}
+
+impl Real for f64 {
+    fn from_f64(value: f64) -> f64 {
+        value
+    }
+    fn to_f64(self) -> f64 {
+        self
+    }
+    const EPSILON: f64 = f64::EPSILON;
+}
+
+impl Real for f32 {
+    fn from_f64(value: f64) -> f32 {
+        value as f32
+    }
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+    const EPSILON: f64 = f32::EPSILON as f64;
+}
+
+/// One step of a one-step method for one system: a compiled function, or a tableau over a closure
+/// ([`RungeKutta`](crate::solve::tableau::RungeKutta)).
+pub trait Step<T: Real> {
+    /// Length of the state vector, channels included.
+    fn dim(&self) -> usize;
+
+    /// Number of stages `s` of the method.
+    fn n_stages(&self) -> usize;
+
+    /// The rate of change at `(t, y)`: writes `dim` numbers to `dy`. One evaluation.
+    fn rate(&mut self, t: f64, y: &[T], dy: &mut [T]);
+
+    /// A step of size `h` from `(t, y)`. `stages` is `[s, dim]`; row 0 holds the rate at `(t, y)`
+    /// on entry, and all rows hold the stage rates on return. Writes the new state, and the
+    /// embedded error estimate (zeros for a method that has none). Costs `s - 1` evaluations.
+    fn step(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T], y_new: &mut [T], err: &mut [T]);
+}

@@ -1,0 +1,701 @@
+//! The tree of a `.node` file: one variant per construct, every node with its [`Span`].
+//!
+//! The tree keeps what the author wrote (parentheses, the spelling of numbers) so that the
+//! formatter can lay it out again; comments and blank lines stay in the token vector. Nothing is
+//! resolved here: a name is text.
+
+use crate::base::span::{SourceId, Span};
+use std::sync::Arc;
+
+/// A name with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ident {
+    /// The name.
+    pub name: Arc<str>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A dotted name: `std.layers`, `train.optimizer.lr`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Path {
+    /// The parts, at least one.
+    pub parts: Vec<Ident>,
+    /// The whole.
+    pub span: Span,
+}
+
+/// A parsed file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct File {
+    /// Which text this is the tree of.
+    pub source: SourceId,
+    /// The items in file order.
+    pub items: Vec<Item>,
+}
+
+/// An item: what a line at the top level, in a layer or in a system declares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// The `##` lines above it.
+    pub docs: Vec<Doc>,
+    /// What it is.
+    pub kind: ItemKind,
+    /// From its first to its last token, docs excluded.
+    pub span: Span,
+}
+
+/// One `##` line, trimmed, without the marks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Doc {
+    /// The words.
+    pub text: Arc<str>,
+    /// Where it stands, marks included.
+    pub span: Span,
+}
+
+/// The kinds of item.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ItemKind {
+    /// `use std.layers (MLP)`, `use "ours.node" as ours`
+    Use(Use),
+    /// `const g = 9.81`
+    Const(Vec<Decl>),
+    /// `input dose = 0.0`
+    Input(Vec<Decl>),
+    /// `output drift = H - H(start)`
+    Output(Vec<Decl>),
+    /// `param k in positive = 0.3 ~ lognormal(-1, 1)`
+    Param(Vec<ParamDecl>),
+    /// `state x = 1.0, x' = 0.0`
+    State(Vec<Unknown>),
+    /// `algebraic z = 0.0`
+    Algebraic(Vec<Unknown>),
+    /// `discrete n: int = 0`
+    Discrete(Vec<Unknown>),
+    /// `time t in 0..20`
+    Time {
+        /// The independent variable.
+        name: Ident,
+        /// Usually a range.
+        interval: Expr,
+    },
+    /// `let H = dot(p, p)/2`
+    Let(Let),
+    /// `data obs = csv("a.csv") { t: [T] }`
+    Data(Data),
+    /// `random eps: [D] ~ normal(0, 1)`
+    Random {
+        /// The draw.
+        name: Ident,
+        /// Its type, if written.
+        ty: Option<Type>,
+        /// What it is drawn from.
+        distribution: Expr,
+    },
+    /// `noise W: [2] = wiener(ito)`
+    Noise {
+        /// The noise.
+        name: Ident,
+        /// Its type, if written.
+        ty: Option<Type>,
+        /// The kind of noise.
+        value: Expr,
+    },
+    /// `control u = cubic(rig.t, rig.force)`
+    Control {
+        /// The path.
+        name: Ident,
+        /// How it is interpolated.
+        value: Expr,
+    },
+    /// `channel work' = dot(F, v)`
+    Channel {
+        /// The accumulated quantity.
+        name: Ident,
+        /// Its type, if written.
+        ty: Option<Type>,
+        /// The integrand.
+        value: Expr,
+    },
+    /// `fn f(x) = x^2`; nameless in a layer
+    Fn(Function),
+    /// `layer Dense[I, O](init = glorot) { … }`
+    Layer(Container),
+    /// `system Cnf[D] { … }`
+    System(Container),
+    /// `when x < 0 { … }`, `every 24.0 { … }`, `at [1, 5] { … }`
+    Event(Event),
+    /// `loss fit = …`
+    Loss {
+        /// The term's name, if written.
+        name: Option<Ident>,
+        /// The term.
+        value: Expr,
+    },
+    /// `metric accuracy = …`
+    Metric {
+        /// The metric's name, if written.
+        name: Option<Ident>,
+        /// Its value.
+        value: Expr,
+    },
+    /// `plot x, y vs t`
+    Plot {
+        /// The curves.
+        curves: Vec<Expr>,
+        /// The abscissa.
+        versus: Option<Expr>,
+    },
+    /// `export "run.parquet" { t, x }`
+    Export {
+        /// The file.
+        file: StrLit,
+        /// The columns.
+        columns: Vec<Expr>,
+    },
+    /// `solve { … }`, `train { … }`, `run { … }`
+    Settings {
+        /// Which table.
+        group: SettingsGroup,
+        /// Its rows.
+        entries: Vec<Entry>,
+    },
+    /// `profile eval { solve.rtol = 1e-7 }`
+    Profile {
+        /// The profile's name.
+        name: Ident,
+        /// Its rows.
+        entries: Vec<Entry>,
+    },
+    /// `sweep mu in logspace(0, 3, 40)`
+    Sweep {
+        /// What varies.
+        target: Expr,
+        /// Its values.
+        values: Expr,
+    },
+    /// `ensemble 64 { x(start) ~ normal(1, 0.1) }`
+    Ensemble {
+        /// How many members.
+        count: Expr,
+        /// What is drawn for each.
+        draws: Vec<Draw>,
+    },
+    /// `x' = -k*x`, `0 = x + y - 1`
+    Equation {
+        /// Left of `=`.
+        lhs: Expr,
+        /// Right of `=`.
+        rhs: Expr,
+    },
+    /// `obs.y ~ normal(x(obs.t), sigma)`
+    Likelihood {
+        /// The data.
+        data: Expr,
+        /// Their density.
+        distribution: Expr,
+    },
+    /// Text that is not an item; its message has been reported.
+    Error,
+}
+
+/// What `use` names.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Use {
+    /// `use std.layers (MLP, GRU)`
+    Module {
+        /// The module.
+        path: Path,
+        /// The names taken, if listed.
+        names: Option<Vec<Ident>>,
+    },
+    /// `use "ours.node" as ours`
+    File {
+        /// The file.
+        file: StrLit,
+        /// The name it gets.
+        alias: Option<Ident>,
+    },
+}
+
+/// `name: type = value`, in a `const`, an `input`, an `output` or a parameter list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decl {
+    /// What is declared.
+    pub name: Ident,
+    /// Its type, if written.
+    pub ty: Option<Type>,
+    /// Its value or default.
+    pub value: Option<Expr>,
+    /// The whole.
+    pub span: Span,
+}
+
+/// `name: type in constraint = value ~ prior`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamDecl {
+    /// What is declared.
+    pub name: Ident,
+    /// Its type, if written.
+    pub ty: Option<Type>,
+    /// The set it lives in.
+    pub constraint: Option<Expr>,
+    /// Its starting value.
+    pub value: Option<Expr>,
+    /// Its prior.
+    pub prior: Option<Expr>,
+    /// The whole.
+    pub span: Span,
+}
+
+/// `x'' : type = start`; the primes say which derivative the start value is for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unknown {
+    /// The unknown.
+    pub name: Ident,
+    /// Number of primes.
+    pub primes: u32,
+    /// Its type, if written.
+    pub ty: Option<Type>,
+    /// Its start value.
+    pub value: Option<Expr>,
+    /// The whole.
+    pub span: Span,
+}
+
+/// `let (a, b) = e`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Let {
+    /// What is bound.
+    pub pattern: Pattern,
+    /// Its type, if written.
+    pub ty: Option<Type>,
+    /// Its value.
+    pub value: Expr,
+    /// The whole.
+    pub span: Span,
+}
+
+/// `data obs = csv("a.csv") { … }`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Data {
+    /// The data set.
+    pub name: Ident,
+    /// Where it comes from.
+    pub source: Expr,
+    /// Its schema.
+    pub fields: Vec<Field>,
+}
+
+/// `temp: [T] = column("mean temp (C)")`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// The `##` lines above it.
+    pub docs: Vec<Doc>,
+    /// The field.
+    pub name: Ident,
+    /// Its type.
+    pub ty: Type,
+    /// Which column it is, if not that of its name.
+    pub value: Option<Expr>,
+    /// The whole, docs excluded.
+    pub span: Span,
+}
+
+/// `fn name[generics](params) -> result body`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Function {
+    /// Its name; `None` for what a layer does when called.
+    pub name: Option<Ident>,
+    /// Its sizes.
+    pub generics: Vec<Ident>,
+    /// Its parameters.
+    pub params: Vec<Decl>,
+    /// The type of its result, if written.
+    pub result: Option<Type>,
+    /// Its body.
+    pub body: Block,
+    /// Whether the body is written `= e` rather than `{ … }`.
+    pub short: bool,
+}
+
+/// `let`s and the value they lead to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// The names bound on the way.
+    pub lets: Vec<Let>,
+    /// The value.
+    pub value: Box<Expr>,
+    /// The whole.
+    pub span: Span,
+}
+
+/// A layer or a system.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Container {
+    /// Its name.
+    pub name: Ident,
+    /// Its sizes.
+    pub generics: Vec<Ident>,
+    /// Its parameters, if it has a list.
+    pub params: Option<Vec<Decl>>,
+    /// What it holds.
+    pub items: Vec<Item>,
+}
+
+/// `when c { … }` and its relatives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Which of the three.
+    pub kind: EventKind,
+    /// The condition, the period or the times.
+    pub trigger: Expr,
+    /// What happens.
+    pub body: Vec<Jump>,
+}
+
+/// What sets an event off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A condition that becomes true.
+    When,
+    /// A period.
+    Every,
+    /// A list of times.
+    At,
+}
+
+/// A line in the body of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Jump {
+    /// `v := -e*v`
+    Assign {
+        /// The unknown.
+        target: Expr,
+        /// Its value just after.
+        value: Expr,
+    },
+    /// `stop`
+    Stop(Span),
+    /// `let w = …`
+    Let(Let),
+}
+
+/// Which table of settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SettingsGroup {
+    /// `solve { … }`
+    Solve,
+    /// `train { … }`
+    Train,
+    /// `run { … }`
+    Run,
+}
+
+/// `rtol = 1e-6`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The dotted key.
+    pub path: Path,
+    /// Its value.
+    pub value: Expr,
+    /// The whole.
+    pub span: Span,
+}
+
+/// `x(start) ~ normal(1, 0.1)`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draw {
+    /// What is drawn.
+    pub target: Expr,
+    /// From what.
+    pub distribution: Expr,
+    /// The whole.
+    pub span: Span,
+}
+
+/// `x` or `(a, (b, c))`
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pattern {
+    /// A name.
+    Name(Ident),
+    /// A tuple.
+    Tuple(Vec<Pattern>, Span),
+}
+
+impl Pattern {
+    /// Where it stands.
+    pub fn span(&self) -> Span {
+        match self {
+            Pattern::Name(ident) => ident.span,
+            Pattern::Tuple(_, span) => *span,
+        }
+    }
+}
+
+/// A type as written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Type {
+    /// What it is.
+    pub kind: TypeKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The forms of type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TypeKind {
+    /// `int`, `real`
+    Name(Ident),
+    /// `[H, D]`, `int[T]`
+    Tensor {
+        /// The element, `real` if not written.
+        element: Option<Ident>,
+        /// The sizes.
+        dims: Vec<DimExpr>,
+    },
+    /// `fn([D]) -> [D]`
+    Fn {
+        /// Of the arguments.
+        params: Vec<Type>,
+        /// Of the result.
+        result: Box<Type>,
+    },
+    /// `(z: [D], logp: real)`
+    Record(Vec<(Ident, Type)>),
+}
+
+/// A size; `?` marks one that differs from example to example.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DimExpr {
+    /// The size.
+    pub value: Expr,
+    /// Whether it is ragged.
+    pub ragged: bool,
+}
+
+/// A string, its escapes resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StrLit {
+    /// The text.
+    pub value: Arc<str>,
+    /// With its quotes.
+    pub span: Span,
+}
+
+/// An expression.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The forms of expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExprKind {
+    /// `20_000`; the spelling is in the source. Larger than `i64`: E01xx at parsing.
+    Int(i64),
+    /// `8.1e3`
+    Float(f64),
+    /// `"a.csv"`
+    Str(Arc<str>),
+    /// `true`, `false`
+    Bool(bool),
+    /// `x`
+    Name(Arc<str>),
+    /// `(e)`
+    Paren(Box<Expr>),
+    /// `(a, b)`, `(z = x, logp = 0)`, `(..r, z = y)`, `()`
+    Tuple(Vec<Arg>),
+    /// `[a, b]`, `[f(i) for i in 0..N]`
+    Array(Vec<Arg>),
+    /// `-x`, `not c`
+    Unary(UnaryOp, Box<Expr>),
+    /// `a + b`
+    Binary {
+        /// Which.
+        op: BinaryOp,
+        /// Where the operator stands.
+        op_span: Span,
+        /// Left.
+        lhs: Box<Expr>,
+        /// Right.
+        rhs: Box<Expr>,
+    },
+    /// `f(x, k = 2)`, also a trajectory at a time
+    Call {
+        /// What is called.
+        callee: Box<Expr>,
+        /// With what.
+        args: Vec<Arg>,
+    },
+    /// `a[i, :, ..2]`, also generics
+    Index {
+        /// What is indexed.
+        base: Box<Expr>,
+        /// The indices.
+        indices: Vec<IndexExpr>,
+    },
+    /// `obs.t`, `A.T`
+    Field {
+        /// Of what.
+        base: Box<Expr>,
+        /// Which.
+        name: Ident,
+    },
+    /// `x'`; two primes are two nodes
+    Prime(Box<Expr>),
+    /// `0..N`
+    Range(Box<Expr>, Box<Expr>),
+    /// `x |> f(a)`
+    Pipe(Box<Expr>, Box<Expr>),
+    /// `v -> 2*v`
+    Lambda(Pattern, Box<Expr>),
+    /// `if c then a else b`
+    If {
+        /// The condition.
+        condition: Box<Expr>,
+        /// Its value if true.
+        then: Box<Expr>,
+        /// Its value if false.
+        otherwise: Box<Expr>,
+    },
+    /// `fold h = h0 for k in r { … }` and `scan`
+    Fold(Box<Fold>),
+    /// Text that is not an expression; its message has been reported.
+    Error,
+}
+
+impl Expr {
+    /// The expression inside any parentheses around it.
+    pub fn unparenthesised(&self) -> &Expr {
+        let mut expr = self;
+        while let ExprKind::Paren(inner) = &expr.kind {
+            expr = inner;
+        }
+        expr
+    }
+}
+
+/// `fold` gives the last value, `scan` all of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fold {
+    /// Whether all values are kept.
+    pub scan: bool,
+    /// What is carried.
+    pub carried: Pattern,
+    /// Its first value.
+    pub init: Expr,
+    /// The loop variable.
+    pub variable: Pattern,
+    /// What it runs over.
+    pub range: Expr,
+    /// The next value.
+    pub body: Block,
+}
+
+/// Prefix operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnaryOp {
+    /// `-`
+    Neg,
+    /// `not`
+    Not,
+}
+
+/// Infix operators that are neither ranges nor pipes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinaryOp {
+    /// `+`
+    Add,
+    /// `-`
+    Sub,
+    /// `*`
+    Mul,
+    /// `/`
+    Div,
+    /// `@`
+    MatMul,
+    /// `^`
+    Pow,
+    /// `==`
+    Eq,
+    /// `!=`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+    /// `and`
+    And,
+    /// `or`
+    Or,
+}
+
+impl BinaryOp {
+    /// As it is written.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            BinaryOp::Add => "+",
+            BinaryOp::Sub => "-",
+            BinaryOp::Mul => "*",
+            BinaryOp::Div => "/",
+            BinaryOp::MatMul => "@",
+            BinaryOp::Pow => "^",
+            BinaryOp::Eq => "==",
+            BinaryOp::Ne => "!=",
+            BinaryOp::Lt => "<",
+            BinaryOp::Le => "<=",
+            BinaryOp::Gt => ">",
+            BinaryOp::Ge => ">=",
+            BinaryOp::And => "and",
+            BinaryOp::Or => "or",
+        }
+    }
+}
+
+/// An argument of a call, an entry of a tuple or an array.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arg {
+    /// `e`
+    Positional(Expr),
+    /// `name = e`
+    Named(Ident, Expr),
+    /// `..e`
+    Spread(Expr, Span),
+    /// `e for i in r if c`, one or more `for`s
+    Comprehension(Expr, Vec<ForClause>),
+}
+
+/// `for i in r if c`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForClause {
+    /// The loop variable.
+    pub pattern: Pattern,
+    /// What it runs over.
+    pub range: Expr,
+    /// Which of them count.
+    pub condition: Option<Expr>,
+    /// The whole.
+    pub span: Span,
+}
+
+/// An index between brackets.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IndexExpr {
+    /// `i`, `a..b` (an [`ExprKind::Range`]) or `_`, which inserts an axis
+    At(Expr),
+    /// `a..`
+    From(Expr, Span),
+    /// `..b`
+    To(Expr, Span),
+    /// `:` and `..`
+    All(Span),
+}

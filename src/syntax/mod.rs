@@ -1,0 +1,3 @@
+//! Layer 2: text to tree.
+
+pub mod ast;
