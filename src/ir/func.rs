@@ -5,7 +5,7 @@
 //! operand precedes its user. Functions are made by [`Builder`](crate::ir::builder::Builder) and
 //! by nothing else, which is what upholds this.
 
-use crate::base::index::IndexVec;
+use crate::base::index::{Idx, IndexVec};
 use crate::base::span::Span;
 use crate::ir::op::Op;
 use crate::ir::types::{Shape, Type};
@@ -113,6 +113,15 @@ impl Func {
         &self.nodes[value].ty
     }
 
+    /// Whether `value` is computed from `source`.
+    pub fn depends(&self, value: ValueId, source: ValueId) -> bool {
+        let mut reached = vec![false; self.nodes.len()];
+        for (id, node) in self.nodes.entries() {
+            reached[id.index()] = id == source || node.args.iter().any(|arg| reached[arg.index()]);
+        }
+        reached[value.index()]
+    }
+
     /// The types of the parameters.
     pub fn param_types(&self) -> impl Iterator<Item = &Type> {
         self.params.iter().map(|port| self.ty(port.value))
@@ -122,4 +131,35 @@ impl Func {
     pub fn result_types(&self) -> impl Iterator<Item = &Type> {
         self.results.iter().map(|port| self.ty(port.value))
     }
+}
+
+/// The nodes that the results need, and all parameters, renumbered in the old order.
+pub(crate) fn without_dead_nodes(func: Func) -> Func {
+    let mut needed = vec![false; func.nodes.len()];
+    for port in func.params.iter().chain(&func.results) {
+        needed[port.value.index()] = true;
+    }
+    for (id, node) in func.nodes.entries().rev() {
+        if needed[id.index()] {
+            for arg in &node.args {
+                needed[arg.index()] = true;
+            }
+        }
+    }
+    let mut map: IndexVec<ValueId, ValueId> = IndexVec::new();
+    let mut nodes = IndexVec::new();
+    for (id, node) in func.nodes.entries() {
+        // A dead node's place in the map is never read.
+        let new = ValueId::from_usize(nodes.len());
+        map.push(new);
+        if needed[id.index()] {
+            let mut node = node.clone();
+            node.args.iter_mut().for_each(|arg| *arg = map[*arg]);
+            nodes.push(node);
+        }
+    }
+    let renumbered = |ports: Vec<Port>| -> Vec<Port> {
+        ports.into_iter().map(|port| Port { value: map[port.value], ..port }).collect()
+    };
+    Func { name: func.name, params: renumbered(func.params), nodes, results: renumbered(func.results) }
 }

@@ -3,5 +3,13 @@
 //! Types and ops, functions of interned nodes, the builder that makes them, their text form, and
 //! the reference evaluator that says what they mean.
 
+pub mod builder;
+pub mod eval;
+pub mod fold;
+pub mod func;
+pub mod infer;
+pub mod op;
+pub mod ops;
+pub mod system;
 pub mod tensor;
 pub mod types;
