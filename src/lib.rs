@@ -2,8 +2,10 @@
 
 pub mod backend;
 pub mod base;
+pub mod data;
 pub mod diag;
 pub mod ir;
 pub mod lower;
 pub mod solve;
 pub mod syntax;
+pub mod train;
