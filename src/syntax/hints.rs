@@ -137,7 +137,11 @@ impl Mishap<'_> {
     }
 
     fn single_equals(&self) -> Option<Diagnostic> {
-        let equals = self.found().filter(|l| l.token == Token::Eq && self.fits("=="))?;
+        let equals = self.found().filter(|l| l.token == Token::Eq)?;
+        // The grammar may have closed the condition before it saw the `=`.
+        if !["==", "then", "{"].iter().any(|terminal| self.fits(terminal)) {
+            return None;
+        }
         let open =
             self.tokens[..self.at].iter().rev().take_while(|l| !matches!(l.token, Token::Semi | Token::Then));
         let asks = open

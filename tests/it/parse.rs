@@ -180,16 +180,3 @@ fn no_message_names_more_than_three_alternatives() {
         }
     }
 }
-#[test]
-fn zz_debug() {
-    println!("{:?}", parse("x' = if c = 1 then 1 else 0").1);
-    for (name, text) in crate::programs::all() {
-        let mut sources = Sources::new();
-        let source = sources.add("test.node", text.as_str());
-        let mut sink = Sink::new();
-        let parsed = nodec::syntax::parse(source, &text, &mut sink);
-        let out = nodec::syntax::format::format(&parsed.tokens, &text);
-        let name = name.rsplit('/').next().unwrap();
-        std::fs::write(format!("/tmp/fmt_{name}"), out).unwrap();
-    }
-}
