@@ -5,3 +5,8 @@ mod data;
 mod math;
 mod optimizers;
 mod tidy;
+mod explain;
+mod format;
+mod gallery;
+mod parse;
+mod programs;
