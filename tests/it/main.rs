@@ -1,0 +1,6 @@
+//! The integration tests: one binary.
+
+mod orders;
+mod problems;
+mod references;
+mod solve;
