@@ -10,3 +10,7 @@ mod format;
 mod gallery;
 mod parse;
 mod programs;
+mod orders;
+mod problems;
+mod references;
+mod solve;
