@@ -2,10 +2,12 @@
 
 pub mod backend;
 pub mod base;
+pub mod cli;
 pub mod data;
 pub mod diag;
 pub mod ir;
 pub mod lower;
+pub mod settings;
 pub mod solve;
 pub mod syntax;
 pub mod train;

@@ -1,4 +1,8 @@
 //! The integration tests: one binary.
 
+mod cli;
 mod data;
 mod optimizers;
+mod plots;
+mod settings;
+mod tidy;
