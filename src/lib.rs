@@ -1,5 +1,6 @@
 //! `nodec`: a language, compiler and solver for differential equations, with exact derivatives.
 
+pub mod ad;
 pub mod backend;
 pub mod base;
 pub mod cli;
@@ -8,6 +9,7 @@ pub mod diag;
 pub mod ir;
 pub mod lower;
 pub mod settings;
+pub mod opt;
 pub mod solve;
 pub mod syntax;
 pub mod train;

@@ -1,7 +1,9 @@
 //! The integration tests: one binary.
 
 mod cli;
+mod backends;
 mod data;
+mod math;
 mod optimizers;
 mod plots;
 mod settings;
