@@ -112,13 +112,14 @@ impl Mishap<'_> {
     }
 
     fn single_quotes(&self) -> Option<Diagnostic> {
-        let quote = self.found().filter(|l| {
-            l.token == Token::Prime && self.fits_operand() || l.token == Token::Prime && self.fits("str")
-        })?;
+        let opens = |l: &Lexeme| l.token == Token::Prime && (self.fits_operand() || self.fits("str"));
+        // After a blank a prime can only be a quote, whatever the grammar made of it.
+        let apart = |l: &Lexeme| l.token == Token::Prime && self.text[..l.lo].ends_with(' ');
+        let quote = self.found().filter(opens).or_else(|| self.previous().filter(apart))?;
         let rest = self.text[quote.hi..].lines().next()?;
         let inside = rest.split_once('\'')?.0;
         let span = Span::new(self.source, quote.lo, quote.hi + inside.len() + 1);
-        Some(errors::single_quotes(span, inside))
+        Some(errors::single_quotes(span))
     }
 
     fn missing_else(&self) -> Option<Diagnostic> {

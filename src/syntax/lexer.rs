@@ -317,6 +317,7 @@ impl Layout<'_> {
         let Some(partner) = partner else {
             self.sink.report(errors::unopened(self.span(lexeme), self.slice(lexeme)));
             self.lexed.repairs.push(lexeme.lo);
+            self.lexed.tokens.push(lexeme);
             return;
         };
         while self.groups.len() > partner + 1 {

@@ -4,9 +4,12 @@ pub mod ast;
 mod build;
 mod depth;
 mod errors;
+pub mod format;
 mod hints;
 pub mod lexer;
 pub mod parser;
+pub mod print;
+mod spacing;
 pub mod token;
 
 pub use parser::{Parsed, parse, parse_expr};

@@ -8,3 +8,8 @@ mod optimizers;
 mod plots;
 mod settings;
 mod tidy;
+mod explain;
+mod format;
+mod gallery;
+mod parse;
+mod programs;
