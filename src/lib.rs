@@ -3,10 +3,12 @@
 pub mod ad;
 pub mod backend;
 pub mod base;
+pub mod cli;
 pub mod data;
 pub mod diag;
 pub mod ir;
 pub mod lower;
+pub mod settings;
 pub mod opt;
 pub mod solve;
 pub mod syntax;

@@ -1,9 +1,12 @@
 //! The integration tests: one binary.
 
+mod cli;
 mod backends;
 mod data;
 mod math;
 mod optimizers;
+mod plots;
+mod settings;
 mod tidy;
 mod explain;
 mod format;
