@@ -85,14 +85,14 @@ solve {
 layer Net[C] {
   param a = Dense[C, C]()
   param b = (1 +
-  fn (z) = {
+  fn (z) = z
 }
 loss fit = mean((y - 1)^2
 train { steps = 10 }
 y' = 3
 ";
     let found: Vec<&str> = faults(text).into_iter().map(|(code, _)| code).collect();
-    assert_eq!(found, ["E0105", "E0106", "E0106", "E0106", "E0110", "E0131", "E0100", "E0100"]);
+    assert_eq!(found, ["E0110", "E0105", "E0131", "E0100", "E0100", "E0106", "E0106"]);
     let (file, _) = parse(text);
     let readable = |kind: &ItemKind| !matches!(kind, ItemKind::Error);
     assert!(file.items.iter().filter(|item| readable(&item.kind)).count() >= 4);
@@ -179,4 +179,10 @@ fn no_message_names_more_than_three_alternatives() {
             }
         }
     }
+}
+
+#[test]
+fn messages_come_in_the_order_of_the_text() {
+    let found: Vec<&str> = faults("x' = 2k\ny = $\nz = (1").into_iter().map(|(code, _)| code).collect();
+    assert_eq!(found, ["E0110", "E0105", "E0106"]);
 }
