@@ -20,6 +20,7 @@ use std::ops::Range;
 
 #[allow(
     clippy::all,
+    clippy::unwrap_used,
     missing_docs,
     unused,
     unused_qualifications,
