@@ -142,6 +142,7 @@ impl Layout<'_> {
             }
             Token::OpenStr => {
                 self.sink.report(errors::open_string(self.span(lexeme)));
+                self.lexed.repairs.push(lexeme.lo);
                 self.push(Lexeme { token: Token::Str, ..lexeme });
             }
             Token::Error => {
