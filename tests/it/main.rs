@@ -17,3 +17,7 @@ mod orders;
 mod problems;
 mod references;
 mod solve;
+mod gradients;
+mod ir_roundtrip;
+mod op_samples;
+mod series;
