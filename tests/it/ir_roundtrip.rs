@@ -110,6 +110,9 @@ fn each_rewrite_keeps_the_bits() {
     let (mx, my) = (b.neg(x), b.neg(y));
     let difference = b.sub(x, y);
     let (three, eight) = (b.splat_like(3.0, x), b.splat_like(8.0, x));
+    let (head, tail) = (b.part(x, 0, 1), b.part(y, 1, 4));
+    let first = b.must(Op::Pad, &[head], Attr::Pads([(0, 3)].as_slice().into()));
+    let second = b.must(Op::Pad, &[tail], Attr::Pads([(1, 0)].as_slice().into()));
     let left = [
         b.add(x, my),
         b.sub(x, my),
@@ -119,6 +122,7 @@ fn each_rewrite_keeps_the_bits() {
         b.div(x, eight),
         b.unary(Op::Abs, mx),
         b.einsum(x, y, &[0], &[0], &[0]),
+        b.add(first, second),
     ];
     assert_eq!(left.len(), laws, "one expression for each law");
     let args =
@@ -137,6 +141,20 @@ fn each_rewrite_keeps_the_bits() {
         };
         assert_eq!(bits(&better), bits(&func), "{}", rule.law);
     }
+}
+
+#[test]
+fn the_gradient_of_an_unpacked_state_is_one_vector() {
+    let mut b = Builder::new("field");
+    let u = b.param("u", Type::new(DType::F64, &[4]));
+    let parts = b.unpack(u, &vec![nodec::ir::types::Shape::scalar(); 4]);
+    let logs: Vec<_> = parts.iter().map(|x| b.unary(Op::Log, *x)).collect();
+    let y = logs.into_iter().reduce(|sum, x| b.add(sum, x)).unwrap();
+    let func = b.finish(vec![("y".into(), y)]);
+    let gradient = nodec::opt::optimise(vjp_func(&func, &[0], &[0]).unwrap());
+    assert!(gradient.nodes.iter().all(|node| !matches!(node.op, Op::Pad | Op::Add)), "{gradient}");
+    let values = eval(&gradient, &[Tensor::vector(&[1.0, 2.0, 4.0, 8.0]), Tensor::scalar(1.0)]).unwrap();
+    assert_eq!(values[0].data, [1.0, 0.5, 0.25, 0.125]);
 }
 
 #[test]
