@@ -1,5 +1,8 @@
 //! The integration tests: one binary.
 
+#![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+#![allow(clippy::excessive_precision, reason = "reference values are printed with guard digits")]
+
 mod cli;
 mod backends;
 mod data;
@@ -17,3 +20,7 @@ mod orders;
 mod problems;
 mod references;
 mod solve;
+mod gradients;
+mod ir_roundtrip;
+mod op_samples;
+mod series;
