@@ -62,6 +62,18 @@ pub const LORENZ_20: [f64; 7] = [
     6.8301354690058320364,
 ];
 
+/// The same at t = 60, with d = n = 80. Errors of the start have grown 10^19 times by then, so no
+/// solver in `f64` can meet these numbers; they are what the exact equations say.
+pub const LORENZ_60: [f64; 7] = [
+    -2.9062545144430125184,
+    3.4608865963515341684,
+    29.695308762360747822,
+    -0.48541544405557485229,
+    0.16830680489015304499,
+    0.85793045528177692490,
+    44.406623417365318954,
+];
+
 /// The restricted three-body orbit of R. F. Arenstorf, `x, y, x', y'`, from
 /// (0.994, 0, 0, -2.00158510637908252240537862224) with μ = 0.012277471, at t = 8, about half of
 /// the period. Equations: Hairer, Nørsett, Wanner, Solving ODEs I, eq. (II.0.1). Taylor.
