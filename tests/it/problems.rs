@@ -104,7 +104,7 @@ fn problems() -> Vec<Problem> {
         amplification,
     };
     let tangent = [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0];
-    let aren = [0.994, 0.0, 0.0, -2.00158510637908252241];
+    let aren = [0.994, 0.0, 0.0, -2.001_585_106_379_082_5];
     let damped = [(-1.0_f64).exp() * 10.0_f64.cos(), (-1.0_f64).exp() * 10.0_f64.sin()];
     let kepler_start = [0.4, 0.0, 0.0, 2.0];
     vec![
