@@ -1,9 +1,13 @@
 //! `nodec`: a language, compiler and solver for differential equations, with exact derivatives.
 
+pub mod ad;
 pub mod backend;
 pub mod base;
+pub mod data;
 pub mod diag;
 pub mod ir;
 pub mod lower;
+pub mod opt;
 pub mod solve;
 pub mod syntax;
+pub mod train;

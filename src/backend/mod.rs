@@ -1,16 +1,14 @@
 //! Layer 5: loop IR to something that runs.
 //!
-//! A [`Backend`] turns a [`LoopModule`] into an [`Executable`]; all of them give the same bits.
+//! A [`Backend`] turns a [`LoopModule`] into an [`Executable`]; all of them give the same bits, where
+//! every NaN counts as the same (its sign and payload are unspecified).
 
-use crate::lower::loops::{DType, LoopModule};
+pub mod cranelift;
+pub mod interp;
+
+pub use crate::lower::loops::Target;
+use crate::lower::loops::{BufferId, DType, LoopFunc, LoopModule};
 use std::sync::Arc;
-
-/// What a back end offers to `lower`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Target {
-    /// Whether a fused multiply-add is one fast instruction, so that `lower` should form it.
-    pub fma: bool,
-}
 
 /// Why code could not be made. Never the user's fault.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -107,4 +105,31 @@ impl Workspace {
         }
         self.lines.as_mut_ptr().cast()
     }
+}
+
+/// Every back end of this build, the interpreter first.
+pub fn all() -> Vec<Arc<dyn Backend>> {
+    let target = cranelift::Cranelift.target();
+    vec![Arc::new(interp::Interp::new(target)), Arc::new(cranelift::Cranelift)]
+}
+
+/// The back end with this name, if there is one.
+pub fn by_name(name: &str) -> Option<Arc<dyn Backend>> {
+    all().into_iter().find(|backend| backend.name() == name)
+}
+
+/// The fastest back end of this machine.
+pub fn default() -> Arc<dyn Backend> {
+    Arc::new(cranelift::Cranelift)
+}
+
+/// Panics unless the arguments of a call are as `func` declares.
+fn check_layouts(func: &LoopFunc, inputs: &[Input<'_>], outputs: &[Output<'_>]) {
+    let check = |what: &str, declared: &[BufferId], given: &mut dyn Iterator<Item = (DType, usize)>| {
+        let declared: Vec<(DType, usize)> =
+            declared.iter().map(|id| (func.buffers[*id].dtype, func.buffers[*id].len)).collect();
+        assert!(declared.iter().copied().eq(given), "{what} of `{}` should be {declared:?}", func.name);
+    };
+    check("inputs", &func.inputs, &mut inputs.iter().map(Input::layout));
+    check("outputs", &func.outputs, &mut outputs.iter().map(Output::layout));
 }

@@ -40,6 +40,12 @@ pub enum EvalError {
 
 /// The results of `func` on `args`, in order.
 pub fn eval(func: &Func, args: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
+    let values = values(func, args)?;
+    Ok(func.results.iter().map(|port| values[port.value.0 as usize].clone()).collect())
+}
+
+/// The value of every node of `func` on `args`, in node order.
+pub fn values(func: &Func, args: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
     if args.len() != func.params.len() {
         let (expected, found) = (func.params.len(), args.len());
         return Err(EvalError::Count { func: func.name.clone(), expected, found });
@@ -64,7 +70,7 @@ pub fn eval(func: &Func, args: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
         };
         values.push(value);
     }
-    Ok(func.results.iter().map(|port| values[port.value.0 as usize].clone()).collect())
+    Ok(values)
 }
 
 /// One op on host numbers, each result rounded to the element type; `None` if the op has no

@@ -113,6 +113,15 @@ impl Func {
         &self.nodes[value].ty
     }
 
+    /// Whether `value` is computed from `source`.
+    pub fn depends(&self, value: ValueId, source: ValueId) -> bool {
+        let mut reached = vec![false; self.nodes.len()];
+        for (id, node) in self.nodes.entries() {
+            reached[id.index()] = id == source || node.args.iter().any(|arg| reached[arg.index()]);
+        }
+        reached[value.index()]
+    }
+
     /// The types of the parameters.
     pub fn param_types(&self) -> impl Iterator<Item = &Type> {
         self.params.iter().map(|port| self.ty(port.value))

@@ -25,6 +25,13 @@ crate::index_type!(
     LoopVar, "i"
 );
 
+/// What a back end offers to `lower`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Whether a fused multiply-add is one fast instruction, so that `lower` should form it.
+    pub fma: bool,
+}
+
 /// The functions of one compiled unit.
 #[derive(Clone, Debug, Default)]
 pub struct LoopModule {

@@ -1,3 +1,36 @@
 //! Layer 2: numerical integration. Depends on nothing but `base`; a good ODE library on its own.
+//!
+//! ```
+//! use nodec::solve::{Adaptive, Options, RungeKutta, SaveAt, Tableau, solve};
+//!
+//! // y' = -y, y(0) = 1
+//! let tsit5 = Tableau::by_name("tsit5").expect("it is in the table");
+//! let mut step = RungeKutta::new(tsit5, 1, |_t, y: &[f64], dy: &mut [f64]| dy[0] = -y[0]);
+//! let options = Options::adaptive(Adaptive::new(1e-8, 1e-8, 1));
+//! let mut saved = SaveAt::new(&[0.5, 1.0], (0.0, 2.0), 1);
+//! let end = solve(&mut step, tsit5, (0.0, 2.0), &[1.0], &options, &mut saved)?;
+//!
+//! assert!(end.outcome.is_success());
+//! assert!((end.y[0] - (-2.0_f64).exp()).abs() < 1e-7);
+//! assert!((saved.ys()[0] - (-0.5_f64).exp()).abs() < 1e-7);
+//! # Ok::<(), nodec::solve::Invalid>(())
+//! ```
 
+pub mod control;
+pub mod dense;
+pub mod method;
+pub mod outcome;
 pub mod problem;
+pub mod record;
+#[allow(clippy::module_inception, reason = "the loop is what the layer is named after")]
+pub mod solve;
+pub mod tableau;
+
+pub use control::{Adaptive, Atol, Controller, Errors, Norm};
+pub use dense::Accepted;
+pub use method::{Kind, Method};
+pub use outcome::{End, Invalid, Outcome, Quantity, Stats};
+pub use problem::{Real, Step};
+pub use record::{Observer, SaveAt, SaveSteps, Trace};
+pub use solve::{Options, Stepping, solve};
+pub use tableau::{RungeKutta, Tableau};

@@ -1,0 +1,96 @@
+//! The call into generated code, and freeing it: the only unsafe room of this back end.
+//!
+//! A compiled function is `extern "C" fn(inputs, outputs, workspace)`, where `inputs` and `outputs`
+//! point to arrays of buffer addresses in call order. [`Compiled`] owns the module that holds the
+//! code; whoever can call it holds an `Arc` of it, so the code outlives every call.
+
+use crate::backend::{Executable, Input, Output, Workspace, check_layouts};
+use crate::lower::loops::LoopModule;
+use cranelift_jit::JITModule;
+use cranelift_module::FuncId;
+use smallvec::SmallVec;
+use std::sync::{Arc, Mutex};
+
+type Entry = unsafe extern "C" fn(*const *const u8, *const *mut u8, *mut u8);
+
+/// Code in memory, with what it was made from.
+pub(super) struct Compiled {
+    module: Arc<LoopModule>,
+    entries: Vec<Entry>,
+    /// Never locked to call a function: the lock only makes the owner `Sync`.
+    jit: Mutex<Option<JITModule>>,
+}
+
+impl Compiled {
+    /// The functions `ids` of `jit`, which are those of `module` in order, finalized and with the
+    /// signature of an `Entry`.
+    pub(super) fn new(module: Arc<LoopModule>, jit: JITModule, ids: &[FuncId]) -> Compiled {
+        assert_eq!(module.funcs.len(), ids.len(), "one piece of code per function");
+        let entries = ids
+            .iter()
+            .map(|id| {
+                let address = jit.get_finalized_function(*id);
+                // SAFETY: `emit` gives every function exactly the parameters of `Entry` and the
+                // host's default calling convention, which is that of `extern "C"`.
+                unsafe { std::mem::transmute::<*const u8, Entry>(address) }
+            })
+            .collect();
+        Compiled { module, entries, jit: Mutex::new(Some(jit)) }
+    }
+}
+
+impl Executable for Compiled {
+    fn module(&self) -> &LoopModule {
+        &self.module
+    }
+
+    fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
+        let entry = self.entries[func];
+        let func = &self.module.funcs[func];
+        check_layouts(func, inputs, outputs);
+        let inputs: SmallVec<[*const u8; 16]> = inputs.iter().map(input_address).collect();
+        let outputs: SmallVec<[*mut u8; 16]> = outputs.iter_mut().map(output_address).collect();
+        let workspace = workspace.reserve(func.workspace);
+        // SAFETY: number, element type and length of the buffers are as declared (checked above),
+        // the workspace has the declared size and alignment, outputs are exclusive borrows and so
+        // overlap nothing. The code reads and writes inside these buffers: `LoopFunc::verify`, run
+        // before compilation, bounds every affine index, and the producers of computed indices
+        // clamp them. The code is alive as long as `self`.
+        unsafe { entry(inputs.as_ptr(), outputs.as_ptr(), workspace) }
+    }
+}
+
+impl Drop for Compiled {
+    fn drop(&mut self) {
+        let jit = match self.jit.get_mut() {
+            Ok(jit) => jit.take(),
+            Err(poisoned) => poisoned.into_inner().take(),
+        };
+        jit.map(free);
+    }
+}
+
+/// Frees a module none of whose functions will be called again. (Dropping one leaks its memory.)
+pub(super) fn free(jit: JITModule) {
+    // SAFETY: this module hands out no function pointers; a call borrows the `Compiled`, so none is
+    // running when it is dropped, and none can start after it.
+    unsafe { jit.free_memory() }
+}
+
+fn input_address(input: &Input<'_>) -> *const u8 {
+    match input {
+        Input::F64(data) => data.as_ptr().cast(),
+        Input::F32(data) => data.as_ptr().cast(),
+        Input::I64(data) => data.as_ptr().cast(),
+        Input::Bool(data) => data.as_ptr(),
+    }
+}
+
+fn output_address(output: &mut Output<'_>) -> *mut u8 {
+    match output {
+        Output::F64(data) => data.as_mut_ptr().cast(),
+        Output::F32(data) => data.as_mut_ptr().cast(),
+        Output::I64(data) => data.as_mut_ptr().cast(),
+        Output::Bool(data) => data.as_mut_ptr(),
+    }
+}

@@ -1,0 +1,234 @@
+//! How a run failed, in words: E09xx.
+//!
+//! In: a [`Failure`] of the plan, which speaks of components and numbers. Out: a diagnostic that
+//! speaks of states, equations and what to change.
+
+use crate::base::span::Span;
+use crate::diag::{Code, Diagnostic};
+use crate::ir::eval;
+use crate::ir::func::{Func, ValueId};
+use crate::ir::system::System;
+use crate::ir::tensor::Tensor;
+use crate::plan::forward::Failure;
+use crate::plan::plan::Plan;
+use crate::plan::unit::PlanError;
+use crate::solve::outcome::{Outcome, Quantity, Stats};
+
+/// What a run was given, for the words about it.
+pub(crate) struct Given<'a> {
+    /// The compiled model.
+    pub plan: &'a Plan,
+    /// Its params on the declared scale, `[P]`.
+    pub params: &'a [f64],
+    /// Its data, by port.
+    pub data: &'a [Vec<f64>],
+}
+
+/// The message for `failure`.
+pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
+    match failure {
+        Failure::Outcome { outcome, stats, y } => ended_early(outcome, stats, y, given),
+        Failure::OutsideRun { site, time, t0, t1 } => {
+            let span = given.plan.system.sites[*site].span;
+            let message = format!("a trajectory is wanted at {}, outside the run", number(*time));
+            Diagnostic::new(
+                Code("E0906"),
+                message,
+                span,
+                format!("the run goes from {} to {}", number(*t0), number(*t1)),
+            )
+            .help("widen the interval of `time`, or leave these times out")
+        }
+        Failure::SaveOutsideRun { time, t0, t1 } => {
+            let message = format!(
+                "`solve.save` asks for t = {}, but the run goes from {} to {}",
+                number(*time),
+                number(*t0),
+                number(*t1)
+            );
+            Diagnostic::without_span(Code("E0906"), message).help("save at times within the run")
+        }
+        Failure::Invalid(invalid) => Diagnostic::without_span(Code("E0802"), invalid.to_string())
+            .help("`nodec config` lists every setting with its value and who set it"),
+        Failure::Plan(error) => uncompiled(error),
+    }
+}
+
+/// The message for a model that could not be compiled.
+pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
+    match error {
+        PlanError::Derivative(error) => error.diagnostic(),
+        PlanError::TimesDependOnParams => Diagnostic::without_span(
+            Code("E0290"),
+            "gradients through a run whose times depend on params are not supported yet",
+        )
+        .help("give `time` and the times of the data as constants or data"),
+        PlanError::Lower(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
+        PlanError::Compile(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
+    }
+}
+
+fn ended_early(outcome: &Outcome, stats: &Stats, y: &[f64], given: &Given<'_>) -> Diagnostic {
+    let system = &given.plan.system;
+    let method = given.plan.tableau.name;
+    let state = format!("state: {}", state_words(system, y));
+    match outcome {
+        Outcome::StepTooSmall { t, h, component, ratio } => {
+            let (name, equation) = unknown(system, *component);
+            let message = format!(
+                "the step size fell to {} at t = {} ({method}, step {})",
+                brief(h.abs()),
+                number(*t),
+                stats.accepted + stats.rejected
+            );
+            let label =
+                format!("the error estimate is dominated by `{name}`, {} times its tolerance", brief(*ratio));
+            Diagnostic::new(Code("E0901"), message, equation, label)
+                .note(state)
+                .help("if `".to_string() + &name + "` runs into a pole or a jump, end the run before it")
+                .help("if the tolerance is beyond the precision of the run, raise `solve.rtol` and `solve.atol`")
+        }
+        Outcome::MaxSteps { t, h, max_steps } => {
+            let message = format!(
+                "the run used up its {max_steps} steps at t = {} ({method}, step size {})",
+                number(*t),
+                brief(h.abs())
+            );
+            Diagnostic::without_span(Code("E0904"), message)
+                .note(state)
+                .help("allow more with `solve.max_steps`, or loosen `solve.rtol` and `solve.atol`")
+                .help("a tiny step size on a smooth solution says that the system is stiff")
+        }
+        Outcome::NonFinite { t, h, component, quantity } => {
+            not_finite(*t, *h, *component, *quantity, y, given)
+                .note(format!("{state} at t = {}, the last time all was finite", number(*t)))
+        }
+        Outcome::Finished | Outcome::Stopped => crate::bug!("a successful run has no failure"),
+    }
+}
+
+/// Names the operation that first gave a number that is not finite, where it can be found: in the
+/// rate at the last good state, or a step beyond it.
+fn not_finite(
+    t: f64,
+    h: f64,
+    component: usize,
+    quantity: Quantity,
+    y: &[f64],
+    given: &Given<'_>,
+) -> Diagnostic {
+    let system = &given.plan.system;
+    let (name, equation) = unknown(system, component);
+    let what = match quantity {
+        Quantity::Start => format!("the start value of `{name}` is not a finite number"),
+        Quantity::Rate => format!("the rate of `{name}` is not a finite number at t = {}", number(t)),
+        Quantity::State => format!("`{name}` is not a finite number after t = {}", number(t)),
+        Quantity::Error => {
+            format!("the error estimate of `{name}` is not a finite number after t = {}", number(t))
+        }
+    };
+    let rate = &given.plan.funcs.packed.rate;
+    match culprit(rate, t, y, given).or_else(|| culprit(rate, t + h, &beyond(rate, t, h, y, given), given)) {
+        Some((op, span)) => Diagnostic::new(
+            Code("E0902"),
+            what,
+            span.unwrap_or(equation),
+            format!("`{op}` gives the first one here"),
+        )
+        .label(equation, format!("in the equation for `{name}`")),
+        None => Diagnostic::new(Code("E0902"), what, equation, "in this equation")
+            .help("a solution that grows without bound in finite time does this: end the run before it"),
+    }
+}
+
+/// `y + h rate(t, y)`: a point the failed step has looked at, or nearly so.
+fn beyond(rate: &Func, t: f64, h: f64, y: &[f64], given: &Given<'_>) -> Vec<f64> {
+    match eval::eval(rate, &rate_args(rate, t, y, given)) {
+        Ok(results) => y.iter().zip(&results[0].data).map(|(y, dy)| y + h * dy).collect(),
+        Err(_) => y.to_vec(),
+    }
+}
+
+/// The first op of `rate` that makes a number that is not finite of finite ones, and where it is
+/// written.
+fn culprit(rate: &Func, t: f64, y: &[f64], given: &Given<'_>) -> Option<(&'static str, Option<Span>)> {
+    let values = eval::values(rate, &rate_args(rate, t, y, given)).ok()?;
+    let finite = |value: ValueId| values[value.0 as usize].data.iter().all(|x| x.is_finite());
+    rate.nodes
+        .entries()
+        .find(|(id, node)| !finite(*id) && node.args.iter().all(|arg| finite(*arg)))
+        .map(|(_, node)| (node.op.def().name, node.span))
+}
+
+fn rate_args(rate: &Func, t: f64, y: &[f64], given: &Given<'_>) -> Vec<Tensor> {
+    let values = [&[t][..], y, given.params].into_iter().chain(given.data.iter().map(Vec::as_slice));
+    rate.param_types().zip(values).map(|(ty, values)| Tensor::new(ty.clone(), values.to_vec())).collect()
+}
+
+/// The name of entry `component` of the packed state, and where its rate is given.
+fn unknown(system: &System, component: usize) -> (String, Span) {
+    let mut at = component;
+    for unknown in system.states.iter().chain(&system.channels) {
+        let count = unknown.ty.shape.count();
+        if at < count {
+            let name = if unknown.ty.is_scalar() {
+                unknown.name.to_string()
+            } else {
+                format!("{}[{at}]", unknown.name)
+            };
+            return (name, unknown.equation);
+        }
+        at -= count;
+    }
+    crate::bug!("component {component} of a state of fewer entries")
+}
+
+/// `x = 1.5, y[0] = 2`: the states, as many as fit a line.
+fn state_words(system: &System, y: &[f64]) -> String {
+    const SHOWN: usize = 6;
+    let n_states: usize = system.states.iter().map(|state| state.ty.shape.count()).sum();
+    let mut words: Vec<String> = (0..n_states.min(SHOWN))
+        .map(|component| format!("{} = {}", unknown(system, component).0, number(y[component])))
+        .collect();
+    if n_states > SHOWN {
+        words.push(format!("and {} more", n_states - SHOWN));
+    }
+    words.join(", ")
+}
+
+/// A number in full where that is short, else to ten digits.
+fn number(x: f64) -> String {
+    let (short, rounded) = (format!("{x}"), format!("{x:.9e}"));
+    if short.len() <= 12 { short } else { tidy(&rounded) }
+}
+
+/// A number to three digits.
+fn brief(x: f64) -> String {
+    if (1e-3..1e4).contains(&x.abs()) { format!("{x:.3}") } else { tidy(&format!("{x:.2e}")) }
+}
+
+/// Without the zeros that end a mantissa, and without an exponent of zero.
+fn tidy(scientific: &str) -> String {
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..10).contains(&exponent) {
+        let value: f64 = scientific.parse().unwrap_or(f64::NAN);
+        return format!("{value}");
+    }
+    let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
+    format!("{mantissa}e{exponent}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(number(4.0), "4");
+        assert_eq!(number(1.0 / 3.0), "0.3333333333");
+        assert_eq!(number(2.5e-17), "2.5e-17");
+        assert_eq!(brief(1.0), "1.000");
+        assert_eq!(brief(3.14159e12), "3.14e12");
+    }
+}

@@ -1,0 +1,114 @@
+//! The transcendental functions as scalar primitives, once for every back end.
+//!
+//! [`expand`] gives an elementwise op the statements that compute it. `f64` functions follow
+//! published methods, each cited in its file with its error bound, which the tests check against
+//! high-precision tables; `f32` functions are computed in `f64` and rounded once. One expansion
+//! means one result: the interpreter and every code generator give the same bits.
+
+mod double;
+mod exp;
+mod expr;
+mod hyperbolic;
+mod inverse;
+mod log;
+mod pow;
+mod special;
+mod trig;
+
+use crate::bug;
+use crate::ir::op::ScalarOp;
+use crate::lower::code::Code;
+use crate::lower::loops::{DType, Prim, ScalarId};
+use expr::Scalar;
+
+type Function = for<'c> fn(Scalar<'c>) -> Scalar<'c>;
+
+/// `op(args)` where all operands have the type `code.dtype(args.last())`, except that the first of
+/// `Select` is `bool`; gives `None` for an op that has no expansion here (`PowInt` and `Convert`
+/// need their attribute; the gamma functions are not built).
+pub fn expand(code: &Code, op: ScalarOp, args: &[ScalarId]) -> Option<ScalarId> {
+    let prim = |prim| Some(code.op(prim, args));
+    let test = |prim| Some(code.test(prim, args[0], args[1]));
+    let function = |f: Function| Some(in_f64(code, args[0], f));
+    match op {
+        ScalarOp::Add => prim(Prim::Add),
+        ScalarOp::Sub => prim(Prim::Sub),
+        ScalarOp::Mul => prim(Prim::Mul),
+        ScalarOp::Div => prim(Prim::Div),
+        ScalarOp::Neg => prim(Prim::Neg),
+        ScalarOp::Abs => prim(Prim::Abs),
+        ScalarOp::Sqrt => prim(Prim::Sqrt),
+        ScalarOp::Floor => prim(Prim::Floor),
+        ScalarOp::And => prim(Prim::And),
+        ScalarOp::Or => prim(Prim::Or),
+        ScalarOp::Not => prim(Prim::Not),
+        ScalarOp::Select => prim(Prim::Select),
+        ScalarOp::Min => prim(Prim::Min),
+        ScalarOp::Max => prim(Prim::Max),
+        ScalarOp::Lt => test(Prim::Lt),
+        ScalarOp::Le => test(Prim::Le),
+        ScalarOp::Eq => test(Prim::Eq),
+        ScalarOp::Identity => Some(args[0]),
+        ScalarOp::Sign => Some(sign(code, args[0])),
+        ScalarOp::Exp => function(exp::exp),
+        ScalarOp::Expm1 => function(exp::expm1),
+        ScalarOp::Log => function(log::log),
+        ScalarOp::Log1p => function(log::log1p),
+        ScalarOp::Sin => function(trig::sin),
+        ScalarOp::Cos => function(trig::cos),
+        ScalarOp::Tan => function(trig::tan),
+        ScalarOp::Tanh => function(hyperbolic::tanh),
+        ScalarOp::Sinh => function(hyperbolic::sinh),
+        ScalarOp::Cosh => function(hyperbolic::cosh),
+        ScalarOp::Atan => function(inverse::atan),
+        ScalarOp::Asin => function(inverse::asin),
+        ScalarOp::Acos => function(inverse::acos),
+        ScalarOp::Sigmoid => function(special::sigmoid),
+        ScalarOp::Softplus => function(special::softplus),
+        ScalarOp::Erf => function(special::erf),
+        ScalarOp::Pow => {
+            let dtype = code.dtype(args[0]);
+            let [x, y] = [args[0], args[1]].map(|arg| Scalar::new(code, code.convert(arg, DType::F64)));
+            Some(code.convert(pow::pow(x, y).id(), dtype))
+        }
+        ScalarOp::PowInt | ScalarOp::Convert | ScalarOp::Lgamma | ScalarOp::Digamma => None,
+    }
+}
+
+/// `x^n` by repeated squaring, the reciprocal of `x^-n` for negative `n`. Relative error at most
+/// `|n|` units of rounding (2^-53 in `f64`), in the operand's type; a negative power whose positive
+/// counterpart overflows or underflows gives 0 or infinity.
+pub fn pow_int(code: &Code, x: ScalarId, n: i32) -> ScalarId {
+    let one = code.number(code.dtype(x), 1.0);
+    let mut exponent = n.unsigned_abs();
+    let (mut power, mut square) = (None, x);
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            power = Some(power.map_or(square, |p| code.op(Prim::Mul, &[p, square])));
+        }
+        exponent >>= 1;
+        if exponent > 0 {
+            square = code.op(Prim::Mul, &[square, square]);
+        }
+    }
+    let power = power.unwrap_or(one);
+    if n < 0 { code.op(Prim::Div, &[one, power]) } else { power }
+}
+
+/// 1, -1, or `x` itself for zeros and NaN.
+fn sign(code: &Code, x: ScalarId) -> ScalarId {
+    let dtype = code.dtype(x);
+    let (zero, one, minus_one) = (code.number(dtype, 0.0), code.number(dtype, 1.0), code.number(dtype, -1.0));
+    let negative = code.select(code.test(Prim::Lt, x, zero), minus_one, x);
+    code.select(code.test(Prim::Lt, zero, x), one, negative)
+}
+
+/// An `f64` function applied to a float of either type, rounded once if that is `f32`.
+fn in_f64(code: &Code, x: ScalarId, f: Function) -> ScalarId {
+    let dtype = code.dtype(x);
+    if !dtype.is_float() {
+        bug!("an elementary function of a {}", dtype.name());
+    }
+    let wide = Scalar::new(code, code.convert(x, DType::F64));
+    code.convert(f(wide).id(), dtype)
+}

@@ -1,0 +1,49 @@
+//! Layer 3: the same function for less work.
+//!
+//! In: a function. Out: a function with equal results, rebuilt through the builder (which folds,
+//! shares and drops what nobody needs) under the rewrites of [`rules`] until nothing changes.
+
+pub mod rules;
+
+use crate::base::index::IndexVec;
+use crate::ir::builder::Builder;
+use crate::ir::func::{Args, Attr, Func, ValueId};
+use crate::ir::op::Op;
+
+/// Rounds of rewriting after which the rest is left as it is; three are usual.
+const ROUNDS: usize = 16;
+
+/// `func`, rewritten by every rule that applies.
+pub fn optimise(func: Func) -> Func {
+    let mut func = func;
+    for _ in 0..ROUNDS {
+        let (next, changed) = round(&func);
+        func = next;
+        if !changed {
+            break;
+        }
+    }
+    func
+}
+
+fn round(func: &Func) -> (Func, bool) {
+    let mut b = Builder::new(func.name.clone());
+    let params: Vec<ValueId> =
+        func.params.iter().map(|port| b.param(port.name.clone(), func.ty(port.value).clone())).collect();
+    let mut map: IndexVec<ValueId, ValueId> = IndexVec::new();
+    let mut changed = false;
+    for node in func.nodes.iter() {
+        b.set_span(node.span);
+        let args: Vec<ValueId> = node.args.iter().map(|arg| map[*arg]).collect();
+        let copy = match (node.op, &node.attr) {
+            (Op::Param, Attr::Index(index)) => params[*index as usize],
+            (Op::Constant, attr) => b.intern(Op::Constant, attr.clone(), Args::new(), node.ty.clone()),
+            (Op::Variable, _) => b.variable(args[0]),
+            (op, attr) => b.must(op, &args, attr.clone()),
+        };
+        let rewritten = rules::RULES.iter().find_map(|rule| (rule.rewrite)(&mut b, copy));
+        changed |= rewritten.is_some();
+        map.push(rewritten.unwrap_or(copy));
+    }
+    (b.finish(func.results.iter().map(|port| (port.name.clone(), map[port.value])).collect()), changed)
+}

@@ -1,0 +1,115 @@
+//! The rewrites, each with its law.
+//!
+//! A rule looks at one node of the builder and gives an equal value that costs less, or nothing.
+//! All laws here are exact in floating point, for every operand (the sign of a zero aside). What
+//! the builder does by itself stands in `ir::fold`.
+
+use crate::ir::builder::Builder;
+use crate::ir::func::{Attr, ValueId};
+use crate::ir::op::Op;
+
+/// One rewrite.
+pub struct Rule {
+    /// The law, as an equation.
+    pub law: &'static str,
+    /// A value equal to the node's, if the law applies to it.
+    pub rewrite: fn(&mut Builder, ValueId) -> Option<ValueId>,
+}
+
+/// All rewrites, tried in this order.
+pub const RULES: &[Rule] = &[
+    Rule { law: "a + (-b) = a - b", rewrite: add_negated },
+    Rule { law: "a - (-b) = a + b", rewrite: sub_negated },
+    Rule { law: "(-a) * (-b) = a * b, and likewise for quotients and contractions", rewrite: both_negated },
+    Rule { law: "-(a - b) = b - a", rewrite: negated_difference },
+    Rule { law: "(-a) * c = a * (-c) for a constant c", rewrite: negated_times_constant },
+    Rule { law: "x / 2^k = x * 2^-k", rewrite: divided_by_power_of_two },
+    Rule { law: "|-x| = |x|", rewrite: absolute_of_negated },
+    Rule { law: "a contraction that sums nothing and keeps every axis is a product", rewrite: plain_product },
+];
+
+fn operand_of(b: &Builder, op: Op, x: ValueId) -> Option<ValueId> {
+    let node = b.node(x);
+    (node.op == op).then(|| node.args[0])
+}
+
+// Rounding is symmetric about zero, so a sign can move through sums and products unchanged.
+
+fn add_negated(b: &mut Builder, value: ValueId) -> Option<ValueId> {
+    let node = b.node(value).clone();
+    if node.op != Op::Add {
+        return None;
+    }
+    let (x, y) = (node.args[0], node.args[1]);
+    if let Some(y) = operand_of(b, Op::Neg, y) {
+        return Some(b.sub(x, y));
+    }
+    operand_of(b, Op::Neg, x).map(|x| b.sub(y, x))
+}
+
+fn sub_negated(b: &mut Builder, value: ValueId) -> Option<ValueId> {
+    let node = b.node(value).clone();
+    if node.op != Op::Sub {
+        return None;
+    }
+    operand_of(b, Op::Neg, node.args[1]).map(|y| b.add(node.args[0], y))
+}
+
+fn both_negated(b: &mut Builder, value: ValueId) -> Option<ValueId> {
+    let node = b.node(value).clone();
+    if !matches!(node.op, Op::Mul | Op::Div | Op::Contract) {
+        return None;
+    }
+    let x = operand_of(b, Op::Neg, node.args[0])?;
+    let y = operand_of(b, Op::Neg, node.args[1])?;
+    Some(b.must(node.op, &[x, y], node.attr))
+}
+
+fn negated_difference(b: &mut Builder, value: ValueId) -> Option<ValueId> {
+    let difference = operand_of(b, Op::Neg, value)?;
+    let node = b.node(difference).clone();
+    (node.op == Op::Sub).then(|| b.sub(node.args[1], node.args[0]))
+}
+
+fn negated_times_constant(b: &mut Builder, value: ValueId) -> Option<ValueId> {
+    let node = b.node(value).clone();
+    if node.op != Op::Mul {
+        return None;
+    }
+    for (x, c) in [(node.args[0], node.args[1]), (node.args[1], node.args[0])] {
+        if let (Some(x), Some(c)) = (operand_of(b, Op::Neg, x), b.as_splat(c)) {
+            return Some(b.scale(-c, x));
+        }
+    }
+    None
+}
+
+fn divided_by_power_of_two(b: &mut Builder, value: ValueId) -> Option<ValueId> {
+    let node = b.node(value).clone();
+    if node.op != Op::Div {
+        return None;
+    }
+    let divisor = b.as_splat(node.args[1])?;
+    // Exact as long as the reciprocal is a normal number of both float types.
+    let mantissa = divisor.to_bits() & ((1 << 52) - 1);
+    let exact = mantissa == 0 && (2f64.powi(-60)..=2f64.powi(60)).contains(&divisor.abs());
+    exact.then(|| b.scale(1.0 / divisor, node.args[0]))
+}
+
+fn absolute_of_negated(b: &mut Builder, value: ValueId) -> Option<ValueId> {
+    let node = b.node(value).clone();
+    if node.op != Op::Abs {
+        return None;
+    }
+    operand_of(b, Op::Neg, node.args[0]).map(|x| b.unary(Op::Abs, x))
+}
+
+fn plain_product(b: &mut Builder, value: ValueId) -> Option<ValueId> {
+    let node = b.node(value).clone();
+    match &node.attr {
+        Attr::Contract(spec) if spec.lhs == spec.out && spec.rhs == spec.out => {
+            Some(b.mul(node.args[0], node.args[1]))
+        }
+        _ => None,
+    }
+}

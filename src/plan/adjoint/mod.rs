@@ -1,0 +1,4 @@
+//! Reverse passes through a solve.
+
+pub mod discrete;
+pub mod hessian;

@@ -1,0 +1,149 @@
+//! A scalar of a run, such as the training objective, as a function of the free parameters.
+//!
+//! `u -> p -> solve -> value`: constraints, forward pass, losses; its gradient by the exact reverse
+//! of the discrete solution; its Hessian by forward over reverse, one direction at a time.
+
+use crate::backend::Workspace;
+use crate::plan::adjoint::discrete;
+use crate::plan::adjoint::hessian::{Dual, DualPass, Results};
+use crate::plan::forward::{Context, Controls, Failure, Simulation};
+use crate::plan::pack::Target;
+use crate::plan::plan::Plan;
+use crate::plan::unit::{Data, Element, Inputs, PlanError};
+use std::ops::AddAssign;
+
+/// The objective of one plan on one set of data.
+pub struct Objective<'a> {
+    plan: &'a Plan,
+    data: &'a Data,
+    controls: &'a Controls,
+    target: Target,
+}
+
+/// The objective at a point, with what is needed to differentiate it there.
+pub struct Evaluation<T> {
+    /// The free parameters, `[P]`.
+    pub u: Vec<T>,
+    /// The params on their declared scale, `[P]`.
+    pub p: Vec<T>,
+    /// Its value.
+    pub value: f64,
+    /// The run.
+    pub simulation: Simulation<T>,
+}
+
+impl<'a> Objective<'a> {
+    /// `target` of `plan` on `data`; runs follow `controls`.
+    pub fn new(plan: &'a Plan, data: &'a Data, controls: &'a Controls, target: Target) -> Objective<'a> {
+        Objective { plan, data, controls, target }
+    }
+
+    /// Evaluates at `u: [P]`.
+    pub fn at<T: Element>(&self, u: &[T]) -> Result<Evaluation<T>, Failure> {
+        let kernels = self.plan.gradient_kernels()?;
+        let objective = self.plan.objective_kernels(self.target)?;
+        let mut workspace = Workspace::default();
+        let mut p = vec![T::default(); u.len()];
+        kernels.constrain.call(&[T::input(u)], &mut [T::output(&mut p)], &mut workspace);
+        let context = Context { plan: self.plan, p: &p, data: self.data };
+        let simulation = context.simulate(self.controls)?;
+        let mut total = [T::default()];
+        objective.value.call(
+            &context.run_inputs(&simulation.ends::<T>(), &simulation.sites),
+            &mut [T::output(&mut total)],
+            &mut workspace,
+        );
+        Ok(Evaluation { u: u.to_vec(), value: total[0].to_f64(), simulation, p })
+    }
+
+    /// The gradient in `u: [P]` and in `p: [P]`, at an evaluated point.
+    pub fn gradient<T: Element + AddAssign>(
+        &self,
+        at: &Evaluation<T>,
+    ) -> Result<(Vec<T>, Vec<T>), PlanError> {
+        let kernels = self.plan.gradient_kernels()?;
+        let objective = self.plan.objective_kernels(self.target)?;
+        let mut workspace = Workspace::default();
+        let context = Context { plan: self.plan, p: &at.p, data: self.data };
+        let one = [T::from_f64(1.0)];
+        let ends = at.simulation.ends::<T>();
+        let mut inputs = context.run_inputs(&ends, &at.simulation.sites);
+        inputs.push(T::input(&one));
+        let mut site_bars = vec![T::default(); at.simulation.sites.len()];
+        let mut bar_p = vec![T::default(); at.p.len()];
+        let mut outputs = context.site_outputs(&mut site_bars);
+        outputs.push(T::output(&mut bar_p));
+        objective.vjp.call(&inputs, &mut outputs, &mut workspace);
+        discrete::reverse(kernels, &context, &at.simulation.trace, &at.simulation.places, &site_bars, &mut bar_p);
+        let mut bar_u = vec![T::default(); at.u.len()];
+        kernels.constrain_vjp.call(
+            &[T::input(&at.u), T::input(&bar_p)],
+            &mut [T::output(&mut bar_u)],
+            &mut workspace,
+        );
+        Ok((bar_u, bar_p))
+    }
+
+    /// The product of the Hessian in `u` with `du: [P]`, at an evaluated point.
+    pub fn hessian_vector<T: Element + AddAssign>(
+        &self,
+        at: &Evaluation<T>,
+        du: &[T],
+    ) -> Result<Vec<T>, PlanError> {
+        let kernels = self.plan.curvature_kernels()?;
+        let mut workspace = Workspace::default();
+        let context = Context { plan: self.plan, p: &at.p, data: self.data };
+        let n_params = at.p.len();
+
+        let mut constrained = Results::new(&[n_params]);
+        let inputs = Inputs::from_slice(&[T::input(&at.u), T::input(du)]);
+        constrained.call(&kernels.constrain, &inputs, &mut workspace);
+        let dp = constrained.take_tangent(0);
+
+        let trace = &at.simulation.trace;
+        let mut pass = DualPass { kernels, context: &context, dp: &dp, trace, workspace: Workspace::default() };
+        let (tangents, site_tangents) = pass.forward(&at.simulation.places);
+
+        let one = [T::from_f64(1.0)];
+        let ends = at.simulation.ends::<T>();
+        let mut inputs = context.run_inputs(&ends, &at.simulation.sites);
+        inputs.push(T::input(&one));
+        context.push_sites(&mut inputs, &site_tangents);
+        inputs.push(T::input(&dp));
+        let mut lengths: Vec<usize> = self.plan.layout.site_rows.iter().map(|rows| rows * trace.n).collect();
+        lengths.push(n_params);
+        let mut objective = Results::new(&lengths);
+        objective.call(&self.plan.objective_curvature(self.target)?, &inputs, &mut workspace);
+        let mut bar_p = objective.take(lengths.len() - 1);
+        let mut site_bars = Dual { value: Vec::new(), tangent: Vec::new() };
+        for site in 0..lengths.len() - 1 {
+            let bars = objective.take(site);
+            site_bars.value.extend(bars.value);
+            site_bars.tangent.extend(bars.tangent);
+        }
+        pass.reverse(&tangents, &at.simulation.places, &site_bars, &mut bar_p);
+
+        let mut free = Results::new(&[n_params]);
+        let inputs = Inputs::from_slice(&[
+            T::input(&at.u),
+            T::input(&bar_p.value),
+            T::input(du),
+            T::input(&bar_p.tangent),
+        ]);
+        free.call(&kernels.constrain_vjp, &inputs, &mut workspace);
+        Ok(free.take_tangent(0))
+    }
+
+    /// The Hessian in `u`, `[P, P]` row-major, symmetrised.
+    pub fn hessian<T: Element + AddAssign>(&self, at: &Evaluation<T>) -> Result<Vec<f64>, PlanError> {
+        let n = at.u.len();
+        let mut rows = Vec::with_capacity(n * n);
+        for i in 0..n {
+            let mut du = vec![T::default(); n];
+            du[i] = T::from_f64(1.0);
+            rows.extend(self.hessian_vector(at, &du)?.into_iter().map(T::to_f64));
+        }
+        let mean = |i: usize, j: usize| 0.5 * (rows[i * n + j] + rows[j * n + i]);
+        Ok((0..n * n).map(|at| mean(at / n, at % n)).collect())
+    }
+}

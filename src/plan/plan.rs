@@ -1,0 +1,288 @@
+//! A compiled model.
+//!
+//! A [`Plan`] holds a system's packed functions with its integration method and compiles them in
+//! three groups, each when it is first needed: what a simulation runs, what a gradient adds, what
+//! a Hessian adds. The forward pass is `plan::forward`, the reverse pass `plan::adjoint`.
+
+use crate::ad;
+use crate::backend::Backend;
+use crate::ir::func::Func;
+use crate::ir::system::System;
+use crate::opt;
+use crate::plan::pack::{Layout, Packed, Target, objective, pack};
+use crate::plan::step::step;
+use crate::plan::unit::{Kernel, PlanError, compile};
+use crate::solve::tableau::Tableau;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A compiled model: pure functions, safe to share between threads.
+pub struct Plan {
+    /// What is computed.
+    pub system: Arc<System>,
+    /// Lengths of the packed vectors.
+    pub layout: Layout,
+    /// The integration method.
+    pub tableau: &'static Tableau,
+    /// The packed functions, requests resolved.
+    pub funcs: Funcs,
+    pub(crate) forward: ForwardKernels,
+    objectives: Mutex<BTreeMap<Target, ObjectiveKernels>>,
+    objective_tangents: Mutex<BTreeMap<Target, Kernel>>,
+    gradient: OnceLock<Result<GradientKernels, PlanError>>,
+    curvature: OnceLock<Result<CurvatureKernels, PlanError>>,
+    backend: Arc<dyn Backend>,
+    compile_time: Duration,
+}
+
+/// The functions of a plan in the tensor IR.
+#[derive(Clone, Debug)]
+pub struct Funcs {
+    /// See [`Packed`].
+    pub packed: Packed,
+    /// See [`step`].
+    pub step: Func,
+}
+
+/// What a simulation runs.
+pub(crate) struct ForwardKernels {
+    pub start: Kernel,
+    pub rate: Kernel,
+    pub step: Kernel,
+    pub times: Kernel,
+    pub post: Kernel,
+    pub observe: Kernel,
+}
+
+/// A scalar of the run and its derivatives.
+#[derive(Clone)]
+pub(crate) struct ObjectiveKernels {
+    /// `t0, t1, site.., p, data.. -> value`
+    pub value: Kernel,
+    /// `(.., bar value) -> bar site.., bar p`
+    pub vjp: Kernel,
+}
+
+/// What a gradient adds: the cotangent functions. Operands of each: those of the function, then a
+/// cotangent for each result named; results as named.
+pub(crate) struct GradientKernels {
+    /// `u -> p`
+    pub constrain: Kernel,
+    /// `(.., bar y0) -> bar p`
+    pub start_vjp: Kernel,
+    /// `(.., bar dy) -> bar y, bar p`
+    pub rate_vjp: Kernel,
+    /// `(.., bar tail, bar y_new) -> bar y, bar k1, bar p`
+    pub step_vjp: Kernel,
+    /// `(u, bar p) -> bar u`
+    pub constrain_vjp: Kernel,
+}
+
+/// What a Hessian adds: tangents of the functions above. Operands of each: those of the function,
+/// then a tangent for each operand named; results: those of the function, then their tangents.
+pub(crate) struct CurvatureKernels {
+    /// in `p`
+    pub start: Kernel,
+    /// in `y, p`
+    pub rate: Kernel,
+    /// in `y, k1, p`
+    pub step: Kernel,
+    /// in `u`
+    pub constrain: Kernel,
+    /// in `p, bar y0`
+    pub start_vjp: Kernel,
+    /// in `y, p, bar dy`
+    pub rate_vjp: Kernel,
+    /// in `y, k1, p, bar tail, bar y_new`
+    pub step_vjp: Kernel,
+    /// in `u, bar p`
+    pub constrain_vjp: Kernel,
+}
+
+/// The cotangent functions in the tensor IR, in the order of [`GradientKernels`].
+struct Cotangents {
+    start: Func,
+    rate: Func,
+    step: Func,
+    constrain: Func,
+}
+
+impl Plan {
+    /// Resolves the derivatives in `system`, packs its functions and compiles those a simulation
+    /// needs.
+    pub fn compile(
+        system: Arc<System>,
+        tableau: &'static Tableau,
+        backend: Arc<dyn Backend>,
+    ) -> Result<Plan, PlanError> {
+        let begun = Instant::now();
+        let funcs = Funcs::of(&system, tableau)?;
+        let p = &funcs.packed;
+        let [start, rate, step, times, post, observe] =
+            compile([&p.start, &p.rate, &funcs.step, &p.times, &p.post, &p.observe], &*backend)?;
+        Ok(Plan {
+            layout: Layout::of(&system),
+            system,
+            tableau,
+            forward: ForwardKernels { start, rate, step, times, post, observe },
+            funcs,
+            objectives: Mutex::default(),
+            objective_tangents: Mutex::default(),
+            gradient: OnceLock::new(),
+            curvature: OnceLock::new(),
+            backend,
+            compile_time: begun.elapsed(),
+        })
+    }
+
+    /// How long [`Plan::compile`] took.
+    pub fn compile_time(&self) -> Duration {
+        self.compile_time
+    }
+
+    /// Compiles what a gradient needs, if that has not been done, so that later calls find it.
+    pub fn prepare_gradient(&self) -> Result<(), PlanError> {
+        self.gradient_kernels().map(|_| ())
+    }
+
+    /// A scalar of the run with its cotangents, compiled when first asked for. Refused if the
+    /// times of the run depend on the params, which the reverse pass does not follow.
+    pub(crate) fn objective_kernels(&self, target: Target) -> Result<ObjectiveKernels, PlanError> {
+        remembered(&self.objectives, target, || {
+            self.funcs.check_times_are_fixed()?;
+            let (value, vjp) = self.objective_funcs(target)?;
+            let [value, vjp] = compile([&value, &vjp], &*self.backend)?;
+            Ok(ObjectiveKernels { value, vjp })
+        })
+    }
+
+    /// The tangent of [`ObjectiveKernels::vjp`] in `site.., p`.
+    pub(crate) fn objective_curvature(&self, target: Target) -> Result<Kernel, PlanError> {
+        remembered(&self.objective_tangents, target, || {
+            let (_, vjp) = self.objective_funcs(target)?;
+            let tangent = opt::optimise(ad::jvp_func(&vjp, &self.site_and_p())?);
+            let [tangent] = compile([&tangent], &*self.backend)?;
+            Ok(tangent)
+        })
+    }
+
+    fn objective_funcs(&self, target: Target) -> Result<(Func, Func), PlanError> {
+        let value = opt::optimise(ad::expand(objective(&self.system, target))?);
+        let vjp = opt::optimise(ad::vjp_func(&value, &self.site_and_p(), &[0])?);
+        Ok((value, vjp))
+    }
+
+    /// Positions of the operands `site.., p` of an objective.
+    fn site_and_p(&self) -> Vec<usize> {
+        (2..2 + self.system.sites.len() + 1).collect()
+    }
+
+    pub(crate) fn gradient_kernels(&self) -> Result<&GradientKernels, PlanError> {
+        self.gradient.get_or_init(|| self.compile_gradient()).as_ref().map_err(Clone::clone)
+    }
+
+    pub(crate) fn curvature_kernels(&self) -> Result<&CurvatureKernels, PlanError> {
+        self.curvature.get_or_init(|| self.compile_curvature()).as_ref().map_err(Clone::clone)
+    }
+
+    fn compile_gradient(&self) -> Result<GradientKernels, PlanError> {
+        let p = &self.funcs.packed;
+        let bars = self.cotangents()?;
+        let [constrain, start_vjp, rate_vjp, step_vjp, constrain_vjp] = compile(
+            [&p.constrain, &bars.start, &bars.rate, &bars.step, &bars.constrain],
+            &*self.backend,
+        )?;
+        Ok(GradientKernels { constrain, start_vjp, rate_vjp, step_vjp, constrain_vjp })
+    }
+
+    fn compile_curvature(&self) -> Result<CurvatureKernels, PlanError> {
+        let p = &self.funcs.packed;
+        let bars = self.cotangents()?;
+        // Operand positions; see `Packed`, `step` and `GradientKernels`.
+        let n_data = self.system.data.len();
+        let tangent = |func: &Func, wrt: &[usize]| -> Result<Func, PlanError> {
+            Ok(opt::optimise(ad::jvp_func(func, wrt)?))
+        };
+        let [start, rate, step, constrain, start_vjp, rate_vjp, step_vjp, constrain_vjp] =
+            compile(
+                [
+                    &tangent(&p.start, &[0])?,
+                    &tangent(&p.rate, &[1, 2])?,
+                    &tangent(&self.funcs.step, &[2, 3, 4])?,
+                    &tangent(&p.constrain, &[0])?,
+                    &tangent(&bars.start, &[0, 1 + n_data])?,
+                    &tangent(&bars.rate, &[1, 2, 3 + n_data])?,
+                    &tangent(&bars.step, &[2, 3, 4, 5 + n_data, 6 + n_data])?,
+                    &tangent(&bars.constrain, &[0, 1])?,
+                ],
+                &*self.backend,
+            )?;
+        Ok(CurvatureKernels {
+            start,
+            rate,
+            step,
+            constrain,
+            start_vjp,
+            rate_vjp,
+            step_vjp,
+            constrain_vjp,
+        })
+    }
+
+    fn cotangents(&self) -> Result<Cotangents, PlanError> {
+        let p = &self.funcs.packed;
+        let reverse = |func: &Func, wrt: &[usize], results: &[usize]| -> Result<Func, PlanError> {
+            Ok(opt::optimise(ad::vjp_func(func, wrt, results)?))
+        };
+        Ok(Cotangents {
+            start: reverse(&p.start, &[0], &[2])?,
+            rate: reverse(&p.rate, &[1, 2], &[0])?,
+            step: reverse(&self.funcs.step, &[2, 3, 4], &[0, 1])?,
+            constrain: reverse(&p.constrain, &[0], &[0])?,
+        })
+    }
+}
+
+impl Funcs {
+    /// The functions of `system` under `tableau`, requests resolved and optimised.
+    pub fn of(system: &System, tableau: &Tableau) -> Result<Funcs, PlanError> {
+        let prepared = |func: Func| -> Result<Func, PlanError> { Ok(opt::optimise(ad::expand(func)?)) };
+        let packed = pack(system);
+        let packed = Packed {
+            constrain: prepared(packed.constrain)?,
+            start: prepared(packed.start)?,
+            rate: prepared(packed.rate)?,
+            times: prepared(packed.times)?,
+            post: prepared(packed.post)?,
+            observe: prepared(packed.observe)?,
+        };
+        let step = opt::optimise(step(&packed.rate, tableau));
+        Ok(Funcs { packed, step })
+    }
+
+    /// The reverse pass holds the ends of the run and the times of the sites fixed.
+    fn check_times_are_fixed(&self) -> Result<(), PlanError> {
+        let (start, times) = (&self.packed.start, &self.packed.times);
+        let depends = |func: &Func, result: usize| func.depends(func.results[result].value, func.params[0].value);
+        if depends(start, 0) || depends(start, 1) || depends(times, 0) {
+            return Err(PlanError::TimesDependOnParams);
+        }
+        Ok(())
+    }
+}
+
+/// The entry of `target`, made if it is not there.
+fn remembered<K: Clone>(
+    known: &Mutex<BTreeMap<Target, K>>,
+    target: Target,
+    make: impl FnOnce() -> Result<K, PlanError>,
+) -> Result<K, PlanError> {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(kernel) = known.get(&target) {
+        return Ok(kernel.clone());
+    }
+    let kernel = make()?;
+    known.insert(target, kernel.clone());
+    Ok(kernel)
+}

@@ -1,0 +1,132 @@
+//! Compiled functions and how they are called.
+//!
+//! [`compile`] takes functions of the tensor IR through lowering and a back end; a [`Kernel`] is one
+//! of them, ready to call. [`Element`] ties the two precisions of a run to the
+//! buffers of a call; [`Data`] holds what comes from outside in the element types the functions
+//! want.
+
+use crate::ad::AdError;
+use crate::backend::{Backend, CompileError, Executable, Input, Output, Workspace};
+use crate::ir::func::Func;
+use crate::ir::system::DataPort;
+use crate::ir::types::DType;
+use crate::lower::LowerError;
+use crate::lower::loops::LoopModule;
+use crate::solve::problem::Real;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Why a model could not be compiled.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A derivative that does not exist or is not offered.
+    #[error(transparent)]
+    Derivative(#[from] AdError),
+    /// A function that does not fit the loop IR.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// A gradient is wanted, but the ends of the run or the times at which trajectories are
+    /// evaluated depend on the params.
+    #[error("gradients through times that depend on params are not supported yet")]
+    TimesDependOnParams,
+    /// A failure of the code generator.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+}
+
+/// The element type of a run.
+pub trait Element: Real {
+    /// Its name in the IR.
+    const DTYPE: DType;
+    /// As an input of a call.
+    fn input(data: &[Self]) -> Input<'_>;
+    /// As an output of a call.
+    fn output(data: &mut [Self]) -> Output<'_>;
+}
+
+impl Element for f64 {
+    const DTYPE: DType = DType::F64;
+    fn input(data: &[f64]) -> Input<'_> {
+        Input::F64(data)
+    }
+    fn output(data: &mut [f64]) -> Output<'_> {
+        Output::F64(data)
+    }
+}
+
+impl Element for f32 {
+    const DTYPE: DType = DType::F32;
+    fn input(data: &[f32]) -> Input<'_> {
+        Input::F32(data)
+    }
+    fn output(data: &mut [f32]) -> Output<'_> {
+        Output::F32(data)
+    }
+}
+
+/// One tensor from outside, in the element type its port declares.
+#[derive(Clone, Debug)]
+enum Column {
+    F64(Vec<f64>),
+    F32(Vec<f32>),
+    I64(Vec<i64>),
+    Bool(Vec<u8>),
+}
+
+/// Everything a plan takes from outside, in the order of `System::data`.
+#[derive(Clone, Debug, Default)]
+pub struct Data {
+    columns: Vec<Column>,
+}
+
+impl Data {
+    /// The values of `ports`, row-major. `values[i]` has the length of port `i`'s shape.
+    pub fn new(ports: &[DataPort], values: &[Vec<f64>]) -> Data {
+        let column = |(port, values): (&DataPort, &Vec<f64>)| {
+            assert_eq!(port.ty.shape.count(), values.len(), "elements of `{}`", port.path);
+            match port.ty.dtype {
+                DType::F64 => Column::F64(values.clone()),
+                DType::F32 => Column::F32(values.iter().map(|v| *v as f32).collect()),
+                DType::I64 => Column::I64(values.iter().map(|v| *v as i64).collect()),
+                DType::Bool => Column::Bool(values.iter().map(|v| u8::from(*v != 0.0)).collect()),
+            }
+        };
+        Data { columns: ports.iter().zip(values).map(column).collect() }
+    }
+
+    /// The tensors as inputs of a call.
+    pub fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
+        self.columns.iter().map(|column| match column {
+            Column::F64(values) => Input::F64(values),
+            Column::F32(values) => Input::F32(values),
+            Column::I64(values) => Input::I64(values),
+            Column::Bool(values) => Input::Bool(values),
+        })
+    }
+}
+
+/// Inputs of a call.
+pub type Inputs<'a> = SmallVec<[Input<'a>; 16]>;
+
+/// A compiled function.
+#[derive(Clone)]
+pub struct Kernel {
+    executable: Arc<dyn Executable>,
+    index: usize,
+}
+
+impl Kernel {
+    /// Calls it. Operands and results as the function declares them; see [`Executable::call`].
+    pub fn call(&self, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
+        self.executable.call(self.index, inputs, outputs, workspace);
+    }
+}
+
+/// Compiles functions whose requests for derivatives have been resolved.
+pub fn compile<const N: usize>(funcs: [&Func; N], backend: &dyn Backend) -> Result<[Kernel; N], PlanError> {
+    let target = backend.target();
+    let lowered = funcs.into_iter().map(|func| crate::lower::lower(func, target));
+    let module = LoopModule { funcs: lowered.collect::<Result<_, _>>()? };
+    let executable = backend.compile(Arc::new(module))?;
+    Ok(std::array::from_fn(|index| Kernel { executable: executable.clone(), index }))
+}

@@ -1,0 +1,124 @@
+//! How a run ended, as data: numbers that go wrong are a result, not an error.
+
+/// How a run ended. Components are positions in the state vector.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    /// Reached the end of the interval.
+    Finished,
+    /// An observer stopped the run.
+    Stopped,
+    /// The step size the error estimate asks for is below the smallest allowed.
+    StepTooSmall {
+        /// Where the run stands.
+        t: f64,
+        /// The step that was asked for, with its sign.
+        h: f64,
+        /// The component with the largest error.
+        component: usize,
+        /// Its error as a multiple of its tolerance, in the last attempt.
+        ratio: f64,
+    },
+    /// The run used up its steps, rejected ones included.
+    MaxSteps {
+        /// Where the run stands.
+        t: f64,
+        /// The step it would take next, with its sign.
+        h: f64,
+        /// How many it had.
+        max_steps: u64,
+    },
+    /// A number is infinite or not a number, for every step size that was tried.
+    NonFinite {
+        /// Where the run stands: the last time at which all is finite.
+        t: f64,
+        /// The step of the last attempt, with its sign; 0 if the rate at `t` itself is not finite.
+        h: f64,
+        /// The first such component.
+        component: usize,
+        /// What is not finite.
+        quantity: Quantity,
+    },
+}
+
+/// A vector that a run computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// The state given at the start.
+    Start,
+    /// The rate of change.
+    Rate,
+    /// The state after a step.
+    State,
+    /// The error estimate of a step.
+    Error,
+}
+
+impl Outcome {
+    /// Whether the run did what it was asked to: it finished, or was stopped by its observer.
+    pub fn is_success(&self) -> bool {
+        match self {
+            Outcome::Finished | Outcome::Stopped => true,
+            Outcome::StepTooSmall { .. } | Outcome::MaxSteps { .. } | Outcome::NonFinite { .. } => false,
+        }
+    }
+}
+
+/// What a run cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Stats {
+    /// Steps taken.
+    pub accepted: u64,
+    /// Steps thrown away.
+    pub rejected: u64,
+    /// Those of the rejected steps in which a number was not finite.
+    pub non_finite: u64,
+    /// Evaluations of the rate of change, those for the first step size included.
+    pub evaluations: u64,
+    /// The size of the first step that was tried, with its sign; 0 if there was none.
+    pub first_step: f64,
+    /// The step the controller would take next, with its sign: a good first step for a run that
+    /// goes on from here.
+    pub next_step: f64,
+}
+
+impl Stats {
+    /// Steps tried: accepted and rejected.
+    pub fn attempts(&self) -> u64 {
+        self.accepted + self.rejected
+    }
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct End<T> {
+    /// Where the run ended: the end of the interval, unless the outcome says otherwise.
+    pub t: f64,
+    /// The state there.
+    pub y: Vec<T>,
+    /// Why it ended.
+    pub outcome: Outcome,
+    /// What it cost.
+    pub stats: Stats,
+}
+
+/// Why a run cannot begin: the request itself makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says it")]
+pub enum Invalid {
+    #[error("the state has {found} components, the system {expected}")]
+    Dimension { expected: usize, found: usize },
+    #[error("the method has {expected} stages, the step {found}")]
+    Stages { expected: usize, found: usize },
+    #[error("{name} must be finite, found {value}")]
+    Time { name: &'static str, value: f64 },
+    #[error("{name} must be positive, found {value}")]
+    NotPositive { name: &'static str, value: f64 },
+    #[error("{name} must not be negative, found {value}")]
+    Negative { name: &'static str, value: f64 },
+    #[error("rtol and atol are both zero for component {component}")]
+    NoTolerance { component: usize },
+    #[error("{name} has {found} entries, the system {expected} components")]
+    Length { name: &'static str, expected: usize, found: usize },
+    #[error("{method} has no error estimate and needs a fixed step size")]
+    NoErrorEstimate { method: &'static str },
+}

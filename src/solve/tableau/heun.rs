@@ -1,0 +1,17 @@
+//! Heun's method (the explicit trapezoidal rule), order 2.
+
+use super::{Dense, Tableau, q};
+
+/// Heun's method: two evaluations, order 2.
+pub(super) const HEUN: Tableau = Tableau {
+    name: "heun",
+    doc: "Heun's method, the explicit trapezoidal rule, two evaluations a step",
+    source: "K. Heun, Neue Methoden zur approximativen Integration, Z. Math. Phys. 45 (1900)",
+    order: 2,
+    c: &[q(0, 1), q(1, 1)],
+    a: &[&[], &[q(1, 1)]],
+    b: &[q(1, 2), q(1, 2)],
+    embedded: None,
+    // The parabola with slope k1 at 0 and k2 at 1: Σ b_i(θ) = θ and b_2(θ) = θ²/2.
+    dense: Dense { order: 2, weights: &[&[q(1, 1), q(-1, 2)], &[q(0, 1), q(1, 2)]] },
+};

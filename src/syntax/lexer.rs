@@ -1,0 +1,391 @@
+//! Text to tokens, and the layout pass.
+//!
+//! [`lex`] never fails. It gives every token with comments and line ends for the formatter, and
+//! the same stream without them for the parser, in which the line ends that end an item are
+//! [`Token::Semi`], keywords are told from names, and every bracket is closed by its partner:
+//! the closers that are missing are put in (E0106), those without an opener are left out (E0107).
+//! What it repairs it reports; `repairs` tells the parser where, so that one mistake stays one
+//! message.
+
+use crate::base::span::{SourceId, Span};
+use crate::diag::Sink;
+use crate::syntax::errors;
+use crate::syntax::token::{Lexeme, Token};
+use logos::Logos;
+use std::ops::Range;
+
+/// What [`lex`] gives.
+#[derive(Clone, Debug, Default)]
+pub struct Lexed {
+    /// Every token, comments and line ends included, in the order of the text.
+    pub tokens: Vec<Lexeme>,
+    /// What the parser reads: brackets balanced, separators explicit.
+    pub laid: Vec<Lexeme>,
+    /// Offsets where the stream was repaired after a report.
+    pub repairs: Vec<usize>,
+}
+
+/// The tokens of `text[range]`; offsets are into `text`. Mistakes go to `sink`.
+pub fn lex(source: SourceId, text: &str, range: Range<usize>, sink: &mut Sink) -> Lexed {
+    let raw = raw_tokens(text, range.clone());
+    let mut layout = Layout {
+        source,
+        text,
+        end: range.end,
+        lexed: Lexed::default(),
+        groups: Vec::new(),
+        item: Item { start: true, column: 0, head: Token::Semi },
+        sink,
+    };
+    layout.run(raw);
+    layout.lexed
+}
+
+fn raw_tokens(text: &str, range: Range<usize>) -> Vec<Lexeme> {
+    let mut raw: Vec<Lexeme> = Vec::new();
+    for (token, at) in Token::lexer(&text[range.clone()]).spanned() {
+        let (lo, hi) = (range.start + at.start, range.start + at.end);
+        let token = token.unwrap_or(Token::Error);
+        match raw.last_mut() {
+            // A run of characters without meaning is one mistake.
+            Some(last) if token == Token::Error && last.token == Token::Error && last.hi == lo => {
+                last.hi = hi
+            }
+            _ => raw.push(Lexeme { token, lo, hi }),
+        }
+    }
+    raw
+}
+
+/// An open bracket.
+struct Group {
+    open: Lexeme,
+    /// Whether it is the brace of a layer or a system, which holds items.
+    container: bool,
+    /// The item it stands in.
+    item: Item,
+}
+
+/// The item being read.
+#[derive(Clone, Copy)]
+struct Item {
+    /// Whether its first token is still to come.
+    start: bool,
+    /// Column of its first token, in bytes from 0.
+    column: usize,
+    /// Its first token.
+    head: Token,
+}
+
+struct Layout<'a> {
+    source: SourceId,
+    text: &'a str,
+    end: usize,
+    lexed: Lexed,
+    groups: Vec<Group>,
+    item: Item,
+    sink: &'a mut Sink,
+}
+
+impl Layout<'_> {
+    fn run(&mut self, raw: Vec<Lexeme>) {
+        let mut at = 0;
+        while at < raw.len() {
+            at += self.step(raw[at], &raw[at + 1..]);
+        }
+        while let Some(group) = self.groups.pop() {
+            self.sink.report(errors::unclosed(self.span(group.open), self.slice(group.open), None));
+            self.close(group, self.end);
+        }
+        while self.lexed.laid.last().is_some_and(|last| last.token == Token::Semi) {
+            self.lexed.laid.pop();
+        }
+    }
+
+    /// Takes one token and gives how many it used.
+    fn step(&mut self, lexeme: Lexeme, rest: &[Lexeme]) -> usize {
+        match lexeme.token {
+            Token::Newline => self.newline(lexeme, rest),
+            Token::Comment => self.comment(lexeme, rest),
+            Token::WrongComment => {
+                let marks = if self.slice(lexeme).starts_with('%') { "%" } else { "//" };
+                self.sink.report(errors::wrong_comment(self.span(lexeme), marks));
+                self.lexed.tokens.push(lexeme);
+            }
+            Token::Semi => {
+                if self.last().is_some_and(Token::ends_operand) {
+                    self.lexed.laid.push(lexeme);
+                }
+                self.lexed.tokens.push(lexeme);
+                self.item.start = true;
+            }
+            Token::StarStar => {
+                self.sink.report(errors::star_star(self.span(lexeme)));
+                self.push(Lexeme { token: Token::Caret, ..lexeme });
+            }
+            Token::OpenStr => {
+                self.sink.report(errors::open_string(self.span(lexeme)));
+                self.push(Lexeme { token: Token::Str, ..lexeme });
+            }
+            Token::Error => {
+                self.sink.report(errors::unknown_character(self.span(lexeme), self.slice(lexeme)));
+                self.lexed.repairs.push(lexeme.lo);
+                self.push(lexeme);
+            }
+            Token::Int | Token::Dot => return self.number(lexeme, rest),
+            Token::Ident => {
+                let token = self.keyword_or_name(lexeme, rest);
+                self.push(Lexeme { token, ..lexeme });
+            }
+            Token::LParen | Token::LBracket | Token::LBrace => self.open(lexeme),
+            Token::RParen | Token::RBracket | Token::RBrace => self.closer(lexeme),
+            _ => self.push(lexeme),
+        }
+        1
+    }
+
+    /// Hands a token on.
+    fn push(&mut self, lexeme: Lexeme) {
+        if self.item.start {
+            self.item = Item { start: false, column: self.column(lexeme.lo), head: lexeme.token };
+        }
+        self.lexed.tokens.push(lexeme);
+        self.lexed.laid.push(lexeme);
+    }
+
+    fn newline(&mut self, lexeme: Lexeme, rest: &[Lexeme]) {
+        let next = rest.iter().position(|l| !l.token.is_trivia());
+        if let Some(next) = next
+            && !matches!(self.lexed.tokens.last(), Some(last) if last.token == Token::Newline)
+        {
+            self.rescue(lexeme, &rest[next..]);
+        }
+        let outside = self.groups.last().is_none_or(|group| group.open.token == Token::LBrace);
+        let ends = self.last().is_some_and(Token::ends_operand)
+            && next.is_some_and(|next| !self.continues(rest[next]));
+        if outside && ends {
+            let semi = Lexeme { token: Token::Semi, ..lexeme };
+            self.lexed.tokens.push(semi);
+            self.lexed.laid.push(semi);
+            self.item.start = true;
+        } else {
+            self.lexed.tokens.push(lexeme);
+        }
+    }
+
+    /// Whether a line that starts with `lexeme` goes on with the line above.
+    fn continues(&self, lexeme: Lexeme) -> bool {
+        match lexeme.token {
+            Token::Minus => false,
+            Token::Comma | Token::Colon | Token::LBrace => true,
+            Token::Ident => {
+                matches!(self.slice(lexeme), "then" | "else" | "and" | "or" | "in" | "for" | "vs")
+            }
+            token => token.is_infix() || token.is_closer(),
+        }
+    }
+
+    /// Bracket rescue: a line that starts an item at the margin of the open one closes the
+    /// brackets that were left open.
+    fn rescue(&mut self, line_end: Lexeme, line: &[Lexeme]) {
+        let column = self.column(line[0].lo);
+        while let Some(group) = self.groups.last() {
+            let inside_braces = group.open.token == Token::LBrace;
+            let margin = if inside_braces { group.item.column } else { self.item.column };
+            if group.container || column > margin || !self.starts_item(line, inside_braces) {
+                return;
+            }
+            let Some(group) = self.groups.pop() else { return };
+            let opened = self.span(group.open);
+            self.sink.report(errors::unclosed(opened, self.slice(group.open), Some(self.span(line[0]))));
+            self.close(group, line_end.lo);
+        }
+    }
+
+    /// Whether `line` can only be an item. Inside braces, where `let` and `x' = …` may stand too,
+    /// only an item keyword says so.
+    fn starts_item(&self, line: &[Lexeme], inside_braces: bool) -> bool {
+        let first = line[0];
+        if first.token != Token::Ident {
+            return false;
+        }
+        let second = line.get(1).map(|l| l.token);
+        let name = self.slice(first);
+        if let Some(keyword) = Token::item_keyword(name) {
+            let distinct = !matches!(
+                keyword,
+                Token::Plot | Token::When | Token::Every | Token::AtTimes | Token::Sweep | Token::Ensemble
+            );
+            if fits(keyword, second) && (distinct || second == Some(Token::Ident)) {
+                return true;
+            }
+        }
+        if inside_braces {
+            return false;
+        }
+        let primes = line[1..].iter().take_while(|l| l.token == Token::Prime).count();
+        let equation = primes > 0 && line.get(1 + primes).is_some_and(|l| l.token == Token::Eq);
+        equation || (matches!(name, "let" | "fn") && second == Some(Token::Ident))
+    }
+
+    fn comment(&mut self, lexeme: Lexeme, rest: &[Lexeme]) {
+        let place = match self.groups.last() {
+            None => true,
+            Some(group) => {
+                group.container || (group.open.token == Token::LBrace && group.item.head == Token::Data)
+            }
+        };
+        let next = rest.iter().find(|l| !matches!(l.token, Token::Newline | Token::Comment));
+        let above = next.is_some_and(|next| !next.token.is_closer());
+        let own_line = self.item.start
+            && self.text[..lexeme.lo].rsplit('\n').next().is_some_and(|s| s.trim().is_empty());
+        if self.slice(lexeme).starts_with("##") && place && above && own_line {
+            let doc = Lexeme { token: Token::Doc, ..lexeme };
+            self.lexed.tokens.push(doc);
+            self.lexed.laid.push(doc);
+        } else {
+            self.lexed.tokens.push(lexeme);
+        }
+    }
+
+    /// `1.` and `.5` are read as the numbers they are meant to be; any other `Int` or `Dot` as it
+    /// stands.
+    fn number(&mut self, lexeme: Lexeme, rest: &[Lexeme]) -> usize {
+        let next = rest.first().filter(|next| next.lo == lexeme.hi);
+        let before = self.lexed.tokens.last().filter(|l| l.hi == lexeme.lo);
+        match (lexeme.token, next) {
+            (Token::Int, Some(dot)) if dot.token == Token::Dot => {
+                let exponent = rest.get(1).filter(|l| l.lo == dot.hi && is_exponent(self.slice(**l)));
+                let hi = exponent.map_or(dot.hi, |l| l.hi);
+                let number = Lexeme { token: Token::Float, lo: lexeme.lo, hi };
+                self.sink.report(errors::bare_point(self.span(number), dot.hi));
+                self.push(number);
+                if exponent.is_some() { 3 } else { 2 }
+            }
+            (Token::Dot, Some(digits))
+                if matches!(digits.token, Token::Int | Token::Float)
+                    && !before.is_some_and(|l| l.token.ends_operand()) =>
+            {
+                let number = Lexeme { token: Token::Float, lo: lexeme.lo, hi: digits.hi };
+                self.sink.report(errors::bare_point(self.span(number), lexeme.lo));
+                self.push(number);
+                2
+            }
+            _ => {
+                self.push(lexeme);
+                1
+            }
+        }
+    }
+
+    fn keyword_or_name(&self, lexeme: Lexeme, rest: &[Lexeme]) -> Token {
+        if self.last() == Some(Token::Dot) {
+            return Token::Ident;
+        }
+        let name = self.slice(lexeme);
+        if let Some(keyword) = Token::hard_keyword(name) {
+            return keyword;
+        }
+        let among_items = self.groups.last().is_none_or(|group| group.container);
+        match Token::item_keyword(name) {
+            Some(keyword)
+                if self.item.start && among_items && fits(keyword, rest.first().map(|l| l.token)) =>
+            {
+                keyword
+            }
+            _ => Token::Ident,
+        }
+    }
+
+    fn open(&mut self, lexeme: Lexeme) {
+        self.push(lexeme);
+        let container =
+            lexeme.token == Token::LBrace && matches!(self.item.head, Token::Layer | Token::System);
+        let container = container && self.groups.last().is_none_or(|group| group.container);
+        self.groups.push(Group { open: lexeme, container, item: self.item });
+        if lexeme.token == Token::LBrace {
+            self.item = Item { start: true, ..self.item };
+        }
+    }
+
+    fn closer(&mut self, lexeme: Lexeme) {
+        let partner = self.groups.iter().rposition(|group| group.open.token.closer() == Some(lexeme.token));
+        // A round or square bracket does not reach out of the braces it stands in.
+        let braces = self.groups.iter().rposition(|group| group.open.token == Token::LBrace);
+        let partner =
+            partner.filter(|at| lexeme.token == Token::RBrace || braces.is_none_or(|brace| brace < *at));
+        let Some(partner) = partner else {
+            self.sink.report(errors::unopened(self.span(lexeme), self.slice(lexeme)));
+            self.lexed.repairs.push(lexeme.lo);
+            return;
+        };
+        while self.groups.len() > partner + 1 {
+            let Some(group) = self.groups.pop() else { break };
+            self.sink.report(errors::unclosed_before(
+                self.span(group.open),
+                self.slice(group.open),
+                self.span(lexeme),
+                self.slice(lexeme),
+            ));
+            self.close(group, lexeme.lo);
+        }
+        if let Some(group) = self.groups.pop() {
+            self.item = group.item;
+        }
+        self.lexed.tokens.push(lexeme);
+        self.lexed.laid.push(lexeme);
+    }
+
+    /// Puts in the closer that `group` lacks.
+    fn close(&mut self, group: Group, at: usize) {
+        let token = group.open.token.closer().unwrap_or(Token::RBrace);
+        self.lexed.laid.push(Lexeme { token, lo: at, hi: at });
+        self.lexed.repairs.push(group.open.lo);
+        self.item = group.item;
+    }
+
+    fn last(&self) -> Option<Token> {
+        self.lexed.laid.last().map(|l| l.token)
+    }
+
+    fn slice(&self, lexeme: Lexeme) -> &str {
+        lexeme.slice(self.text)
+    }
+
+    fn span(&self, lexeme: Lexeme) -> Span {
+        Span::new(self.source, lexeme.lo, lexeme.hi)
+    }
+
+    fn column(&self, at: usize) -> usize {
+        at - self.text[..at].rfind('\n').map_or(0, |newline| newline + 1)
+    }
+}
+
+fn is_exponent(name: &str) -> bool {
+    name.strip_prefix(['e', 'E'])
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Whether an item keyword followed by `next` on its line heads an item; if not it is a name.
+fn fits(keyword: Token, next: Option<Token>) -> bool {
+    let Some(next) = next else { return false };
+    match keyword {
+        Token::Use => matches!(next, Token::Ident | Token::Str | Token::OpenStr),
+        Token::Loss | Token::Metric => matches!(next, Token::Ident | Token::Eq),
+        Token::Export => matches!(next, Token::Str | Token::OpenStr),
+        Token::Solve | Token::Train | Token::Run => next == Token::LBrace,
+        Token::Plot | Token::Sweep | Token::When | Token::Every | Token::AtTimes | Token::Ensemble => {
+            matches!(
+                next,
+                Token::Ident
+                    | Token::Int
+                    | Token::Float
+                    | Token::Str
+                    | Token::LParen
+                    | Token::LBracket
+                    | Token::Minus
+            )
+        }
+        _ => next == Token::Ident,
+    }
+}

@@ -1,0 +1,7 @@
+//! The integration tests: one binary.
+
+mod backends;
+mod data;
+mod math;
+mod optimizers;
+mod tidy;
