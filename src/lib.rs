@@ -7,6 +7,7 @@ pub mod data;
 pub mod diag;
 pub mod ir;
 pub mod lower;
+pub mod sema;
 pub mod opt;
 pub mod solve;
 pub mod syntax;

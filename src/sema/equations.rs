@@ -422,7 +422,8 @@ fn dependence(defs: &IndexVec<DefId, Def>, states: &[State], expr: &Expr) -> Mov
                 Kind::Flow(of, order) => flows.push((of.clone(), *order)),
                 _ => {}
             }
-            true
+            // What stands at another time does not move with this one.
+            !matches!(part.kind, Kind::At(..))
         });
         for (of, order) in flows {
             // A derivative along the motion depends on the rates that make it.

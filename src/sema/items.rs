@@ -3,7 +3,7 @@
 use crate::base::span::Span;
 use crate::ir::system::Constraint;
 use crate::sema::dim::Dim;
-use crate::sema::errors;
+use crate::sema::{elaborate, errors};
 use crate::sema::infer::{number, size, to_real};
 use crate::sema::resolve::{Binding, Checker, FILE};
 use crate::sema::typed::{DefId, DefKind, Elem, Expr, Kind, Phase, Ty};
@@ -194,7 +194,15 @@ impl<'a> Checker<'a> {
         let value = self.infer(expr, FILE)?;
         let value = self.scalar(value, what)?;
         self.require(&value, Phase::Static, what)?;
-        crate::sema::elaborate::static_values(&self.defs, &value).and_then(|values| values.first().copied())
+        self.static_values(&value)?.first().copied()
+    }
+
+    /// The elements of a static expression.
+    pub(crate) fn static_values(&mut self, value: &Expr) -> Option<Vec<f64>> {
+        match elaborate::static_values(&self.defs, value) {
+            Ok(values) => Some(values),
+            Err(diagnostic) => self.fail(*diagnostic),
+        }
     }
 
     pub(crate) fn state(&mut self, name: &Arc<str>, span: Span, unknown: &'a ast::Unknown, number: usize) -> Option<Binding<'a>> {

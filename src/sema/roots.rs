@@ -11,7 +11,7 @@ use crate::sema::resolve::{Binding, Checker, FILE};
 use crate::sema::typed::{
     Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, Prior, RunRoot, State, Ty,
 };
-use crate::sema::{equations, typed};
+use crate::sema::{elaborate, equations, typed};
 use crate::syntax::ast::{self, Arg, ExprKind, ItemKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -149,6 +149,13 @@ impl<'a> Checker<'a> {
             None => None,
         };
         let init = self.defs[def].value.clone();
+        let is_known = init.as_ref().is_some_and(|init| init.ty.dims.iter().all(|dim| dim.as_number().is_some()));
+        if let (Some(init), Some(constraint), true) = (&init, constraint, is_known) {
+            let values = self.static_values(init)?;
+            if !elaborate::is_inside(constraint, &values) {
+                return self.fail(errors::outside_its_set(init.span, &decl.name.name, &values, constraint));
+            }
+        }
         Some(Param { def, init, constraint: constraint?, prior })
     }
 

@@ -6,6 +6,7 @@ use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::infer::index::transposed;
 use crate::sema::infer::{size, to_real};
+use crate::sema::phase::reach;
 use crate::sema::prelude::{self, Builtin, Distribution, Map, Reduction, Special};
 use crate::sema::resolve::{Binding, Callable, Checker, ScopeId};
 use crate::sema::typed::{DefKind, Elem, Expr, Kind, Phase, Ty};
@@ -49,6 +50,16 @@ impl<'a> Checker<'a> {
         let time = self.real(time, "a time")?;
         if time.phase == Phase::Time {
             return self.fail(errors::moving_site(time.span));
+        }
+        let mut nested = None;
+        reach(&self.defs, &time, &mut |part| {
+            if matches!(part.kind, Kind::At(..)) {
+                nested = nested.or(Some(part.span));
+            }
+            nested.is_none()
+        });
+        if let Some(span) = nested {
+            return self.fail(errors::not_yet(span, "a time that depends on the trajectory is", "give the time as a number, a param or data"));
         }
         if time.ty.dims.len() > 1 {
             let story = self.story(&time);
