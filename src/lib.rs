@@ -3,11 +3,13 @@
 pub mod ad;
 pub mod backend;
 pub mod base;
+pub mod cli;
 pub mod data;
 pub mod diag;
 pub mod ir;
 pub mod lower;
 pub mod sema;
+pub mod settings;
 pub mod opt;
 pub mod solve;
 pub mod syntax;

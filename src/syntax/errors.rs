@@ -31,19 +31,12 @@ fn alternatives(of: &[&str]) -> String {
     }
 }
 
-/// E0101: `'text'`. `span` covers both quotes, `inside` is the text between them.
-pub fn single_quotes(span: Span, inside: &str) -> Diagnostic {
-    let lo = span.lo as usize;
-    let hi = span.hi as usize;
+/// E0101: `'text'`. `span` covers both quotes.
+pub fn single_quotes(span: Span) -> Diagnostic {
+    let (lo, hi) = (span.lo as usize, span.hi as usize);
+    let quotes = [Span::new(span.source, lo, lo + 1), Span::new(span.source, hi - 1, hi)];
     Diagnostic::new(Code("E0101"), "strings use double quotes", span, "`'` is the time derivative")
-        .fix(
-            "write",
-            vec![
-                edit(Span::new(span.source, lo, lo + 1), "\""),
-                edit(Span::new(span.source, hi - 1, hi), "\""),
-            ],
-        )
-        .note(format!("read as the string \"{inside}\""))
+        .fix("write", quotes.map(|quote| edit(quote, "\"")).to_vec())
 }
 
 /// E0102: a `//` or `%` comment; `span` covers it, `marks` is what it starts with.

@@ -112,13 +112,14 @@ impl Mishap<'_> {
     }
 
     fn single_quotes(&self) -> Option<Diagnostic> {
-        let quote = self.found().filter(|l| {
-            l.token == Token::Prime && self.fits_operand() || l.token == Token::Prime && self.fits("str")
-        })?;
+        let opens = |l: &Lexeme| l.token == Token::Prime && (self.fits_operand() || self.fits("str"));
+        // After a blank a prime can only be a quote, whatever the grammar made of it.
+        let apart = |l: &Lexeme| l.token == Token::Prime && self.text[..l.lo].ends_with(' ');
+        let quote = self.found().filter(opens).or_else(|| self.previous().filter(apart))?;
         let rest = self.text[quote.hi..].lines().next()?;
         let inside = rest.split_once('\'')?.0;
         let span = Span::new(self.source, quote.lo, quote.hi + inside.len() + 1);
-        Some(errors::single_quotes(span, inside))
+        Some(errors::single_quotes(span))
     }
 
     fn missing_else(&self) -> Option<Diagnostic> {
@@ -136,7 +137,11 @@ impl Mishap<'_> {
     }
 
     fn single_equals(&self) -> Option<Diagnostic> {
-        let equals = self.found().filter(|l| l.token == Token::Eq && self.fits("=="))?;
+        let equals = self.found().filter(|l| l.token == Token::Eq)?;
+        // The grammar may have closed the condition before it saw the `=`.
+        if !["==", "then", "{"].iter().any(|terminal| self.fits(terminal)) {
+            return None;
+        }
         let open =
             self.tokens[..self.at].iter().rev().take_while(|l| !matches!(l.token, Token::Semi | Token::Then));
         let asks = open

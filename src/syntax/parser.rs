@@ -188,10 +188,13 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether the layout pass has already reported something in these tokens.
+    /// Whether the layout pass has already reported something in these tokens, or between them and
+    /// the next.
     fn repaired(&self, tokens: &[Lexeme]) -> bool {
         let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return false };
-        self.lexed.repairs.iter().any(|at| (first.lo..=last.hi).contains(at))
+        let next = self.lexed.laid.iter().find(|l| l.lo >= last.hi && l.hi > l.lo);
+        let end = next.map_or(self.text.len(), |next| next.lo);
+        self.lexed.repairs.iter().any(|at| (first.lo..=end).contains(at))
     }
 }
 

@@ -4,6 +4,8 @@
 //! point and limits; it returns the point it ends at and why it ended there. It knows nothing of
 //! models, constraints or priors. A trial point where the objective is not finite is survived.
 
+use crate::settings::{OptimizerChoice, TrainSettings};
+use crate::train::lbfgs::Lbfgs;
 use crate::train::schedule::Schedule;
 use std::ops::ControlFlow;
 
@@ -128,6 +130,25 @@ pub trait Optimizer {
         limits: &Limits,
         on_step: &mut OnStep<'_>,
     ) -> Minimum;
+}
+
+impl TrainSettings {
+    /// The method that the settings choose.
+    pub fn method(&self) -> Box<dyn Optimizer> {
+        let schedule = self.schedule;
+        match self.optimizer {
+            OptimizerChoice::Adam { lr, beta1, beta2, eps } => {
+                Box::new(Adam { lr, beta1, beta2, eps, schedule })
+            }
+            OptimizerChoice::Sgd { lr, momentum } => Box::new(Sgd { lr, momentum, schedule }),
+            OptimizerChoice::Lbfgs { memory } => Box::new(Lbfgs { memory }),
+        }
+    }
+
+    /// When the method ends.
+    pub fn limits(&self) -> Limits {
+        Limits { steps: self.steps, gtol: self.tolerance, ..Limits::default() }
+    }
 }
 
 /// Adam with bias correction: `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`,

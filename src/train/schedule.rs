@@ -1,24 +1,6 @@
 //! The learning rate as a function of the step.
 
-/// How the learning rate of an optimiser changes; a factor on its `lr`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Schedule {
-    /// Always 1.
-    #[default]
-    Constant,
-    /// Grows linearly from `1/steps` to 1 over the first `steps` steps.
-    Warmup {
-        /// Length of the ramp.
-        steps: u64,
-    },
-    /// `max(rate^k, floor)` at step `k`.
-    Exponential {
-        /// Factor per step, in (0, 1].
-        rate: f64,
-        /// Never below this.
-        floor: f64,
-    },
-}
+pub use crate::settings::Schedule;
 
 impl Schedule {
     /// The factor at `step`, counted from 0.

@@ -4,10 +4,12 @@ use nodec::cli::plot::{Chart, Mark, Series, png};
 
 fn chart() -> Chart {
     // Two damped waves and a sample of each; nothing is read from them but their extent.
-    let wave = |phase: f64| (0..400).map(move |k| {
-        let t = f64::from(k) * 0.05;
-        (1900.0 + t, 40.0 + 38.0 * (-0.02 * t).exp() * (0.65 * t + phase).sin())
-    });
+    let wave = |phase: f64| {
+        (0..400).map(move |k| {
+            let t = f64::from(k) * 0.05;
+            (1900.0 + t, 40.0 + 38.0 * (-0.02 * t).exp() * (0.65 * t + phase).sin())
+        })
+    };
     let series = |label: &str, phase, mark| {
         let every = if mark == Mark::Line { 1 } else { 20 };
         Series { label: label.to_owned(), points: wave(phase).step_by(every).collect(), mark }
@@ -40,7 +42,8 @@ fn a_chart_is_drawn_the_same_every_time() {
         small.series.truncate(1);
         small.y_label = String::from("energy drift & more");
         small.series[0].points.iter_mut().for_each(|point| point.1 *= 1e-8);
-        std::fs::write(std::path::Path::new(&folder).join("small.png"), png(&small.svg(), 2.0).unwrap()).unwrap();
+        std::fs::write(std::path::Path::new(&folder).join("small.png"), png(&small.svg(), 2.0).unwrap())
+            .unwrap();
     }
 }
 

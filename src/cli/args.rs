@@ -1,0 +1,196 @@
+//! What can be written after `nodec`.
+
+use crate::settings::Flag;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Solves and fits systems of differential equations written in the `.node` language.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "nodec", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How mistakes are shown
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub message_format: MessageFormat,
+    /// Whether they are coloured
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub color: Color,
+}
+
+/// How mistakes are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormat {
+    /// With the lines they are in
+    #[default]
+    Full,
+    /// A line each
+    Short,
+    /// A JSON object each, one a line
+    Json,
+}
+
+/// Whether messages are coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Yes
+    Always,
+    /// No
+    Never,
+}
+
+/// The commands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Run a model: fit it if it has data or a loss to train on, else simulate it
+    Run(RunArgs),
+    /// Report every mistake in a model, and do nothing else
+    Check(CheckArgs),
+    /// Rewrite programs in the canonical layout
+    Fmt(FmtArgs),
+    /// Show what the compiler makes of a model
+    Show(ShowArgs),
+    /// Explain the code of a message, such as E0301
+    Explain(ExplainArgs),
+    /// List every setting with its value and who set it
+    Config(ConfigArgs),
+    /// Print the `data` declaration for a file
+    Schema(SchemaArgs),
+}
+
+/// `nodec run`
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// The model
+    pub file: PathBuf,
+    /// Where the run is written; must not exist or be empty [default: the next number in runs/]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// What is set from outside.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+}
+
+/// `nodec check`
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// The model
+    pub file: PathBuf,
+    /// What is set from outside.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+}
+
+/// `nodec fmt`
+#[derive(Clone, Debug, Args)]
+pub struct FmtArgs {
+    /// The programs
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Change nothing; fail if a file is not in the canonical layout
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `nodec show`
+#[derive(Clone, Debug, Args)]
+pub struct ShowArgs {
+    /// The model
+    pub file: PathBuf,
+    /// Which stage
+    #[arg(long, value_enum)]
+    pub stage: Stage,
+    /// What is set from outside.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+}
+
+/// What `nodec show` can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stage {
+    /// The words of the text
+    Tokens,
+    /// The tree
+    Ast,
+    /// The equations as they were understood
+    Equations,
+    /// The functions of the model
+    Ir,
+    /// Their derivatives
+    Grad,
+    /// The loops
+    Loops,
+    /// The machine code before register allocation
+    Clif,
+}
+
+/// `nodec explain`
+#[derive(Clone, Debug, Args)]
+pub struct ExplainArgs {
+    /// The code, such as E0301
+    pub code: String,
+}
+
+/// `nodec config`
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArgs {
+    /// The model
+    pub file: PathBuf,
+    /// What is set from outside.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+}
+
+/// `nodec schema`
+#[derive(Clone, Debug, Args)]
+pub struct SchemaArgs {
+    /// A file of comma-separated values
+    pub file: PathBuf,
+}
+
+/// The options that set something.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SettingArgs {
+    /// Set a const, param or input of the model, or a setting
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
+    pub sets: Vec<Flag>,
+    /// Apply a profile of the file
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Relative error allowed in a step
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub rtol: Option<String>,
+    /// Absolute error allowed in a step
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub atol: Option<String>,
+    /// The method of integration
+    #[arg(long, value_name = "NAME")]
+    pub method: Option<String>,
+    /// The seed of everything random
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub seed: Option<String>,
+}
+
+impl SettingArgs {
+    /// The flags in the order they apply: `--set` as given, then the short forms.
+    pub fn flags(&self) -> Vec<Flag> {
+        let short = [
+            ("rtol", "solve.rtol", &self.rtol),
+            ("atol", "solve.atol", &self.atol),
+            ("method", "solve.method", &self.method),
+            ("seed", "run.seed", &self.seed),
+        ];
+        let short = short.into_iter().filter_map(|(name, setting, value)| {
+            value.as_ref().map(|value| Flag::alias(name, setting, value))
+        });
+        self.sets.iter().cloned().chain(short).collect()
+    }
+}
+
+fn assignment(text: &str) -> Result<Flag, String> {
+    Flag::set(text).ok_or_else(|| String::from("write it as NAME=VALUE"))
+}

@@ -1,0 +1,256 @@
+//! The layout of a chart.
+
+use super::axis::Axis;
+use super::{Chart, Mark, Series};
+use std::fmt::Write as _;
+
+/// Size of the picture in CSS pixels.
+const WIDTH: f64 = 720.0;
+const HEIGHT: f64 = 440.0;
+/// Size of the words.
+const TEXT: f64 = 13.0;
+const TITLE: f64 = 15.0;
+/// Mean advance of a character of the font, as a share of its size: Roboto's letters lie between
+/// 0.45 and 0.6. It only spaces the legend.
+const ADVANCE: f64 = 0.55;
+/// Ink of the words, of the axes, of the grid.
+const INK: &str = "#22262b";
+const RULE: &str = "#70777f";
+const GRID: &str = "#e6e8eb";
+
+/// Seven colours that remain distinct in the common kinds of colour blindness: M. Okabe and K.
+/// Ito, "Color universal design", 2008, without yellow, which is too light for lines.
+const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
+
+/// Where the axes are.
+struct Frame {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    x: Axis,
+    y: Axis,
+}
+
+impl Frame {
+    fn px(&self, x: f64) -> f64 {
+        self.left + self.x.share(x) * (self.right - self.left)
+    }
+
+    fn py(&self, y: f64) -> f64 {
+        self.bottom - self.y.share(y) * (self.bottom - self.top)
+    }
+}
+
+impl Chart {
+    /// The chart as a complete SVG document.
+    pub fn svg(&self) -> String {
+        let legend = self.legend();
+        let title_height = if self.title.is_empty() { 0.0 } else { 28.0 };
+        let legend_height = 22.0 * legend.len() as f64;
+        let (x, y) = self.axes();
+        let widest = y.words.iter().map(|word| word.chars().count()).max().unwrap_or(0) as f64;
+        let label_width = if self.y_label.is_empty() { 0.0 } else { 22.0 };
+        let frame = Frame {
+            left: 22.0 + widest * ADVANCE * TEXT + label_width,
+            right: WIDTH - 24.0,
+            top: 20.0 + title_height + legend_height + if y.exponent == 0 { 0.0 } else { 14.0 },
+            bottom: HEIGHT - if self.x_label.is_empty() { 36.0 } else { 56.0 },
+            x,
+            y,
+        };
+        let mut out = String::new();
+        let _ = writeln!(
+            out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
+             viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"Roboto, Helvetica, Arial, sans-serif\" \
+             font-size=\"{TEXT}\" fill=\"{INK}\">"
+        );
+        let _ = writeln!(out, "<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#ffffff\"/>");
+        if !self.title.is_empty() {
+            let _ = writeln!(
+                out,
+                "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"{TITLE}\">{}</text>",
+                frame.left,
+                14.0 + TITLE,
+                escaped(&self.title)
+            );
+        }
+        for (row, entries) in legend.iter().enumerate() {
+            self.draw_legend(&mut out, entries, frame.left, 30.0 + title_height + 22.0 * row as f64 - 6.0);
+        }
+        self.draw_axes(&mut out, &frame);
+        self.draw_series(&mut out, &frame);
+        out.push_str("</svg>\n");
+        out
+    }
+
+    /// Axes that hold every finite point.
+    fn axes(&self) -> (Axis, Axis) {
+        let finite = || {
+            let points = self.series.iter().flat_map(|series| &series.points);
+            points.filter(|(x, y)| x.is_finite() && y.is_finite())
+        };
+        let range = |of: fn(&(f64, f64)) -> f64| {
+            finite().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
+        };
+        let (x_lo, x_hi) = range(|point| point.0);
+        let (y_lo, y_hi) = range(|point| point.1);
+        (Axis::new(x_lo, x_hi, 0.02, 7), Axis::new(y_lo, y_hi, 0.05, 6))
+    }
+
+    fn draw_axes(&self, out: &mut String, frame: &Frame) {
+        let Frame { left, right, top, bottom, .. } = *frame;
+        let line = |out: &mut String, x1: f64, y1: f64, x2: f64, y2: f64, colour: &str| {
+            let _ = writeln!(
+                out,
+                "<path d=\"M{x1:.2} {y1:.2}L{x2:.2} {y2:.2}\" stroke=\"{colour}\" stroke-width=\"1\" fill=\"none\"/>"
+            );
+        };
+        for tick in &frame.y.ticks {
+            line(out, left, frame.py(*tick), right, frame.py(*tick), GRID);
+        }
+        for (tick, word) in frame.x.ticks.iter().zip(&frame.x.words) {
+            let x = frame.px(*tick);
+            line(out, x, bottom, x, bottom + 5.0, RULE);
+            let y = bottom + 9.0 + TEXT;
+            let _ = writeln!(out, "<text x=\"{x:.2}\" y=\"{y:.2}\" text-anchor=\"middle\">{word}</text>");
+        }
+        for (tick, word) in frame.y.ticks.iter().zip(&frame.y.words) {
+            let (x, y) = (left - 9.0, frame.py(*tick) + 0.36 * TEXT);
+            let _ = writeln!(out, "<text x=\"{x:.2}\" y=\"{y:.2}\" text-anchor=\"end\">{word}</text>");
+        }
+        line(out, left, bottom, right, bottom, RULE);
+        line(out, left, top, left, bottom, RULE);
+        let x_label = [self.x_label.as_str(), &frame.x.factor()].join(" ");
+        let _ = writeln!(
+            out,
+            "<text x=\"{:.2}\" y=\"{:.2}\" text-anchor=\"middle\">{}</text>",
+            0.5 * (left + right),
+            HEIGHT - 14.0,
+            escaped(x_label.trim())
+        );
+        if frame.y.exponent != 0 {
+            let _ = writeln!(out, "<text x=\"{left:.2}\" y=\"{:.2}\">{}</text>", top - 8.0, frame.y.factor());
+        }
+        if !self.y_label.is_empty() {
+            let (x, y) = (8.0 + TEXT, 0.5 * (top + bottom));
+            let _ = writeln!(
+                out,
+                "<text transform=\"translate({x:.2} {y:.2}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+                escaped(&self.y_label)
+            );
+        }
+    }
+
+    /// Lines first, so that no line covers a point.
+    fn draw_series(&self, out: &mut String, frame: &Frame) {
+        for (series, colour) in self.coloured().filter(|(series, _)| series.mark == Mark::Line) {
+            let path = path(series, frame);
+            if !path.is_empty() {
+                let _ = writeln!(
+                    out,
+                    "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" \
+                     stroke-linejoin=\"round\" stroke-linecap=\"round\"/>"
+                );
+            }
+        }
+        for (series, colour) in self.coloured().filter(|(series, _)| series.mark == Mark::Points) {
+            for (x, y) in series.points.iter().filter(|(x, y)| x.is_finite() && y.is_finite()) {
+                dot(out, frame.px(*x), frame.py(*y), colour);
+            }
+        }
+    }
+
+    /// Every series with its colour: the k-th line and the k-th set of points share one.
+    fn coloured(&self) -> impl Iterator<Item = (&Series, &'static str)> {
+        let mut used = [0; 2];
+        self.series.iter().map(move |series| {
+            let count = &mut used[usize::from(series.mark == Mark::Points)];
+            let colour = COLOURS[*count % COLOURS.len()];
+            *count += 1;
+            (series, colour)
+        })
+    }
+
+    /// The entries of the legend, by row. A lone series without company needs none: it is named
+    /// on the vertical axis or in the title.
+    fn legend(&self) -> Vec<Vec<(&Series, &'static str)>> {
+        let mut rows: Vec<Vec<(&Series, &'static str)>> = Vec::new();
+        let mut room = 0.0;
+        if self.series.len() < 2 {
+            return rows;
+        }
+        for entry in self.coloured() {
+            let width = entry_width(entry.0);
+            match rows.last_mut() {
+                Some(row) if room >= width => row.push(entry),
+                Some(_) | None => {
+                    rows.push(vec![entry]);
+                    room = WIDTH - 96.0;
+                }
+            }
+            room -= width;
+        }
+        rows
+    }
+
+    fn draw_legend(&self, out: &mut String, entries: &[(&Series, &'static str)], left: f64, y: f64) {
+        let mut x = left;
+        for (series, colour) in entries {
+            let middle = y - 0.36 * TEXT;
+            match series.mark {
+                Mark::Line => {
+                    let end = x + 22.0;
+                    let _ = writeln!(
+                        out,
+                        "<path d=\"M{x:.2} {middle:.2}L{end:.2} {middle:.2}\" stroke=\"{colour}\" \
+                         stroke-width=\"2\" stroke-linecap=\"round\"/>"
+                    );
+                }
+                Mark::Points => dot(out, x + 11.0, middle, colour),
+            }
+            let _ =
+                writeln!(out, "<text x=\"{:.2}\" y=\"{y:.2}\">{}</text>", x + 29.0, escaped(&series.label));
+            x += entry_width(series);
+        }
+    }
+}
+
+/// Room of an entry of the legend.
+fn entry_width(series: &Series) -> f64 {
+    29.0 + series.label.chars().count() as f64 * ADVANCE * TEXT + 22.0
+}
+
+/// A dot with a thin white edge, which keeps it apart from the lines under it.
+fn dot(out: &mut String, x: f64, y: f64, colour: &str) {
+    let _ = writeln!(
+        out,
+        "<circle cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"4\" fill=\"{colour}\" stroke=\"#ffffff\" stroke-width=\"1\"/>"
+    );
+}
+
+/// The path of a line; a point nearer than a quarter of a pixel to the last one kept adds nothing.
+fn path(series: &Series, frame: &Frame) -> String {
+    let mut out = String::new();
+    let mut pen: Option<(f64, f64)> = None;
+    let last = series.points.len().saturating_sub(1);
+    for (at, (x, y)) in series.points.iter().enumerate() {
+        if !(x.is_finite() && y.is_finite()) {
+            pen = None;
+            continue;
+        }
+        let (px, py) = (frame.px(*x), frame.py(*y));
+        let near = pen.is_some_and(|(x, y)| (px - x).abs().max((py - y).abs()) < 0.25);
+        if near && at != last {
+            continue;
+        }
+        let _ = write!(out, "{}{px:.2} {py:.2}", if pen.is_some() { 'L' } else { 'M' });
+        pen = Some((px, py));
+    }
+    out
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,55 @@
+//! Every code with its title and its page.
+//!
+//! A row is one line, a page one file in `explain/`. Bands: E01 text and grammar, E02 names and
+//! items, E03 shapes and types, E04 phases and time, E05 systems and events, E06 derivatives,
+//! E07 data, E08 settings and methods, E09 while running; W for warnings.
+
+use crate::diag::diagnostic::Code;
+
+/// What is known of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The code.
+    pub code: Code,
+    /// One line, lower case.
+    pub title: &'static str,
+    /// The page `nodec explain` prints, in Markdown: what it means, a wrong and a right program.
+    pub page: &'static str,
+}
+
+macro_rules! table {
+    ($($code:literal $title:literal)*) => {
+        /// Every code, in order.
+        pub const ALL: &[Row] = &[$(
+            Row { code: Code($code), title: $title, page: include_str!(concat!("explain/", $code, ".md")) },
+        )*];
+    };
+}
+
+table! {
+    "E0100" "something else was expected here"
+    "E0101" "strings use double quotes"
+    "E0102" "comments start with #"
+    "E0103" "powers are written ^"
+    "E0104" "a number needs a digit on both sides of the point"
+    "E0105" "a character without meaning"
+    "E0106" "a bracket that is never closed"
+    "E0107" "a bracket that closes nothing"
+    "E0108" "a string that is never closed"
+    "E0109" "a number that is too large"
+    "E0110" "two operands without an operator between them"
+    "E0111" "an if without an else"
+    "E0113" "an unknown escape in a string"
+    "E0114" "nested too deeply"
+    "E0115" "a line that starts with -"
+    "E0116" "= where == is meant"
+    "E0117" "a misspelt item keyword"
+    "E0118" "a line that ends in an operator"
+    "E0130" "the left of -> is not a pattern"
+    "E0131" "comparisons do not chain"
+}
+
+/// The row of `code`, as in `lookup("E0110")`; upper or lower case.
+pub fn lookup(code: &str) -> Option<&'static Row> {
+    ALL.iter().find(|row| row.code.0.eq_ignore_ascii_case(code))
+}

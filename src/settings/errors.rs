@@ -1,0 +1,157 @@
+//! E08xx and E0290: what a setting can have wrong, one named constructor each.
+
+use super::table::{Arg, Choice, Kind};
+use crate::base::span::Span;
+use crate::diag::{Code, Diagnostic};
+use crate::solve::method::{Kind as MethodKind, Method};
+
+/// No setting of this name. `command_line` says where it stands; `near` is the closest name with
+/// its whole key and present value.
+pub fn unknown(name: &str, span: Span, command_line: bool, near: Option<(&str, &str, &str)>) -> Diagnostic {
+    let (message, label) = if command_line {
+        (format!("no setting or param is called `{name}`"), "not in this model")
+    } else {
+        (format!("no setting is called `{name}`"), "not a setting")
+    };
+    let mut diagnostic = Diagnostic::new(Code("E0801"), message, span, label);
+    if let Some((near, key, now)) = near {
+        let now = if now.is_empty() { "not set".to_owned() } else { format!("now {now}") };
+        let is = if near == key { String::new() } else { format!(", which is `{key}`") };
+        diagnostic = diagnostic.help(format!("did you mean `{near}`{is} ({now})?"));
+    }
+    diagnostic.help("`nodec config model.node` lists every setting with its value and where it came from")
+}
+
+/// The last part of several settings.
+pub fn ambiguous(name: &str, span: Span, candidates: &[String]) -> Diagnostic {
+    let listed: Vec<String> = candidates.iter().map(|key| format!("`{key}`")).collect();
+    Diagnostic::new(Code("E0801"), format!("`{name}` is the end of several settings"), span, "which one?")
+        .help(format!("write the whole name: {}", listed.join(", ")))
+}
+
+/// No profile of this name.
+pub fn unknown_profile(name: &str, span: Span, profiles: &[&str]) -> Diagnostic {
+    let help = if profiles.is_empty() {
+        String::from("the file has no `profile`")
+    } else {
+        let listed: Vec<String> = profiles.iter().map(|name| format!("`{name}`")).collect();
+        format!("the file has {}", listed.join(", "))
+    };
+    Diagnostic::new(Code("E0801"), format!("no profile is called `{name}`"), span, "not in this file")
+        .help(help)
+}
+
+/// The value is not what the setting may be.
+pub fn wrong_type(key: &str, kind: Kind, doc: &str, span: Span) -> Diagnostic {
+    let expected = kind.expected();
+    Diagnostic::new(Code("E0802"), format!("`{key}` must be {expected}"), span, format!("not {expected}"))
+        .note(format!("`{key}`: {doc}"))
+}
+
+/// An argument that the choice does not have.
+pub fn unknown_argument(choice: &Choice, name: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0802"),
+        format!("`{}` has no argument `{name}`", choice.name),
+        span,
+        "not one of its",
+    )
+    .help(arguments(choice))
+}
+
+/// More arguments than the choice has.
+pub fn too_many_arguments(choice: &Choice, span: Span) -> Diagnostic {
+    let message = format!("`{}` has only {} arguments", choice.name, choice.args.len());
+    Diagnostic::new(Code("E0802"), message, span, "one too many").help(arguments(choice))
+}
+
+/// An argument without a default is not there.
+pub fn missing_argument(choice: &Choice, arg: &Arg, span: Span) -> Diagnostic {
+    let message = format!("`{}` needs its argument `{}`", choice.name, arg.name);
+    Diagnostic::new(Code("E0802"), message, span, "given without it").note(format!(
+        "`{}`: {}, {}",
+        arg.name,
+        arg.doc,
+        arg.kind.expected()
+    ))
+}
+
+fn arguments(choice: &Choice) -> String {
+    if choice.args.is_empty() {
+        return format!("`{}` stands alone", choice.name);
+    }
+    let listed: Vec<String> = choice.args.iter().map(|arg| format!("`{}`: {}", arg.name, arg.doc)).collect();
+    format!("its arguments are {}", listed.join("; "))
+}
+
+/// A method that nobody has heard of.
+pub fn unknown_method(name: &str, span: Span) -> Diagnostic {
+    let built: Vec<&str> =
+        Method::all().filter(|method| method.is_built()).map(|method| method.name).collect();
+    let message = format!("no method is called `{name}`");
+    let near = super::closest(name, Method::all().map(|method| method.name));
+    let diagnostic = Diagnostic::new(Code("E0802"), message, span, "not a method");
+    match near {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic,
+    }
+    .help(format!("methods: {}", built.join(", ")))
+}
+
+/// A method of the language that is not built.
+pub fn method_not_built(method: &Method, span: Span) -> Diagnostic {
+    let message = format!("the method `{}` is not supported yet", method.name);
+    let diagnostic = Diagnostic::new(Code("E0290"), message, span, "not supported yet");
+    match method.kind {
+        MethodKind::NotBuilt { instead } if !instead.is_empty() => {
+            let listed: Vec<String> = instead.iter().map(|name| format!("`{name}`")).collect();
+            diagnostic.help(format!("the nearest that are: {}", listed.join(", ")))
+        }
+        MethodKind::NotBuilt { .. } | MethodKind::Explicit(_) => diagnostic,
+    }
+}
+
+/// A setting, or a value of one, that is in the language and not built.
+pub fn not_built(what: &str, span: Span, kind: Kind) -> Diagnostic {
+    let diagnostic =
+        Diagnostic::new(Code("E0290"), format!("`{what}` is not supported yet"), span, "not supported yet");
+    match kind {
+        Kind::OneOf([]) => diagnostic,
+        Kind::OneOf(_) | Kind::Times(_) => diagnostic.help(format!("it can be {}", kind.expected())),
+        _ => diagnostic,
+    }
+}
+
+/// An explicit method on a system with algebraic unknowns (LANGUAGE.md 4.15).
+pub fn needs_every_rate(method: &str, method_span: Span, unknown: &str, declared: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0803"),
+        format!("`{method}` cannot solve a system with algebraic unknowns"),
+        method_span,
+        "an explicit method: every state needs a rate",
+    )
+    .label(declared, format!("`{unknown}` has none"))
+    .help("methods for index-1 DAEs: radau5, bdf, rodas5p")
+}
+
+/// A fixed-step method without a step.
+pub fn needs_dt(method: &str, method_span: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0803"),
+        format!("`{method}` takes steps of one size and `dt` is not set"),
+        method_span,
+        "has no error estimate to choose its step by",
+    )
+    .help("set it: `solve { dt = 0.01 }`, or `--set dt=0.01`")
+}
+
+/// A symplectic method on a system that is not separable; `term` is what couples it.
+pub fn not_separable(method: &str, method_span: Span, term: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0804"),
+        format!("`{method}` needs a system whose halves drive each other only"),
+        method_span,
+        "a symplectic method for separable systems",
+    )
+    .label(term, "this depends on its own half")
+}

@@ -1,0 +1,229 @@
+//! The settings: a row for each, with its type, default and documentation.
+
+/// What a setting may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A finite number.
+    Any,
+    /// A number above 0.
+    Positive,
+    /// A number of at least 0.
+    NonNegative,
+    /// A number in [0, 1).
+    Share,
+    /// A whole number of at least 1.
+    Count,
+    /// A whole number of at least 0.
+    Seed,
+    /// A positive number, which `key.state` may replace for one state.
+    PerState,
+    /// The name of a method.
+    Method,
+    /// One of these, with its arguments.
+    OneOf(&'static [Choice]),
+    /// One of these, or a list of times.
+    Times(&'static [Choice]),
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The dotted name.
+    pub key: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// As one would write it; `None` if it is unset until somebody sets it.
+    pub default: Option<&'static str>,
+    /// One sentence, lower case, no full stop.
+    pub doc: &'static str,
+    /// Whether it does anything yet.
+    pub built: bool,
+}
+
+/// One thing that a setting of kind [`Kind::OneOf`] may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    /// As it is written.
+    pub name: &'static str,
+    /// What stands in its parentheses.
+    pub args: &'static [Arg],
+    /// Whether it does anything yet.
+    pub built: bool,
+}
+
+/// An argument of a choice, given in order or by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Arg {
+    /// Its name.
+    pub name: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// As one would write it; `None` if it must be given.
+    pub default: Option<&'static str>,
+    /// One sentence, lower case, no full stop.
+    pub doc: &'static str,
+}
+
+/// Every setting, in the order that `nodec config` lists them.
+pub const SETTINGS: &[Row] = &[
+    row(
+        "solve.method",
+        Kind::Method,
+        Some(crate::solve::method::Method::DEFAULT),
+        "the method of integration",
+    ),
+    row("solve.rtol", Kind::Positive, Some("1e-6"), "relative error allowed in a step"),
+    row(
+        "solve.atol",
+        Kind::PerState,
+        Some("1e-8"),
+        "absolute error allowed in a step; `atol.x` for state `x`",
+    ),
+    row(
+        "solve.dt",
+        Kind::Positive,
+        None,
+        "the step of a fixed-step method, the first step of an adaptive one",
+    ),
+    row("solve.dt_max", Kind::Positive, None, "the longest step"),
+    row(
+        "solve.max_steps",
+        Kind::Count,
+        Some("1_000_000"),
+        "steps of one solve, accepted and rejected together",
+    ),
+    row(
+        "solve.save",
+        Kind::Times(SAVE),
+        Some("steps"),
+        "the times that are kept: `steps`, `every(dt)`, a list",
+    ),
+    row("solve.adjoint", Kind::OneOf(ADJOINT), Some("discrete"), "how gradients pass through a solve"),
+    row("solve.trace", Kind::OneOf(TRACE), Some("exact"), "how `div` and `jac_frob2` are computed"),
+    row("solve.error_norm", Kind::OneOf(ERROR_NORM), Some("states"), "what steers the step size"),
+    row("solve.step", Kind::OneOf(STEP), Some("per_example"), "whether examples share their steps"),
+    row("train.optimizer", Kind::OneOf(OPTIMIZER), Some("adam()"), "the method that lowers the loss"),
+    row("train.steps", Kind::Count, Some("1000"), "steps of the optimizer, at most"),
+    row(
+        "train.tolerance",
+        Kind::NonNegative,
+        Some("1e-8"),
+        "largest entry of the gradient that counts as zero",
+    ),
+    row("train.schedule", Kind::OneOf(SCHEDULE), Some("constant"), "the learning rate over the steps"),
+    later("train.batch", Kind::Count, "examples in a minibatch"),
+    later("train.epochs", Kind::Count, "passes over the data"),
+    later("train.clip", Kind::Positive, "largest norm of a gradient"),
+    later("train.early_stop", Kind::OneOf(&[]), "when to stop before the last epoch"),
+    later("train.checkpoint", Kind::Count, "epochs between checkpoints"),
+    later("train.valid_every", Kind::Count, "steps between looks at the validation data"),
+    row("run.seed", Kind::Seed, Some("0"), "the seed of everything random"),
+    row("run.precision", Kind::OneOf(PRECISION), Some("f64"), "what `real` is"),
+    row("run.backend", Kind::OneOf(BACKEND), Some("cranelift"), "what runs the code"),
+    row("run.device", Kind::OneOf(DEVICE), Some("cpu"), "where the code runs"),
+    later("run.samples", Kind::Count, "examples of a draw that depends on no data"),
+];
+
+const SAVE: &[Choice] = &[
+    choice("steps", &[]),
+    choice("every", &[must("dt", Kind::Positive, "time between two")]),
+    choice("linspace", SPACE),
+    choice("logspace", SPACE),
+];
+const SPACE: &[Arg] = &[
+    must("from", Kind::Any, "the first"),
+    must("to", Kind::Any, "the last"),
+    must("count", Kind::Count, "how many"),
+];
+const ADJOINT: &[Choice] = &[
+    choice("discrete", &[]),
+    unbuilt("checkpoint"),
+    unbuilt("backsolve"),
+    unbuilt("interpolating"),
+    unbuilt("forward"),
+];
+const TRACE: &[Choice] = &[choice("exact", &[]), unbuilt("hutchinson")];
+const ERROR_NORM: &[Choice] = &[choice("states", &[]), choice("all", &[])];
+const STEP: &[Choice] = &[choice("per_example", &[]), unbuilt("shared")];
+const OPTIMIZER: &[Choice] = &[
+    choice(
+        "adam",
+        &[
+            arg("lr", Kind::Positive, "1e-3", "the learning rate"),
+            arg("beta1", Kind::Share, "0.9", "decay of the mean of gradients"),
+            arg("beta2", Kind::Share, "0.999", "decay of the mean of their squares"),
+            arg("eps", Kind::NonNegative, "1e-8", "keeps the quotient finite"),
+        ],
+    ),
+    choice(
+        "sgd",
+        &[
+            arg("lr", Kind::Positive, "1e-2", "the learning rate"),
+            arg("momentum", Kind::Share, "0", "share of the last step that is kept"),
+        ],
+    ),
+    choice("lbfgs", &[arg("memory", Kind::Count, "10", "changes of the gradient that are remembered")]),
+    unbuilt("adamw"),
+    unbuilt("adamax"),
+];
+const SCHEDULE: &[Choice] = &[
+    choice("constant", &[]),
+    choice("warmup", &[must("steps", Kind::Count, "length of the ramp")]),
+    choice(
+        "exponential",
+        &[
+            must("rate", Kind::Share, "factor for each step"),
+            arg("floor", Kind::NonNegative, "0", "the factor never falls below"),
+        ],
+    ),
+    unbuilt("decay"),
+];
+const PRECISION: &[Choice] = &[choice("f64", &[]), choice("f32", &[])];
+const BACKEND: &[Choice] = &[choice("cranelift", &[]), choice("interp", &[])];
+const DEVICE: &[Choice] = &[choice("cpu", &[]), unbuilt("cuda"), choice("auto", &[])];
+
+const fn row(key: &'static str, kind: Kind, default: Option<&'static str>, doc: &'static str) -> Row {
+    Row { key, kind, default, doc, built: true }
+}
+
+const fn later(key: &'static str, kind: Kind, doc: &'static str) -> Row {
+    Row { key, kind, default: None, doc, built: false }
+}
+
+const fn choice(name: &'static str, args: &'static [Arg]) -> Choice {
+    Choice { name, args, built: true }
+}
+
+const fn unbuilt(name: &'static str) -> Choice {
+    Choice { name, args: &[], built: false }
+}
+
+const fn arg(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Arg {
+    Arg { name, kind, default: Some(default), doc }
+}
+
+const fn must(name: &'static str, kind: Kind, doc: &'static str) -> Arg {
+    Arg { name, kind, default: None, doc }
+}
+
+impl Kind {
+    /// In words that complete "must be …".
+    pub fn expected(self) -> String {
+        match self {
+            Kind::Positive | Kind::PerState => String::from("a number above 0"),
+            Kind::Any => String::from("a number"),
+            Kind::NonNegative => String::from("a number of at least 0"),
+            Kind::Share => String::from("a number of at least 0 and below 1"),
+            Kind::Count => String::from("a whole number of at least 1"),
+            Kind::Seed => String::from("a whole number of at least 0"),
+            Kind::Method => String::from("the name of a method"),
+            Kind::OneOf(choices) => format!("one of {}", names(choices)),
+            Kind::Times(choices) => format!("one of {} or a list of times", names(choices)),
+        }
+    }
+}
+
+fn names(choices: &[Choice]) -> String {
+    let built = choices.iter().filter(|choice| choice.built);
+    built.map(|choice| format!("`{}`", choice.name)).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,128 @@
+//! The command line and the run directory: exit codes by cause, and nothing is ever written over.
+
+use nodec::cli::run_dir::{Place, RunDir, RunDirError};
+use nodec::cli::{Exit, run};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn nodec(args: &[&str]) -> (Exit, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let args = std::iter::once("nodec").chain(args.iter().copied()).map(OsString::from);
+    let exit = run(args, &mut out, &mut err);
+    (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+fn folder(test: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("nodec-cli-{}-{test}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn exit_codes_tell_the_cause() {
+    let folder = folder("exit");
+    let good = folder.join("good.node");
+    fs::write(&good, "param k = 1.0\ntime t in 0..1\nstate x = 1.0\nx' = -k*x\n").unwrap();
+    let bad = folder.join("bad.node");
+    fs::write(&bad, "x' = 2k*x\n").unwrap();
+    let (good, bad) = (good.to_str().unwrap(), bad.to_str().unwrap());
+    assert_eq!(nodec(&["check", good]), (Exit::Success, String::new(), String::new()));
+    let (exit, out, err) = nodec(&["check", bad, "--message-format", "short"]);
+    assert_eq!((exit, out.as_str()), (Exit::Program, ""));
+    assert!(err.contains("bad.node:1:6: error[E0110]:"), "{err}");
+    let (exit, _, err) = nodec(&["check", bad, "--message-format", "json"]);
+    let object: serde_json::Value = serde_json::from_str(&err).expect("one JSON object");
+    assert_eq!((exit, object["code"].as_str()), (Exit::Program, Some("E0110")));
+    assert_eq!(nodec(&["check", "no/such.node"]).0, Exit::Io);
+    assert_eq!(nodec(&["chekc", good]).0, Exit::Usage);
+    assert_eq!(nodec(&["run", good, "--set", "lr"]).0, Exit::Usage);
+    assert_eq!(nodec(&["--version"]).0, Exit::Success);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn config_lists_who_set_what() {
+    let folder = folder("config");
+    let file = folder.join("m.node");
+    fs::write(&file, "param mu = 5.0\nsolve { rtol = 1e-9 }\n").unwrap();
+    let (exit, out, err) =
+        nodec(&["config", file.to_str().unwrap(), "--set", "mu=3", "--method", "dopri5", "--atol", "1e-10"]);
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
+    let line = |key: &str| out.lines().find(|line| line.starts_with(key)).unwrap_or_else(|| panic!("{out}"));
+    assert!(line("solve.rtol").contains("m.node:2"));
+    assert!(line("solve.method").contains("--method dopri5"));
+    assert!(line("solve.atol").contains("1e-10"));
+    assert!(line("run.seed").contains("built in"));
+    let (exit, _, err) = nodec(&["config", file.to_str().unwrap(), "--set", "lrate=3e-4"]);
+    assert_eq!(exit, Exit::Program);
+    assert!(err.contains("command line:1:7: error[E0801]: no setting or param is called `lrate`"), "{err}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn runs_are_numbered_and_whole() {
+    let folder = folder("numbered");
+    let runs = folder.join("runs");
+    for expected in ["0001", "0002"] {
+        let run = RunDir::begin(Place::Next(runs.clone())).unwrap();
+        run.write("model.node", "x' = -x\n").unwrap();
+        run.write_json("params.json", &vec![0.5, f64::NAN]).unwrap();
+        run.write_csv("trajectory.csv", &[("t", &[0.0, 0.1]), ("x, y", &[1.0, 1.0 / 3.0])]).unwrap();
+        let mut lines = run.json_lines("metrics.jsonl").unwrap();
+        lines.push(&1).unwrap();
+        lines.push(&2).unwrap();
+        lines.close().unwrap();
+        assert!(!runs.join(expected).exists(), "nothing has the name before it is whole");
+        assert_eq!(run.finish().unwrap(), runs.join(expected));
+    }
+    assert_eq!(names(&runs), ["0001", "0002"]);
+    let run = runs.join("0002");
+    assert_eq!(names(&run), ["metrics.jsonl", "model.node", "params.json", "trajectory.csv"]);
+    let text = |name: &str| fs::read_to_string(run.join(name)).unwrap();
+    assert_eq!(text("trajectory.csv"), "t,\"x, y\"\n0,1\n0.1,0.3333333333333333\n");
+    assert_eq!(text("metrics.jsonl"), "1\n2\n");
+    assert_eq!(text("params.json"), "[\n  0.5,\n  null\n]\n");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn an_abandoned_run_leaves_nothing() {
+    let folder = folder("abandoned");
+    let run = RunDir::begin(Place::Exactly(folder.join("run"))).unwrap();
+    run.write("model.node", "").unwrap();
+    drop(run);
+    assert!(names(&folder).is_empty());
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn an_existing_run_is_never_damaged() {
+    let folder = folder("existing");
+    let target = folder.join("run");
+    fs::create_dir(&target).unwrap();
+    let empty = RunDir::begin(Place::Exactly(target.clone())).unwrap();
+    empty.write("params.json", "1").unwrap();
+    let late = RunDir::begin(Place::Exactly(target.clone())).unwrap();
+    late.write("params.json", "2").unwrap();
+    assert_eq!(empty.finish().unwrap(), target);
+    assert!(matches!(RunDir::begin(Place::Exactly(target.clone())), Err(RunDirError::Occupied(_))));
+    assert!(matches!(late.finish(), Err(RunDirError::Occupied(_))));
+    assert_eq!(fs::read_to_string(target.join("params.json")).unwrap(), "1");
+    assert_eq!(names(&folder), ["run"]);
+    let file = folder.join("file");
+    fs::write(&file, "mine").unwrap();
+    assert!(RunDir::begin(Place::Exactly(file.clone())).is_err());
+    assert_eq!(fs::read_to_string(file).unwrap(), "mine");
+    fs::remove_dir_all(folder).unwrap();
+}

@@ -1,0 +1,53 @@
+//! The pages of `nodec explain`: their wrong programs are wrong in the way the page says, and
+//! their right programs are not.
+
+use nodec::base::span::Sources;
+use nodec::diag::codes::{ALL, Row, lookup};
+use nodec::diag::{Code, Sink};
+
+/// The codes a program gets.
+type Check = fn(&str) -> Vec<Code>;
+
+/// What finds the codes of a band. A band without a checker is not built yet, and has no rows.
+fn checker(row: &Row) -> Option<Check> {
+    if row.code.0.starts_with("E01") { Some(parse) } else { None }
+}
+
+fn parse(text: &str) -> Vec<Code> {
+    let mut sources = Sources::new();
+    let source = sources.add("page.node", text);
+    let mut sink = Sink::new();
+    nodec::syntax::parse(source, text, &mut sink);
+    sink.into_diagnostics().into_iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+fn block<'a>(row: &Row, page: &'a str, kind: &str) -> &'a str {
+    let fence = format!("```node {kind}\n");
+    let start = page.find(&fence).unwrap_or_else(|| panic!("{} has no {kind} program", row.code));
+    let body = &page[start + fence.len()..];
+    &body[..body.find("\n```").unwrap_or_else(|| panic!("{} has an open block", row.code)) + 1]
+}
+
+#[test]
+fn every_page_is_headed_by_its_code_and_title() {
+    for row in ALL {
+        assert_eq!(row.page.lines().next(), Some(format!("# {}: {}", row.code, row.title).as_str()));
+    }
+}
+
+#[test]
+fn wrong_programs_are_wrong_and_right_ones_right() {
+    for row in ALL {
+        let Some(check) = checker(row) else { continue };
+        let wrong = check(block(row, row.page, "wrong"));
+        assert!(wrong.contains(&row.code), "{}: the wrong program gives {wrong:?}", row.code);
+        assert_eq!(check(block(row, row.page, "right")), [], "{}: the right program", row.code);
+    }
+}
+
+#[test]
+fn codes_are_in_order_and_found() {
+    assert!(ALL.is_sorted_by(|a, b| a.code < b.code));
+    assert_eq!(lookup("e0110").map(|row| row.code), Some(Code("E0110")));
+    assert_eq!(lookup("E9999"), None);
+}
