@@ -1,6 +1,6 @@
 //! From a checked program to compiled code: numbers, settings, data, sizes, elaboration, plan.
 
-use crate::backend::{self, Backend as _};
+use crate::backend;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::engine::diagnostics::Diagnostics;
@@ -192,7 +192,7 @@ impl Work {
             Precision::F32 => DType::F32,
         };
         let bindings = Bindings { real, data: data.fields, overrides };
-        let system = Arc::new(sema::elaborate(&checked, &bindings, &mut self.sink)?);
+        let system = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
         self.check_start_values(&system);
         let options = self.options(&settings.solve, &system)?;
         if self.sink.has_errors() {

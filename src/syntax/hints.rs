@@ -177,7 +177,14 @@ impl Mishap<'_> {
             Token::LParen | Token::RParen | Token::RBracket => Some("a bracket"),
             _ => None,
         };
-        if !self.fits("*") || self.line_end_between(previous, found) || previous.token == Token::LParen {
+        // `solve method = …` lacks its braces, not a product.
+        let heads =
+            self.line.first() == Some(&previous) && Token::item_keyword(self.slice(previous)).is_some();
+        if heads
+            || !self.fits("*")
+            || self.line_end_between(previous, found)
+            || previous.token == Token::LParen
+        {
             return None;
         }
         let describe = |lexeme: Lexeme| Some((self.span(lexeme), kind(lexeme.token)?, self.slice(lexeme)));

@@ -142,6 +142,7 @@ impl Layout<'_> {
             }
             Token::OpenStr => {
                 self.sink.report(errors::open_string(self.span(lexeme)));
+                self.lexed.repairs.push(lexeme.lo);
                 self.push(Lexeme { token: Token::Str, ..lexeme });
             }
             Token::Error => {
@@ -242,7 +243,9 @@ impl Layout<'_> {
         }
         let primes = line[1..].iter().take_while(|l| l.token == Token::Prime).count();
         let equation = primes > 0 && line.get(1 + primes).is_some_and(|l| l.token == Token::Eq);
-        equation || (matches!(name, "let" | "fn") && second == Some(Token::Ident))
+        equation
+            || (matches!(name, "let" | "fn") && second == Some(Token::Ident))
+            || (name == "fn" && second == Some(Token::LParen))
     }
 
     fn comment(&mut self, lexeme: Lexeme, code: &[Lexeme]) {
@@ -324,11 +327,11 @@ impl Layout<'_> {
     }
 
     fn closer(&mut self, lexeme: Lexeme) {
-        let partner = self.groups.iter().rposition(|group| group.open.token.closer() == Some(lexeme.token));
+        let closed_by = |group: &Group| group.open.token.closer() == Some(lexeme.token);
         // A round or square bracket does not reach out of the braces it stands in.
-        let braces = self.groups.iter().rposition(|group| group.open.token == Token::LBrace);
-        let partner =
-            partner.filter(|at| lexeme.token == Token::RBrace || braces.is_none_or(|brace| brace < *at));
+        let nearest =
+            self.groups.iter().rposition(|group| closed_by(group) || group.open.token == Token::LBrace);
+        let partner = nearest.filter(|at| closed_by(&self.groups[*at]));
         let Some(partner) = partner else {
             self.sink.report(errors::unopened(self.span(lexeme), self.slice(lexeme)));
             self.lexed.repairs.push(lexeme.lo);
