@@ -8,6 +8,7 @@ pub mod data;
 pub mod diag;
 pub mod ir;
 pub mod lower;
+pub mod sema;
 pub mod settings;
 pub mod opt;
 pub mod solve;

@@ -1,0 +1,691 @@
+//! One function of the IR in the making.
+//!
+//! A frame turns typed expressions into nodes. Its inputs are declared when they are first met. A
+//! name has one node for each moment it is evaluated at, and a name that a derivative operator
+//! varies has a node that nothing else can be: a `variable`.
+
+use super::guard::{both, guarded};
+use super::{Made, moves, named_site, number_of};
+use crate::base::index::IndexVec;
+use crate::base::span::Span;
+use crate::ir::builder::Builder;
+use crate::ir::func::{Attr, Func, ValueId};
+use crate::ir::op::Op;
+use crate::ir::system::{Site, SiteKind};
+use crate::ir::types::{DType, Shape, Type};
+use crate::sema::dim::Dim;
+use crate::sema::equations::moving;
+use crate::sema::errors;
+use crate::sema::prelude::{Reduction, spread};
+use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Operator, Pick, State};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Most values that a comprehension may have: each is a copy of its body.
+const MAX_UNROLLED: usize = 20_000;
+
+/// What a frame knows of the model.
+#[derive(Clone, Copy)]
+pub(super) struct World<'m> {
+    pub defs: &'m IndexVec<DefId, Def>,
+    pub states: &'m [State],
+    pub channels: &'m [Channel],
+    pub interval: Option<&'m (Expr, Expr)>,
+    pub real: DType,
+}
+
+/// Something that a function is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Input {
+    Time,
+    State(usize),
+    Channel(usize),
+    Start,
+    End,
+    SiteState(usize, usize),
+    SiteChannel(usize, usize),
+    Param(usize),
+    Data(usize),
+}
+
+/// When states are evaluated.
+#[derive(Clone, Copy)]
+pub(super) enum Moment<'m> {
+    /// There is no time.
+    Never,
+    /// At the time of the function.
+    Now,
+    /// At a site: which, at which of its times, and the expression for these.
+    Site { site: usize, element: Option<usize>, time: &'m Expr },
+}
+
+impl Moment<'_> {
+    /// What tells moments apart.
+    fn key(self) -> (usize, usize) {
+        match self {
+            Moment::Never => (0, 0),
+            Moment::Now => (1, 0),
+            Moment::Site { site, element, time: _ } => (site + 2, element.map_or(0, |element| element + 1)),
+        }
+    }
+}
+
+/// What has a node of its own in a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Named {
+    Def(DefId),
+    Rate(usize),
+    ChannelRate(usize),
+}
+
+/// The name, the moment, the values of the loops around its declaration, the guard.
+type Key = (Named, (usize, usize), Vec<i64>, Option<ValueId>);
+
+/// The evaluation sites, found while other functions are made.
+pub(super) struct Sites<'m> {
+    frame: Frame<'m, 'm>,
+    sites: Vec<(Site, Option<ValueId>)>,
+}
+
+impl<'m> Sites<'m> {
+    pub fn new(world: World<'m>) -> Sites<'m> {
+        Sites { frame: Frame::new("times", world, Moment::Never), sites: Vec::new() }
+    }
+
+    /// The number of the site for these times; equal expressions share one.
+    fn site(&mut self, time: &'m Expr, loops: &[(u32, i64)]) -> Made<usize> {
+        let kind = named_site(time);
+        let value = match kind {
+            Some(_) => None,
+            None => {
+                self.frame.loops = loops.to_vec();
+                Some(self.frame.value(time)?)
+            }
+        };
+        let kind = kind.unwrap_or(SiteKind::Times);
+        if let Some(known) = self.sites.iter().position(|(site, other)| site.kind == kind && *other == value) {
+            return Ok(known);
+        }
+        let count = value.and_then(|value| self.frame.b.shape(value).dims().first().copied());
+        self.sites.push((Site { kind, count, span: time.span }, value));
+        Ok(self.sites.len() - 1)
+    }
+
+    /// How many times a site has, if it is a vector.
+    fn count(&self, site: usize) -> Option<usize> {
+        self.sites[site].0.count
+    }
+
+    /// The function of the times, its inputs, the sites.
+    pub fn finish(self) -> (Func, Vec<Input>, Vec<Site>) {
+        let named = self.sites.iter().enumerate().filter_map(|(n, (_, value))| Some((format!("site {n}").into(), (*value)?)));
+        let results = named.collect();
+        let (func, order) = self.frame.finish(results);
+        (func, order, self.sites.into_iter().map(|(site, _)| site).collect())
+    }
+}
+
+/// A function in the making.
+pub(super) struct Frame<'m, 's> {
+    pub b: Builder,
+    world: World<'m>,
+    moment: Moment<'m>,
+    sites: Option<&'s mut Sites<'m>>,
+    inputs: Vec<Input>,
+    input_values: HashMap<Input, ValueId>,
+    memo: HashMap<Key, ValueId>,
+    loops: Vec<(u32, i64)>,
+    guard: Option<ValueId>,
+}
+
+impl<'m, 's> Frame<'m, 's> {
+    pub fn new(name: &str, world: World<'m>, moment: Moment<'m>) -> Frame<'m, 's> {
+        Frame {
+            b: Builder::new(name),
+            world,
+            moment,
+            sites: None,
+            inputs: Vec::new(),
+            input_values: HashMap::new(),
+            memo: HashMap::new(),
+            loops: Vec::new(),
+            guard: None,
+        }
+    }
+
+    pub fn with_sites(name: &str, world: World<'m>, moment: Moment<'m>, sites: &'s mut Sites<'m>) -> Frame<'m, 's> {
+        Frame { sites: Some(sites), ..Frame::new(name, world, moment) }
+    }
+
+    /// The function, and the inputs that its parameters are.
+    pub fn finish(self, results: Vec<(Arc<str>, ValueId)>) -> (Func, Vec<Input>) {
+        (self.b.finish(results), self.inputs)
+    }
+
+    // ---- types -----------------------------------------------------------------------------
+
+    fn number(&self, dim: &Dim, span: Span) -> Made<i64> {
+        number_of(dim, &self.loops, span)
+    }
+
+    fn shape(&self, dims: &[Dim], span: Span) -> Made<Shape> {
+        let sizes = dims.iter().map(|dim| {
+            let n = self.number(dim, span)?;
+            usize::try_from(n).map_err(|_| Box::new(errors::out_of_bounds(span, &n.to_string(), "at least 0")))
+        });
+        Ok(Shape(sizes.collect::<Made<_>>()?))
+    }
+
+    fn dtype(&self, elem: Elem) -> DType {
+        match elem {
+            Elem::Real => self.world.real,
+            Elem::Int => DType::I64,
+            Elem::Bool => DType::Bool,
+        }
+    }
+
+    fn def_type(&self, def: DefId) -> Made<Type> {
+        let found = &self.world.defs[def];
+        Ok(Type { dtype: self.dtype(found.ty.elem), shape: self.shape(&found.ty.dims, found.span)? })
+    }
+
+    fn input(&mut self, input: Input, ty: Type) -> ValueId {
+        if let Some(value) = self.input_values.get(&input) {
+            return *value;
+        }
+        let value = self.b.param(format!("{input:?}"), ty);
+        self.inputs.push(input);
+        self.input_values.insert(input, value);
+        value
+    }
+
+    // ---- names -----------------------------------------------------------------------------
+
+    /// The node of a name at the present moment.
+    fn def(&mut self, def: DefId) -> Made<ValueId> {
+        let found = &self.world.defs[def];
+        let loops = found.loops.iter().map(|symbol| self.number(&Dim::symbol(symbol.clone()), found.span));
+        let loops = loops.collect::<Made<Vec<i64>>>()?;
+        let moment = if moves(found.phase) { self.moment.key() } else { (0, 0) };
+        // A name that is varied has one node, whatever branch it is seen from: the node the
+        // derivative is taken by must be the node that is used.
+        let guard = if found.varied || found.value.is_none() { None } else { self.guard };
+        let key = (Named::Def(def), moment, loops, guard);
+        if let Some(value) = self.memo.get(&key) {
+            return Ok(*value);
+        }
+        let outer = std::mem::replace(&mut self.guard, guard);
+        let value = self.fresh(def);
+        self.guard = outer;
+        let mut value = value?;
+        if found.varied {
+            value = self.b.variable(value);
+        }
+        self.memo.insert(key, value);
+        Ok(value)
+    }
+
+    fn fresh(&mut self, def: DefId) -> Made<ValueId> {
+        let found = &self.world.defs[def];
+        match found.kind {
+            DefKind::Param(number) => {
+                let ty = self.def_type(def)?;
+                Ok(self.input(Input::Param(number), ty))
+            }
+            DefKind::Input(number) | DefKind::Data(number) => {
+                let ty = self.def_type(def)?;
+                Ok(self.input(Input::Data(number), ty))
+            }
+            DefKind::State(number) => self.unknown(def, Input::State(number), &|site| Input::SiteState(site, number)),
+            DefKind::Channel(number) => self.unknown(def, Input::Channel(number), &|site| Input::SiteChannel(site, number)),
+            DefKind::Time => self.time(),
+            DefKind::Const | DefKind::Let | DefKind::Output | DefKind::Local => match &found.value {
+                Some(value) => self.value(value),
+                None => crate::bug!("`{}` has no value", found.name),
+            },
+        }
+    }
+
+    fn unknown(&mut self, def: DefId, now: Input, at: &dyn Fn(usize) -> Input) -> Made<ValueId> {
+        let ty = self.def_type(def)?;
+        match self.moment {
+            Moment::Never => crate::bug!("`{}` has no value outside the run", self.world.defs[def].name),
+            Moment::Now => Ok(self.input(now, ty)),
+            Moment::Site { site, element: None, time: _ } => Ok(self.input(at(site), ty)),
+            Moment::Site { site, element: Some(element), time: _ } => {
+                let all = self.all_at_site(site, &ty, at);
+                Ok(self.row(all, element))
+            }
+        }
+    }
+
+    fn all_at_site(&mut self, site: usize, ty: &Type, at: &dyn Fn(usize) -> Input) -> ValueId {
+        let count = self.sites.as_ref().and_then(|sites| sites.count(site));
+        let mut ty = ty.clone();
+        if let Some(count) = count {
+            ty.shape.0.insert(0, count);
+        }
+        self.input(at(site), ty)
+    }
+
+    /// Element `at` along the first axis.
+    fn row(&mut self, x: ValueId, at: usize) -> ValueId {
+        let dims = self.b.shape(x).dims().to_vec();
+        let mut ranges: Vec<(u32, u32)> = dims.iter().map(|n| (0, *n as u32)).collect();
+        ranges[0] = (at as u32, at as u32 + 1);
+        let slice = self.b.slice(x, &ranges);
+        self.b.reshape(slice, Shape::new(&dims[1..]))
+    }
+
+    fn time(&mut self) -> Made<ValueId> {
+        match self.moment {
+            Moment::Never => crate::bug!("there is no time outside the run"),
+            Moment::Now => Ok(self.input(Input::Time, Type::scalar(self.world.real))),
+            Moment::Site { time, element, site: _ } => {
+                let times = self.at(Moment::Never, |frame| frame.value(time))?;
+                Ok(match element {
+                    Some(element) => self.row(times, element),
+                    None => times,
+                })
+            }
+        }
+    }
+
+    /// What `make` makes at another moment.
+    fn at<T>(&mut self, moment: Moment<'m>, make: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.moment, moment);
+        let made = make(self);
+        self.moment = outer;
+        made
+    }
+
+    /// The rate of a state. It belongs to the motion, so no guard and no loop touches it.
+    pub fn rate(&mut self, number: usize) -> Made<ValueId> {
+        let states = self.world.states;
+        self.apart(Named::Rate(number), &states[number].rate)
+    }
+
+    /// The integrand of a channel.
+    pub fn channel_rate(&mut self, number: usize) -> Made<ValueId> {
+        let channels = self.world.channels;
+        self.apart(Named::ChannelRate(number), &channels[number].rate)
+    }
+
+    fn apart(&mut self, named: Named, expr: &'m Expr) -> Made<ValueId> {
+        let key = (named, self.moment.key(), Vec::new(), None);
+        if let Some(value) = self.memo.get(&key) {
+            return Ok(*value);
+        }
+        let (guard, loops) = (self.guard.take(), std::mem::take(&mut self.loops));
+        let value = self.value(expr);
+        (self.guard, self.loops) = (guard, loops);
+        let value = value?;
+        self.memo.insert(key, value);
+        Ok(value)
+    }
+
+    // ---- expressions -----------------------------------------------------------------------
+
+    /// The node of an expression.
+    pub fn value(&mut self, expr: &'m Expr) -> Made<ValueId> {
+        let outer = self.b.span();
+        self.b.set_span(Some(expr.span));
+        let value = self.spanned(expr);
+        self.b.set_span(outer);
+        value
+    }
+
+    fn values(&mut self, exprs: &'m [Expr]) -> Made<Vec<ValueId>> {
+        exprs.iter().map(|expr| self.value(expr)).collect()
+    }
+
+    fn safe(&mut self, x: ValueId, safe: f64) -> ValueId {
+        guarded(&mut self.b, self.guard, x, safe)
+    }
+
+    fn spanned(&mut self, expr: &'m Expr) -> Made<ValueId> {
+        let real = self.world.real;
+        match &expr.kind {
+            Kind::Real(x) => Ok(self.b.scalar(*x, real)),
+            Kind::Size(dim) => {
+                let n = self.number(dim, expr.span)?;
+                Ok(self.b.scalar(n as f64, DType::I64))
+            }
+            Kind::Bool(truth) => Ok(self.b.scalar(f64::from(u8::from(*truth)), DType::Bool)),
+            Kind::Fill(x) => {
+                let shape = self.shape(&expr.ty.dims, expr.span)?;
+                Ok(self.b.splat(*x, Type { dtype: real, shape }))
+            }
+            Kind::Def(def) => self.def(*def),
+            Kind::Rate(number) => self.rate(*number),
+            Kind::ChannelRate(number) => self.channel_rate(*number),
+            Kind::Start => self.end_of_run(Input::Start),
+            Kind::End => self.end_of_run(Input::End),
+            Kind::ToReal(x) => {
+                if let Kind::Size(dim) = &x.kind {
+                    let n = self.number(dim, expr.span)?;
+                    return Ok(self.b.scalar(n as f64, real));
+                }
+                let x = self.value(x)?;
+                Ok(self.b.must(Op::Convert, &[x], Attr::To(real)))
+            }
+            Kind::Elementwise(op, operands) => self.elementwise(*op, operands),
+            Kind::Map(map, x) => {
+                let x = self.value(x)?;
+                let x = match map.safe_operand() {
+                    Some(safe) => self.safe(x, safe),
+                    None => x,
+                };
+                Ok(map.build(&mut self.b, x))
+            }
+            Kind::PowInt(x, n) => {
+                let n = self.number(n, expr.span)?;
+                let x = self.value(x)?;
+                let x = if (0..=1).contains(&n) { x } else { self.safe(x, 1.0) };
+                match i32::try_from(n) {
+                    Ok(n) => Ok(self.b.pow_int(x, n)),
+                    Err(_) => Err(Box::new(errors::not_yet(expr.span, format!("the power {n} is"), "use a smaller exponent"))),
+                }
+            }
+            Kind::MatMul(x, y) => {
+                let (x, y) = (self.value(x)?, self.value(y)?);
+                Ok(self.b.matmul(x, y))
+            }
+            Kind::Outer(x, y) => {
+                let (x, y) = (self.value(x)?, self.value(y)?);
+                Ok(self.b.einsum(x, y, &[0], &[1], &[0, 1]))
+            }
+            Kind::If(c, x, y) => self.choice(expr, c, x, y),
+            Kind::Stack(parts) => {
+                let values = self.values(parts)?;
+                Ok(self.stacked(&values))
+            }
+            Kind::Concat(parts, axis) => {
+                let values = self.values(parts)?;
+                Ok(self.b.concat(&values, *axis))
+            }
+            Kind::Index(base, picks) => self.index(expr, base, picks),
+            Kind::Reshape(x) => {
+                let shape = self.shape(&expr.ty.dims, expr.span)?;
+                let x = self.value(x)?;
+                Ok(self.b.reshape(x, shape))
+            }
+            Kind::Permute(x, axes) => {
+                let x = self.value(x)?;
+                Ok(self.b.permute(x, axes))
+            }
+            Kind::Reverse(x, axis) => {
+                let x = self.value(x)?;
+                Ok(self.b.must(Op::Reverse, &[x], Attr::Axes([*axis].as_slice().into())))
+            }
+            Kind::Reduce(reduction, x, axes) => {
+                let x = self.value(x)?;
+                let empty = axes.iter().any(|axis| self.b.shape(x).dims()[*axis as usize] == 0);
+                self.reduced(*reduction, x, axes, empty, expr.span)
+            }
+            Kind::Comprehension { loops, body, reduction } => self.comprehension(expr, loops, body, *reduction),
+            Kind::Derivative { operator, of, by, with } => self.derivative(*operator, of, *by, with.as_deref()),
+            Kind::Flow(of, order) => self.flow(of, *order),
+            Kind::StopGradient(x) => {
+                let x = self.value(x)?;
+                Ok(self.b.unary(Op::StopGradient, x))
+            }
+            Kind::At(of, time) => self.at_time(expr, of, time),
+            Kind::LogProb { distribution, params, x } => {
+                let params = self.values(params)?;
+                let x = self.value(x)?;
+                // Harmless for every distribution: a unit scale or rate, and one half inside 0..1.
+                let last = params.len() - 1;
+                let params: Vec<ValueId> = params
+                    .into_iter()
+                    .enumerate()
+                    .map(|(n, param)| self.safe(param, if n == last { 1.0 } else { 0.0 }))
+                    .collect();
+                let x = self.safe(x, 0.5);
+                let value = distribution.log_prob(&mut self.b, &params, x);
+                let shape = self.shape(&expr.ty.dims, expr.span)?;
+                Ok(spread(&mut self.b, value, &shape))
+            }
+        }
+    }
+
+    /// `start` and `end`: given to functions of the whole run, computed before it.
+    fn end_of_run(&mut self, input: Input) -> Made<ValueId> {
+        match (&self.sites, self.world.interval) {
+            (Some(_), _) | (None, None) => Ok(self.input(input, Type::scalar(self.world.real))),
+            (None, Some((start, end))) => self.value(if input == Input::Start { start } else { end }),
+        }
+    }
+
+    fn elementwise(&mut self, op: Op, operands: &'m [Expr]) -> Made<ValueId> {
+        let mut values = self.values(operands)?;
+        match (op, values.as_mut_slice()) {
+            (Op::Div, [_, divisor]) => *divisor = guarded(&mut self.b, self.guard, *divisor, 1.0),
+            (Op::Pow, [base, exponent]) => {
+                *base = guarded(&mut self.b, self.guard, *base, 1.0);
+                *exponent = guarded(&mut self.b, self.guard, *exponent, 1.0);
+            }
+            _ => {}
+        }
+        match values.as_slice() {
+            [x] => Ok(self.b.unary(op, *x)),
+            [x, y] => Ok(self.b.binary(op, *x, *y)),
+            _ => crate::bug!("`{}` of {} operands", op.def().name, values.len()),
+        }
+    }
+
+    fn reduced(&mut self, reduction: Reduction, x: ValueId, axes: &[u32], empty: bool, span: Span) -> Made<ValueId> {
+        if empty && !matches!(reduction, Reduction::Sum | Reduction::SumSq | Reduction::Product) {
+            return Err(Box::new(errors::out_of_bounds(span, "0", "0")));
+        }
+        let x = match reduction {
+            Reduction::Norm => self.safe(x, 1.0),
+            Reduction::LogSumExp => self.safe(x, 0.0),
+            Reduction::Sum | Reduction::Product | Reduction::Mean => x,
+            Reduction::Max | Reduction::Min | Reduction::SumSq => x,
+        };
+        Ok(reduction.build(&mut self.b, x, axes))
+    }
+
+    fn stacked(&mut self, values: &[ValueId]) -> ValueId {
+        let rows: Vec<ValueId> = values
+            .iter()
+            .map(|value| {
+                let mut shape = self.b.shape(*value).clone();
+                shape.0.insert(0, 1);
+                self.b.reshape(*value, shape)
+            })
+            .collect();
+        self.b.concat(&rows, 0)
+    }
+
+    fn index(&mut self, expr: &Expr, base: &'m Expr, picks: &[Pick]) -> Made<ValueId> {
+        let base = self.value(base)?;
+        let dims = self.b.shape(base).dims().to_vec();
+        let mut axes = dims.iter();
+        let mut ranges = Vec::new();
+        for pick in picks {
+            let (lo, hi) = match pick {
+                Pick::New => continue,
+                Pick::At(at) => {
+                    let at = self.number(at, expr.span)?;
+                    (at, at + 1)
+                }
+                Pick::Range(lo, hi) => (self.number(lo, expr.span)?, self.number(hi, expr.span)?),
+            };
+            let size = *axes.next().expect("as many picks as axes");
+            if lo < 0 || hi < lo || hi > size as i64 {
+                let shown = if matches!(pick, Pick::At(_)) { lo.to_string() } else { format!("{lo}..{hi}") };
+                return Err(Box::new(errors::out_of_bounds(expr.span, &shown, &size.to_string())));
+            }
+            ranges.push((lo as u32, hi as u32));
+        }
+        let shape = self.shape(&expr.ty.dims, expr.span)?;
+        let slice = self.b.slice(base, &ranges);
+        Ok(self.b.reshape(slice, shape))
+    }
+
+    fn choice(&mut self, expr: &Expr, c: &'m Expr, x: &'m Expr, y: &'m Expr) -> Made<ValueId> {
+        if let Some(truth) = self.decided(c) {
+            let taken = self.value(if truth { x } else { y })?;
+            let shape = self.shape(&expr.ty.dims, expr.span)?;
+            return Ok(spread(&mut self.b, taken, &shape));
+        }
+        let c = self.value(c)?;
+        let not = self.b.unary(Op::Not, c);
+        let outer = self.guard;
+        let then_guard = both(&mut self.b, outer, c);
+        let else_guard = both(&mut self.b, outer, not);
+        self.guard = Some(then_guard);
+        let x = self.value(x);
+        self.guard = Some(else_guard);
+        let y = self.value(y);
+        self.guard = outer;
+        let shape = self.shape(&expr.ty.dims, expr.span)?;
+        let (x, y) = (spread(&mut self.b, x?, &shape), spread(&mut self.b, y?, &shape));
+        Ok(self.b.select(c, x, y))
+    }
+
+    /// The truth of a static condition.
+    fn decided(&self, condition: &Expr) -> Option<bool> {
+        let truth = |position: usize, operands: &[Expr]| self.decided(&operands[position]);
+        let sizes = |operands: &[Expr]| match operands {
+            [Expr { kind: Kind::Size(a), span, .. }, Expr { kind: Kind::Size(b), .. }] => {
+                Some((self.number(a, *span).ok()?, self.number(b, *span).ok()?))
+            }
+            _ => None,
+        };
+        match &condition.kind {
+            Kind::Bool(truth) => Some(*truth),
+            Kind::Elementwise(Op::Not, operands) => truth(0, operands).map(|truth| !truth),
+            Kind::Elementwise(Op::And, operands) => Some(truth(0, operands)? && truth(1, operands)?),
+            Kind::Elementwise(Op::Or, operands) => Some(truth(0, operands)? || truth(1, operands)?),
+            Kind::Elementwise(Op::Lt, operands) => sizes(operands).map(|(a, b)| a < b),
+            Kind::Elementwise(Op::Le, operands) => sizes(operands).map(|(a, b)| a <= b),
+            Kind::Elementwise(Op::Eq, operands) => sizes(operands).map(|(a, b)| a == b),
+            _ => None,
+        }
+    }
+
+    fn comprehension(&mut self, expr: &Expr, loops: &'m [Loop], body: &'m Expr, reduction: Option<Reduction>) -> Made<ValueId> {
+        let mut values = Vec::new();
+        self.unroll(loops, body, &mut values)?;
+        match reduction {
+            None if values.is_empty() => {
+                let shape = self.shape(&expr.ty.dims, expr.span)?;
+                Ok(self.b.splat(0.0, Type { dtype: self.dtype(expr.ty.elem), shape }))
+            }
+            None => Ok(self.stacked(&values)),
+            Some(reduction) => {
+                let packed = self.b.pack(&values, self.world.real);
+                self.reduced(reduction, packed, &[0], values.is_empty(), expr.span)
+            }
+        }
+    }
+
+    fn unroll(&mut self, loops: &'m [Loop], body: &'m Expr, values: &mut Vec<ValueId>) -> Made<()> {
+        let Some((Loop { symbol, lo, hi, condition }, inner)) = loops.split_first() else {
+            if values.len() == MAX_UNROLLED {
+                let what = format!("a comprehension of more than {MAX_UNROLLED} values is");
+                return Err(Box::new(errors::not_yet(body.span, what, "write it with whole arrays")));
+            }
+            let value = self.value(body)?;
+            values.push(value);
+            return Ok(());
+        };
+        let (lo, hi) = (self.number(lo, body.span)?, self.number(hi, body.span)?);
+        for i in lo..hi {
+            self.loops.push((symbol.id, i));
+            let counts = condition.as_ref().is_none_or(|condition| self.decided(condition) == Some(true));
+            let made = if counts { self.unroll(inner, body, values) } else { Ok(()) };
+            self.loops.pop();
+            made?;
+        }
+        Ok(())
+    }
+
+    fn derivative(&mut self, operator: Operator, of: &'m Expr, by: DefId, with: Option<&'m Expr>) -> Made<ValueId> {
+        let of = self.value(of)?;
+        let by = self.def(by)?;
+        let with = match with {
+            Some(with) => Some(self.value(with)?),
+            None => None,
+        };
+        let none = Attr::None;
+        Ok(match (operator, with) {
+            (Operator::Grad, _) => {
+                let one = self.b.splat_like(1.0, of);
+                self.b.must(Op::Vjp, &[of, one, by], none)
+            }
+            (Operator::Vjp, Some(w)) => self.b.must(Op::Vjp, &[of, w, by], none),
+            (Operator::Jvp, Some(v)) => self.b.must(Op::Jvp, &[of, by, v], none),
+            (Operator::Jacobian, _) => self.b.must(Op::Jacobian, &[of, by], none),
+            (Operator::Divergence, _) => self.b.must(Op::Divergence, &[of, by], none),
+            (Operator::JacFrob2, _) => self.b.must(Op::JacFrob2, &[of, by], none),
+            (Operator::Vjp | Operator::Jvp, None) => crate::bug!("a derivative along no direction"),
+        })
+    }
+
+    /// The derivative along the motion: of the states that matter, each with its rate.
+    fn flow(&mut self, of: &'m Expr, order: u32) -> Made<ValueId> {
+        let world = self.world;
+        let matters = moving(world.defs, world.states, of, order);
+        let mut operands = vec![self.value(of)?];
+        for number in matters.states {
+            operands.push(self.def(world.states[number].def)?);
+            operands.push(self.rate(number)?);
+        }
+        if matters.time
+            && let Some(time) = world.defs.entries().find(|(_, def)| def.kind == DefKind::Time)
+        {
+            operands.push(self.def(time.0)?);
+            operands.push(self.b.scalar(1.0, world.real));
+        }
+        if operands.len() == 1 {
+            return Ok(self.b.zeros_like(operands[0]));
+        }
+        Ok(self.b.must(Op::FlowDerivative, &operands, Attr::Order(order)))
+    }
+
+    fn at_time(&mut self, expr: &Expr, of: &'m Expr, time: &'m Expr) -> Made<ValueId> {
+        let loops = self.loops.clone();
+        let Some(sites) = &mut self.sites else { crate::bug!("a trajectory is evaluated in `{:?}`", expr.span) };
+        let site = sites.site(time, &loops)?;
+        let Some(count) = sites.count(site) else {
+            let moment = Moment::Site { site, element: None, time };
+            return self.at(moment, |frame| frame.value(of));
+        };
+        if let Some((def, at)) = self.plain_unknown(of) {
+            let ty = self.def_type(def)?;
+            return Ok(self.all_at_site(site, &ty, &*at));
+        }
+        if count > MAX_UNROLLED {
+            let what = format!("an expression at more than {MAX_UNROLLED} times is");
+            return Err(Box::new(errors::not_yet(expr.span, what, "evaluate the states at the times and write the expression of those")));
+        }
+        let mut values = Vec::with_capacity(count);
+        for element in 0..count {
+            let moment = Moment::Site { site, element: Some(element), time };
+            values.push(self.at(moment, |frame| frame.value(of))?);
+        }
+        if values.is_empty() {
+            let shape = self.shape(&expr.ty.dims, expr.span)?;
+            return Ok(self.b.splat(0.0, Type { dtype: self.dtype(expr.ty.elem), shape }));
+        }
+        Ok(self.stacked(&values))
+    }
+
+    /// The state or channel that an expression just names, whose values at all times of a site are
+    /// one tensor already.
+    #[allow(clippy::type_complexity, reason = "an unknown and how its values are asked for")]
+    fn plain_unknown(&self, expr: &Expr) -> Option<(DefId, Box<dyn Fn(usize) -> Input>)> {
+        let Kind::Def(def) = expr.kind else { return None };
+        let found = &self.world.defs[def];
+        match found.kind {
+            DefKind::State(number) => Some((def, Box::new(move |site| Input::SiteState(site, number)))),
+            DefKind::Channel(number) => Some((def, Box::new(move |site| Input::SiteChannel(site, number)))),
+            DefKind::Let | DefKind::Local | DefKind::Output if !found.varied => self.plain_unknown(found.value.as_ref()?),
+            _ => None,
+        }
+    }
+}

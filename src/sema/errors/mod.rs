@@ -1,0 +1,14 @@
+//! What `sema` has to say: one named constructor for each message.
+//!
+//! Divided by band: names (E02xx), shapes (E03xx), phases (E04xx), systems (E05xx) and
+//! derivatives (E06xx).
+
+mod names;
+mod phases;
+mod shapes;
+mod systems;
+
+pub use names::*;
+pub use phases::*;
+pub use shapes::*;
+pub use systems::*;

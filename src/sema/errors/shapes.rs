@@ -1,0 +1,163 @@
+//! E03xx: types and shapes, and E060x: derivatives of the wrong thing.
+
+use crate::base::span::Span;
+use crate::diag::{Code, Diagnostic, Edit};
+use crate::sema::typed::Ty;
+
+/// How a type is spoken of.
+fn shape(ty: &Ty) -> String {
+    if ty.is_scalar() { "a scalar".to_owned() } else { ty.to_string() }
+}
+
+/// Why a value has its shape.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// Where that was settled.
+    pub span: Span,
+    /// In words.
+    pub text: String,
+}
+
+fn told(diagnostic: Diagnostic, story: Option<Story>) -> Diagnostic {
+    match story {
+        Some(story) => diagnostic.label(story.span, story.text),
+        None => diagnostic,
+    }
+}
+
+/// The two sides of an equation differ.
+pub fn equation_shapes(name: &str, declared: Span, lhs: &Ty, rhs_span: Span, rhs: &Ty, story: Option<Story>) -> Diagnostic {
+    let diagnostic = Diagnostic::new(
+        Code("E0301"),
+        format!("the equation for `{name}` has shape {} on the right but {} on the left", shape(rhs), shape(lhs)),
+        rhs_span,
+        format!("this is {}", shape(rhs)),
+    )
+    .label(declared, format!("`{name}` is {} here", shape(lhs)));
+    told(diagnostic, story)
+}
+
+/// A value does not have the type that its place declares.
+pub fn declared_shape(what: &str, declared: Span, expected: &Ty, span: Span, found: &Ty, story: Option<Story>) -> Diagnostic {
+    let diagnostic = Diagnostic::new(
+        Code("E0301"),
+        format!("{what} should be {}, found {}", shape(expected), shape(found)),
+        span,
+        format!("this is {}", shape(found)),
+    );
+    let diagnostic =
+        if declared == span { diagnostic } else { diagnostic.label(declared, format!("declared {} here", shape(expected))) };
+    told(diagnostic, story)
+}
+
+/// Elementwise operands of different shapes.
+pub fn unequal_shapes(
+    operator: &str,
+    operator_span: Span,
+    lhs: (Span, &Ty, Option<Story>),
+    rhs: (Span, &Ty, Option<Story>),
+) -> Diagnostic {
+    let message = format!("`{operator}` needs equal shapes, found {} and {}", shape(lhs.1), shape(rhs.1));
+    let mut diagnostic = Diagnostic::new(Code("E0304"), message, operator_span, "")
+        .label(lhs.0, shape(lhs.1))
+        .label(rhs.0, shape(rhs.1));
+    for story in [lhs.2, rhs.2].into_iter().flatten() {
+        diagnostic = diagnostic.label(story.span, story.text);
+    }
+    diagnostic = diagnostic.note("shapes are never stretched silently");
+    if lhs.1.dims.len() == rhs.1.dims.len() {
+        diagnostic.help("take a part, as in `a[..3]`, or reduce one side")
+    } else {
+        diagnostic.help("take a part, as in `a[:, 0]`, or insert an axis, as in `a[:, _]`")
+    }
+}
+
+/// Something else than one number where one is needed.
+pub fn needs_scalar(what: &str, span: Span, found: &Ty, story: Option<Story>) -> Diagnostic {
+    let diagnostic = Diagnostic::new(Code("E0305"), format!("{what} must be one number, found {}", shape(found)), span, format!("this is {}", shape(found)))
+        .help("reduce it with `sum(...)` or `mean(...)`");
+    told(diagnostic, story)
+}
+
+/// A size that nothing settles.
+pub fn unknown_size(span: Span, what: &str) -> Diagnostic {
+    Diagnostic::new(Code("E0306"), format!("the size of {what} could not be inferred"), span, "declare its type here")
+        .help("write it out, as in `x: [3]`")
+}
+
+/// A size must be an integer known at compile time.
+pub fn not_a_size(span: Span, what: &str) -> Diagnostic {
+    Diagnostic::new(Code("E0307"), format!("{what} must be an integer known at compile time"), span, "this is not")
+        .help("sizes come from integer consts, from data fields and from `len(...)`")
+}
+
+/// An operand of the wrong element type or number of axes.
+pub fn wrong_operand(callee: &str, span: Span, expected: &str, found: &Ty, story: Option<Story>) -> Diagnostic {
+    let message = format!("`{callee}` needs {expected}, found {}", if found.is_scalar() { found.to_string() } else { shape(found) });
+    told(Diagnostic::new(Code("E0308"), message, span, format!("this is {}", if found.is_scalar() { found.to_string() } else { shape(found) })), story)
+}
+
+/// An index outside its axis.
+pub fn out_of_bounds(span: Span, index: &str, size: &str) -> Diagnostic {
+    Diagnostic::new(Code("E0309"), format!("index {index} is outside an axis of length {size}"), span, "counting starts at 0")
+}
+
+/// More indices than axes.
+pub fn too_many_indices(span: Span, found: &Ty, given: usize) -> Diagnostic {
+    Diagnostic::new(Code("E0310"), format!("{given} indices for {}", shape(found)), span, "more indices than axes")
+}
+
+/// A prime on something that does not move.
+pub fn prime_of_constant(span: Span, name: &str, is_matrix: bool) -> Diagnostic {
+    let message = format!("`'` is the time derivative, and `{name}` does not depend on time");
+    let diagnostic = Diagnostic::new(Code("E0602"), message, span, "this would be zero");
+    if is_matrix {
+        diagnostic.fix("for the transpose write", vec![Edit { span, text: format!("{name}.T") }])
+    } else {
+        diagnostic.help("leave the prime away")
+    }
+}
+
+/// The second argument of a derivative operator is not a name.
+pub fn derivative_by_expression(operator: &str, span: Span) -> Diagnostic {
+    let message = format!("the second argument of `{operator}` must be a name");
+    Diagnostic::new(Code("E0603"), message, span, "an expression cannot be varied")
+        .help("give it a name with `let` and use that name in the first argument too")
+}
+
+/// `grad` of something that is not a scalar.
+pub fn grad_of_tensor(operator: &str, span: Span, found: &Ty, story: Option<Story>) -> Diagnostic {
+    let message = format!("`{operator}` needs a scalar, found {}", shape(found));
+    let diagnostic = Diagnostic::new(Code("E0604"), message, span, format!("this is {}", shape(found)));
+    told(diagnostic, story).help(
+        "for the matrix of all derivatives write `jac(f, x)`; for one direction `jvp(f, x, v)`; for the trace `div(f, x)`",
+    )
+}
+
+/// A derivative with respect to something that is not real.
+pub fn derivative_by_integer(operator: &str, span: Span, found: &Ty) -> Diagnostic {
+    let message = format!("`{operator}` varies real numbers, found {found}");
+    Diagnostic::new(Code("E0605"), message, span, "this cannot vary continuously")
+}
+
+/// The inner sizes of a matrix product differ.
+pub fn inner_sizes(operator: Span, lhs: (Span, &Ty, Option<Story>), rhs: (Span, &Ty, Option<Story>)) -> Diagnostic {
+    let message = format!("`@` needs equal inner sizes, found {} and {}", shape(lhs.1), shape(rhs.1));
+    let diagnostic = Diagnostic::new(Code("E0301"), message, operator, "")
+        .label(lhs.0, shape(lhs.1))
+        .label(rhs.0, shape(rhs.1));
+    let diagnostic = told(told(diagnostic, lhs.2), rhs.2);
+    if lhs.1.dims.len() == 2 { diagnostic.help("for the transpose write `A.T`") } else { diagnostic }
+}
+
+/// A pattern that takes a value into the wrong number of parts.
+pub fn pattern_size(what: &str, expected: &str, pattern: Span, span: Span, found: &Ty, story: Option<Story>) -> Diagnostic {
+    let diagnostic = Diagnostic::new(Code("E0301"), format!("{what} needs {expected}, found {}", shape(found)), pattern, what)
+        .label(span, format!("this is {}", shape(found)));
+    told(diagnostic, story)
+}
+
+/// An axis that an array does not have.
+pub fn wrong_axis(span: Span, axis: &str, rank: &str) -> Diagnostic {
+    Diagnostic::new(Code("E0309"), format!("there is no axis {axis} among {rank}"), span, "counting starts at 0")
+}

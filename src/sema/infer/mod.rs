@@ -1,0 +1,459 @@
+//! Expressions: from the tree to typed expressions, with every misfit reported where it stands.
+//!
+//! An expression that is wrong gives `None` after its message; whatever contains it gives `None`
+//! silently. Functions are inlined in `call`, parts are taken in `index`, derivatives are in
+//! `derivative`.
+
+mod call;
+mod derivative;
+mod index;
+
+pub(crate) use call::reduced;
+pub(crate) use derivative::unprimed;
+
+use crate::base::span::Span;
+use crate::ir::op::Op;
+use crate::sema::dim::Dim;
+use crate::sema::errors::{self, Story};
+use crate::sema::resolve::{Binding, Checker, ScopeId};
+use crate::sema::typed::{Def, DefId, DefKind, Elem, Expr, Kind, Phase, Ty};
+use crate::syntax::ast::{self, BinaryOp, ExprKind, Pattern, UnaryOp};
+
+impl<'a> Checker<'a> {
+    /// The meaning of an expression in `scope`.
+    pub(crate) fn infer(&mut self, expr: &'a ast::Expr, scope: ScopeId) -> Option<Expr> {
+        let span = expr.span;
+        match &expr.kind {
+            ExprKind::Int(n) => Some(size(Dim::number(*n), span)),
+            ExprKind::Float(x) => Some(number(*x, span)),
+            ExprKind::Bool(truth) => {
+                Some(Expr { kind: Kind::Bool(*truth), ty: Ty::scalar(Elem::Bool), phase: Phase::Static, span })
+            }
+            ExprKind::Str(_) => self.fail(errors::wrong_kind(span, "a text is not a number", "a number")),
+            ExprKind::Name(name) => self.name(name, span, scope),
+            ExprKind::Paren(inner) => Some(Expr { span, ..self.infer(inner, scope)? }),
+            ExprKind::Tuple(_) => {
+                let instead = "use an array `[a, b]`, or separate names";
+                self.fail(errors::not_yet(span, "tuples and records as values are", instead))
+            }
+            ExprKind::Array(args) => self.array(args, span, scope),
+            ExprKind::Unary(UnaryOp::Neg, operand) => {
+                let operand = self.infer(operand, scope)?;
+                if let Kind::Size(dim) = &operand.kind {
+                    return Some(size(dim.times_number(-1), span));
+                }
+                let operand = self.real(operand, "-")?;
+                Some(self.elementwise(Op::Neg, vec![operand], span))
+            }
+            ExprKind::Unary(UnaryOp::Not, operand) => {
+                let operand = self.infer(operand, scope)?;
+                let operand = self.truth(operand, "not")?;
+                let ty = operand.ty.clone();
+                Some(Expr { phase: operand.phase, kind: Kind::Elementwise(Op::Not, vec![operand]), ty, span })
+            }
+            ExprKind::Binary { op, op_span, lhs, rhs } => {
+                let (lhs, rhs) = (self.infer(lhs, scope), self.infer(rhs, scope));
+                self.binary(*op, *op_span, lhs?, rhs?, span)
+            }
+            ExprKind::Call { callee, args } => self.call(callee, args, None, span, scope),
+            ExprKind::Index { base, indices } => self.index(base, indices, span, scope),
+            ExprKind::Field { base, name } => self.field(base, name, span, scope),
+            ExprKind::Prime(_) => self.prime(expr, scope),
+            ExprKind::Range(..) => {
+                self.fail(errors::wrong_kind(span, "a range is not a number", "a number; ranges stand after `in` and in indices"))
+            }
+            ExprKind::Pipe(value, function) => match &function.unparenthesised().kind {
+                ExprKind::Call { callee, args } => self.call(callee, args, Some(value), span, scope),
+                _ => self.call(function, &[], Some(value), span, scope),
+            },
+            ExprKind::Lambda(..) => {
+                self.fail(errors::wrong_kind(span, "a function is not a number", "a number; functions may be arguments of functions"))
+            }
+            ExprKind::If { condition, then, otherwise } => {
+                let condition = self.infer(condition, scope);
+                let (then, otherwise) = (self.infer(then, scope), self.infer(otherwise, scope));
+                self.choice(condition?, then?, otherwise?, span)
+            }
+            ExprKind::Fold(fold) => {
+                let what = if fold.scan { "`scan` is" } else { "`fold` is" };
+                self.fail(errors::not_yet(span, what, "use a comprehension or a reduction over a range"))
+            }
+            ExprKind::Error => {
+                self.failed = true;
+                None
+            }
+        }
+    }
+
+    fn name(&mut self, name: &str, span: Span, scope: ScopeId) -> Option<Expr> {
+        match self.lookup(name, span, scope) {
+            Some(Binding::Value(def)) => Some(self.named(def, span)),
+            Some(Binding::Size(dim)) => Some(size(dim, span)),
+            Some(Binding::Callable(_)) => {
+                self.fail(errors::wrong_kind(span, format!("`{name}` is a function, not a number"), "a number; call it with `(...)`"))
+            }
+            Some(Binding::DataSet(_)) => {
+                self.fail(errors::wrong_kind(span, format!("`{name}` is a data set, not a number"), "one of its fields, as in `obs.t`"))
+            }
+            Some(Binding::Poisoned) => {
+                self.failed = true;
+                None
+            }
+            None => {
+                if let Some(expr) = self.language_name(name, span) {
+                    return Some(expr);
+                }
+                self.unknown_name(name, span, scope, false);
+                None
+            }
+        }
+    }
+
+    /// A use of `def`.
+    pub(crate) fn named(&self, def: DefId, span: Span) -> Expr {
+        let found = &self.defs[def];
+        if let Some(Kind::Size(dim)) = found.value.as_ref().map(|value| &value.kind) {
+            return size(dim.clone(), span);
+        }
+        Expr { kind: Kind::Def(def), ty: found.ty.clone(), phase: found.phase, span }
+    }
+
+    // ---- conversions -----------------------------------------------------------------------
+
+    /// `expr` as reals; a truth value is refused.
+    pub(crate) fn real(&mut self, expr: Expr, callee: &str) -> Option<Expr> {
+        match expr.ty.elem {
+            Elem::Real => Some(expr),
+            Elem::Int => Some(to_real(expr)),
+            Elem::Bool => {
+                let story = self.story(&expr);
+                self.fail(errors::wrong_operand(callee, expr.span, "numbers", &expr.ty, story))
+            }
+        }
+    }
+
+    /// `expr`, which must be a truth value.
+    fn truth(&mut self, expr: Expr, callee: &str) -> Option<Expr> {
+        if expr.ty.elem == Elem::Bool {
+            return Some(expr);
+        }
+        let story = self.story(&expr);
+        self.fail(errors::wrong_operand(callee, expr.span, "truth values", &expr.ty, story))
+    }
+
+    /// `expr` as what `expected` asks for: its shape, and its elements where an integer may stand
+    /// for a real. `what` is the subject of the message.
+    pub(crate) fn fitted(&mut self, expr: Expr, expected: &Ty, declared: Span, what: &str) -> Option<Expr> {
+        let expr = if expected.elem == Elem::Real && expr.ty.elem == Elem::Int { to_real(expr) } else { expr };
+        if expr.ty == *expected {
+            return Some(expr);
+        }
+        let story = self.story(&expr);
+        self.fail(errors::declared_shape(what, declared, expected, expr.span, &expr.ty, story))
+    }
+
+    /// `expr` as one real number.
+    pub(crate) fn scalar(&mut self, expr: Expr, what: &str) -> Option<Expr> {
+        let expr = if expr.ty.elem == Elem::Bool { to_real(expr) } else { self.real(expr, what)? };
+        if expr.ty.is_scalar() {
+            return Some(expr);
+        }
+        let story = self.story(&expr);
+        self.fail(errors::needs_scalar(what, expr.span, &expr.ty, story))
+    }
+
+    /// Why `expr` has its shape, if a declaration elsewhere says so.
+    pub(crate) fn story(&self, expr: &Expr) -> Option<Story> {
+        let def = match &expr.kind {
+            Kind::Def(def) => &self.defs[*def],
+            Kind::At(of, _) | Kind::ToReal(of) => return self.story(of),
+            _ => return None,
+        };
+        match (def.ty_span, &def.value) {
+            (Some(span), _) => Some(Story { span, text: "declared here".to_owned() }),
+            (None, Some(value)) if value.span != expr.span => {
+                Some(Story { span: value.span, text: "computed here".to_owned() })
+            }
+            _ => None,
+        }
+    }
+
+    // ---- operators -------------------------------------------------------------------------
+
+    /// An elementwise op of real operands whose shapes agree already.
+    pub(crate) fn elementwise(&mut self, op: Op, operands: Vec<Expr>, span: Span) -> Expr {
+        let shaped = operands.iter().find(|operand| !operand.ty.is_scalar());
+        let dims = shaped.map(|operand| operand.ty.dims.clone()).unwrap_or_default();
+        let phase = operands.iter().map(|operand| operand.phase).max().unwrap_or(Phase::Static);
+        let elem = match op {
+            Op::Lt | Op::Le | Op::Eq | Op::And | Op::Or | Op::Not => Elem::Bool,
+            _ => Elem::Real,
+        };
+        Expr { kind: Kind::Elementwise(op, operands), ty: Ty { elem, dims }, phase, span }
+    }
+
+    /// Whether two operands may stand side by side: equal shapes, or one scalar.
+    pub(crate) fn level(&mut self, symbol: &str, symbol_span: Span, lhs: &Expr, rhs: &Expr) -> Option<()> {
+        if lhs.ty.is_scalar() || rhs.ty.is_scalar() || lhs.ty.dims == rhs.ty.dims {
+            return Some(());
+        }
+        let (left, right) = (self.story(lhs), self.story(rhs));
+        self.fail(errors::unequal_shapes(symbol, symbol_span, (lhs.span, &lhs.ty, left), (rhs.span, &rhs.ty, right)))
+    }
+
+    fn binary(&mut self, op: BinaryOp, op_span: Span, lhs: Expr, rhs: Expr, span: Span) -> Option<Expr> {
+        let symbol = op.symbol();
+        if let (Kind::Size(a), Kind::Size(b)) = (&lhs.kind, &rhs.kind)
+            && let Some(dim) = static_arithmetic(op, a, b)
+        {
+            return Some(size(dim, span));
+        }
+        match op {
+            BinaryOp::And | BinaryOp::Or => {
+                let (lhs, rhs) = (self.truth(lhs, symbol), self.truth(rhs, symbol));
+                let (lhs, rhs) = (lhs?, rhs?);
+                self.level(symbol, op_span, &lhs, &rhs)?;
+                let op = if op == BinaryOp::And { Op::And } else { Op::Or };
+                Some(self.elementwise(op, vec![lhs, rhs], span))
+            }
+            BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {
+                // Static integers stay what they are, so that a condition on a loop variable can
+                // be decided while unrolling.
+                let is_static = matches!((&lhs.kind, &rhs.kind), (Kind::Size(_), Kind::Size(_)));
+                let (lhs, rhs) = if is_static { (lhs, rhs) } else { (self.real(lhs, symbol)?, self.real(rhs, symbol)?) };
+                self.level(symbol, op_span, &lhs, &rhs)?;
+                Some(match op {
+                    BinaryOp::Lt => self.elementwise(Op::Lt, vec![lhs, rhs], span),
+                    BinaryOp::Le => self.elementwise(Op::Le, vec![lhs, rhs], span),
+                    BinaryOp::Gt => self.elementwise(Op::Lt, vec![rhs, lhs], span),
+                    BinaryOp::Ge => self.elementwise(Op::Le, vec![rhs, lhs], span),
+                    BinaryOp::Ne => {
+                        let equal = self.elementwise(Op::Eq, vec![lhs, rhs], span);
+                        self.elementwise(Op::Not, vec![equal], span)
+                    }
+                    _ => self.elementwise(Op::Eq, vec![lhs, rhs], span),
+                })
+            }
+            BinaryOp::MatMul => {
+                let (lhs, rhs) = (self.real(lhs, symbol)?, self.real(rhs, symbol)?);
+                self.matmul(lhs, rhs, op_span, span)
+            }
+            BinaryOp::Pow => {
+                let exponent = match &rhs.kind {
+                    Kind::Size(dim) => Some(dim.clone()),
+                    _ => None,
+                };
+                let base = self.real(lhs, symbol)?;
+                if let Some(exponent) = exponent {
+                    let (ty, phase) = (base.ty.clone(), base.phase);
+                    return Some(Expr { kind: Kind::PowInt(Box::new(base), exponent), ty, phase, span });
+                }
+                let exponent = self.real(rhs, symbol)?;
+                self.level(symbol, op_span, &base, &exponent)?;
+                Some(self.elementwise(Op::Pow, vec![base, exponent], span))
+            }
+            BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div => {
+                let (lhs, rhs) = (self.real(lhs, symbol), self.real(rhs, symbol));
+                let (lhs, rhs) = (lhs?, rhs?);
+                self.level(symbol, op_span, &lhs, &rhs)?;
+                let op = match op {
+                    BinaryOp::Add => Op::Add,
+                    BinaryOp::Sub => Op::Sub,
+                    BinaryOp::Mul => Op::Mul,
+                    _ => Op::Div,
+                };
+                Some(self.elementwise(op, vec![lhs, rhs], span))
+            }
+        }
+    }
+
+    fn matmul(&mut self, lhs: Expr, rhs: Expr, op_span: Span, span: Span) -> Option<Expr> {
+        for operand in [&lhs, &rhs] {
+            if !matches!(operand.ty.dims.len(), 1 | 2) {
+                let story = self.story(operand);
+                return self.fail(errors::wrong_operand("@", operand.span, "vectors or matrices", &operand.ty, story));
+            }
+        }
+        let (left, right) = (&lhs.ty.dims, &rhs.ty.dims);
+        if left.last() != right.first() {
+            let (a, b) = (self.story(&lhs), self.story(&rhs));
+            return self.fail(errors::inner_sizes(op_span, (lhs.span, &lhs.ty, a), (rhs.span, &rhs.ty, b)));
+        }
+        let dims = [&left[..left.len() - 1], &right[1..]].concat();
+        let phase = lhs.phase.max(rhs.phase);
+        Some(Expr { kind: Kind::MatMul(Box::new(lhs), Box::new(rhs)), ty: Ty::real(dims), phase, span })
+    }
+
+    fn choice(&mut self, condition: Expr, then: Expr, otherwise: Expr, span: Span) -> Option<Expr> {
+        let condition = self.truth(condition, "if")?;
+        let (then, otherwise) = match (then.ty.elem, otherwise.ty.elem) {
+            (a, b) if a == b => match (&then.kind, &otherwise.kind) {
+                // Which of two static integers it is need not be static.
+                (Kind::Size(_), _) | (_, Kind::Size(_)) => (to_real(then), to_real(otherwise)),
+                _ => (then, otherwise),
+            },
+            (Elem::Bool, _) => (then, self.truth(otherwise, "else")?),
+            _ => (self.real(then, "if")?, self.real(otherwise, "if")?),
+        };
+        self.level("if", span, &then, &otherwise)?;
+        let shaped = if then.ty.is_scalar() { &otherwise } else { &then };
+        if !condition.ty.is_scalar() && !shaped.ty.is_scalar() {
+            self.level("if", condition.span, &condition, shaped)?;
+        }
+        let dims = if shaped.ty.is_scalar() { condition.ty.dims.clone() } else { shaped.ty.dims.clone() };
+        let ty = Ty { elem: then.ty.elem, dims };
+        let phase = condition.phase.max(then.phase).max(otherwise.phase);
+        Some(Expr { kind: Kind::If(Box::new(condition), Box::new(then), Box::new(otherwise)), ty, phase, span })
+    }
+
+    // ---- patterns and types ----------------------------------------------------------------
+
+    /// Gives the names of a pattern the parts of `value`.
+    pub(crate) fn bind_pattern(&mut self, pattern: &'a Pattern, value: Expr, scope: ScopeId) -> Option<()> {
+        match pattern {
+            Pattern::Name(name) => {
+                let def = Def {
+                    name: name.name.clone(),
+                    span: name.span,
+                    ty_span: None,
+                    kind: DefKind::Local,
+                    ty: value.ty.clone(),
+                    phase: value.phase,
+                    value: Some(value),
+                    loops: self.scopes[scope].loops.clone(),
+                    varied: false,
+                };
+                let def = self.defs.push(def);
+                self.bind(scope, &name.name, Binding::Value(def));
+                Some(())
+            }
+            Pattern::Tuple(parts, span) => {
+                for (position, part) in parts.iter().enumerate() {
+                    let element = self.component(value.clone(), position, parts.len(), *span)?;
+                    self.bind_pattern(part, element, scope)?;
+                }
+                Some(())
+            }
+        }
+    }
+
+    /// Element `position` of a value that a pattern takes into `count` parts.
+    pub(crate) fn component(&mut self, value: Expr, position: usize, count: usize, pattern: Span) -> Option<Expr> {
+        if value.ty.dims.first().and_then(Dim::as_number) != Some(count as i64) {
+            let story = self.story(&value);
+            let what = format!("a pattern of {count} names");
+            let expected = format!("{count} parts");
+            return self.fail(errors::pattern_size(&what, &expected, pattern, value.span, &value.ty, story));
+        }
+        let span = value.span;
+        let ty = Ty { elem: value.ty.elem, dims: value.ty.dims[1..].to_vec() };
+        let phase = value.phase;
+        let pick = crate::sema::typed::Pick::At(Dim::number(position as i64));
+        let mut picks = vec![pick];
+        picks.extend(ty.dims.iter().map(|dim| crate::sema::typed::Pick::Range(Dim::number(0), dim.clone())));
+        Some(Expr { kind: Kind::Index(Box::new(value), picks), ty, phase, span })
+    }
+
+    /// A type as written.
+    pub(crate) fn written_type(&mut self, ty: &'a ast::Type, scope: ScopeId) -> Option<Ty> {
+        match &ty.kind {
+            ast::TypeKind::Name(name) => Some(Ty::scalar(self.element(name)?)),
+            ast::TypeKind::Tensor { element, dims } => {
+                let elem = match element {
+                    Some(name) => self.element(name),
+                    None => Some(Elem::Real),
+                };
+                let dims: Vec<Option<Dim>> = dims.iter().map(|dim| self.written_dim(dim, scope)).collect();
+                Some(Ty { elem: elem?, dims: dims.into_iter().collect::<Option<_>>()? })
+            }
+            ast::TypeKind::Fn { .. } => {
+                self.fail(errors::not_yet(ty.span, "function types are", "leave the type away: a parameter without one takes functions too"))
+            }
+            ast::TypeKind::Record(_) => self.fail(errors::not_yet(ty.span, "record types are", "use separate names or a vector")),
+        }
+    }
+
+    fn element(&mut self, name: &ast::Ident) -> Option<Elem> {
+        match &*name.name {
+            "real" => Some(Elem::Real),
+            "int" => Some(Elem::Int),
+            "bool" => Some(Elem::Bool),
+            "f32" | "f64" => {
+                let instead = "use `real`; `run.precision` says which it is";
+                self.fail(errors::not_yet(name.span, format!("the type `{}` is", name.name), instead))
+            }
+            other => self.fail(errors::wrong_kind(name.span, format!("`{other}` is not a type"), "`real`, `int`, `bool` or `[sizes]`")),
+        }
+    }
+
+    fn written_dim(&mut self, dim: &'a ast::DimExpr, scope: ScopeId) -> Option<Dim> {
+        if dim.ragged {
+            return self.fail(errors::not_yet(dim.value.span, "ragged axes are", "use data in which every series has one length"));
+        }
+        self.size_of(&dim.value, scope, "a size")
+    }
+
+    /// A static integer, where `/` is exact division.
+    pub(crate) fn size_of(&mut self, expr: &'a ast::Expr, scope: ScopeId, what: &str) -> Option<Dim> {
+        match &expr.kind {
+            ExprKind::Paren(inner) => self.size_of(inner, scope, what),
+            ExprKind::Binary { op: BinaryOp::Div, lhs, rhs, .. } => {
+                let (lhs, rhs) = (self.size_of(lhs, scope, what)?, self.size_of(rhs, scope, what)?);
+                match rhs.as_number().and_then(|n| lhs.divided(n)) {
+                    Some(dim) => Some(dim),
+                    None => self.fail(errors::not_a_size(expr.span, what)),
+                }
+            }
+            ExprKind::Binary { op: op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul), lhs, rhs, .. } => {
+                let (lhs, rhs) = (self.size_of(lhs, scope, what)?, self.size_of(rhs, scope, what)?);
+                static_arithmetic(*op, &lhs, &rhs)
+            }
+            _ => {
+                let inferred = self.infer(expr, scope)?;
+                match inferred.kind {
+                    Kind::Size(dim) => Some(dim),
+                    _ => self.fail(errors::not_a_size(expr.span, what)),
+                }
+            }
+        }
+    }
+}
+
+/// A static integer.
+pub(crate) fn size(dim: Dim, span: Span) -> Expr {
+    Expr { kind: Kind::Size(dim), ty: Ty::scalar(Elem::Int), phase: Phase::Static, span }
+}
+
+/// A real number.
+pub(crate) fn number(x: f64, span: Span) -> Expr {
+    Expr { kind: Kind::Real(x), ty: Ty::scalar(Elem::Real), phase: Phase::Static, span }
+}
+
+/// The same numbers as reals.
+pub(crate) fn to_real(expr: Expr) -> Expr {
+    if expr.ty.elem == Elem::Real {
+        return expr;
+    }
+    if let Kind::Size(dim) = &expr.kind
+        && let Some(n) = dim.as_number()
+    {
+        return number(n as f64, expr.span);
+    }
+    let ty = Ty::real(expr.ty.dims.clone());
+    Expr { phase: expr.phase, span: expr.span, kind: Kind::ToReal(Box::new(expr)), ty }
+}
+
+/// Arithmetic that stays within the integers; `/` does not.
+fn static_arithmetic(op: BinaryOp, a: &Dim, b: &Dim) -> Option<Dim> {
+    match op {
+        BinaryOp::Add => Some(a.plus(b)),
+        BinaryOp::Sub => Some(a.minus(b)),
+        BinaryOp::Mul => Some(a.times(b)),
+        BinaryOp::Pow => {
+            let (a, b) = (a.as_number()?, u32::try_from(b.as_number()?).ok()?);
+            a.checked_pow(b).map(Dim::number)
+        }
+        BinaryOp::Div | BinaryOp::MatMul | BinaryOp::And | BinaryOp::Or => None,
+        BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => None,
+    }
+}

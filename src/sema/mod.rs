@@ -1,0 +1,215 @@
+//! Layer 3: from the tree of a program to functions of the tensor IR.
+//!
+//! [`check`] finds out what the names of a file mean, what shapes and phases its expressions have
+//! and what moves its states, and reports every error in one run; without the data files the sizes
+//! they give stay symbolic. [`elaborate`] takes a checked file and the data and gives the
+//! [`System`](crate::ir::system::System) that `plan` runs. Neither reads files, solves, or knows of settings: their entries
+//! are only collected.
+
+pub mod dim;
+mod elaborate;
+mod equations;
+pub mod errors;
+mod infer;
+mod items;
+mod phase;
+pub mod prelude;
+mod resolve;
+mod roots;
+mod show;
+pub mod typed;
+
+use crate::base::span::{Sources, Span};
+use crate::diag::Sink;
+use crate::ir::types::DType;
+use crate::syntax::ast;
+use dim::Dim;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use typed::{Elem, Model};
+
+pub use elaborate::elaborate;
+
+/// What is known beside the file when it is checked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    /// The sizes that data files bind: `T` is 21.
+    pub sizes: BTreeMap<Arc<str>, usize>,
+    /// Values that replace those of consts, row-major.
+    pub consts: BTreeMap<Arc<str>, Vec<f64>>,
+}
+
+/// What a checked file turned out to be.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The file.
+    file: Arc<ast::File>,
+    /// Its text, for messages.
+    sources: Sources,
+    /// What was known.
+    known: Known,
+    /// Its meaning; `None` if it has errors.
+    model: Option<Model>,
+    /// The data it asks for, in file order.
+    pub data: Vec<DataRequest>,
+    /// Consts in file order.
+    pub consts: Vec<Declared>,
+    /// Params in file order.
+    pub params: Vec<Declared>,
+    /// Inputs in file order.
+    pub inputs: Vec<Declared>,
+    /// Unknowns in the order of the state vector, hidden ones (`x'`) included.
+    pub states: Vec<Declared>,
+    /// The `solve`, `train` and `run` blocks in file order.
+    pub settings: Vec<Settings>,
+    /// The profiles in file order.
+    pub profiles: Vec<Profile>,
+}
+
+/// A declared name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// The name.
+    pub name: Arc<str>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// A `solve`, `train` or `run` block.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which.
+    pub group: ast::SettingsGroup,
+    /// Its rows.
+    pub entries: Vec<ast::Entry>,
+    /// The block.
+    pub span: Span,
+}
+
+/// A named set of overrides.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its rows.
+    pub entries: Vec<ast::Entry>,
+    /// The block.
+    pub span: Span,
+}
+
+/// A data set that the file asks for.
+#[derive(Clone, Debug)]
+pub struct DataRequest {
+    /// Its name in the file.
+    pub name: Arc<str>,
+    /// Where that is declared.
+    pub span: Span,
+    /// Where it comes from: `csv("a.csv", …)`.
+    pub source: ast::Expr,
+    /// Its schema.
+    pub fields: Vec<FieldRequest>,
+}
+
+/// A field of a data set.
+#[derive(Clone, Debug)]
+pub struct FieldRequest {
+    /// Its name: `hare`.
+    pub name: Arc<str>,
+    /// Its path, by which [`Bindings`] give its values: `pelts.hare`.
+    pub path: Arc<str>,
+    /// Its elements.
+    pub elem: Elem,
+    /// Its sizes; a named one is bound by the file.
+    pub dims: Vec<Dim>,
+    /// The column it is read from.
+    pub column: Arc<str>,
+    /// The whole declaration.
+    pub span: Span,
+    /// Its name.
+    pub name_span: Span,
+    /// Its type.
+    pub ty_span: Span,
+    /// Where the column is named.
+    pub column_span: Span,
+}
+
+/// What is filled in when a checked file becomes a [`System`](crate::ir::system::System).
+#[derive(Clone, Debug)]
+pub struct Bindings {
+    /// Element type of `real`.
+    pub real: DType,
+    /// Shape and values of each data field by path, row-major.
+    pub data: BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)>,
+    /// Values that replace those of consts, params and inputs, row-major.
+    pub overrides: BTreeMap<Arc<str>, Vec<f64>>,
+}
+
+impl Default for Bindings {
+    fn default() -> Bindings {
+        Bindings { real: DType::F64, data: BTreeMap::new(), overrides: BTreeMap::new() }
+    }
+}
+
+/// Checks a file. Every error is reported to `sink`; the result tells what could be found out.
+pub fn check(file: &Arc<ast::File>, sources: &Sources, known: &Known, sink: &mut Sink) -> Checked {
+    let mut checker = resolve::Checker::new(file, sources, known, sink);
+    checker.declare();
+    let data = checker.data_requests();
+    let model = checker.model();
+    let mut checked = Checked {
+        file: file.clone(),
+        sources: sources.clone(),
+        known: known.clone(),
+        model,
+        data,
+        consts: Vec::new(),
+        params: Vec::new(),
+        inputs: Vec::new(),
+        states: Vec::new(),
+        settings: Vec::new(),
+        profiles: Vec::new(),
+    };
+    collect(file, &mut checked);
+    checked
+}
+
+/// The names and settings that the file declares, whether or not it has errors.
+fn collect(file: &ast::File, checked: &mut Checked) {
+    let declared = |ident: &ast::Ident| Declared { name: ident.name.clone(), span: ident.span };
+    for item in &file.items {
+        match &item.kind {
+            ast::ItemKind::Const(decls) => checked.consts.extend(decls.iter().map(|decl| declared(&decl.name))),
+            ast::ItemKind::Input(decls) => checked.inputs.extend(decls.iter().map(|decl| declared(&decl.name))),
+            ast::ItemKind::Param(decls) => checked.params.extend(decls.iter().map(|decl| declared(&decl.name))),
+            ast::ItemKind::Settings { group, entries } => {
+                checked.settings.push(Settings { group: *group, entries: entries.clone(), span: item.span });
+            }
+            ast::ItemKind::Profile { name, entries } => {
+                checked.profiles.push(Profile { name: name.name.clone(), entries: entries.clone(), span: item.span });
+            }
+            _ => {}
+        }
+    }
+    if let Some(model) = &checked.model {
+        let states = model.states.iter().map(|state| &model.defs[state.def]);
+        checked.states = states.map(|def| Declared { name: def.name.clone(), span: def.span }).collect();
+    }
+}
+
+impl Checked {
+    /// Whether the file has no errors.
+    pub fn is_fine(&self) -> bool {
+        self.model.is_some()
+    }
+
+    /// The typed tree; `None` if the file has errors.
+    pub fn model(&self) -> Option<&Model> {
+        self.model.as_ref()
+    }
+
+    /// What was extracted from the file, as text: unknowns with starts and rates, channels, params,
+    /// terms, curves. `None` if the file has errors.
+    pub fn equations(&self) -> Option<String> {
+        self.model.as_ref().map(|model| show::equations(model, &self.sources))
+    }
+}

@@ -1,0 +1,405 @@
+//! The functions a program may call without declaring them, and what those mean in the IR.
+//!
+//! Elementwise functions that are ops of their own are named by their op; the others are small
+//! graphs made here. Which shapes a function takes is the business of `infer`.
+
+use crate::ir::builder::Builder;
+use crate::ir::func::{Attr, ValueId};
+use crate::ir::op::Op;
+use crate::ir::types::Shape;
+
+/// An elementwise function of one operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Map {
+    /// An op.
+    Op(Op),
+    /// `max(x, 0)`
+    Relu,
+    /// `x * Φ(x)` with the normal distribution function `Φ(x) = (1 + erf(x/√2))/2`.
+    Gelu,
+    /// `x * sigmoid(x)`
+    Silu,
+    /// `log(x)/log(10)`
+    Log10,
+    /// `log(x)/log(2)`
+    Log2,
+}
+
+/// A reduction over axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// `Σ x`
+    Sum,
+    /// `Π x`
+    Product,
+    /// `Σ x / n`
+    Mean,
+    /// Largest.
+    Max,
+    /// Smallest.
+    Min,
+    /// `Σ x²`
+    SumSq,
+    /// `√(Σ x²)`
+    Norm,
+    /// `log Σ exp x`
+    LogSumExp,
+}
+
+/// A distribution with a density.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distribution {
+    /// `normal(mean, standard deviation)`
+    Normal,
+    /// `lognormal(mean of the logarithm, standard deviation of the logarithm)`
+    Lognormal,
+    /// `uniform(lo, hi)`
+    Uniform,
+    /// `exponential(rate)`
+    Exponential,
+    /// `cauchy(location, scale)`
+    Cauchy,
+    /// `laplace(location, scale)`
+    Laplace,
+}
+
+/// Functions with a shape rule of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the function of the same name in the language")]
+pub enum Special {
+    Dot, Outer, Trace, Concat, Stack, Reshape, Flatten, Transpose, Reverse, Len, Zeros, Ones,
+    Mse, Softmax, Clamp, Hypot,
+    Grad, Jac, Jvp, Vjp, Div, JacFrob2, Laplacian, Hvp, Ddt, Taylor, StopGradient, LogProb,
+}
+
+/// What a name of the prelude does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// Elementwise, one operand.
+    Map(Map),
+    /// A reduction; with two operands the elementwise op beside it, if there is one.
+    Reduce(Reduction, Option<Op>),
+    /// Anything else.
+    Special(Special),
+    /// A distribution; only where a density is meant.
+    Distribution(Distribution),
+    /// Named in the language, not built yet; what to use instead.
+    NotYet(&'static str),
+}
+
+/// The names, in alphabetical order within each kind.
+pub const FUNCTIONS: &[(&str, Builtin)] = &[
+    ("abs", Builtin::Map(Map::Op(Op::Abs))),
+    ("acos", Builtin::Map(Map::Op(Op::Acos))),
+    ("asin", Builtin::Map(Map::Op(Op::Asin))),
+    ("atan", Builtin::Map(Map::Op(Op::Atan))),
+    ("cos", Builtin::Map(Map::Op(Op::Cos))),
+    ("cosh", Builtin::Map(Map::Op(Op::Cosh))),
+    ("erf", Builtin::Map(Map::Op(Op::Erf))),
+    ("exp", Builtin::Map(Map::Op(Op::Exp))),
+    ("expm1", Builtin::Map(Map::Op(Op::Expm1))),
+    ("floor", Builtin::Map(Map::Op(Op::Floor))),
+    ("gelu", Builtin::Map(Map::Gelu)),
+    ("log", Builtin::Map(Map::Op(Op::Log))),
+    ("log10", Builtin::Map(Map::Log10)),
+    ("log1p", Builtin::Map(Map::Op(Op::Log1p))),
+    ("log2", Builtin::Map(Map::Log2)),
+    ("relu", Builtin::Map(Map::Relu)),
+    ("sigmoid", Builtin::Map(Map::Op(Op::Sigmoid))),
+    ("sign", Builtin::Map(Map::Op(Op::Sign))),
+    ("silu", Builtin::Map(Map::Silu)),
+    ("sin", Builtin::Map(Map::Op(Op::Sin))),
+    ("sinh", Builtin::Map(Map::Op(Op::Sinh))),
+    ("softplus", Builtin::Map(Map::Op(Op::Softplus))),
+    ("sqrt", Builtin::Map(Map::Op(Op::Sqrt))),
+    ("tan", Builtin::Map(Map::Op(Op::Tan))),
+    ("tanh", Builtin::Map(Map::Op(Op::Tanh))),
+    ("logsumexp", Builtin::Reduce(Reduction::LogSumExp, None)),
+    ("max", Builtin::Reduce(Reduction::Max, Some(Op::Max))),
+    ("mean", Builtin::Reduce(Reduction::Mean, None)),
+    ("min", Builtin::Reduce(Reduction::Min, Some(Op::Min))),
+    ("norm", Builtin::Reduce(Reduction::Norm, None)),
+    ("product", Builtin::Reduce(Reduction::Product, None)),
+    ("sum", Builtin::Reduce(Reduction::Sum, None)),
+    ("sumsq", Builtin::Reduce(Reduction::SumSq, None)),
+    ("clamp", Builtin::Special(Special::Clamp)),
+    ("concat", Builtin::Special(Special::Concat)),
+    ("ddt", Builtin::Special(Special::Ddt)),
+    ("div", Builtin::Special(Special::Div)),
+    ("dot", Builtin::Special(Special::Dot)),
+    ("flatten", Builtin::Special(Special::Flatten)),
+    ("grad", Builtin::Special(Special::Grad)),
+    ("hvp", Builtin::Special(Special::Hvp)),
+    ("hypot", Builtin::Special(Special::Hypot)),
+    ("jac", Builtin::Special(Special::Jac)),
+    ("jac_frob2", Builtin::Special(Special::JacFrob2)),
+    ("jvp", Builtin::Special(Special::Jvp)),
+    ("laplacian", Builtin::Special(Special::Laplacian)),
+    ("len", Builtin::Special(Special::Len)),
+    ("log_prob", Builtin::Special(Special::LogProb)),
+    ("mse", Builtin::Special(Special::Mse)),
+    ("ones", Builtin::Special(Special::Ones)),
+    ("outer", Builtin::Special(Special::Outer)),
+    ("reshape", Builtin::Special(Special::Reshape)),
+    ("reverse", Builtin::Special(Special::Reverse)),
+    ("softmax", Builtin::Special(Special::Softmax)),
+    ("stack", Builtin::Special(Special::Stack)),
+    ("stop_gradient", Builtin::Special(Special::StopGradient)),
+    ("taylor", Builtin::Special(Special::Taylor)),
+    ("trace", Builtin::Special(Special::Trace)),
+    ("transpose", Builtin::Special(Special::Transpose)),
+    ("vjp", Builtin::Special(Special::Vjp)),
+    ("zeros", Builtin::Special(Special::Zeros)),
+    ("cauchy", Builtin::Distribution(Distribution::Cauchy)),
+    ("exponential", Builtin::Distribution(Distribution::Exponential)),
+    ("laplace", Builtin::Distribution(Distribution::Laplace)),
+    ("lognormal", Builtin::Distribution(Distribution::Lognormal)),
+    ("normal", Builtin::Distribution(Distribution::Normal)),
+    ("uniform", Builtin::Distribution(Distribution::Uniform)),
+    ("argmax", Builtin::NotYet("compare with `max` where that says the same")),
+    ("argmin", Builtin::NotYet("compare with `min` where that says the same")),
+    ("batch_mean", Builtin::NotYet("there are no batches yet; use `mean` over an axis of the data")),
+    ("beta", Builtin::NotYet("use `uniform(0, 1)`, or `normal` with `in unit`")),
+    ("categorical", Builtin::NotYet("write the log-probability as a `loss`")),
+    ("cross_entropy", Builtin::NotYet("write it with `logsumexp` as a `loss`")),
+    ("cubic", Builtin::NotYet("write the path as an expression of the time")),
+    ("det", Builtin::NotYet("write the determinant out for small matrices")),
+    ("eigh", Builtin::NotYet("there is no replacement in the language yet")),
+    ("einsum", Builtin::NotYet("use `@`, `dot`, `outer` or a comprehension")),
+    ("gamma", Builtin::NotYet("use `lognormal`")),
+    ("glorot", Builtin::NotYet("give the starting values as numbers")),
+    ("heatmap", Builtin::NotYet("plot curves or pairs")),
+    ("hermite", Builtin::NotYet("write the path as an expression of the time")),
+    ("inv", Builtin::NotYet("write the inverse out for small matrices")),
+    ("inverse", Builtin::NotYet("write the reversed system out")),
+    ("kl", Builtin::NotYet("write the divergence as a `loss`")),
+    ("linear", Builtin::NotYet("write the path as an expression of the time")),
+    ("rademacher", Builtin::NotYet("give the numbers as `const` or data")),
+    ("split", Builtin::NotYet("take parts: `a[..3]`, `a[3..]`")),
+    ("student_t", Builtin::NotYet("use `cauchy` or `normal`")),
+    ("wiener", Builtin::NotYet("leave the noise out and fit the deterministic system")),
+];
+
+/// Numbers with a name.
+pub const NUMBERS: &[(&str, f64)] = &[("pi", std::f64::consts::PI)];
+
+/// The function of this name.
+pub fn function(name: &str) -> Option<Builtin> {
+    FUNCTIONS.iter().find(|(known, _)| *known == name).map(|(_, builtin)| *builtin)
+}
+
+impl Distribution {
+    /// How many parameters it takes, and what they are.
+    pub fn params(self) -> &'static [&'static str] {
+        match self {
+            Distribution::Normal => &["mean", "sd"],
+            Distribution::Lognormal => &["mean of the logarithm", "sd of the logarithm"],
+            Distribution::Uniform => &["lo", "hi"],
+            Distribution::Exponential => &["rate"],
+            Distribution::Cauchy | Distribution::Laplace => &["location", "scale"],
+        }
+    }
+
+    /// The logarithm of the density at `x`, elementwise; operands broadcast if scalar.
+    ///
+    /// Source: Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, 2nd edition
+    /// (1994–1995), chapters 13, 14, 16, 19, 24, 26.
+    pub fn log_prob(self, b: &mut Builder, params: &[ValueId], x: ValueId) -> ValueId {
+        // log √(2π)
+        const LOG_SQRT_TAU: f64 = 0.918_938_533_204_672_7;
+        let dtype = b.ty(x).dtype;
+        match (self, params) {
+            // −((x − μ)/σ)²/2 − log σ − log √(2π)
+            (Distribution::Normal, &[mean, sd]) => {
+                let deviation = b.sub(x, mean);
+                let z = b.div(deviation, sd);
+                let square = b.mul(z, z);
+                let half = b.scale(-0.5, square);
+                let log_sd = b.unary(Op::Log, sd);
+                let scaled = b.sub(half, log_sd);
+                let constant = b.scalar(LOG_SQRT_TAU, dtype);
+                b.sub(scaled, constant)
+            }
+            // normal density of log x, times 1/x
+            (Distribution::Lognormal, &[_, _]) => {
+                let log_x = b.unary(Op::Log, x);
+                let normal = Distribution::Normal.log_prob(b, params, log_x);
+                b.sub(normal, log_x)
+            }
+            // −log(hi − lo) inside, −∞ outside
+            (Distribution::Uniform, &[lo, hi]) => {
+                let width = b.sub(hi, lo);
+                let log_width = b.unary(Op::Log, width);
+                let inside = b.neg(log_width);
+                let outside = b.scalar(f64::NEG_INFINITY, dtype);
+                let above = b.binary(Op::Le, lo, x);
+                let below = b.binary(Op::Le, x, hi);
+                let within = b.binary(Op::And, above, below);
+                // Both sides take the shape of the condition.
+                let shape = b.shape(within).clone();
+                let inside = spread(b, inside, &shape);
+                let outside = spread(b, outside, &shape);
+                b.select(within, inside, outside)
+            }
+            // log λ − λx for x ≥ 0, −∞ below
+            (Distribution::Exponential, &[rate]) => {
+                let log_rate = b.unary(Op::Log, rate);
+                let decay = b.mul(rate, x);
+                let density = b.sub(log_rate, decay);
+                let zero = b.zeros_like(x);
+                let within = b.binary(Op::Le, zero, x);
+                let shape = b.shape(density).clone();
+                let outside = b.scalar(f64::NEG_INFINITY, dtype);
+                let outside = spread(b, outside, &shape);
+                let within = spread(b, within, &shape);
+                b.select(within, density, outside)
+            }
+            // −log π − log s − log(1 + ((x − m)/s)²)
+            (Distribution::Cauchy, &[location, scale]) => {
+                let deviation = b.sub(x, location);
+                let z = b.div(deviation, scale);
+                let square = b.mul(z, z);
+                let tail = b.unary(Op::Log1p, square);
+                let log_scale = b.unary(Op::Log, scale);
+                let sum = b.add(tail, log_scale);
+                let log_pi = b.scalar(std::f64::consts::PI.ln(), dtype);
+                let total = b.add(sum, log_pi);
+                b.neg(total)
+            }
+            // −log 2s − |x − m|/s
+            (Distribution::Laplace, &[location, scale]) => {
+                let deviation = b.sub(x, location);
+                let size = b.unary(Op::Abs, deviation);
+                let z = b.div(size, scale);
+                let log_scale = b.unary(Op::Log, scale);
+                let sum = b.add(z, log_scale);
+                let log_2 = b.scalar(std::f64::consts::LN_2, dtype);
+                let total = b.add(sum, log_2);
+                b.neg(total)
+            }
+            (distribution, params) => {
+                crate::bug!("{distribution:?} with {} parameters", params.len())
+            }
+        }
+    }
+}
+
+/// A scalar in every place of `shape`; anything else as it is.
+pub fn spread(b: &mut Builder, x: ValueId, shape: &Shape) -> ValueId {
+    if b.shape(x).rank() == 0 && shape.rank() > 0 { b.broadcast(x, shape.clone(), &[]) } else { x }
+}
+
+impl Map {
+    /// The function as IR.
+    pub fn build(self, b: &mut Builder, x: ValueId) -> ValueId {
+        match self {
+            Map::Op(op) => b.unary(op, x),
+            Map::Relu => {
+                let zero = b.zeros_like(x);
+                b.binary(Op::Max, x, zero)
+            }
+            Map::Gelu => {
+                let scaled = b.scale(std::f64::consts::FRAC_1_SQRT_2, x);
+                let erf = b.unary(Op::Erf, scaled);
+                let one = b.splat_like(1.0, x);
+                let sum = b.add(one, erf);
+                let product = b.mul(x, sum);
+                b.scale(0.5, product)
+            }
+            Map::Silu => {
+                let gate = b.unary(Op::Sigmoid, x);
+                b.mul(x, gate)
+            }
+            Map::Log10 => {
+                let log = b.unary(Op::Log, x);
+                b.scale(std::f64::consts::LOG10_E, log)
+            }
+            Map::Log2 => {
+                let log = b.unary(Op::Log, x);
+                b.scale(std::f64::consts::LOG2_E, log)
+            }
+        }
+    }
+
+    /// A harmless operand, where value and derivatives are finite: what the side of an `if` that
+    /// is not taken is computed from. `None` if no operand is harmful.
+    pub fn safe_operand(self) -> Option<f64> {
+        match self {
+            Map::Op(op) => safe_operand(op),
+            Map::Log10 | Map::Log2 => Some(1.0),
+            Map::Silu | Map::Gelu => Some(0.0),
+            Map::Relu => None,
+        }
+    }
+}
+
+/// See [`Map::safe_operand`]; for a unary op.
+fn safe_operand(op: Op) -> Option<f64> {
+    match op {
+        Op::Log | Op::Sqrt => Some(1.0),
+        Op::Abs | Op::Sign | Op::Floor | Op::Neg => None,
+        _ => Some(0.0),
+    }
+}
+
+impl Reduction {
+    /// The reduction over `axes` (ascending). The operand has no empty axis among them for `Max`,
+    /// `Min`, `Mean` and `LogSumExp`.
+    pub fn build(self, b: &mut Builder, x: ValueId, axes: &[u32]) -> ValueId {
+        if axes.is_empty() {
+            return match self {
+                Reduction::Sum | Reduction::Product | Reduction::Mean => x,
+                Reduction::Max | Reduction::Min | Reduction::LogSumExp => x,
+                Reduction::SumSq => b.mul(x, x),
+                Reduction::Norm => b.unary(Op::Abs, x),
+            };
+        }
+        let attr = || Attr::Axes(axes.into());
+        match self {
+            Reduction::Sum => b.sum_axes(x, axes),
+            Reduction::Product => b.must(Op::Product, &[x], attr()),
+            Reduction::Mean => {
+                let n: usize = axes.iter().map(|axis| b.shape(x).dims()[*axis as usize]).product();
+                let sum = b.sum_axes(x, axes);
+                let n = b.splat_like(n as f64, sum);
+                b.div(sum, n)
+            }
+            Reduction::Max => b.must(Op::ReduceMax, &[x], attr()),
+            Reduction::Min => b.must(Op::ReduceMin, &[x], attr()),
+            Reduction::SumSq => {
+                let square = b.mul(x, x);
+                b.sum_axes(square, axes)
+            }
+            Reduction::Norm => {
+                let sum = Reduction::SumSq.build(b, x, axes);
+                b.unary(Op::Sqrt, sum)
+            }
+            // m + log Σ exp(x − m) with m = max x, which no derivative passes through: exp of a
+            // large x would overflow, and the sum does not depend on m.
+            Reduction::LogSumExp => {
+                let max = b.must(Op::ReduceMax, &[x], attr());
+                let max = b.unary(Op::StopGradient, max);
+                let shape = b.shape(x).clone();
+                let kept: Vec<u32> = (0..shape.rank() as u32).filter(|axis| !axes.contains(axis)).collect();
+                let spread = b.broadcast(max, shape, &kept);
+                let shifted = b.sub(x, spread);
+                let exp = b.unary(Op::Exp, shifted);
+                let sum = b.sum_axes(exp, axes);
+                let log = b.unary(Op::Log, sum);
+                b.add(max, log)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_function_has_two_rows() {
+        for (position, (name, _)) in FUNCTIONS.iter().enumerate() {
+            assert!(FUNCTIONS[..position].iter().all(|(other, _)| other != name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,553 @@
+//! What a file asks for: terms of the objective, metrics, outputs, pictures; and the whole model.
+
+use crate::base::span::Span;
+use crate::ir::system::{Constraint, Plot, Role, Series};
+use crate::sema::dim::Dim;
+use crate::sema::errors;
+use crate::sema::infer::to_real;
+use crate::sema::phase::reach;
+use crate::sema::prelude::Reduction;
+use crate::sema::resolve::{Binding, Checker, FILE};
+use crate::sema::typed::{
+    Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, Prior, RunRoot, State, Ty,
+};
+use crate::sema::{elaborate, equations, typed};
+use crate::syntax::ast::{self, Arg, ExprKind, ItemKind};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What has been asked for so far.
+#[derive(Default)]
+struct Roots {
+    results: Vec<RunRoot>,
+    curves: Vec<CurveRoot>,
+    plots: Vec<Plot>,
+    /// Names of loss terms and metrics.
+    terms: Vec<(Arc<str>, Span)>,
+}
+
+impl<'a> Checker<'a> {
+    /// The meaning of the whole file; `None` if something is wrong with it.
+    pub(crate) fn model(&mut self) -> Option<Model> {
+        self.refuse_what_is_not_built();
+        // Every declaration is looked into, used or not.
+        for position in 0..self.names.len() {
+            let name = self.names[position].clone();
+            let span = self.globals[&name].span;
+            self.global(&name, span);
+        }
+        let params = self.params();
+        let ports = self.ports();
+        let interval = self.interval();
+        let states = self.states();
+        let channels = self.channels();
+        let mut roots = Roots::default();
+        self.terms(&params, &mut roots);
+        self.outputs(&mut roots);
+        self.plots(&mut roots);
+        if self.failed {
+            return None;
+        }
+        let states: Vec<State> = states.into_iter().collect::<Option<_>>()?;
+        let channels: Vec<Channel> = channels.into_iter().collect::<Option<_>>()?;
+        let params: Vec<Param> = params.into_iter().collect::<Option<_>>()?;
+        let ports: Vec<Port> = ports.into_iter().collect::<Option<_>>()?;
+        if let Some(circle) = equations::circle(&self.defs, &states) {
+            let chain: Vec<(String, Span)> = circle
+                .iter()
+                .map(|number| (self.defs[states[*number].def].name.to_string(), states[*number].equation))
+                .collect();
+            return self.fail(errors::circular_primes(&chain));
+        }
+        let (time, interval) = interval?;
+        let role_order = |root: &RunRoot| match root.role {
+            Role::Loss => 0,
+            Role::Likelihood => 1,
+            Role::Prior => 2,
+            Role::Metric => 3,
+            Role::Output => 4,
+            Role::Plot => 5,
+        };
+        // The plots index the results, so those keep their order behind all others.
+        let n_plot = roots.results.iter().filter(|root| root.role == Role::Plot).count();
+        let first_plot = roots.results.len() - n_plot;
+        let mut results = roots.results;
+        results.sort_by_key(role_order);
+        let mut plots = roots.plots;
+        for plot in &mut plots {
+            for series in &mut plot.series {
+                if let Series::Points { x, y, label: _ } = series {
+                    *x += first_plot;
+                    *y += first_plot;
+                }
+            }
+        }
+        let defs = std::mem::take(&mut self.defs);
+        let model = Model { defs, time, interval, params, ports, states, channels, results, curves: roots.curves, plots };
+        self.warn(&model);
+        Some(model)
+    }
+
+    fn refuse_what_is_not_built(&mut self) {
+        let file = self.file;
+        for item in &file.items {
+            let head = |len: usize| Span { hi: item.span.hi.min(item.span.lo + len as u32), ..item.span };
+            let (what, len, instead) = match &item.kind {
+                ItemKind::Use(_) => ("modules are", 3, "write the functions into this file"),
+                ItemKind::Algebraic(_) => ("algebraic unknowns are", 9, "solve the constraint by hand and name the result with `let`"),
+                ItemKind::Discrete(_) => ("discrete states are", 8, "split the run at the jumps"),
+                ItemKind::Random { .. } => ("random draws are", 6, "give the numbers as `const` or `input`"),
+                ItemKind::Noise { .. } => ("noises are", 5, "leave the noise out for the deterministic system"),
+                ItemKind::Control { .. } => ("control paths are", 7, "write the path as an expression of the time"),
+                ItemKind::Layer(_) => ("layers are", 5, "write the network as a `fn` with its weights as params"),
+                ItemKind::System(_) => ("systems inside a file are", 6, "write its lines at the top level: the file is the system"),
+                ItemKind::Event(_) => ("events are", 4, "split the run at the jumps, or smooth them in the equations"),
+                ItemKind::Export { .. } => ("`export` is", 6, "the trajectory is in the run directory as CSV"),
+                ItemKind::Sweep { .. } => ("sweeps are", 5, "run the file once for each value with `--set`"),
+                ItemKind::Ensemble { .. } => ("ensembles are", 8, "run the file once for each member with `--set`"),
+                ItemKind::Error => {
+                    self.failed = true;
+                    continue;
+                }
+                ItemKind::Const(_) | ItemKind::Input(_) | ItemKind::Output(_) | ItemKind::Param(_) => continue,
+                ItemKind::State(_) | ItemKind::Time { .. } | ItemKind::Let(_) | ItemKind::Data(_) => continue,
+                ItemKind::Channel { .. } | ItemKind::Loss { .. } | ItemKind::Metric { .. } => continue,
+                ItemKind::Plot { .. } | ItemKind::Settings { .. } | ItemKind::Profile { .. } => continue,
+                ItemKind::Equation { .. } | ItemKind::Likelihood { .. } => continue,
+                ItemKind::Fn(function) => {
+                    if function.name.is_none() {
+                        let diagnostic = errors::not_yet(head(2), "a function without a name outside a layer is", "give it a name");
+                        self.report(diagnostic);
+                    }
+                    continue;
+                }
+            };
+            self.report(errors::not_yet(head(len), what, instead));
+        }
+    }
+
+    fn params(&mut self) -> Vec<Option<Param>> {
+        let file = self.file;
+        let decls = file.items.iter().filter_map(|item| match &item.kind {
+            ItemKind::Param(decls) => Some(decls),
+            _ => None,
+        });
+        decls.flatten().map(|decl| self.whole_param(decl)).collect()
+    }
+
+    fn whole_param(&mut self, decl: &'a ast::ParamDecl) -> Option<Param> {
+        let constraint = match &decl.constraint {
+            Some(constraint) => self.constraint(constraint),
+            None => Some(Constraint::Free),
+        };
+        let Binding::Value(def) = self.global(&decl.name.name, decl.name.span)? else { return None };
+        if self.defs[def].span != decl.name.span {
+            return None;
+        }
+        let prior = match &decl.prior {
+            Some(prior) => Some(self.prior(def, prior)?),
+            None => None,
+        };
+        let init = self.defs[def].value.clone();
+        let is_known = init.as_ref().is_some_and(|init| init.ty.dims.iter().all(|dim| dim.as_number().is_some()));
+        if let (Some(init), Some(constraint), true) = (&init, constraint, is_known) {
+            let values = self.static_values(init)?;
+            if !elaborate::is_inside(constraint, &values) {
+                return self.fail(errors::outside_its_set(init.span, &decl.name.name, &values, constraint));
+            }
+        }
+        Some(Param { def, init, constraint: constraint?, prior })
+    }
+
+    fn prior(&mut self, def: DefId, prior: &'a ast::Expr) -> Option<Prior> {
+        let (distribution, params) = self.distribution(prior, FILE)?;
+        for param in &params {
+            self.require(param, Phase::Run, "a prior")?;
+        }
+        let x = self.named(def, self.defs[def].span);
+        let ty = x.ty.clone();
+        let log_prob = self.log_prob(distribution, params, x, prior.span)?;
+        if log_prob.ty != ty {
+            let declared = self.defs[def].span;
+            return self.fail(errors::declared_shape("the prior", declared, &ty, prior.span, &log_prob.ty, None));
+        }
+        Some(Prior { log_prob, span: prior.span })
+    }
+
+    fn ports(&mut self) -> Vec<Option<Port>> {
+        let file = self.file;
+        let mut ports = Vec::new();
+        let mut set = 0;
+        for item in &file.items {
+            match &item.kind {
+                ItemKind::Input(decls) => {
+                    for decl in decls {
+                        ports.push(match self.global(&decl.name.name, decl.name.span) {
+                            Some(Binding::Value(def)) => Some(Port { def, default: self.defs[def].value.clone() }),
+                            _ => None,
+                        });
+                    }
+                }
+                ItemKind::Data(_) => {
+                    self.data_set(set);
+                    let fields = self.data_sets[set].fields.clone().unwrap_or_default();
+                    ports.extend(fields.into_iter().map(|def| Some(Port { def: def?, default: None })));
+                    set += 1;
+                }
+                _ => {}
+            }
+        }
+        ports
+    }
+
+    fn interval(&mut self) -> Option<(DefId, (Expr, Expr))> {
+        let Some((name, interval)) = self.time else {
+            let file = self.file;
+            if let Some(item) = file.items.iter().find(|item| matches!(item.kind, ItemKind::State(_))) {
+                return self.fail(errors::no_time(item.span));
+            }
+            let span = Span { source: file.source, lo: 0, hi: 0 };
+            return self.fail(errors::no_time(span));
+        };
+        let Some(Binding::Value(time)) = self.global(&name.name, name.span) else { return None };
+        let what = "the time interval";
+        let (lo, hi) = match &interval.unparenthesised().kind {
+            ExprKind::Range(lo, hi) => (self.infer(lo, FILE)?, self.infer(hi, FILE)?),
+            ExprKind::Call { callee, args } if matches!(&callee.kind, ExprKind::Name(name) if &**name == "span") => {
+                let [Arg::Positional(times)] = args.as_slice() else {
+                    return self.fail(errors::wrong_arguments(interval.span, "span", "one vector of times"));
+                };
+                let times = to_real(self.infer(times, FILE)?);
+                if times.ty.is_scalar() {
+                    return self.fail(errors::wrong_operand("span", times.span, "a vector of times", &times.ty, None));
+                }
+                let axes: Vec<u32> = (0..times.ty.dims.len() as u32).collect();
+                let end = |reduction, times: Expr| crate::sema::infer::reduced(reduction, times, axes.clone(), interval.span);
+                (end(Reduction::Min, times.clone()), end(Reduction::Max, times))
+            }
+            _ => return self.fail(errors::wrong_kind(interval.span, "this is not an interval", "a range such as `0..10`, or `span(obs.t)`")),
+        };
+        let mut ends = Vec::new();
+        for end in [lo, hi] {
+            let end = self.scalar(end, "an end of the time interval")?;
+            self.require(&end, Phase::Example, what)?;
+            self.before_the_run(&end, &name.name)?;
+            ends.push(end);
+        }
+        let (hi, lo) = (ends.pop()?, ends.pop()?);
+        Some((time, (lo, hi)))
+    }
+
+    // ---- terms -----------------------------------------------------------------------------
+
+    fn terms(&mut self, params: &[Option<Param>], roots: &mut Roots) {
+        let file = self.file;
+        for item in &file.items {
+            match &item.kind {
+                ItemKind::Loss { name, value } => self.term(Role::Loss, "a loss", name.as_ref(), value, item.span, roots),
+                ItemKind::Metric { name, value } => {
+                    self.term(Role::Metric, "a metric", name.as_ref(), value, item.span, roots);
+                }
+                ItemKind::Likelihood { data, distribution } => {
+                    if let Some(root) = self.likelihood(data, distribution, item.span) {
+                        let name = self.unused_name(root.name, roots);
+                        roots.terms.push((name.clone(), item.span));
+                        roots.results.push(RunRoot { name, ..root });
+                    }
+                }
+                _ => {}
+            }
+        }
+        for param in params.iter().flatten() {
+            if let Some(prior) = &param.prior {
+                let name = format!("prior {}", self.defs[param.def].name).into();
+                roots.results.push(RunRoot { role: Role::Prior, name, value: prior.log_prob.clone(), span: prior.span });
+            }
+        }
+    }
+
+    fn term(&mut self, role: Role, place: &str, name: Option<&ast::Ident>, value: &'a ast::Expr, item: Span, roots: &mut Roots) {
+        let (name, span) = match name {
+            Some(name) => (name.name.clone(), name.span),
+            None => {
+                let plain: Arc<str> = if role == Role::Loss { "loss".into() } else { "metric".into() };
+                (self.unused_name(plain, roots), item)
+            }
+        };
+        if let Some((_, first)) = roots.terms.iter().find(|(other, _)| *other == name) {
+            let first = *first;
+            self.report(errors::defined_twice(&name, first, span));
+            return;
+        }
+        roots.terms.push((name.clone(), span));
+        let Some(value) = self.infer(value, FILE) else { return };
+        if self.require(&value, Phase::Example, place).is_none() {
+            return;
+        }
+        let Some(value) = self.scalar(value, place) else { return };
+        roots.results.push(RunRoot { role, name, value, span: item });
+    }
+
+    /// `name`, or with the first number that makes it new.
+    fn unused_name(&self, name: Arc<str>, roots: &Roots) -> Arc<str> {
+        let taken = |candidate: &str| roots.terms.iter().any(|(other, _)| **other == *candidate);
+        if !taken(&name) {
+            return name;
+        }
+        let numbered = (2..).map(|n| format!("{name} {n}"));
+        numbered.into_iter().find(|candidate| !taken(candidate)).map_or(name, Arc::from)
+    }
+
+    fn likelihood(&mut self, data: &'a ast::Expr, distribution: &'a ast::Expr, item: Span) -> Option<RunRoot> {
+        let x = self.infer(data, FILE)?;
+        let mut param: Option<DefId> = None;
+        let (mut has_data, mut other) = (false, false);
+        let defs = &self.defs;
+        reach(defs, &x, &mut |part| {
+            match &part.kind {
+                Kind::Def(def) => match defs[*def].kind {
+                    DefKind::Param(_) => param = param.or(Some(*def)),
+                    DefKind::Data(_) => has_data = true,
+                    DefKind::State(_) | DefKind::Channel(_) | DefKind::Time | DefKind::Input(_) => other = true,
+                    DefKind::Const | DefKind::Let | DefKind::Output | DefKind::Local => {}
+                },
+                Kind::Rate(_) | Kind::ChannelRate(_) | Kind::Start | Kind::End => other = true,
+                _ => {}
+            }
+            true
+        });
+        if param.is_some() || !has_data || other {
+            let name = param.map(|def| self.defs[def].name.to_string());
+            let fix = param.and_then(|def| self.prior_instead(def, data, distribution));
+            return self.fail(errors::likelihood_of_params(data.span, item, name.as_deref(), fix));
+        }
+        let x = self.real(x, "~")?;
+        let (kind, params) = self.distribution(distribution, FILE)?;
+        for param in &params {
+            self.require(param, Phase::Example, "a likelihood")?;
+        }
+        let value = self.log_prob(kind, params, x, item)?;
+        Some(RunRoot { role: Role::Likelihood, name: self.text(data.span).into(), value, span: item })
+    }
+
+    /// The declaration that says what `log(k) ~ normal(0, 1)` or `k ~ normal(0, 1)` was to say.
+    fn prior_instead(&self, param: DefId, data: &ast::Expr, distribution: &ast::Expr) -> Option<String> {
+        let name = &self.defs[param].name;
+        let distribution = self.text(distribution.span);
+        match &data.unparenthesised().kind {
+            ExprKind::Name(_) => Some(format!("param {name} ~ {distribution}")),
+            ExprKind::Call { callee, args } => {
+                let is_log = matches!(&callee.kind, ExprKind::Name(name) if &**name == "log");
+                let of_param = matches!(args.as_slice(), [Arg::Positional(ast::Expr { kind: ExprKind::Name(inner), .. })] if inner == name);
+                let normal = distribution.strip_prefix("normal")?;
+                (is_log && of_param).then(|| format!("param {name} in positive ~ lognormal{normal}"))
+            }
+            _ => None,
+        }
+    }
+
+    fn outputs(&mut self, roots: &mut Roots) {
+        let file = self.file;
+        for item in &file.items {
+            let ItemKind::Output(decls) = &item.kind else { continue };
+            for decl in decls {
+                let Some(Binding::Value(def)) = self.global(&decl.name.name, decl.name.span) else { continue };
+                if self.defs[def].span != decl.name.span {
+                    continue;
+                }
+                let value = self.named(def, decl.name.span);
+                let name = decl.name.name.clone();
+                if value.phase == Phase::Time {
+                    roots.curves.push(CurveRoot { name, value, output: true, span: decl.span });
+                } else {
+                    roots.results.push(RunRoot { role: Role::Output, name, value, span: decl.span });
+                }
+            }
+        }
+    }
+
+    // ---- pictures --------------------------------------------------------------------------
+
+    fn plots(&mut self, roots: &mut Roots) {
+        let file = self.file;
+        let mut n_points = 0;
+        for item in &file.items {
+            let ItemKind::Plot { curves, versus } = &item.kind else { continue };
+            let x = match (versus, self.time) {
+                (Some(versus), _) => self.infer(versus, FILE).map(to_real),
+                (None, Some((name, _))) => match self.global(&name.name, name.span) {
+                    Some(Binding::Value(time)) => Some(self.named(time, name.span)),
+                    _ => None,
+                },
+                (None, None) => None,
+            };
+            let x_label = match (versus, self.time) {
+                (Some(versus), _) => self.text(versus.span).into(),
+                (None, time) => time.map_or("".into(), |(name, _)| name.name.clone()),
+            };
+            let mut series = Vec::new();
+            for curve in curves {
+                if let Some(some) = self.series(curve, x.as_ref(), roots, &mut n_points) {
+                    series.extend(some);
+                }
+            }
+            roots.plots.push(Plot { x_label, series, span: item.span });
+        }
+    }
+
+    fn series(&mut self, curve: &'a ast::Expr, x: Option<&Expr>, roots: &mut Roots, n_points: &mut usize) -> Option<Vec<Series>> {
+        if let ExprKind::Tuple(args) = &curve.kind {
+            let [Arg::Positional(x), Arg::Positional(y)] = args.as_slice() else {
+                return self.fail(errors::wrong_kind(curve.span, "this is not a pair", "`(x, y)`, drawn as points"));
+            };
+            let label = self.text(y.span);
+            let (x, y) = (to_real(self.infer(x, FILE)?), to_real(self.infer(y, FILE)?));
+            for part in [&x, &y] {
+                self.require(part, Phase::Example, "a pair of a plot")?;
+            }
+            return self.points(label, x, y, curve.span, roots, n_points);
+        }
+        let label = self.text(curve.span);
+        let y = to_real(self.infer(curve, FILE)?);
+        let x = x?.clone();
+        if x.phase.max(y.phase) < Phase::Time {
+            if x.ty.is_scalar() || y.ty.is_scalar() {
+                let instead = "plot something that varies with time, or two vectors";
+                return self.fail(errors::not_yet(curve.span, "a plot over a sweep is", instead));
+            }
+            return self.points(label, x, y, curve.span, roots, n_points);
+        }
+        if !x.ty.is_scalar() {
+            let story = self.story(&x);
+            return self.fail(errors::needs_scalar("the abscissa of a plot", x.span, &x.ty, story));
+        }
+        let x_label: Arc<str> = self.text(x.span).into();
+        let x = curve_of(x_label, x, roots);
+        let parts = self.components(label, y)?;
+        let lines = parts.into_iter().map(|(label, y)| {
+            let y = curve_of(label.clone(), y, roots);
+            Series::Line { label, x, y }
+        });
+        Some(lines.collect())
+    }
+
+    fn points(&mut self, label: &str, x: Expr, y: Expr, span: Span, roots: &mut Roots, n_points: &mut usize) -> Option<Vec<Series>> {
+        if x.ty.dims != y.ty.dims || x.ty.dims.len() > 1 {
+            let (a, b) = (self.story(&x), self.story(&y));
+            return self.fail(errors::unequal_shapes("plot", span, (x.span, &x.ty, a), (y.span, &y.ty, b)));
+        }
+        for value in [x, y] {
+            let (name, span) = (self.text(value.span).into(), value.span);
+            roots.results.push(RunRoot { role: Role::Plot, name, value, span });
+        }
+        *n_points += 2;
+        Some(vec![Series::Points { label: label.into(), x: *n_points - 2, y: *n_points - 1 }])
+    }
+
+    /// A curve for each element of a vector.
+    fn components(&mut self, label: &str, y: Expr) -> Option<Vec<(Arc<str>, Expr)>> {
+        match y.ty.dims.as_slice() {
+            [] => Some(vec![(label.into(), y)]),
+            [n] => {
+                let Some(n) = n.as_number() else {
+                    // Sizes are numbers once the data are known; there is nothing to check before.
+                    return Some(Vec::new());
+                };
+                let part = |i: i64| Expr {
+                    kind: Kind::Index(Box::new(y.clone()), vec![Pick::At(Dim::number(i))]),
+                    ty: Ty::scalar(typed::Elem::Real),
+                    phase: y.phase,
+                    span: y.span,
+                };
+                Some((0..n).map(|i| (format!("{label}[{i}]").into(), part(i))).collect())
+            }
+            _ => {
+                let story = self.story(&y);
+                self.fail(errors::wrong_operand("plot", y.span, "scalars or vectors", &y.ty, story))
+            }
+        }
+    }
+
+    // ---- warnings --------------------------------------------------------------------------
+
+    fn warn(&mut self, model: &Model) {
+        let (params, channels) = reached(model);
+        let is_trained = model.results.iter().any(|root| matches!(root.role, Role::Loss | Role::Likelihood));
+        for (number, param) in model.params.iter().enumerate() {
+            if is_trained && !params.contains(&number) {
+                let def = &model.defs[param.def];
+                self.report(errors::idle_param(def.span, &def.name));
+            }
+        }
+        for (number, channel) in model.channels.iter().enumerate() {
+            if !channels.contains(&number) {
+                let def = &model.defs[channel.def];
+                self.report(errors::idle_channel(def.span, &def.name));
+            }
+        }
+    }
+}
+
+/// The index of a curve, which is entered if it is new.
+fn curve_of(name: Arc<str>, value: Expr, roots: &mut Roots) -> usize {
+    // A declared output is its own curve.
+    if let Some(position) = roots.curves.iter().position(|curve| curve.name == name) {
+        return position;
+    }
+    let span = value.span;
+    roots.curves.push(CurveRoot { name, value, output: false, span });
+    roots.curves.len() - 1
+}
+
+/// The params that a term of the objective depends on, and the channels that anything reads.
+fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
+    let collect = |roots: Vec<&Expr>| {
+        let (mut params, mut channels, mut states) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut open: Vec<Expr> = roots.into_iter().cloned().collect();
+        let mut entered_interval = false;
+        while let Some(expr) = open.pop() {
+            let mut next: Vec<Expr> = Vec::new();
+            reach(&model.defs, &expr, &mut |part| {
+                let mut state = None;
+                match &part.kind {
+                    Kind::Def(def) => match model.defs[*def].kind {
+                        DefKind::Param(number) => {
+                            params.insert(number);
+                        }
+                        DefKind::Channel(number) => {
+                            if channels.insert(number) {
+                                next.push(model.channels[number].rate.clone());
+                            }
+                        }
+                        DefKind::State(number) => state = Some(number),
+                        _ => {}
+                    },
+                    Kind::Rate(number) => state = Some(*number),
+                    Kind::ChannelRate(number) => next.push(model.channels[*number].rate.clone()),
+                    Kind::Flow(of, order) => {
+                        next.extend(equations::moving(&model.defs, &model.states, of, *order).states.iter().map(|n| model.states[*n].rate.clone()));
+                    }
+                    _ => {}
+                }
+                if let Some(number) = state
+                    && states.insert(number)
+                {
+                    next.push(model.states[number].rate.clone());
+                    next.push(model.states[number].start.clone());
+                }
+                true
+            });
+            if !next.is_empty() && !entered_interval {
+                entered_interval = true;
+                next.extend([model.interval.0.clone(), model.interval.1.clone()]);
+            }
+            open.extend(next);
+        }
+        (params, channels)
+    };
+    let objective = model.results.iter().filter(|root| matches!(root.role, Role::Loss | Role::Likelihood | Role::Prior));
+    let (params, _) = collect(objective.map(|root| &root.value).collect());
+    let all = model.results.iter().map(|root| &root.value).chain(model.curves.iter().map(|curve| &curve.value));
+    let (_, channels) = collect(all.collect());
+    (params, channels)
+}

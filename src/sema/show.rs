@@ -1,0 +1,62 @@
+//! What was extracted from a file, as text, for `nodec show --stage equations`.
+
+use crate::base::span::Sources;
+use crate::ir::system::{Constraint, Role};
+use crate::sema::typed::{DefId, Expr, Model};
+use std::fmt::Write;
+
+/// One line for each unknown, channel, param, term and curve.
+pub(super) fn equations(model: &Model, sources: &Sources) -> String {
+    let mut out = String::new();
+    let text = |expr: &Expr| one_line(sources.slice(expr.span));
+    let typed = |def: DefId| {
+        let def = &model.defs[def];
+        if def.ty.is_scalar() { def.name.to_string() } else { format!("{}: {}", def.name, def.ty) }
+    };
+    let mut line = |words: String| writeln!(out, "{words}").expect("writing to a string does not fail");
+    line(format!("time {} in {}..{}", model.defs[model.time].name, text(&model.interval.0), text(&model.interval.1)));
+    for state in &model.states {
+        line(format!("state {} = {}", typed(state.def), text(&state.start)));
+    }
+    for state in &model.states {
+        line(format!("  {}' = {}", model.defs[state.def].name, text(&state.rate)));
+    }
+    for channel in &model.channels {
+        line(format!("channel {}' = {}", typed(channel.def), text(&channel.rate)));
+    }
+    for param in &model.params {
+        let set = match param.constraint {
+            Constraint::Free => String::new(),
+            Constraint::Positive => " in positive".to_owned(),
+            Constraint::Interval(lo, hi) => format!(" in interval({lo}, {hi})"),
+        };
+        let init = param.init.as_ref().map(|init| format!(" = {}", text(init))).unwrap_or_default();
+        let prior = param.prior.as_ref().map(|prior| format!(" ~ {}", one_line(sources.slice(prior.span)))).unwrap_or_default();
+        line(format!("param {}{set}{init}{prior}", typed(param.def)));
+    }
+    for port in &model.ports {
+        let def = &model.defs[port.def];
+        line(format!("{} {}: {}", def.kind.noun(), def.name, def.ty));
+    }
+    for root in &model.results {
+        let role = match root.role {
+            Role::Loss => "loss",
+            Role::Likelihood => "likelihood",
+            Role::Prior => continue,
+            Role::Metric => "metric",
+            Role::Output => "output",
+            Role::Plot => continue,
+        };
+        line(format!("{role} {}: {}", root.name, one_line(sources.slice(root.span))));
+    }
+    for curve in &model.curves {
+        let role = if curve.output { "output" } else { "curve" };
+        line(format!("{role} {}", curve.name));
+    }
+    out
+}
+
+/// Text that may stand on several lines, on one.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
