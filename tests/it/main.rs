@@ -1,15 +1,15 @@
 //! The integration tests: one binary.
 
-mod cli;
 mod backends;
+mod cli;
 mod data;
-mod math;
-mod optimizers;
-mod plots;
-mod settings;
-mod tidy;
 mod explain;
 mod format;
 mod gallery;
+mod math;
+mod optimizers;
 mod parse;
+mod plots;
 mod programs;
+mod settings;
+mod tidy;
