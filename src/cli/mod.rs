@@ -9,6 +9,7 @@ mod explain;
 mod fmt;
 pub mod plot;
 pub mod progress;
+pub mod record;
 pub mod run_dir;
 mod schema;
 mod show;
