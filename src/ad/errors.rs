@@ -1,6 +1,7 @@
 //! Why something cannot be differentiated.
 
 use crate::base::span::Span;
+use crate::diag::{Code, Diagnostic};
 
 /// A derivative that does not exist or was asked for in the wrong way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,4 +32,23 @@ pub enum AdError {
         /// Where it is written.
         span: Option<Span>,
     },
+}
+
+impl AdError {
+    /// In the user's words. Requests that were not expanded and variables that are none cannot come
+    /// from a program: `sema` makes requests of variables only, and `expand` resolves them.
+    pub fn diagnostic(&self) -> Diagnostic {
+        match self {
+            AdError::NotFloat { what, found, span } => {
+                let message = format!("{what} is {found}, and only real numbers have derivatives");
+                let code = Code("E0605");
+                match span {
+                    Some(span) => Diagnostic::new(code, message, *span, "no derivative here"),
+                    None => Diagnostic::without_span(code, message),
+                }
+                .help("`real(n)` makes a real number of an integer")
+            }
+            AdError::Request { .. } | AdError::NotIndependent { .. } => crate::bug!("{self}"),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Layer 0: indices, source texts, random streams. No knowledge of the language.
 
 pub mod index;
+pub mod random;
 pub mod span;
 
 /// We are wrong: stops with a message that asks for a report. For states that no input can reach.

@@ -161,7 +161,8 @@ fn culprit(rate: &Func, t: f64, y: &[f64], given: &Given<'_>) -> Option<(&'stati
 }
 
 fn rate_args(rate: &Func, t: f64, y: &[f64], given: &Given<'_>) -> Vec<Tensor> {
-    let values = [&[t][..], y, given.params].into_iter().chain(given.data.iter().map(Vec::as_slice));
+    let time = [t];
+    let values = [&time[..], y, given.params].into_iter().chain(given.data.iter().map(Vec::as_slice));
     rate.param_types().zip(values).map(|(ty, values)| Tensor::new(ty.clone(), values.to_vec())).collect()
 }
 

@@ -1,6 +1,7 @@
-//! A scalar of a run, such as the training objective, as a function of the free parameters.
+//! A scalar of a run, such as the training objective, as a function of the parameters.
 //!
-//! `u -> p -> solve -> value`: constraints, forward pass, losses; its gradient by the exact reverse
+//! `u -> p -> solve -> value`: constraints, forward pass, losses, with `u` free and `p` on the
+//! declared scale; its gradient by the exact reverse
 //! of the discrete solution; its Hessian by forward over reverse, one direction at a time.
 
 use crate::backend::Workspace;
@@ -22,8 +23,6 @@ pub struct Objective<'a> {
 
 /// The objective at a point, with what is needed to differentiate it there.
 pub struct Evaluation<T> {
-    /// The free parameters, `[P]`.
-    pub u: Vec<T>,
     /// The params on their declared scale, `[P]`.
     pub p: Vec<T>,
     /// Its value.
@@ -38,32 +37,32 @@ impl<'a> Objective<'a> {
         Objective { plan, data, controls, target }
     }
 
-    /// Evaluates at `u: [P]`.
+    /// Evaluates at free parameters `u: [P]`.
     pub fn at<T: Element>(&self, u: &[T]) -> Result<Evaluation<T>, Failure> {
         let kernels = self.plan.gradient_kernels()?;
-        let objective = self.plan.objective_kernels(self.target)?;
-        let mut workspace = Workspace::default();
         let mut p = vec![T::default(); u.len()];
-        kernels.constrain.call(&[T::input(u)], &mut [T::output(&mut p)], &mut workspace);
-        let context = Context { plan: self.plan, p: &p, data: self.data };
-        let simulation = context.simulate(self.controls)?;
-        let mut total = [T::default()];
-        objective.value.call(
-            &context.run_inputs(&simulation.ends::<T>(), &simulation.sites),
-            &mut [T::output(&mut total)],
-            &mut workspace,
-        );
-        Ok(Evaluation { u: u.to_vec(), value: total[0].to_f64(), simulation, p })
+        kernels.constrain.call(&[T::input(u)], &mut [T::output(&mut p)], &mut Workspace::default());
+        self.at_params(p)
     }
 
-    /// The gradient in `u: [P]` and in `p: [P]`, at an evaluated point.
-    pub fn gradient<T: Element + AddAssign>(
-        &self,
-        at: &Evaluation<T>,
-    ) -> Result<(Vec<T>, Vec<T>), PlanError> {
+    /// Evaluates at params `p: [P]` on their declared scale.
+    pub fn at_params<T: Element>(&self, p: Vec<T>) -> Result<Evaluation<T>, Failure> {
+        let objective = self.plan.objective_kernels(self.target)?;
+        let context = Context { plan: self.plan, p: &p, data: self.data };
+        let simulation = context.simulate(self.controls)?;
+        let mut value = [T::default()];
+        objective.value.call(
+            &context.run_inputs(&simulation.ends::<T>(), &simulation.sites),
+            &mut [T::output(&mut value)],
+            &mut Workspace::default(),
+        );
+        Ok(Evaluation { value: value[0].to_f64(), simulation, p })
+    }
+
+    /// The gradient in the params `p`, `[P]`, at an evaluated point.
+    pub fn gradient_in_params<T: Element + AddAssign>(&self, at: &Evaluation<T>) -> Result<Vec<T>, PlanError> {
         let kernels = self.plan.gradient_kernels()?;
         let objective = self.plan.objective_kernels(self.target)?;
-        let mut workspace = Workspace::default();
         let context = Context { plan: self.plan, p: &at.p, data: self.data };
         let one = [T::from_f64(1.0)];
         let ends = at.simulation.ends::<T>();
@@ -73,20 +72,28 @@ impl<'a> Objective<'a> {
         let mut bar_p = vec![T::default(); at.p.len()];
         let mut outputs = context.site_outputs(&mut site_bars);
         outputs.push(T::output(&mut bar_p));
-        objective.vjp.call(&inputs, &mut outputs, &mut workspace);
-        discrete::reverse(kernels, &context, &at.simulation.trace, &at.simulation.places, &site_bars, &mut bar_p);
-        let mut bar_u = vec![T::default(); at.u.len()];
-        kernels.constrain_vjp.call(
-            &[T::input(&at.u), T::input(&bar_p)],
-            &mut [T::output(&mut bar_u)],
-            &mut workspace,
-        );
-        Ok((bar_u, bar_p))
+        objective.vjp.call(&inputs, &mut outputs, &mut Workspace::default());
+        let Simulation { trace, places, .. } = &at.simulation;
+        discrete::reverse(kernels, &context, trace, places, &site_bars, &mut bar_p);
+        Ok(bar_p)
     }
 
-    /// The product of the Hessian in `u` with `du: [P]`, at an evaluated point.
+    /// The gradient in the free parameters `u`, `[P]`, at the point evaluated there.
+    pub fn gradient<T: Element + AddAssign>(&self, u: &[T], at: &Evaluation<T>) -> Result<Vec<T>, PlanError> {
+        let bar_p = self.gradient_in_params(at)?;
+        let mut bar_u = vec![T::default(); u.len()];
+        self.plan.gradient_kernels()?.constrain_vjp.call(
+            &[T::input(u), T::input(&bar_p)],
+            &mut [T::output(&mut bar_u)],
+            &mut Workspace::default(),
+        );
+        Ok(bar_u)
+    }
+
+    /// The product of the Hessian in `u` with `du: [P]`, at the point evaluated there.
     pub fn hessian_vector<T: Element + AddAssign>(
         &self,
+        u: &[T],
         at: &Evaluation<T>,
         du: &[T],
     ) -> Result<Vec<T>, PlanError> {
@@ -96,7 +103,7 @@ impl<'a> Objective<'a> {
         let n_params = at.p.len();
 
         let mut constrained = Results::new(&[n_params]);
-        let inputs = Inputs::from_slice(&[T::input(&at.u), T::input(du)]);
+        let inputs = Inputs::from_slice(&[T::input(u), T::input(du)]);
         constrained.call(&kernels.constrain, &inputs, &mut workspace);
         let dp = constrained.take_tangent(0);
 
@@ -125,7 +132,7 @@ impl<'a> Objective<'a> {
 
         let mut free = Results::new(&[n_params]);
         let inputs = Inputs::from_slice(&[
-            T::input(&at.u),
+            T::input(u),
             T::input(&bar_p.value),
             T::input(du),
             T::input(&bar_p.tangent),
@@ -134,14 +141,14 @@ impl<'a> Objective<'a> {
         Ok(free.take_tangent(0))
     }
 
-    /// The Hessian in `u`, `[P, P]` row-major, symmetrised.
-    pub fn hessian<T: Element + AddAssign>(&self, at: &Evaluation<T>) -> Result<Vec<f64>, PlanError> {
-        let n = at.u.len();
+    /// The Hessian in `u`, `[P, P]` row-major, symmetrised, at the point evaluated there.
+    pub fn hessian<T: Element + AddAssign>(&self, u: &[T], at: &Evaluation<T>) -> Result<Vec<f64>, PlanError> {
+        let n = u.len();
         let mut rows = Vec::with_capacity(n * n);
         for i in 0..n {
             let mut du = vec![T::default(); n];
             du[i] = T::from_f64(1.0);
-            rows.extend(self.hessian_vector(at, &du)?.into_iter().map(T::to_f64));
+            rows.extend(self.hessian_vector(u, at, &du)?.into_iter().map(T::to_f64));
         }
         let mean = |i: usize, j: usize| 0.5 * (rows[i * n + j] + rows[j * n + i]);
         Ok((0..n * n).map(|at| mean(at / n, at % n)).collect())

@@ -52,6 +52,21 @@ pub fn number(expr: &Expr) -> Option<f64> {
     }
 }
 
+/// The entries, row-major, of a literal number or a nest of lists of them.
+pub fn numbers(expr: &Expr) -> Option<Vec<f64>> {
+    let ExprKind::Array(entries) = &expr.unparenthesised().kind else {
+        return number(expr).map(|number| vec![number]);
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        match entry {
+            Arg::Positional(entry) => all.extend(numbers(entry)?),
+            Arg::Named(..) | Arg::Spread(..) | Arg::Comprehension(..) => return None,
+        }
+    }
+    Some(all)
+}
+
 /// The value of `expr` for `row`, or E0802 or E0290.
 pub fn read(row: &Row, key: &str, kind: Kind, expr: &Expr) -> Result<Value, Box<Diagnostic>> {
     let wrong = || Box::new(errors::wrong_type(key, kind, row.doc, expr.span));

@@ -130,11 +130,12 @@ impl<'t> Builder<'t> {
             match chars.next() {
                 Some((_, c @ ('"' | '\\'))) => value.push(c),
                 Some((_, 'n')) => value.push('\n'),
-                other => {
-                    let width = 1 + other.map_or(0, |(_, c)| c.len_utf8());
+                Some((_, other)) => {
                     let at = l + 1 + at;
-                    self.faults.push(errors::unknown_escape(self.span(at, at + width)));
+                    self.faults.push(errors::unknown_escape(self.span(at, at + 1 + other.len_utf8())));
                 }
+                // Only in a string without its closing quote, which has been reported.
+                None => {}
             }
         }
         StrLit { value: value.into(), span }

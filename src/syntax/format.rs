@@ -5,12 +5,13 @@
 //! by two blanks a level and kept within 100 columns; `=` and its relatives are aligned in runs
 //! of like items, and so are trailing comments.
 
+use crate::syntax::align::align_comments;
 use crate::syntax::spacing::Gap;
 use crate::syntax::token::{Lexeme, Token};
 use std::collections::BTreeSet;
 
 /// The widest line, trailing comments apart.
-const WIDTH: usize = 100;
+pub(super) const WIDTH: usize = 100;
 
 /// The text of `tokens` in canonical layout. `tokens` come from parsing `text` without errors;
 /// with errors the result still holds every token, but need not be stable.
@@ -31,22 +32,22 @@ pub fn format(tokens: &[Lexeme], text: &str) -> String {
 
 /// A line of output.
 #[derive(Clone, Debug, Default)]
-struct Line {
+pub(super) struct Line {
     /// Whether an empty line stands above it.
-    blank_above: bool,
-    indent: usize,
+    pub(super) blank_above: bool,
+    pub(super) indent: usize,
     /// Positions of its tokens.
-    tokens: std::ops::Range<usize>,
+    pub(super) tokens: std::ops::Range<usize>,
     /// Whether it begins an item or an entry.
-    starts: bool,
-    code: String,
-    comment: Option<String>,
+    pub(super) starts: bool,
+    pub(super) code: String,
+    pub(super) comment: Option<String>,
     /// Blanks between the code and the comment.
-    gap: usize,
+    pub(super) gap: usize,
 }
 
 impl Line {
-    fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         self.indent + self.code.chars().count()
     }
 
@@ -68,11 +69,11 @@ impl Line {
 
 /// What stands before a token in the source.
 #[derive(Clone, Debug, Default)]
-struct Before {
+pub(super) struct Before {
     /// Line ends.
     newlines: usize,
     /// Whether a separator stands between.
-    separated: bool,
+    pub(super) separated: bool,
     /// Comments, each with the number of line ends before it.
     comments: Vec<(usize, String)>,
 }
@@ -86,12 +87,14 @@ struct Open {
     head: Option<Token>,
 }
 
-struct Layout<'a> {
+pub(super) struct Layout<'a> {
     text: &'a str,
     /// The tokens that are not trivia; line ends that separate are not among them.
-    code: Vec<Lexeme>,
+    pub(super) code: Vec<Lexeme>,
     /// What stands before each of them, and after the last.
-    before: Vec<Before>,
+    pub(super) before: Vec<Before>,
+    /// Which of them a separator or a doc line sets off from the one before.
+    starts: Vec<bool>,
     /// The partner of each bracket.
     partner: Vec<Option<usize>>,
 }
@@ -119,7 +122,9 @@ impl<'a> Layout<'a> {
                 }
             }
         }
-        let mut layout = Layout { text, partner: vec![None; code.len()], code, before };
+        let follows_doc = |at: usize| at > 0 && code[at - 1].token == Token::Doc;
+        let starts = (0..code.len()).map(|at| at == 0 || before[at].separated || follows_doc(at)).collect();
+        let mut layout = Layout { text, starts, partner: vec![None; code.len()], code, before };
         let mut open: Vec<usize> = Vec::new();
         for (at, lexeme) in layout.code.iter().enumerate() {
             if lexeme.token.closer().is_some() {
@@ -132,6 +137,10 @@ impl<'a> Layout<'a> {
             }
         }
         layout
+    }
+
+    pub(super) fn gap(&self) -> Gap<'_> {
+        Gap { tokens: &self.code, starts: &self.starts }
     }
 
     fn newline_before(&self, at: usize, breaks: &BTreeSet<usize>) -> bool {
@@ -156,7 +165,7 @@ impl<'a> Layout<'a> {
     }
 
     fn lines(&self, breaks: &BTreeSet<usize>) -> Vec<Line> {
-        let gap = Gap { tokens: &self.code };
+        let gap = self.gap();
         let mut lines: Vec<Line> = Vec::new();
         let mut open: Vec<Open> = Vec::new();
         let mut line = Line::default();
@@ -168,10 +177,10 @@ impl<'a> Layout<'a> {
             let previous = at.checked_sub(1).map(|p| self.code[p].token);
             let in_spread = spread_braces.last().copied().unwrap_or(true);
             let first = match open.last() {
-                None => previous.is_none() || before.separated || previous == Some(Token::Doc),
+                None => self.starts[at],
                 Some(group) if group.brace => {
-                    before.separated
-                        || matches!(previous, Some(Token::LBrace | Token::Doc))
+                    self.starts[at]
+                        || previous == Some(Token::LBrace)
                         || (previous == Some(Token::Comma) && !lists_declarations(group.head))
                 }
                 Some(_) => false,
@@ -259,7 +268,7 @@ impl<'a> Layout<'a> {
         }
     }
 
-    fn written(&self, at: usize) -> String {
+    pub(super) fn written(&self, at: usize) -> String {
         let text = self.code[at].slice(self.text);
         if self.code[at].token != Token::Doc {
             return text.to_string();
@@ -274,7 +283,7 @@ impl<'a> Layout<'a> {
         if line.width() <= WIDTH || line.tokens.is_empty() {
             return None;
         }
-        let gap = Gap { tokens: &self.code };
+        let gap = self.gap();
         let mut width = line.indent;
         let mut depth = 0usize;
         let mut best: Option<(Rank, usize)> = None;
@@ -316,136 +325,6 @@ impl<'a> Layout<'a> {
             _ => None,
         }
     }
-
-    /// Aligns the separators of like items on consecutive lines.
-    fn align_cells(&self, lines: &mut [Line]) {
-        let tables: Vec<Option<Vec<Lexeme>>> =
-            lines.iter().map(|line| self.separators(line, lines)).collect();
-        let mut start = 0;
-        while start < lines.len() {
-            let mut end = start + 1;
-            while end < lines.len() && self.alike(&lines[start], &tables[start], &lines[end], &tables[end]) {
-                end += 1;
-            }
-            if end - start > 1 {
-                self.align_run(&mut lines[start..end], &tables[start..end]);
-            }
-            start = end;
-        }
-    }
-
-    fn alike(
-        &self,
-        a: &Line,
-        a_cells: &Option<Vec<Lexeme>>,
-        b: &Line,
-        b_cells: &Option<Vec<Lexeme>>,
-    ) -> bool {
-        let (Some(a_cells), Some(b_cells)) = (a_cells, b_cells) else { return false };
-        let kinds = a_cells.iter().map(|l| l.token).eq(b_cells.iter().map(|l| l.token));
-        !b.blank_above && a.indent == b.indent && self.head(a) == self.head(b) && kinds
-    }
-
-    /// The keyword of an item; equations and entries have none.
-    fn head(&self, line: &Line) -> Option<Token> {
-        self.code.get(line.tokens.start).map(|l| l.token).filter(|token| token.is_keyword())
-    }
-
-    /// The separators that split a line into cells, if it is one item with one declaration.
-    fn separators(&self, line: &Line, _lines: &[Line]) -> Option<Vec<Lexeme>> {
-        let tokens = self.code.get(line.tokens.clone()).filter(|tokens| !tokens.is_empty())?;
-        let complete = line.tokens.end == self.code.len()
-            || self.before[line.tokens.end].separated
-            || self.code[line.tokens.end - 1].token == Token::Comma
-            || self.code[line.tokens.end].token == Token::RBrace;
-        let head = self.head(line);
-        let plain = !matches!(head, Some(Token::Use | Token::Fn | Token::Time | Token::Sweep | Token::Plot));
-        if !line.starts || !complete || !plain {
-            return None;
-        }
-        let field =
-            matches!(tokens, [Lexeme { token: Token::Ident, .. }, Lexeme { token: Token::Colon, .. }, ..]);
-        let mut wanted: &[Token] = match head {
-            Some(Token::Param) => &[Token::In, Token::Eq, Token::Tilde],
-            _ if field => &[Token::Colon, Token::Eq],
-            _ => &[Token::Eq, Token::Tilde, Token::Becomes],
-        };
-        let mut found = Vec::new();
-        let mut depth = 0i32;
-        for (i, lexeme) in tokens.iter().enumerate() {
-            match lexeme.token {
-                Token::LBrace | Token::Semi => return None,
-                Token::Comma if depth == 0 && i + 1 < tokens.len() => return None,
-                token if token.closer().is_some() => depth += 1,
-                token if token.is_closer() => depth -= 1,
-                token if depth == 0 => {
-                    if let Some(at) = wanted.iter().position(|w| *w == token) {
-                        found.push(*lexeme);
-                        let one = head != Some(Token::Param) && !field;
-                        wanted = if one { &[] } else { &wanted[at + 1..] };
-                    }
-                }
-                _ => {}
-            }
-        }
-        (!found.is_empty() && depth == 0).then_some(found)
-    }
-
-    fn align_run(&self, lines: &mut [Line], cells: &[Option<Vec<Lexeme>>]) {
-        let gap = Gap { tokens: &self.code };
-        let n_cells = cells[0].as_ref().map_or(0, Vec::len);
-        // For each line the text of its cells, each from a separator up to the next.
-        let rows: Vec<Vec<String>> = lines
-            .iter()
-            .zip(cells)
-            .map(|(line, cells)| {
-                let mut row = vec![String::new()];
-                for at in line.tokens.clone() {
-                    let starts = cells.iter().flatten().any(|cell| *cell == self.code[at]);
-                    let colon = self.code[at].token == Token::Colon;
-                    let follows_colon = at > line.tokens.start
-                        && self.code[at - 1].token == Token::Colon
-                        && cells.iter().flatten().any(|cell| *cell == self.code[at - 1]);
-                    if (starts && !colon) || follows_colon {
-                        row.push(String::new());
-                    } else if at > line.tokens.start
-                        && gap.before(at)
-                        && let Some(cell) = row.last_mut()
-                    {
-                        cell.push(' ');
-                    }
-                    if let Some(cell) = row.last_mut() {
-                        cell.push_str(&self.written(at));
-                    }
-                }
-                row
-            })
-            .collect();
-        let widths: Vec<usize> = (0..n_cells)
-            .map(|i| {
-                rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-            })
-            .collect();
-        let aligned: Vec<String> = rows
-            .iter()
-            .map(|row| {
-                let mut code = String::new();
-                for (i, cell) in row.iter().enumerate() {
-                    code.push_str(cell);
-                    if i + 1 < row.len() {
-                        let pad = widths[i] - cell.chars().count() + 1;
-                        code.push_str(&" ".repeat(pad));
-                    }
-                }
-                code
-            })
-            .collect();
-        if aligned.iter().zip(lines.iter()).all(|(code, line)| line.indent + code.chars().count() <= WIDTH) {
-            for (line, code) in lines.iter_mut().zip(aligned) {
-                line.code = code;
-            }
-        }
-    }
 }
 
 /// How good a place for a line end is; the least is the best.
@@ -470,24 +349,5 @@ fn indent_of(group: Option<&Open>, first: bool, token: Token) -> usize {
         Some(group) if token.is_closer() => group.outer,
         Some(group) if group.brace => group.outer + 2 + continued,
         Some(group) => group.outer + 2,
-    }
-}
-
-/// Aligns the trailing comments of consecutive lines.
-fn align_comments(lines: &mut [Line]) {
-    let trailing = |line: &Line| line.comment.is_some() && !line.code.is_empty();
-    let mut start = 0;
-    while start < lines.len() {
-        let mut end = start + 1;
-        if trailing(&lines[start]) {
-            while end < lines.len() && trailing(&lines[end]) && !lines[end].blank_above {
-                end += 1;
-            }
-            let widest = lines[start..end].iter().map(Line::width).max().unwrap_or(0);
-            for line in &mut lines[start..end] {
-                line.gap = widest + 2 - line.width();
-            }
-        }
-        start = end;
     }
 }

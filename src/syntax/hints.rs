@@ -137,7 +137,11 @@ impl Mishap<'_> {
     }
 
     fn single_equals(&self) -> Option<Diagnostic> {
-        let equals = self.found().filter(|l| l.token == Token::Eq && self.fits("=="))?;
+        let equals = self.found().filter(|l| l.token == Token::Eq)?;
+        // The grammar may have closed the condition before it saw the `=`.
+        if !["==", "then", "{"].iter().any(|terminal| self.fits(terminal)) {
+            return None;
+        }
         let open =
             self.tokens[..self.at].iter().rev().take_while(|l| !matches!(l.token, Token::Semi | Token::Then));
         let asks = open
@@ -173,7 +177,14 @@ impl Mishap<'_> {
             Token::LParen | Token::RParen | Token::RBracket => Some("a bracket"),
             _ => None,
         };
-        if !self.fits("*") || self.line_end_between(previous, found) || previous.token == Token::LParen {
+        // `solve method = …` lacks its braces, not a product.
+        let heads =
+            self.line.first() == Some(&previous) && Token::item_keyword(self.slice(previous)).is_some();
+        if heads
+            || !self.fits("*")
+            || self.line_end_between(previous, found)
+            || previous.token == Token::LParen
+        {
             return None;
         }
         let describe = |lexeme: Lexeme| Some((self.span(lexeme), kind(lexeme.token)?, self.slice(lexeme)));

@@ -14,6 +14,9 @@ use crate::syntax::token::{Lexeme, Token};
 use logos::Logos;
 use std::ops::Range;
 
+/// The most brackets reported as open at the end of the file, innermost first.
+const MAX_UNCLOSED_REPORTS: usize = 8;
+
 /// What [`lex`] gives.
 #[derive(Clone, Debug, Default)]
 pub struct Lexed {
@@ -32,6 +35,8 @@ pub fn lex(source: SourceId, text: &str, range: Range<usize>, sink: &mut Sink) -
         source,
         text,
         end: range.end,
+        line_start: range.start,
+        next_code: 0,
         lexed: Lexed::default(),
         groups: Vec::new(),
         item: Item { start: true, column: 0, head: Token::Semi },
@@ -81,6 +86,10 @@ struct Layout<'a> {
     source: SourceId,
     text: &'a str,
     end: usize,
+    /// Where the line being read begins.
+    line_start: usize,
+    /// Position of the first token ahead that is not trivia.
+    next_code: usize,
     lexed: Lexed,
     groups: Vec<Group>,
     item: Item,
@@ -91,10 +100,17 @@ impl Layout<'_> {
     fn run(&mut self, raw: Vec<Lexeme>) {
         let mut at = 0;
         while at < raw.len() {
-            at += self.step(raw[at], &raw[at + 1..]);
+            if at >= self.next_code {
+                let next = raw[at + 1..].iter().position(|l| !l.token.is_trivia());
+                self.next_code = next.map_or(raw.len(), |next| at + 1 + next);
+            }
+            at += self.step(raw[at], &raw[at + 1..], raw.get(self.next_code..).unwrap_or(&[]));
         }
+        let mut reports = 0..MAX_UNCLOSED_REPORTS;
         while let Some(group) = self.groups.pop() {
-            self.sink.report(errors::unclosed(self.span(group.open), self.slice(group.open), None));
+            if reports.next().is_some() {
+                self.sink.report(errors::unclosed(self.span(group.open), self.slice(group.open), None));
+            }
             self.close(group, self.end);
         }
         while self.lexed.laid.last().is_some_and(|last| last.token == Token::Semi) {
@@ -102,11 +118,12 @@ impl Layout<'_> {
         }
     }
 
-    /// Takes one token and gives how many it used.
-    fn step(&mut self, lexeme: Lexeme, rest: &[Lexeme]) -> usize {
+    /// Takes one token, which `rest` follows, and gives how many it used. `code` is `rest` from its
+    /// first token that is not trivia.
+    fn step(&mut self, lexeme: Lexeme, rest: &[Lexeme], code: &[Lexeme]) -> usize {
         match lexeme.token {
-            Token::Newline => self.newline(lexeme, rest),
-            Token::Comment => self.comment(lexeme, rest),
+            Token::Newline => self.newline(lexeme, code),
+            Token::Comment => self.comment(lexeme, code),
             Token::WrongComment => {
                 let marks = if self.slice(lexeme).starts_with('%') { "%" } else { "//" };
                 self.sink.report(errors::wrong_comment(self.span(lexeme), marks));
@@ -125,6 +142,7 @@ impl Layout<'_> {
             }
             Token::OpenStr => {
                 self.sink.report(errors::open_string(self.span(lexeme)));
+                self.lexed.repairs.push(lexeme.lo);
                 self.push(Lexeme { token: Token::Str, ..lexeme });
             }
             Token::Error => {
@@ -147,22 +165,21 @@ impl Layout<'_> {
     /// Hands a token on.
     fn push(&mut self, lexeme: Lexeme) {
         if self.item.start {
-            self.item = Item { start: false, column: self.column(lexeme.lo), head: lexeme.token };
+            self.item = Item { start: false, column: lexeme.lo - self.line_start, head: lexeme.token };
         }
         self.lexed.tokens.push(lexeme);
         self.lexed.laid.push(lexeme);
     }
 
-    fn newline(&mut self, lexeme: Lexeme, rest: &[Lexeme]) {
-        let next = rest.iter().position(|l| !l.token.is_trivia());
-        if let Some(next) = next
-            && !matches!(self.lexed.tokens.last(), Some(last) if last.token == Token::Newline)
-        {
-            self.rescue(lexeme, &rest[next..]);
+    fn newline(&mut self, lexeme: Lexeme, code: &[Lexeme]) {
+        self.line_start = lexeme.hi;
+        let blank = self.lexed.tokens.last().is_some_and(|last| last.token == Token::Newline);
+        if !blank && !code.is_empty() {
+            self.rescue(lexeme, code);
         }
         let outside = self.groups.last().is_none_or(|group| group.open.token == Token::LBrace);
         let ends = self.last().is_some_and(Token::ends_operand)
-            && next.is_some_and(|next| !self.continues(rest[next]));
+            && code.first().is_some_and(|next| !self.continues(*next));
         if outside && ends {
             let semi = Lexeme { token: Token::Semi, ..lexeme };
             self.lexed.tokens.push(semi);
@@ -188,7 +205,8 @@ impl Layout<'_> {
     /// Bracket rescue: a line that starts an item at the margin of the open one closes the
     /// brackets that were left open.
     fn rescue(&mut self, line_end: Lexeme, line: &[Lexeme]) {
-        let column = self.column(line[0].lo);
+        let start = self.text[..line[0].lo].rfind('\n').map_or(0, |newline| newline + 1);
+        let column = line[0].lo - start;
         while let Some(group) = self.groups.last() {
             let inside_braces = group.open.token == Token::LBrace;
             let margin = if inside_braces { group.item.column } else { self.item.column };
@@ -225,20 +243,20 @@ impl Layout<'_> {
         }
         let primes = line[1..].iter().take_while(|l| l.token == Token::Prime).count();
         let equation = primes > 0 && line.get(1 + primes).is_some_and(|l| l.token == Token::Eq);
-        equation || (matches!(name, "let" | "fn") && second == Some(Token::Ident))
+        equation
+            || (matches!(name, "let" | "fn") && second == Some(Token::Ident))
+            || (name == "fn" && second == Some(Token::LParen))
     }
 
-    fn comment(&mut self, lexeme: Lexeme, rest: &[Lexeme]) {
+    fn comment(&mut self, lexeme: Lexeme, code: &[Lexeme]) {
         let place = match self.groups.last() {
             None => true,
             Some(group) => {
                 group.container || (group.open.token == Token::LBrace && group.item.head == Token::Data)
             }
         };
-        let next = rest.iter().find(|l| !matches!(l.token, Token::Newline | Token::Comment));
-        let above = next.is_some_and(|next| !next.token.is_closer());
-        let own_line = self.item.start
-            && self.text[..lexeme.lo].rsplit('\n').next().is_some_and(|s| s.trim().is_empty());
+        let above = code.first().is_some_and(|next| !next.token.is_closer());
+        let own_line = self.item.start && self.text[self.line_start..lexeme.lo].trim().is_empty();
         if self.slice(lexeme).starts_with("##") && place && above && own_line {
             let doc = Lexeme { token: Token::Doc, ..lexeme };
             self.lexed.tokens.push(doc);
@@ -309,11 +327,11 @@ impl Layout<'_> {
     }
 
     fn closer(&mut self, lexeme: Lexeme) {
-        let partner = self.groups.iter().rposition(|group| group.open.token.closer() == Some(lexeme.token));
+        let closed_by = |group: &Group| group.open.token.closer() == Some(lexeme.token);
         // A round or square bracket does not reach out of the braces it stands in.
-        let braces = self.groups.iter().rposition(|group| group.open.token == Token::LBrace);
-        let partner =
-            partner.filter(|at| lexeme.token == Token::RBrace || braces.is_none_or(|brace| brace < *at));
+        let nearest =
+            self.groups.iter().rposition(|group| closed_by(group) || group.open.token == Token::LBrace);
+        let partner = nearest.filter(|at| closed_by(&self.groups[*at]));
         let Some(partner) = partner else {
             self.sink.report(errors::unopened(self.span(lexeme), self.slice(lexeme)));
             self.lexed.repairs.push(lexeme.lo);
@@ -355,10 +373,6 @@ impl Layout<'_> {
 
     fn span(&self, lexeme: Lexeme) -> Span {
         Span::new(self.source, lexeme.lo, lexeme.hi)
-    }
-
-    fn column(&self, at: usize) -> usize {
-        at - self.text[..at].rfind('\n').map_or(0, |newline| newline + 1)
     }
 }
 

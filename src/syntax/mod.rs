@@ -1,5 +1,6 @@
 //! Layer 2: text to tree. Total and pure: any text gives a tree and diagnostics.
 
+mod align;
 pub mod ast;
 mod build;
 mod depth;

@@ -20,6 +20,7 @@ use std::ops::Range;
 
 #[allow(
     clippy::all,
+    clippy::unwrap_used,
     missing_docs,
     unused,
     unused_qualifications,
@@ -41,11 +42,13 @@ pub struct Parsed {
 /// The most mistakes reported inside one top-level item; a cascade beyond it helps nobody.
 const MAX_REPORTS_PER_ITEM: usize = 64;
 
-/// Parses a program. Every mistake goes to `sink`; the tree holds what could be read.
+/// Parses a program. Every mistake goes to `sink`, in the order of the text; the tree holds what
+/// could be read.
 pub fn parse(source: SourceId, text: &str, sink: &mut Sink) -> Parsed {
-    let lexed = lex(source, text, 0..text.len(), sink);
+    let mut own = Sink::new();
+    let lexed = lex(source, text, 0..text.len(), &mut own);
     let mut items = Vec::new();
-    let mut parser = Parser { source, text, lexed: &lexed, sink };
+    let mut parser = Parser { source, text, lexed: &lexed, sink: &mut own };
     let mut start = 0;
     for end in item_ends(&lexed.laid) {
         if start < end {
@@ -53,6 +56,7 @@ pub fn parse(source: SourceId, text: &str, sink: &mut Sink) -> Parsed {
         }
         start = end + 1;
     }
+    report_in_order(own, sink);
     let Lexed { tokens, .. } = lexed;
     Parsed { file: File { source, items }, tokens }
 }
@@ -65,8 +69,14 @@ pub fn parse_expr(source: SourceId, text: &str, at: Range<usize>, sink: &mut Sin
     let parser = Parser { source, text, lexed: &lexed, sink: &mut own };
     let expr = parser.expr(at);
     let failed = own.has_errors();
-    own.into_diagnostics().into_iter().for_each(|diagnostic| sink.report(diagnostic));
+    report_in_order(own, sink);
     expr.filter(|_| !failed)
+}
+
+fn report_in_order(own: Sink, sink: &mut Sink) {
+    let mut diagnostics = own.into_diagnostics();
+    diagnostics.sort_by_key(|diagnostic| diagnostic.primary.as_ref().map(|label| label.span.lo));
+    diagnostics.into_iter().for_each(|diagnostic| sink.report(diagnostic));
 }
 
 /// Positions of the separators between top-level items, the end of the file last.
@@ -188,10 +198,13 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether the layout pass has already reported something in these tokens.
+    /// Whether the layout pass has already reported something in these tokens, or between them and
+    /// the next.
     fn repaired(&self, tokens: &[Lexeme]) -> bool {
         let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return false };
-        self.lexed.repairs.iter().any(|at| (first.lo..=last.hi).contains(at))
+        let next = self.lexed.laid.iter().find(|l| l.lo >= last.hi && l.hi > l.lo);
+        let end = next.map_or(self.text.len(), |next| next.lo);
+        self.lexed.repairs.iter().any(|at| (first.lo..=end).contains(at))
     }
 }
 

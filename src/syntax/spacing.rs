@@ -6,6 +6,8 @@ use crate::syntax::token::{Lexeme, Token};
 pub struct Gap<'a> {
     /// All tokens of a text that are neither trivia nor separators.
     pub tokens: &'a [Lexeme],
+    /// Which of them begin an item or an entry.
+    pub starts: &'a [bool],
 }
 
 impl Gap<'_> {
@@ -41,7 +43,7 @@ impl Gap<'_> {
 
     /// Whether the `-` at `at` has no left operand.
     pub fn is_prefix(&self, at: usize) -> bool {
-        !at.checked_sub(1).is_some_and(|before| self.tokens[before].token.ends_operand())
+        self.starts[at] || !at.checked_sub(1).is_some_and(|before| self.tokens[before].token.ends_operand())
     }
 
     /// Products are close, `2*x`, unless the author put a blank on either side.

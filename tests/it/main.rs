@@ -13,3 +13,7 @@ mod plots;
 mod programs;
 mod settings;
 mod tidy;
+mod orders;
+mod problems;
+mod references;
+mod solve;

@@ -1,0 +1,311 @@
+//! From a checked program to compiled code: numbers, settings, data, sizes, elaboration, plan.
+
+use crate::backend;
+use crate::base::span::Span;
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::engine::diagnostics::Diagnostics;
+use crate::engine::outcome::uncompiled;
+use crate::engine::run::{Run, RunParts};
+use crate::engine::{Model, dataset};
+use crate::ir::system::{Constraint, System};
+use crate::ir::types::DType;
+use crate::plan::forward::{Controls, Save};
+use crate::plan::pack::unconstrained;
+use crate::plan::plan::Plan;
+use crate::plan::unit::Data;
+use crate::sema::{self, Bindings, Known};
+use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
+use crate::solve::control::{Adaptive, Atol, Errors};
+use crate::solve::solve::{Options, Stepping};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Gathers what a model is to run with. Later calls win; nothing is checked before [`Binder::build`].
+#[derive(Clone, Debug)]
+pub struct Binder {
+    model: Model,
+    flags: Vec<Flag>,
+    malformed: Vec<String>,
+    profile: Option<String>,
+    values: BTreeMap<Arc<str>, Vec<f64>>,
+}
+
+impl Binder {
+    pub(crate) fn new(model: Model) -> Binder {
+        Binder { model, flags: Vec::new(), malformed: Vec::new(), profile: None, values: BTreeMap::new() }
+    }
+
+    /// Gives a scalar `const`, `param` or `input` its value.
+    #[must_use]
+    pub fn set(self, name: &str, value: f64) -> Binder {
+        self.set_all(name, &[value])
+    }
+
+    /// Gives a `const`, `param` or `input` its entries, row-major.
+    #[must_use]
+    pub fn set_all(mut self, name: &str, values: &[f64]) -> Binder {
+        self.values.insert(name.into(), values.to_vec());
+        self
+    }
+
+    /// What `--set` takes: `mu=50` for a `const`, `param` or `input`, `solve.rtol=1e-7` for a
+    /// setting, `lr=3e-4` for a setting by its last part.
+    #[must_use]
+    pub fn assign(mut self, assignment: &str) -> Binder {
+        match Flag::set(assignment) {
+            Some(flag) => self.flags.push(flag),
+            None => self.malformed.push(assignment.to_owned()),
+        }
+        self
+    }
+
+    /// Sets a setting by its dotted name to a value as a program would write it.
+    #[must_use]
+    pub fn setting(self, key: &str, value: &str) -> Binder {
+        self.assign(&format!("{key}={value}"))
+    }
+
+    /// What a flag of the command line sets: `--name value` for the setting `key`.
+    #[must_use]
+    pub fn flag(mut self, name: &str, key: &'static str, value: &str) -> Binder {
+        self.flags.push(Flag::alias(name, key, value));
+        self
+    }
+
+    /// Relative tolerance.
+    #[must_use]
+    pub fn rtol(self, rtol: f64) -> Binder {
+        self.flag("rtol", "solve.rtol", &format!("{rtol:e}"))
+    }
+
+    /// Absolute tolerance.
+    #[must_use]
+    pub fn atol(self, atol: f64) -> Binder {
+        self.flag("atol", "solve.atol", &format!("{atol:e}"))
+    }
+
+    /// Method of integration.
+    #[must_use]
+    pub fn method(self, method: &str) -> Binder {
+        self.flag("method", "solve.method", method)
+    }
+
+    /// Applies a profile of the file.
+    #[must_use]
+    pub fn profile(mut self, name: &str) -> Binder {
+        self.profile = Some(name.to_owned());
+        self
+    }
+
+    /// The settings that would be in force, without reading data or compiling.
+    pub fn settings(&self) -> Result<Settings, Diagnostics> {
+        let mut work = Work::new(self);
+        let resolved = work.settings(self);
+        match resolved {
+            Some((settings, _)) => Ok(settings),
+            None => Err(work.diagnostics()),
+        }
+    }
+
+    /// `nodec config`: every setting, its value, and who set it, in aligned columns.
+    pub fn settings_listing(&self) -> Result<String, Diagnostics> {
+        let mut work = Work::new(self);
+        match work.settings(self) {
+            Some((settings, _)) => Ok(settings::listing(&settings.resolved, &work.sources)),
+            None => Err(work.diagnostics()),
+        }
+    }
+
+    /// Reads the data, checks everything against everything, and compiles.
+    pub fn build(&self) -> Result<Run, Diagnostics> {
+        let mut work = Work::new(self);
+        match work.build(self) {
+            Some(run) => Ok(run),
+            None => Err(work.diagnostics()),
+        }
+    }
+}
+
+/// The state of one `build`.
+struct Work {
+    sources: crate::base::span::Sources,
+    sink: Sink,
+}
+
+type Overrides = BTreeMap<Arc<str>, Vec<f64>>;
+
+impl Work {
+    fn new(binder: &Binder) -> Work {
+        let mut work = Work { sources: binder.model.sources.clone(), sink: Sink::new() };
+        for assignment in &binder.malformed {
+            let source = work.sources.add("command line", format!("--set {assignment}"));
+            let span = Span::new(source, 6, 6 + assignment.len());
+            work.sink.report(
+                Diagnostic::new(Code("E0801"), "`--set` takes `name=value`", span, "no `=` with something on both sides")
+                    .help("for example `--set mu=50` or `--set solve.rtol=1e-8`"),
+            );
+        }
+        work
+    }
+
+    fn diagnostics(self) -> Diagnostics {
+        Diagnostics::new(self.sink.into_diagnostics(), self.sources)
+    }
+
+    fn settings(&mut self, binder: &Binder) -> Option<(Settings, Overrides)> {
+        let checked = &binder.model.checked;
+        let names: Vec<&str> = [&checked.consts, &checked.params, &checked.inputs]
+            .into_iter()
+            .flatten()
+            .map(|declared| &*declared.name)
+            .collect();
+        let request =
+            Request { file: &binder.model.file, profile: binder.profile.as_deref(), flags: &binder.flags, names: &names };
+        let (settings, assigned) = settings::resolve(&request, &mut self.sources, &mut self.sink)?;
+        let mut overrides = binder.values.clone();
+        for name in overrides.keys().filter(|name| !names.contains(&&***name)) {
+            self.sink.report(unknown_name(name, &names));
+        }
+        for assignment in assigned {
+            match settings::value::numbers(&assignment.value) {
+                Some(values) => drop(overrides.insert(assignment.name.into(), values)),
+                None => self.sink.report(not_numbers(&assignment.name, assignment.value.span)),
+            }
+        }
+        (!self.sink.has_errors()).then_some((settings, overrides))
+    }
+
+    fn build(&mut self, binder: &Binder) -> Option<Run> {
+        let model = &binder.model;
+        let (settings, overrides) = self.settings(binder)?;
+        let data = dataset::load(&model.checked.data, &model.folder, &mut self.sources, &mut self.sink)?;
+        let consts = &model.checked.consts;
+        let is_const = |name: &Arc<str>| consts.iter().any(|declared| declared.name == *name);
+        let changed = overrides.iter().filter(|(name, _)| is_const(name));
+        let known = Known { sizes: data.sizes, consts: changed.map(|(n, v)| (n.clone(), v.clone())).collect() };
+        let checked = sema::check(&model.file, &self.sources, &known, &mut self.sink);
+        if self.sink.has_errors() {
+            return None;
+        }
+        let real = match settings.run.precision {
+            Precision::F64 => DType::F64,
+            Precision::F32 => DType::F32,
+        };
+        let bindings = Bindings { real, data: data.fields, overrides };
+        let system = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
+        self.check_start_values(&system);
+        let options = self.options(&settings.solve, &system)?;
+        if self.sink.has_errors() {
+            return None;
+        }
+        let backend = match settings.run.backend {
+            Backend::Cranelift => backend::by_name("cranelift"),
+            Backend::Interp => backend::by_name("interp"),
+        };
+        let backend = backend.expect("both back ends are always built");
+        let tableau = settings.solve.method.tableau().expect("settings admit only methods that are built");
+        let plan = match Plan::compile(system.clone(), tableau, backend) {
+            Ok(plan) => Arc::new(plan),
+            Err(error) => {
+                self.sink.report(uncompiled(&error));
+                return None;
+            }
+        };
+        let values: Vec<Vec<f64>> = system
+            .data
+            .iter()
+            .map(|port| port.value.clone().expect("data are bound before elaboration"))
+            .collect();
+        let save = match &settings.solve.save {
+            settings::Save::Steps => Save::Steps,
+            settings::Save::Every(dt) => Save::Every(*dt),
+            settings::Save::At(times) => Save::At(times.clone()),
+        };
+        Some(Run::new(RunParts {
+            data: Arc::new(Data::new(&system.data, &values)),
+            data_values: Arc::new(values),
+            params: system.params.iter().flat_map(|param| param.init.iter().copied()).collect(),
+            controls: Controls { options, save },
+            plan,
+            settings,
+            files: data.files,
+            warnings: std::mem::take(&mut self.sink).into_diagnostics(),
+            sources: Arc::new(std::mem::take(&mut self.sources)),
+            source: model.source,
+        }))
+    }
+
+    /// A param must start inside the set it lives in.
+    fn check_start_values(&mut self, system: &System) {
+        for param in &system.params {
+            let outside = param.init.iter().find(|value| unconstrained(param.constraint, **value).is_none());
+            if let Some(value) = outside {
+                let set = match param.constraint {
+                    Constraint::Free => "the finite numbers".to_owned(),
+                    Constraint::Positive => "`positive`".to_owned(),
+                    Constraint::Interval(lo, hi) => format!("the interval from {lo} to {hi}, ends excluded"),
+                };
+                let message = format!("param `{}` starts at {value}, outside {set}", param.path);
+                self.sink.report(
+                    Diagnostic::new(Code("E0806"), message, param.span, "must start inside the set it lives in")
+                        .help("start it inside, or change the set after `in`"),
+                );
+            }
+        }
+    }
+
+    fn options(&mut self, solve: &SolveSettings, system: &System) -> Option<Options> {
+        let tableau = solve.method.tableau().expect("settings admit only methods that are built");
+        let stepping = if tableau.embedded.is_some() {
+            let n_states: usize = system.states.iter().map(|state| state.ty.shape.count()).sum();
+            let errors = match solve.error_norm {
+                ErrorNorm::States => Errors::States(n_states),
+                ErrorNorm::All => Errors::All,
+            };
+            let mut adaptive = Adaptive::new(solve.rtol, solve.atol, n_states);
+            adaptive.atol = self.tolerances(solve, system);
+            adaptive.errors = errors;
+            adaptive.first_step = solve.dt;
+            adaptive.max_step = solve.dt_max.unwrap_or(f64::INFINITY);
+            Stepping::Adaptive(adaptive)
+        } else if let Some(dt) = solve.dt {
+            Stepping::Fixed { dt }
+        } else {
+            let span = solve.method_span.unwrap_or_else(|| crate::bug!("the default method is adaptive"));
+            self.sink.report(settings::errors::needs_dt(solve.method.name, span));
+            return None;
+        };
+        Some(Options { stepping, max_steps: solve.max_steps, stops: Vec::new() })
+    }
+
+    fn tolerances(&mut self, solve: &SolveSettings, system: &System) -> Atol {
+        if solve.atol_states.is_empty() {
+            return Atol::Scalar(solve.atol);
+        }
+        let names: Vec<&str> = system.states.iter().map(|state| &*state.name).collect();
+        for own in solve.atol_states.iter().filter(|own| !names.contains(&own.state.as_str())) {
+            let message = format!("`atol.{}` is the tolerance of a state the model does not have", own.state);
+            self.sink.report(
+                Diagnostic::new(Code("E0801"), message, own.span, "no such state")
+                    .help(format!("the states are {}", names.join(", "))),
+            );
+        }
+        let own = |name: &str| solve.atol_states.iter().rev().find(|own| own.state == name);
+        let unknowns = system.states.iter().chain(&system.channels);
+        let each = unknowns.flat_map(|unknown| {
+            let atol = own(&unknown.name).map_or(solve.atol, |own| own.value);
+            std::iter::repeat_n(atol, unknown.ty.shape.count())
+        });
+        Atol::PerComponent(each.collect())
+    }
+}
+
+fn unknown_name(name: &str, names: &[&str]) -> Diagnostic {
+    let message = format!("the model has no const, param or input called `{name}`");
+    Diagnostic::without_span(Code("E0801"), message).help(format!("it has {}", names.join(", ")))
+}
+
+fn not_numbers(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code("E0802"), format!("`{name}` takes a number or a list of numbers"), span, "not a number")
+        .help("expressions stay in the file; on the command line write the value")
+}

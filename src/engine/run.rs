@@ -1,0 +1,221 @@
+//! A compiled model with its numbers: solve it, differentiate it.
+
+use crate::base::span::{SourceId, Sources};
+use crate::diag::Diagnostic;
+use crate::engine::dataset::DataFile;
+use crate::engine::diagnostics::{Diagnostics, Error};
+use crate::engine::outcome::{Given, diagnose, uncompiled};
+use crate::engine::solution::{Solution, solution};
+use crate::ir::system::System;
+use crate::plan::forward::{Context, Controls, Failure, Save};
+use crate::plan::objective::Objective;
+use crate::plan::pack::Target;
+use crate::plan::plan::Plan;
+use crate::plan::unit::{Data, Element};
+use crate::settings::{Precision, Settings};
+use std::ops::AddAssign;
+use std::sync::Arc;
+
+/// A compiled model with params, data and settings. Cheap to clone; clones share the code.
+#[derive(Clone)]
+pub struct Run {
+    parts: RunParts,
+}
+
+#[derive(Clone)]
+pub(crate) struct RunParts {
+    pub plan: Arc<Plan>,
+    pub data: Arc<Data>,
+    pub data_values: Arc<Vec<Vec<f64>>>,
+    pub controls: Controls,
+    pub settings: Settings,
+    /// On the declared scale, `[P]`.
+    pub params: Vec<f64>,
+    pub files: Vec<DataFile>,
+    pub warnings: Vec<Diagnostic>,
+    pub sources: Arc<Sources>,
+    pub source: SourceId,
+}
+
+/// The value of a param.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamValue {
+    /// Its path: `alpha`, `net.fc[0].W`.
+    pub path: Arc<str>,
+    /// Its axis lengths; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Its entries, row-major.
+    pub values: Vec<f64>,
+}
+
+/// The gradient of a scalar of the run, on the declared scale of the params.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradient {
+    /// The value of the scalar.
+    pub value: f64,
+    /// Its derivative by each param.
+    pub by: Vec<ParamValue>,
+}
+
+impl Gradient {
+    /// The derivative by the param at `path`, row-major.
+    pub fn get(&self, path: &str) -> Option<&[f64]> {
+        self.by.iter().find(|param| &*param.path == path).map(|param| param.values.as_slice())
+    }
+}
+
+impl Run {
+    pub(crate) fn new(parts: RunParts) -> Run {
+        Run { parts }
+    }
+
+    pub(crate) fn parts(&self) -> &RunParts {
+        &self.parts
+    }
+
+    /// The compiled functions.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.parts.plan
+    }
+
+    /// The model as data.
+    pub fn system(&self) -> &System {
+        &self.parts.plan.system
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.parts.settings
+    }
+
+    /// The data files that were read.
+    pub fn files(&self) -> &[DataFile] {
+        &self.parts.files
+    }
+
+    /// What is suspicious about the model, though it runs.
+    pub fn warnings(&self) -> Diagnostics {
+        Diagnostics::new(self.parts.warnings.clone(), self.parts.sources.clone())
+    }
+
+    /// The texts that the settings' origins point into.
+    pub fn sources(&self) -> &Sources {
+        &self.parts.sources
+    }
+
+    /// The text of the program.
+    pub fn text(&self) -> &str {
+        self.parts.sources.text(self.parts.source)
+    }
+
+    /// The present values of the params.
+    pub fn params(&self) -> Vec<ParamValue> {
+        self.by_path(&self.parts.params)
+    }
+
+    /// Changes the entries of the param at `path`, row-major. `false`, and no change, if there is
+    /// no such param, the number of entries differs or one lies outside the param's set.
+    pub fn set_param(&mut self, path: &str, values: &[f64]) -> bool {
+        let mut at = 0;
+        for param in &self.parts.plan.system.params {
+            let count = param.ty.shape.count();
+            if &*param.path == path {
+                let inside =
+                    |value: &f64| crate::plan::pack::unconstrained(param.constraint, *value).is_some();
+                let fits = values.len() == count && values.iter().all(inside);
+                if fits {
+                    self.parts.params[at..at + count].copy_from_slice(values);
+                }
+                return fits;
+            }
+            at += count;
+        }
+        false
+    }
+
+    pub(crate) fn set_params(&mut self, params: Vec<f64>) {
+        self.parts.params = params;
+    }
+
+    /// Solves with the present params.
+    pub fn solve(&self) -> Result<Solution, Error> {
+        match self.parts.settings.run.precision {
+            Precision::F64 => self.solve_in::<f64>(),
+            Precision::F32 => self.solve_in::<f32>(),
+        }
+    }
+
+    fn solve_in<T: Element>(&self) -> Result<Solution, Error> {
+        let parts = &self.parts;
+        let p: Vec<T> = parts.params.iter().map(|value| T::from_f64(*value)).collect();
+        let context = Context { plan: &parts.plan, p: &p, data: &parts.data };
+        let simulation = context.simulate(&parts.controls).map_err(|failure| self.failed(&failure))?;
+        Ok(solution(&parts.plan, &parts.data, p, simulation))
+    }
+
+    /// The gradient of the training objective: the sum of losses, likelihoods and priors.
+    pub fn gradient(&self) -> Result<Gradient, Error> {
+        self.gradient_of(Target::Total)
+    }
+
+    /// The gradient of the scalar loss, likelihood, metric or output called `name`; `None` if the
+    /// model has none of this name. Exact for the steps taken.
+    pub fn grad(&self, name: &str) -> Option<Result<Gradient, Error>> {
+        let results = &self.parts.plan.system.results;
+        let number =
+            results.iter().position(|result| &*result.name == name && result.ty.is_scalar() && result.ty.dtype.is_float())?;
+        Some(self.gradient_of(Target::Result(number)))
+    }
+
+    fn gradient_of(&self, target: Target) -> Result<Gradient, Error> {
+        match self.parts.settings.run.precision {
+            Precision::F64 => self.gradient_in::<f64>(target),
+            Precision::F32 => self.gradient_in::<f32>(target),
+        }
+    }
+
+    fn gradient_in<T: Element + AddAssign>(&self, target: Target) -> Result<Gradient, Error> {
+        let parts = &self.parts;
+        let controls = Controls { save: Save::Nothing, ..parts.controls.clone() };
+        let objective = Objective::new(&parts.plan, &parts.data, &controls, target);
+        let p: Vec<T> = parts.params.iter().map(|value| T::from_f64(*value)).collect();
+        let evaluation = objective.at_params(p).map_err(|failure| self.failed(&failure))?;
+        let bar_p = objective.gradient_in_params(&evaluation).map_err(|error| self.failed(&Failure::Plan(error)))?;
+        let bar_p: Vec<f64> = bar_p.into_iter().map(T::to_f64).collect();
+        Ok(Gradient { value: evaluation.value, by: self.by_path(&bar_p) })
+    }
+
+    /// A packed vector `[P]` by param.
+    pub(crate) fn by_path(&self, packed: &[f64]) -> Vec<ParamValue> {
+        let mut at = 0;
+        let mut values = Vec::new();
+        for param in &self.parts.plan.system.params {
+            let count = param.ty.shape.count();
+            values.push(ParamValue {
+                path: param.path.clone(),
+                shape: param.ty.shape.dims().to_vec(),
+                values: packed[at..at + count].to_vec(),
+            });
+            at += count;
+        }
+        values
+    }
+
+    /// A failure in words.
+    pub(crate) fn failed(&self, failure: &Failure) -> Error {
+        let parts = &self.parts;
+        let given = Given { plan: &parts.plan, params: &parts.params, data: &parts.data_values };
+        let diagnostic = match failure {
+            Failure::Plan(error) => uncompiled(error),
+            other => diagnose(other, &given),
+        };
+        let diagnostics = Diagnostics::new(vec![diagnostic], parts.sources.clone());
+        match failure {
+            Failure::Plan(_) | Failure::Invalid(_) => Error::Invalid(diagnostics),
+            Failure::Outcome { outcome, .. } => Error::Failed { diagnostics, outcome: Some(*outcome) },
+            Failure::OutsideRun { .. } | Failure::SaveOutsideRun { .. } => {
+                Error::Failed { diagnostics, outcome: None }
+            }
+        }
+    }
+}
