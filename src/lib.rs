@@ -11,6 +11,7 @@ pub mod lower;
 pub mod sema;
 pub mod settings;
 pub mod opt;
+pub mod settings;
 pub mod solve;
 pub mod syntax;
 pub mod train;

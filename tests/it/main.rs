@@ -5,17 +5,18 @@
 
 mod cli;
 mod backends;
+mod cli;
 mod data;
-mod math;
-mod optimizers;
-mod plots;
-mod settings;
-mod tidy;
 mod explain;
 mod format;
 mod gallery;
+mod math;
+mod optimizers;
 mod parse;
+mod plots;
 mod programs;
+mod settings;
+mod tidy;
 mod orders;
 mod problems;
 mod references;
