@@ -1,18 +1,16 @@
-//! `nodec check`: every mistake in a model, and nothing else.
+//! `nodec check`: every mistake in a model and its data, and nothing else.
 
 use super::args::CheckArgs;
+use super::run::Ended;
 use super::{Console, Exit};
-use crate::base::span::Sources;
-use crate::diag::Sink;
 
 impl Console<'_> {
-    /// Reports what the parser finds.
+    /// Checks the program, then the program with its data, settings and sizes.
     pub(super) fn check(&mut self, args: &CheckArgs) -> Exit {
-        let mut sources = Sources::new();
-        let mut sink = Sink::new();
-        match self.parse(&args.file, &mut sources, &mut sink) {
-            Ok(_) => self.verdict(sink, &sources),
-            Err(exit) => exit,
+        let checked = self.load(&args.file).and_then(|model| self.build(&model, &args.settings));
+        match checked {
+            Ok(_) => Exit::Success,
+            Err(Ended::With(exit)) => exit,
         }
     }
 }

@@ -7,9 +7,11 @@ mod check;
 mod config;
 mod explain;
 mod fmt;
+mod picture;
 pub mod plot;
 pub mod progress;
 pub mod record;
+mod run;
 pub mod run_dir;
 mod schema;
 mod show;
@@ -18,13 +20,14 @@ pub mod table;
 use crate::base::span::Sources;
 use crate::diag::Sink;
 use crate::diag::render::{Format, render};
-use crate::syntax::ast::{File, ItemKind};
 use crate::syntax::{Parsed, parse};
+use crate::engine::{Diagnostics, Error, Model};
 use args::{Cli, Color, Command, MessageFormat};
 use clap::Parser;
+use run::Ended;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// How a command ends; the number is the exit code.
@@ -85,7 +88,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
     };
     let mut console = Console { out, err, format, color };
     match &cli.command {
-        Command::Run(_) => console.not_built("nodec run"),
+        Command::Run(args) => console.run(args),
         Command::Check(args) => console.check(args),
         Command::Fmt(args) => console.fmt(args),
         Command::Show(args) => console.show(args),
@@ -110,17 +113,24 @@ impl Console<'_> {
         })
     }
 
+    /// Reads and checks the model at `path`.
+    fn load(&mut self, path: &Path) -> Result<Model, Ended> {
+        let text = self.read(path).map_err(Ended::With)?;
+        let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        Model::from_text(&path.to_string_lossy(), &text, folder)
+            .map_err(|diagnostics| self.ended(&Error::Invalid(diagnostics)))
+    }
+
+    fn show_diagnostics(&mut self, diagnostics: &Diagnostics) {
+        let text = diagnostics.render_as(self.format, self.color);
+        self.say(&text);
+    }
+
     /// Shows what was reported; the exit code that it amounts to.
     fn verdict(&mut self, sink: Sink, sources: &Sources) -> Exit {
         let text = render(sink.diagnostics(), sources, self.format, self.color);
         self.say(&text);
         if sink.has_errors() { Exit::Program } else { Exit::Success }
-    }
-
-    /// A part of the command that does not exist yet.
-    fn not_built(&mut self, what: &str) -> Exit {
-        self.say(&format!("error[E0290]: `{what}` is not supported yet\n"));
-        Exit::Program
     }
 
     /// Text on stderr. A closed stream is no reason to fail.
@@ -132,19 +142,4 @@ impl Console<'_> {
     fn print(&mut self, text: &str) {
         let _ = self.out.write_all(text.as_bytes());
     }
-}
-
-/// The `const`s, `param`s and `input`s of a model: what `--set` can name.
-pub fn names_to_set(file: &File) -> Vec<&str> {
-    let mut names = Vec::new();
-    for item in &file.items {
-        match &item.kind {
-            ItemKind::Const(decls) | ItemKind::Input(decls) => {
-                names.extend(decls.iter().map(|decl| &*decl.name.name));
-            }
-            ItemKind::Param(decls) => names.extend(decls.iter().map(|decl| &*decl.name.name)),
-            _ => {}
-        }
-    }
-    names
 }

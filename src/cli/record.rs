@@ -2,7 +2,7 @@
 
 use super::table::Estimate;
 use crate::base::span::Sources;
-use crate::data::Loaded;
+use crate::engine::DataFile;
 use crate::settings::{Resolved, set_by};
 use serde::Serialize;
 
@@ -75,11 +75,11 @@ pub fn params(estimates: &[Estimate]) -> Vec<ParamRecord> {
 }
 
 /// A row of `data.json`.
-pub fn data(loaded: &Loaded, sources: &Sources) -> DataRecord {
+pub fn data(file: &DataFile) -> DataRecord {
     DataRecord {
-        file: sources.name(loaded.source).to_owned(),
-        rows: loaded.rows,
-        bytes: loaded.digest.bytes,
-        sha3_256: loaded.digest.to_string(),
+        file: file.path.clone(),
+        rows: file.rows,
+        bytes: file.digest.bytes,
+        sha3_256: file.digest.to_string(),
     }
 }

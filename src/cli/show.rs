@@ -1,30 +1,56 @@
 //! `nodec show`: what the compiler makes of a model, stage by stage.
 
 use super::args::{ShowArgs, Stage};
+use super::run::Ended;
 use super::{Console, Exit};
 use crate::base::span::Sources;
 use crate::diag::Sink;
-use crate::syntax::print;
+use crate::engine::{Model, Run};
+use crate::syntax::{print, token};
 
 impl Console<'_> {
     /// Prints the stage.
     pub(super) fn show(&mut self, args: &ShowArgs) -> Exit {
-        let mut sources = Sources::new();
-        let mut sink = Sink::new();
-        let parsed = match self.parse(&args.file, &mut sources, &mut sink) {
-            Ok(parsed) => parsed,
-            Err(exit) => return exit,
+        let shown = match args.stage {
+            Stage::Tokens | Stage::Ast => self.show_syntax(args),
+            Stage::Equations => self.load(&args.file).map(|model: Model| self.print(&model.equations())),
+            Stage::Ir | Stage::Grad | Stage::Loops | Stage::Clif => self.show_code(args),
         };
-        match args.stage {
-            Stage::Tokens => {
-                let lines = parsed.tokens.iter().map(|token| format!("{token:?}\n"));
-                self.print(&lines.collect::<String>());
-            }
-            Stage::Ast => self.print(&print::print(&parsed.file)),
-            Stage::Equations | Stage::Ir | Stage::Grad | Stage::Loops | Stage::Clif => {
-                return self.not_built("nodec show --stage");
-            }
+        match shown {
+            Ok(()) => Exit::Success,
+            Err(Ended::With(exit)) => exit,
         }
-        self.verdict(sink, &sources)
+    }
+
+    /// The stages that a program with mistakes also has.
+    fn show_syntax(&mut self, args: &ShowArgs) -> Result<(), Ended> {
+        let (mut sources, mut sink) = (Sources::new(), Sink::new());
+        let parsed = self.parse(&args.file, &mut sources, &mut sink).map_err(Ended::With)?;
+        let text = match args.stage {
+            Stage::Tokens => token::dump(&parsed.tokens, sources.text(parsed.file.source)),
+            _ => print::print(&parsed.file),
+        };
+        self.print(&text);
+        match self.verdict(sink, &sources) {
+            Exit::Success => Ok(()),
+            exit => Err(Ended::With(exit)),
+        }
+    }
+
+    fn show_code(&mut self, args: &ShowArgs) -> Result<(), Ended> {
+        let model = self.load(&args.file)?;
+        let run: Run = self.build(&model, &args.settings)?;
+        let listing = match args.stage {
+            Stage::Ir => run.plan().show_ir(),
+            Stage::Grad => run.plan().show_derivatives(),
+            Stage::Loops => run.plan().show_loops(),
+            _ => run.plan().show_machine_code(),
+        };
+        let text = listing.map_err(|error| {
+            let error = run.failed(&error.into());
+            self.ended(&error)
+        })?;
+        self.print(&text);
+        Ok(())
     }
 }
