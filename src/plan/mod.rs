@@ -9,6 +9,7 @@ pub mod forward;
 pub mod objective;
 pub mod pack;
 pub mod plan;
+mod show;
 pub mod step;
 pub mod trace;
 pub mod unit;

@@ -178,14 +178,24 @@ fn collect(file: &ast::File, checked: &mut Checked) {
     let declared = |ident: &ast::Ident| Declared { name: ident.name.clone(), span: ident.span };
     for item in &file.items {
         match &item.kind {
-            ast::ItemKind::Const(decls) => checked.consts.extend(decls.iter().map(|decl| declared(&decl.name))),
-            ast::ItemKind::Input(decls) => checked.inputs.extend(decls.iter().map(|decl| declared(&decl.name))),
-            ast::ItemKind::Param(decls) => checked.params.extend(decls.iter().map(|decl| declared(&decl.name))),
+            ast::ItemKind::Const(decls) => {
+                checked.consts.extend(decls.iter().map(|decl| declared(&decl.name)))
+            }
+            ast::ItemKind::Input(decls) => {
+                checked.inputs.extend(decls.iter().map(|decl| declared(&decl.name)))
+            }
+            ast::ItemKind::Param(decls) => {
+                checked.params.extend(decls.iter().map(|decl| declared(&decl.name)))
+            }
             ast::ItemKind::Settings { group, entries } => {
                 checked.settings.push(Settings { group: *group, entries: entries.clone(), span: item.span });
             }
             ast::ItemKind::Profile { name, entries } => {
-                checked.profiles.push(Profile { name: name.name.clone(), entries: entries.clone(), span: item.span });
+                checked.profiles.push(Profile {
+                    name: name.name.clone(),
+                    entries: entries.clone(),
+                    span: item.span,
+                });
             }
             _ => {}
         }

@@ -1,0 +1,209 @@
+//! Where each value of a function lives while it runs.
+//!
+//! Small tensors are scalars, one for each element, so that small systems run in registers. Large
+//! ones are either computed where they are used, inside the loop of their only user, or stored to a
+//! buffer first: when they have several users, when a user reads elements more than once, or when
+//! an element cannot be computed alone.
+
+use crate::base::index::{Idx, IndexVec};
+use crate::ir::func::{Attr, Func, Node, ValueId};
+use crate::ir::op::{Lowering, Op};
+use crate::ir::ops::contract::summed_letters;
+use smallvec::SmallVec;
+
+/// Sums of at most this many terms are unrolled.
+pub(super) const UNROLLED: usize = 16;
+
+/// Where a value lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A parameter or a table: read from memory that is there already.
+    Given,
+    /// One scalar for each element.
+    Scalars,
+    /// Scalars, and a buffer for users that run over it with a loop.
+    ScalarsAndBuffer,
+    /// Nowhere: each element is computed where it is wanted.
+    Inline,
+    /// A buffer, filled when the definition is reached.
+    Buffer,
+}
+
+/// What the users of a value do with it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Demand {
+    /// How many users compute with it, users of rearrangements of it included.
+    users: usize,
+    /// Whether elements are read more than once, or at an address that is not affine.
+    repeated: bool,
+    /// Whether a user runs over it with a loop.
+    looped: bool,
+}
+
+/// The place of every value when tensors of at most `scalars` elements are scalars.
+pub(super) fn places(func: &Func, scalars: usize) -> IndexVec<ValueId, Place> {
+    let is_small = |value: ValueId| func.ty(value).shape.count() <= scalars;
+    let mut demands: IndexVec<ValueId, Demand> = func.nodes.iter().map(|_| Demand::default()).collect();
+    for port in &func.results {
+        demands[port.value].users += 1;
+        demands[port.value].looped |= !is_small(port.value);
+    }
+    for (id, node) in func.nodes.entries().rev() {
+        let user = demands[id];
+        for (operand, arg) in node.args.iter().enumerate() {
+            let demand = &mut demands[*arg];
+            demand.looped |= !is_small(id) || runs_over(func, node, operand);
+            if rearranges(node) {
+                demand.users += user.users;
+                demand.repeated |= user.repeated || repeats(node) && !is_small(*arg);
+            } else {
+                demand.users += 1;
+                demand.repeated |= node.op == Op::Contract || (node.op == Op::Gather && operand == 0);
+            }
+        }
+    }
+    let place = |(id, node): (ValueId, &Node)| {
+        let demand = demands[id];
+        if matches!(node.op, Op::Param) || (node.op == Op::Constant && is_table(node)) {
+            Place::Given
+        } else if node.op == Op::ScatterAdd {
+            Place::Buffer
+        } else if matches!(node.op, Op::Constant | Op::Iota) {
+            Place::Inline
+        } else if is_small(id) {
+            if demand.looped { Place::ScalarsAndBuffer } else { Place::Scalars }
+        } else if stored(node) || (!rearranges(node) && (demand.users > 1 || demand.repeated)) {
+            Place::Buffer
+        } else {
+            Place::Inline
+        }
+    };
+    func.nodes.entries().map(place).collect()
+}
+
+/// Whether a node reads this operand at varying coordinates though its result is small.
+fn runs_over(func: &Func, node: &Node, operand: usize) -> bool {
+    match (node.op, &node.attr) {
+        (Op::ScatterAdd, _) => true,
+        (Op::Gather, _) => operand == 0,
+        (Op::Contract, Attr::Contract(spec)) => {
+            let operands = [(&spec.lhs, node.args[0]), (&spec.rhs, node.args[1])];
+            let mut turns = 1;
+            for letter in summed_letters(spec) {
+                let axis = operands.iter().find_map(|(letters, value)| {
+                    let axis = letters.iter().position(|l| *l == letter)?;
+                    Some(func.ty(*value).shape.dims()[axis])
+                });
+                turns *= axis.expect("a summed letter belongs to an operand");
+            }
+            turns > UNROLLED
+        }
+        _ => false,
+    }
+}
+
+/// Whether a product is computed by the sum that is its only user, so that both round once.
+pub(super) fn lone_products(func: &Func) -> IndexVec<ValueId, bool> {
+    let mut users: IndexVec<ValueId, (usize, bool)> = func.nodes.iter().map(|_| (0, true)).collect();
+    for node in func.nodes.iter() {
+        for arg in &node.args {
+            users[*arg].0 += 1;
+            users[*arg].1 &= matches!(node.op, Op::Add | Op::Sub);
+        }
+    }
+    for port in &func.results {
+        users[port.value].1 = false;
+    }
+    let lone = |(id, node): (ValueId, &Node)| {
+        node.op == Op::Mul && node.ty.dtype.is_float() && users[id] == (1, true)
+    };
+    func.nodes.entries().map(lone).collect()
+}
+
+/// Whether the node only says where its elements are found.
+fn rearranges(node: &Node) -> bool {
+    match node.op {
+        Op::Reshape | Op::Permute | Op::Broadcast | Op::Slice | Op::Reverse => true,
+        _ => {
+            node.op.def().lowering == Lowering::IndexMap
+                && !matches!(node.op, Op::Pad | Op::Concat | Op::Gather | Op::ScatterAdd)
+        }
+    }
+}
+
+/// Whether a rearrangement reads elements more than once, or at an address that is not affine.
+fn repeats(node: &Node) -> bool {
+    matches!(node.op, Op::Broadcast | Op::Reshape)
+}
+
+/// Whether a large value of this op is stored whatever its users: its elements are dear, or they
+/// come from pieces.
+fn stored(node: &Node) -> bool {
+    match node.op.def().lowering {
+        Lowering::Reduce(_) | Lowering::Contract => true,
+        Lowering::IndexMap => matches!(node.op, Op::Pad | Op::Concat | Op::Gather),
+        Lowering::Scalar(_) | Lowering::Leaf | Lowering::Expanded => false,
+    }
+}
+
+/// Whether a constant is given element by element.
+fn is_table(node: &Node) -> bool {
+    matches!(node.attr, Attr::Elements(_))
+}
+
+/// The coordinates of element `flat` of a tensor with these axis lengths.
+pub(super) fn unravel(mut flat: usize, dims: &[usize]) -> SmallVec<[usize; 4]> {
+    let mut coords: SmallVec<[usize; 4]> = SmallVec::from_elem(0, dims.len());
+    for axis in (0..dims.len()).rev() {
+        coords[axis] = flat % dims[axis];
+        flat /= dims[axis];
+    }
+    debug_assert_eq!(flat, 0);
+    coords
+}
+
+/// Offsets of local buffers in one workspace, each a multiple of 64; a buffer's bytes serve again
+/// once no later statement reads it.
+#[derive(Debug, Default)]
+pub(super) struct Arena {
+    /// Taken ranges: offset, bytes, last reader.
+    taken: Vec<(usize, usize, usize)>,
+    /// The most bytes in use at once.
+    pub size: usize,
+}
+
+impl Arena {
+    /// Room for `bytes` bytes from the definition of node `now` to its last reader `until`.
+    pub fn place(&mut self, bytes: usize, now: usize, until: usize) -> usize {
+        self.taken.retain(|(_, _, last)| *last >= now);
+        self.taken.sort_unstable();
+        let bytes = bytes.next_multiple_of(64).max(64);
+        let mut offset = 0;
+        for (start, length, _) in &self.taken {
+            if offset + bytes <= *start {
+                break;
+            }
+            offset = offset.max(start + length);
+        }
+        self.taken.push((offset, bytes, until));
+        self.size = self.size.max(offset + bytes);
+        offset
+    }
+}
+
+/// For each value, the last node that may read its buffer: values computed where they are used
+/// read their operands as late as their own last reader.
+pub(super) fn last_readers(func: &Func, places: &IndexVec<ValueId, Place>) -> IndexVec<ValueId, usize> {
+    let end = func.nodes.len();
+    let mut last: IndexVec<ValueId, usize> = func.nodes.iter().map(|_| 0).collect();
+    for port in &func.results {
+        last[port.value] = end;
+    }
+    for (id, node) in func.nodes.entries().rev() {
+        let read_at = if places[id] == Place::Inline { last[id] } else { id.index() };
+        for arg in &node.args {
+            last[*arg] = last[*arg].max(read_at);
+        }
+    }
+    last
+}
