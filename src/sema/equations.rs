@@ -63,14 +63,20 @@ impl<'a> Checker<'a> {
         states
     }
 
-    fn start_value(&mut self, unknown: &'a ast::Unknown, name: &str, binding: &Option<Binding<'a>>) -> Option<Expr> {
+    fn start_value(
+        &mut self,
+        unknown: &'a ast::Unknown,
+        name: &str,
+        binding: &Option<Binding<'a>>,
+    ) -> Option<Expr> {
         let Some(value) = &unknown.value else {
             return self.fail(errors::no_start(unknown.span, name));
         };
         let value = to_real(self.infer(value, FILE)?);
         self.require(&value, Phase::Example, &format!("the start value of `{name}`"))?;
         let Some(Binding::Value(def)) = binding else { return None };
-        let (ty, declared) = (self.defs[*def].ty.clone(), self.defs[*def].ty_span.unwrap_or(unknown.name.span));
+        let (ty, declared) =
+            (self.defs[*def].ty.clone(), self.defs[*def].ty_span.unwrap_or(unknown.name.span));
         let value = self.fitted(value, &ty, declared, &format!("the start value of `{name}`"))?;
         self.before_the_run(&value, name)?;
         Some(value)
@@ -130,7 +136,9 @@ impl<'a> Checker<'a> {
             if wrong.is_none() {
                 wrong = match &part.kind {
                     Kind::At(..) | Kind::Start | Kind::End => Some((part.span, None)),
-                    Kind::Def(def) if matches!(self.defs[*def].kind, DefKind::Channel(_)) => Some((part.span, Some(*def))),
+                    Kind::Def(def) if matches!(self.defs[*def].kind, DefKind::Channel(_)) => {
+                        Some((part.span, Some(*def)))
+                    }
                     _ => None,
                 };
             }
@@ -153,7 +161,11 @@ impl<'a> Checker<'a> {
                     Some(Declared::Channel(_, _, value, _)) => self.text(value.span),
                     _ => "...",
                 };
-                let item = self.file.items.iter().find(|item| item.span.lo <= declared.lo && declared.hi <= item.span.hi);
+                let item = self
+                    .file
+                    .items
+                    .iter()
+                    .find(|item| item.span.lo <= declared.lo && declared.hi <= item.span.hi);
                 let item = item.map_or(declared, |item| item.span);
                 self.fail(errors::channel_feeds_back(&name, span, declared, item, integrand))
             }
@@ -226,7 +238,10 @@ impl<'a> Checker<'a> {
             let mut names = Vec::new();
             match leibniz_names(lhs) {
                 Some((numerator, _)) => names.push(numerator[1..].to_owned()),
-                None if nonlinear(lhs).or_else(|| nonlinear(rhs)).is_some() || has_prime(lhs) || has_prime(rhs) => {
+                None if nonlinear(lhs).or_else(|| nonlinear(rhs)).is_some()
+                    || has_prime(lhs)
+                    || has_prime(rhs) =>
+                {
                     primed_names(lhs, &mut names);
                     primed_names(rhs, &mut names);
                 }
@@ -268,8 +283,13 @@ impl<'a> Checker<'a> {
 }
 
 fn leibniz_names(lhs: &ast::Expr) -> Option<(&str, &str)> {
-    let ExprKind::Binary { op: BinaryOp::Div, lhs: numerator, rhs: denominator, .. } = &lhs.kind else { return None };
-    let (ExprKind::Name(numerator), ExprKind::Name(denominator)) = (&numerator.kind, &denominator.kind) else { return None };
+    let ExprKind::Binary { op: BinaryOp::Div, lhs: numerator, rhs: denominator, .. } = &lhs.kind else {
+        return None;
+    };
+    let (ExprKind::Name(numerator), ExprKind::Name(denominator)) = (&numerator.kind, &denominator.kind)
+    else {
+        return None;
+    };
     let is_differential = |name: &str| name.len() > 1 && name.starts_with('d');
     (is_differential(numerator) && is_differential(denominator)).then_some((&**numerator, &**denominator))
 }
@@ -333,11 +353,15 @@ fn nonlinear(expr: &ast::Expr) -> Option<(&ast::Expr, Span, &'static str)> {
         ExprKind::Binary { op: BinaryOp::Mul | BinaryOp::MatMul, lhs, rhs, .. } if has_prime(lhs) => {
             first_prime(rhs).map(|prime| (prime, "is multiplied by another prime"))
         }
-        ExprKind::Binary { op: BinaryOp::Div, rhs, .. } => first_prime(rhs).map(|prime| (prime, "appears in a denominator")),
+        ExprKind::Binary { op: BinaryOp::Div, rhs, .. } => {
+            first_prime(rhs).map(|prime| (prime, "appears in a denominator"))
+        }
         ExprKind::Call { callee, args } => {
             let is_linear = matches!(&callee.kind, ExprKind::Name(name) if matches!(&**name, "sum" | "mean" | "concat" | "stack" | "reshape" | "flatten" | "transpose" | "dot"));
             let inside = args.iter().find_map(|arg| match arg {
-                Arg::Positional(e) | Arg::Named(_, e) | Arg::Spread(e, _) | Arg::Comprehension(e, _) => first_prime(e),
+                Arg::Positional(e) | Arg::Named(_, e) | Arg::Spread(e, _) | Arg::Comprehension(e, _) => {
+                    first_prime(e)
+                }
             });
             inside.filter(|_| !is_linear).map(|prime| (prime, "appears inside a function"))
         }
@@ -441,7 +465,12 @@ fn dependence(defs: &IndexVec<DefId, Def>, states: &[State], expr: &Expr) -> Mov
 pub(crate) fn circle(defs: &IndexVec<DefId, Def>, states: &[State]) -> Option<Vec<usize>> {
     let edges: Vec<BTreeSet<usize>> = states.iter().map(|state| needs(defs, states, &state.rate)).collect();
     // Depth first; `path` is the chain of primes being substituted.
-    fn visit(at: usize, edges: &[BTreeSet<usize>], done: &mut [bool], path: &mut Vec<usize>) -> Option<Vec<usize>> {
+    fn visit(
+        at: usize,
+        edges: &[BTreeSet<usize>],
+        done: &mut [bool],
+        path: &mut Vec<usize>,
+    ) -> Option<Vec<usize>> {
         if let Some(position) = path.iter().position(|other| *other == at) {
             return Some(path[position..].to_vec());
         }

@@ -3,18 +3,22 @@
 use crate::base::span::Span;
 use crate::ir::system::Constraint;
 use crate::sema::dim::Dim;
-use crate::sema::{elaborate, errors};
 use crate::sema::infer::{number, size, to_real};
 use crate::sema::resolve::{Binding, Checker, FILE};
 use crate::sema::typed::{DefId, DefKind, Elem, Expr, Kind, Phase, Ty};
 use crate::sema::{DataRequest, FieldRequest};
+use crate::sema::{elaborate, errors};
 use crate::syntax::ast::{self, Arg, ExprKind};
 use std::sync::Arc;
 
 impl<'a> Checker<'a> {
     pub(crate) fn constant(&mut self, decl: &'a ast::Decl) -> Option<Binding<'a>> {
         let Some(value) = &decl.value else {
-            return self.fail(errors::wrong_kind(decl.span, format!("`{}` has no value", decl.name.name), "`const name = value`"));
+            return self.fail(errors::wrong_kind(
+                decl.span,
+                format!("`{}` has no value", decl.name.name),
+                "`const name = value`",
+            ));
         };
         let value = self.infer(value, FILE)?;
         let value = self.declared_value(value, decl.ty.as_ref(), &decl.name)?;
@@ -34,7 +38,9 @@ impl<'a> Checker<'a> {
         }
         let whole = |x: f64| x.fract() == 0.0 && x.abs() < 9e15;
         let (elem, span) = (value.ty.elem, value.span);
-        let element = |x: f64| if elem == Elem::Int && whole(x) { size(Dim::number(x as i64), span) } else { number(x, span) };
+        let element = |x: f64| {
+            if elem == Elem::Int && whole(x) { size(Dim::number(x as i64), span) } else { number(x, span) }
+        };
         if value.ty.is_scalar() {
             return Some(element(numbers[0]));
         }
@@ -83,13 +89,18 @@ impl<'a> Checker<'a> {
             (None, Some(ty)) => self.written_type(ty, FILE)?,
             (None, None) => Ty::scalar(Elem::Real),
         };
-        let binding = self.value(&decl.name.name, decl.name.span, DefKind::Input(number), ty, Phase::Run, default);
+        let binding =
+            self.value(&decl.name.name, decl.name.span, DefKind::Input(number), ty, Phase::Run, default);
         Some(self.with_type_span(binding, decl.ty.as_ref()))
     }
 
     pub(crate) fn output(&mut self, decl: &'a ast::Decl) -> Option<Binding<'a>> {
         let Some(value) = &decl.value else {
-            return self.fail(errors::wrong_kind(decl.span, format!("`{}` has no value", decl.name.name), "`output name = value`"));
+            return self.fail(errors::wrong_kind(
+                decl.span,
+                format!("`{}` has no value", decl.name.name),
+                "`output name = value`",
+            ));
         };
         let value = to_real(self.infer(value, FILE)?);
         let value = self.declared_value(value, decl.ty.as_ref(), &decl.name)?;
@@ -97,7 +108,13 @@ impl<'a> Checker<'a> {
         Some(self.value(&decl.name.name, decl.name.span, DefKind::Output, ty, phase, Some(value)))
     }
 
-    pub(crate) fn top_let(&mut self, name: &Arc<str>, span: Span, item: &'a ast::Let, path: &[usize]) -> Option<Binding<'a>> {
+    pub(crate) fn top_let(
+        &mut self,
+        name: &Arc<str>,
+        span: Span,
+        item: &'a ast::Let,
+        path: &[usize],
+    ) -> Option<Binding<'a>> {
         let mut value = self.infer(&item.value, FILE)?;
         if let Some(ty) = &item.ty {
             let expected = self.written_type(ty, FILE)?;
@@ -105,7 +122,9 @@ impl<'a> Checker<'a> {
         }
         let mut pattern = &item.pattern;
         for position in path {
-            let ast::Pattern::Tuple(parts, pattern_span) = pattern else { crate::bug!("the path of `{name}`") };
+            let ast::Pattern::Tuple(parts, pattern_span) = pattern else {
+                crate::bug!("the path of `{name}`")
+            };
             value = self.component(value, *position, parts.len(), *pattern_span)?;
             pattern = &parts[*position];
         }
@@ -126,7 +145,12 @@ impl<'a> Checker<'a> {
         let init = match (init, &decl.ty) {
             (Some(init), Some(ty)) => {
                 let expected = self.written_type(ty, FILE)?;
-                Some(self.fitted(init, &expected, ty.span, &format!("the starting value of `{}`", decl.name.name))?)
+                Some(self.fitted(
+                    init,
+                    &expected,
+                    ty.span,
+                    &format!("the starting value of `{}`", decl.name.name),
+                )?)
             }
             (init, _) => init,
         };
@@ -141,7 +165,8 @@ impl<'a> Checker<'a> {
         if ty.elem != Elem::Real {
             return self.fail(errors::derivative_by_integer("param", decl.name.span, &ty));
         }
-        let binding = self.value(&decl.name.name, decl.name.span, DefKind::Param(number), ty, Phase::Run, init);
+        let binding =
+            self.value(&decl.name.name, decl.name.span, DefKind::Param(number), ty, Phase::Run, init);
         Some(self.with_type_span(binding, decl.ty.as_ref()))
     }
 
@@ -173,20 +198,37 @@ impl<'a> Checker<'a> {
                     let instead = "use `positive`, `unit` or `interval(a, b)` for each element";
                     self.fail(errors::not_yet(expr.span, format!("the set `{name}` is"), instead))
                 }
-                _ => self.fail(errors::wrong_kind(expr.span, format!("`{name}` is not a set"), "`positive`, `unit` or `interval(a, b)`")),
+                _ => self.fail(errors::wrong_kind(
+                    expr.span,
+                    format!("`{name}` is not a set"),
+                    "`positive`, `unit` or `interval(a, b)`",
+                )),
             },
-            ExprKind::Call { callee, args } if matches!(&callee.kind, ExprKind::Name(name) if &**name == "interval") => {
+            ExprKind::Call { callee, args } if matches!(&callee.kind, ExprKind::Name(name) if &**name == "interval") =>
+            {
                 let [Arg::Positional(lo), Arg::Positional(hi)] = args.as_slice() else {
-                    return self.fail(errors::wrong_arguments(expr.span, "interval", "a lower and an upper bound"));
+                    return self.fail(errors::wrong_arguments(
+                        expr.span,
+                        "interval",
+                        "a lower and an upper bound",
+                    ));
                 };
                 let (lo, hi) = (self.static_number(lo, "a bound"), self.static_number(hi, "a bound"));
                 let (lo, hi) = (lo?, hi?);
                 if lo < hi {
                     return Some(Constraint::Interval(lo, hi));
                 }
-                self.fail(errors::wrong_arguments(expr.span, "interval", "a lower bound that is below the upper one"))
+                self.fail(errors::wrong_arguments(
+                    expr.span,
+                    "interval",
+                    "a lower bound that is below the upper one",
+                ))
             }
-            _ => self.fail(errors::wrong_kind(expr.span, "this is not a set", "`positive`, `unit` or `interval(a, b)`")),
+            _ => self.fail(errors::wrong_kind(
+                expr.span,
+                "this is not a set",
+                "`positive`, `unit` or `interval(a, b)`",
+            )),
         }
     }
 
@@ -205,7 +247,13 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub(crate) fn state(&mut self, name: &Arc<str>, span: Span, unknown: &'a ast::Unknown, number: usize) -> Option<Binding<'a>> {
+    pub(crate) fn state(
+        &mut self,
+        name: &Arc<str>,
+        span: Span,
+        unknown: &'a ast::Unknown,
+        number: usize,
+    ) -> Option<Binding<'a>> {
         let base = &unknown.name.name;
         let ty = match (&unknown.ty, &unknown.value) {
             (Some(ty), _) => {
@@ -270,7 +318,8 @@ impl<'a> Checker<'a> {
             return self.fail(errors::defined_twice(&field.name.name, first.name.span, field.name.span));
         }
         if let ast::TypeKind::Tensor { dims, .. } = &field.ty.kind
-            && let Some(batch) = dims.iter().find(|dim| matches!(&dim.value.kind, ExprKind::Name(name) if &**name == "batch"))
+            && let Some(batch) =
+                dims.iter().find(|dim| matches!(&dim.value.kind, ExprKind::Name(name) if &**name == "batch"))
         {
             let instead = "leave `batch` away: the whole file is then one example";
             return self.fail(errors::not_yet(batch.value.span, "minibatches are", instead));
@@ -294,10 +343,16 @@ impl<'a> Checker<'a> {
             let is_csv = matches!(&source.kind, ExprKind::Call { callee, .. } if matches!(&callee.kind, ExprKind::Name(name) if &**name == "csv"));
             if !is_csv {
                 let what = match &source.kind {
-                    ExprKind::Call { callee, .. } => format!("the data source `{}` is", self.text(callee.span)),
+                    ExprKind::Call { callee, .. } => {
+                        format!("the data source `{}` is", self.text(callee.span))
+                    }
                     _ => "this data source is".to_owned(),
                 };
-                self.report(errors::not_yet(source.span, what, "write the numbers to a file and read it with `csv(\"file.csv\")`"));
+                self.report(errors::not_yet(
+                    source.span,
+                    what,
+                    "write the numbers to a file and read it with `csv(\"file.csv\")`",
+                ));
             }
             let defs = self.data_sets[set].fields.clone().unwrap_or_default();
             let mut fields = Vec::new();
@@ -317,7 +372,12 @@ impl<'a> Checker<'a> {
                     column_span,
                 });
             }
-            requests.push(DataRequest { name: data.name.name.clone(), span: data.name.span, source: data.source.clone(), fields });
+            requests.push(DataRequest {
+                name: data.name.name.clone(),
+                span: data.name.span,
+                source: data.source.clone(),
+                fields,
+            });
         }
         requests
     }
@@ -328,7 +388,9 @@ impl<'a> Checker<'a> {
             && let ExprKind::Name(name) = &callee.kind
         {
             match (&**name, args.as_slice()) {
-                ("column", [Arg::Positional(ast::Expr { kind: ExprKind::Str(column), span })]) => return Some((column.clone(), *span)),
+                ("column", [Arg::Positional(ast::Expr { kind: ExprKind::Str(column), span })]) => {
+                    return Some((column.clone(), *span));
+                }
                 ("columns", _) => {
                     let instead = "declare one field for each column and put them together with `stack(...)`";
                     return self.fail(errors::not_yet(value.span, "`columns` is", instead));

@@ -178,14 +178,24 @@ fn collect(file: &ast::File, checked: &mut Checked) {
     let declared = |ident: &ast::Ident| Declared { name: ident.name.clone(), span: ident.span };
     for item in &file.items {
         match &item.kind {
-            ast::ItemKind::Const(decls) => checked.consts.extend(decls.iter().map(|decl| declared(&decl.name))),
-            ast::ItemKind::Input(decls) => checked.inputs.extend(decls.iter().map(|decl| declared(&decl.name))),
-            ast::ItemKind::Param(decls) => checked.params.extend(decls.iter().map(|decl| declared(&decl.name))),
+            ast::ItemKind::Const(decls) => {
+                checked.consts.extend(decls.iter().map(|decl| declared(&decl.name)))
+            }
+            ast::ItemKind::Input(decls) => {
+                checked.inputs.extend(decls.iter().map(|decl| declared(&decl.name)))
+            }
+            ast::ItemKind::Param(decls) => {
+                checked.params.extend(decls.iter().map(|decl| declared(&decl.name)))
+            }
             ast::ItemKind::Settings { group, entries } => {
                 checked.settings.push(Settings { group: *group, entries: entries.clone(), span: item.span });
             }
             ast::ItemKind::Profile { name, entries } => {
-                checked.profiles.push(Profile { name: name.name.clone(), entries: entries.clone(), span: item.span });
+                checked.profiles.push(Profile {
+                    name: name.name.clone(),
+                    entries: entries.clone(),
+                    span: item.span,
+                });
             }
             _ => {}
         }
@@ -209,7 +219,7 @@ impl Checked {
 
     /// What was extracted from the file, as text: unknowns with starts and rates, channels, params,
     /// terms, curves. `None` if the file has errors.
-    pub fn equations(&self) -> Option<String> {
-        self.model.as_ref().map(|model| show::equations(model, &self.sources))
+    pub fn equations(&self, sources: &Sources) -> Option<String> {
+        self.model.as_ref().map(|model| show::equations(model, sources))
     }
 }

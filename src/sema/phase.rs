@@ -21,7 +21,13 @@ impl Checker<'_> {
                 _ => false,
             };
             let times = self.data_times();
-            return self.fail(errors::varies_with_time(culprit.span, name, place, times.as_deref(), callable));
+            return self.fail(errors::varies_with_time(
+                culprit.span,
+                name,
+                place,
+                times.as_deref(),
+                callable,
+            ));
         }
         let known = match culprit.phase {
             Phase::Example => "with the data",
@@ -39,7 +45,9 @@ impl Checker<'_> {
         let time = self.time.map(|(name, _)| name.name.to_string());
         let vectors = self.data_sets.iter().flat_map(|set| {
             let fields = set.fields.iter().flatten().flatten();
-            fields.map(|def| &self.defs[*def]).filter(|def| def.ty.elem == Elem::Real && def.ty.dims.len() == 1)
+            fields
+                .map(|def| &self.defs[*def])
+                .filter(|def| def.ty.elem == Elem::Real && def.ty.dims.len() == 1)
         });
         let vectors: Vec<&Def> = vectors.collect();
         let is_time = |def: &&&Def| {
@@ -69,7 +77,11 @@ fn is_leaf(kind: &Kind) -> bool {
 
 /// Calls `visit` on every expression that `expr` is made of, looking through the names that have a
 /// value, each once; where `visit` says no, not what is inside.
-pub(crate) fn reach(defs: &crate::base::index::IndexVec<DefId, Def>, expr: &Expr, visit: &mut dyn FnMut(&Expr) -> bool) {
+pub(crate) fn reach(
+    defs: &crate::base::index::IndexVec<DefId, Def>,
+    expr: &Expr,
+    visit: &mut dyn FnMut(&Expr) -> bool,
+) {
     let mut seen = BTreeSet::new();
     reach_unseen(defs, expr, visit, &mut seen);
 }
@@ -94,7 +106,8 @@ fn reach_unseen(
     });
     for def in inside {
         let found = &defs[def];
-        let looks_through = matches!(found.kind, DefKind::Let | DefKind::Output | DefKind::Local | DefKind::Const);
+        let looks_through =
+            matches!(found.kind, DefKind::Let | DefKind::Output | DefKind::Local | DefKind::Const);
         if looks_through
             && seen.insert(def)
             && let Some(value) = &found.value

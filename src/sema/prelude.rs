@@ -67,9 +67,34 @@ pub enum Distribution {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the function of the same name in the language")]
 pub enum Special {
-    Dot, Outer, Trace, Concat, Stack, Reshape, Flatten, Transpose, Reverse, Len, Zeros, Ones,
-    Mse, Softmax, Clamp, Hypot,
-    Grad, Jac, Jvp, Vjp, Div, JacFrob2, Laplacian, Hvp, Ddt, Taylor, StopGradient, LogProb,
+    Dot,
+    Outer,
+    Trace,
+    Concat,
+    Stack,
+    Reshape,
+    Flatten,
+    Transpose,
+    Reverse,
+    Len,
+    Zeros,
+    Ones,
+    Mse,
+    Softmax,
+    Clamp,
+    Hypot,
+    Grad,
+    Jac,
+    Jvp,
+    Vjp,
+    Div,
+    JacFrob2,
+    Laplacian,
+    Hvp,
+    Ddt,
+    Taylor,
+    StopGradient,
+    LogProb,
 }
 
 /// What a name of the prelude does.

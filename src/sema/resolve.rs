@@ -156,7 +156,12 @@ pub(crate) struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    pub fn new(file: &'a ast::File, sources: &'a Sources, known: &'a Known, sink: &'a mut Sink) -> Checker<'a> {
+    pub fn new(
+        file: &'a ast::File,
+        sources: &'a Sources,
+        known: &'a Known,
+        sink: &'a mut Sink,
+    ) -> Checker<'a> {
         Checker {
             file,
             sources,
@@ -273,13 +278,16 @@ impl<'a> Checker<'a> {
                     let plain = unknowns.iter().filter(|unknown| unknown.primes == 0);
                     plain.for_each(|unknown| self.enter(&unknown.name, Declared::NotYet));
                 }
-                ItemKind::Random { name, .. } | ItemKind::Noise { name, .. } | ItemKind::Control { name, .. } => {
+                ItemKind::Random { name, .. }
+                | ItemKind::Noise { name, .. }
+                | ItemKind::Control { name, .. } => {
                     self.enter(name, Declared::NotYet);
                 }
                 ItemKind::Layer(container) | ItemKind::System(container) => {
                     self.enter(&container.name, Declared::NotYet);
                 }
-                ItemKind::State(_) | ItemKind::Event(_) | ItemKind::Loss { .. } | ItemKind::Metric { .. } => {}
+                ItemKind::State(_) | ItemKind::Event(_) | ItemKind::Loss { .. } | ItemKind::Metric { .. } => {
+                }
                 ItemKind::Plot { .. } | ItemKind::Export { .. } | ItemKind::Settings { .. } => {}
                 ItemKind::Profile { .. } | ItemKind::Sweep { .. } | ItemKind::Ensemble { .. } => {}
                 ItemKind::Equation { .. } | ItemKind::Likelihood { .. } | ItemKind::Error => {}
@@ -385,7 +393,9 @@ impl<'a> Checker<'a> {
     pub fn lookup(&mut self, name: &str, span: Span, scope: ScopeId) -> Option<Binding<'a>> {
         let mut at = Some(scope);
         while let Some(scope) = at {
-            if let Some((_, binding)) = self.scopes[scope].names.iter().rev().find(|(known, _)| **known == *name) {
+            if let Some((_, binding)) =
+                self.scopes[scope].names.iter().rev().find(|(known, _)| **known == *name)
+            {
                 return Some(binding.clone());
             }
             at = self.scopes[scope].parent;
@@ -425,7 +435,14 @@ impl<'a> Checker<'a> {
             Declared::Param(decl, number) => self.param(decl, number),
             Declared::State(unknown, number) => self.state(name, span, unknown, number),
             Declared::Channel(ident, ty, value, number) => self.channel(ident, ty, value, number),
-            Declared::Time => Some(self.value(name, span, DefKind::Time, Ty::scalar(crate::sema::typed::Elem::Real), Phase::Time, None)),
+            Declared::Time => Some(self.value(
+                name,
+                span,
+                DefKind::Time,
+                Ty::scalar(crate::sema::typed::Elem::Real),
+                Phase::Time,
+                None,
+            )),
             Declared::Let(item, path) => self.top_let(name, span, item, &path),
             Declared::DataSet(number) => {
                 self.data_set(number);
@@ -438,8 +455,26 @@ impl<'a> Checker<'a> {
     }
 
     /// Makes a definition at the top level.
-    pub fn value(&mut self, name: &Arc<str>, span: Span, kind: DefKind, ty: Ty, phase: Phase, value: Option<Expr>) -> Binding<'a> {
-        let def = Def { name: name.clone(), span, ty_span: None, kind, ty, phase, value, loops: Vec::new(), varied: false };
+    pub fn value(
+        &mut self,
+        name: &Arc<str>,
+        span: Span,
+        kind: DefKind,
+        ty: Ty,
+        phase: Phase,
+        value: Option<Expr>,
+    ) -> Binding<'a> {
+        let def = Def {
+            name: name.clone(),
+            span,
+            ty_span: None,
+            kind,
+            ty,
+            phase,
+            value,
+            loops: Vec::new(),
+            varied: false,
+        };
         Binding::Value(self.defs.push(def))
     }
 

@@ -9,7 +9,8 @@ use crate::sema::phase::reach;
 use crate::sema::prelude::Reduction;
 use crate::sema::resolve::{Binding, Checker, FILE};
 use crate::sema::typed::{
-    Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, Prior, RunRoot, State, Ty,
+    Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, Prior, RunRoot, State,
+    Ty,
 };
 use crate::sema::{elaborate, equations, typed};
 use crate::syntax::ast::{self, Arg, ExprKind, ItemKind};
@@ -83,7 +84,18 @@ impl<'a> Checker<'a> {
             }
         }
         let defs = std::mem::take(&mut self.defs);
-        let model = Model { defs, time, interval, params, ports, states, channels, results, curves: roots.curves, plots };
+        let model = Model {
+            defs,
+            time,
+            interval,
+            params,
+            ports,
+            states,
+            channels,
+            results,
+            curves: roots.curves,
+            plots,
+        };
         self.warn(&model);
         Some(model)
     }
@@ -94,29 +106,55 @@ impl<'a> Checker<'a> {
             let head = |len: usize| Span { hi: item.span.hi.min(item.span.lo + len as u32), ..item.span };
             let (what, len, instead) = match &item.kind {
                 ItemKind::Use(_) => ("modules are", 3, "write the functions into this file"),
-                ItemKind::Algebraic(_) => ("algebraic unknowns are", 9, "solve the constraint by hand and name the result with `let`"),
+                ItemKind::Algebraic(_) => (
+                    "algebraic unknowns are",
+                    9,
+                    "solve the constraint by hand and name the result with `let`",
+                ),
                 ItemKind::Discrete(_) => ("discrete states are", 8, "split the run at the jumps"),
                 ItemKind::Random { .. } => ("random draws are", 6, "give the numbers as `const` or `input`"),
-                ItemKind::Noise { .. } => ("noises are", 5, "leave the noise out for the deterministic system"),
-                ItemKind::Control { .. } => ("control paths are", 7, "write the path as an expression of the time"),
-                ItemKind::Layer(_) => ("layers are", 5, "write the network as a `fn` with its weights as params"),
-                ItemKind::System(_) => ("systems inside a file are", 6, "write its lines at the top level: the file is the system"),
-                ItemKind::Event(_) => ("events are", 4, "split the run at the jumps, or smooth them in the equations"),
-                ItemKind::Export { .. } => ("`export` is", 6, "the trajectory is in the run directory as CSV"),
+                ItemKind::Noise { .. } => {
+                    ("noises are", 5, "leave the noise out for the deterministic system")
+                }
+                ItemKind::Control { .. } => {
+                    ("control paths are", 7, "write the path as an expression of the time")
+                }
+                ItemKind::Layer(_) => {
+                    ("layers are", 5, "write the network as a `fn` with its weights as params")
+                }
+                ItemKind::System(_) => (
+                    "systems inside a file are",
+                    6,
+                    "write its lines at the top level: the file is the system",
+                ),
+                ItemKind::Event(_) => {
+                    ("events are", 4, "split the run at the jumps, or smooth them in the equations")
+                }
+                ItemKind::Export { .. } => {
+                    ("`export` is", 6, "the trajectory is in the run directory as CSV")
+                }
                 ItemKind::Sweep { .. } => ("sweeps are", 5, "run the file once for each value with `--set`"),
-                ItemKind::Ensemble { .. } => ("ensembles are", 8, "run the file once for each member with `--set`"),
+                ItemKind::Ensemble { .. } => {
+                    ("ensembles are", 8, "run the file once for each member with `--set`")
+                }
                 ItemKind::Error => {
                     self.failed = true;
                     continue;
                 }
-                ItemKind::Const(_) | ItemKind::Input(_) | ItemKind::Output(_) | ItemKind::Param(_) => continue,
+                ItemKind::Const(_) | ItemKind::Input(_) | ItemKind::Output(_) | ItemKind::Param(_) => {
+                    continue;
+                }
                 ItemKind::State(_) | ItemKind::Time { .. } | ItemKind::Let(_) | ItemKind::Data(_) => continue,
                 ItemKind::Channel { .. } | ItemKind::Loss { .. } | ItemKind::Metric { .. } => continue,
                 ItemKind::Plot { .. } | ItemKind::Settings { .. } | ItemKind::Profile { .. } => continue,
                 ItemKind::Equation { .. } | ItemKind::Likelihood { .. } => continue,
                 ItemKind::Fn(function) => {
                     if function.name.is_none() {
-                        let diagnostic = errors::not_yet(head(2), "a function without a name outside a layer is", "give it a name");
+                        let diagnostic = errors::not_yet(
+                            head(2),
+                            "a function without a name outside a layer is",
+                            "give it a name",
+                        );
                         self.report(diagnostic);
                     }
                     continue;
@@ -149,7 +187,8 @@ impl<'a> Checker<'a> {
             None => None,
         };
         let init = self.defs[def].value.clone();
-        let is_known = init.as_ref().is_some_and(|init| init.ty.dims.iter().all(|dim| dim.as_number().is_some()));
+        let is_known =
+            init.as_ref().is_some_and(|init| init.ty.dims.iter().all(|dim| dim.as_number().is_some()));
         if let (Some(init), Some(constraint), true) = (&init, constraint, is_known) {
             let values = self.static_values(init)?;
             if !elaborate::is_inside(constraint, &values) {
@@ -169,7 +208,14 @@ impl<'a> Checker<'a> {
         let log_prob = self.log_prob(distribution, params, x, prior.span)?;
         if log_prob.ty != ty {
             let declared = self.defs[def].span;
-            return self.fail(errors::declared_shape("the prior", declared, &ty, prior.span, &log_prob.ty, None));
+            return self.fail(errors::declared_shape(
+                "the prior",
+                declared,
+                &ty,
+                prior.span,
+                &log_prob.ty,
+                None,
+            ));
         }
         Some(Prior { log_prob, span: prior.span })
     }
@@ -183,7 +229,9 @@ impl<'a> Checker<'a> {
                 ItemKind::Input(decls) => {
                     for decl in decls {
                         ports.push(match self.global(&decl.name.name, decl.name.span) {
-                            Some(Binding::Value(def)) => Some(Port { def, default: self.defs[def].value.clone() }),
+                            Some(Binding::Value(def)) => {
+                                Some(Port { def, default: self.defs[def].value.clone() })
+                            }
                             _ => None,
                         });
                     }
@@ -213,19 +261,34 @@ impl<'a> Checker<'a> {
         let what = "the time interval";
         let (lo, hi) = match &interval.unparenthesised().kind {
             ExprKind::Range(lo, hi) => (self.infer(lo, FILE)?, self.infer(hi, FILE)?),
-            ExprKind::Call { callee, args } if matches!(&callee.kind, ExprKind::Name(name) if &**name == "span") => {
+            ExprKind::Call { callee, args } if matches!(&callee.kind, ExprKind::Name(name) if &**name == "span") =>
+            {
                 let [Arg::Positional(times)] = args.as_slice() else {
                     return self.fail(errors::wrong_arguments(interval.span, "span", "one vector of times"));
                 };
                 let times = to_real(self.infer(times, FILE)?);
                 if times.ty.is_scalar() {
-                    return self.fail(errors::wrong_operand("span", times.span, "a vector of times", &times.ty, None));
+                    return self.fail(errors::wrong_operand(
+                        "span",
+                        times.span,
+                        "a vector of times",
+                        &times.ty,
+                        None,
+                    ));
                 }
                 let axes: Vec<u32> = (0..times.ty.dims.len() as u32).collect();
-                let end = |reduction, times: Expr| crate::sema::infer::reduced(reduction, times, axes.clone(), interval.span);
+                let end = |reduction, times: Expr| {
+                    crate::sema::infer::reduced(reduction, times, axes.clone(), interval.span)
+                };
                 (end(Reduction::Min, times.clone()), end(Reduction::Max, times))
             }
-            _ => return self.fail(errors::wrong_kind(interval.span, "this is not an interval", "a range such as `0..10`, or `span(obs.t)`")),
+            _ => {
+                return self.fail(errors::wrong_kind(
+                    interval.span,
+                    "this is not an interval",
+                    "a range such as `0..10`, or `span(obs.t)`",
+                ));
+            }
         };
         let mut ends = Vec::new();
         for end in [lo, hi] {
@@ -244,7 +307,9 @@ impl<'a> Checker<'a> {
         let file = self.file;
         for item in &file.items {
             match &item.kind {
-                ItemKind::Loss { name, value } => self.term(Role::Loss, "a loss", name.as_ref(), value, item.span, roots),
+                ItemKind::Loss { name, value } => {
+                    self.term(Role::Loss, "a loss", name.as_ref(), value, item.span, roots)
+                }
                 ItemKind::Metric { name, value } => {
                     self.term(Role::Metric, "a metric", name.as_ref(), value, item.span, roots);
                 }
@@ -261,12 +326,25 @@ impl<'a> Checker<'a> {
         for param in params.iter().flatten() {
             if let Some(prior) = &param.prior {
                 let name = format!("prior {}", self.defs[param.def].name).into();
-                roots.results.push(RunRoot { role: Role::Prior, name, value: prior.log_prob.clone(), span: prior.span });
+                roots.results.push(RunRoot {
+                    role: Role::Prior,
+                    name,
+                    value: prior.log_prob.clone(),
+                    span: prior.span,
+                });
             }
         }
     }
 
-    fn term(&mut self, role: Role, place: &str, name: Option<&ast::Ident>, value: &'a ast::Expr, item: Span, roots: &mut Roots) {
+    fn term(
+        &mut self,
+        role: Role,
+        place: &str,
+        name: Option<&ast::Ident>,
+        value: &'a ast::Expr,
+        item: Span,
+        roots: &mut Roots,
+    ) {
         let (name, span) = match name {
             Some(name) => (name.name.clone(), name.span),
             None => {
@@ -298,7 +376,12 @@ impl<'a> Checker<'a> {
         numbered.into_iter().find(|candidate| !taken(candidate)).map_or(name, Arc::from)
     }
 
-    fn likelihood(&mut self, data: &'a ast::Expr, distribution: &'a ast::Expr, item: Span) -> Option<RunRoot> {
+    fn likelihood(
+        &mut self,
+        data: &'a ast::Expr,
+        distribution: &'a ast::Expr,
+        item: Span,
+    ) -> Option<RunRoot> {
         let x = self.infer(data, FILE)?;
         let mut param: Option<DefId> = None;
         let (mut has_data, mut other) = (false, false);
@@ -308,7 +391,9 @@ impl<'a> Checker<'a> {
                 Kind::Def(def) => match defs[*def].kind {
                     DefKind::Param(_) => param = param.or(Some(*def)),
                     DefKind::Data(_) => has_data = true,
-                    DefKind::State(_) | DefKind::Channel(_) | DefKind::Time | DefKind::Input(_) => other = true,
+                    DefKind::State(_) | DefKind::Channel(_) | DefKind::Time | DefKind::Input(_) => {
+                        other = true
+                    }
                     DefKind::Const | DefKind::Let | DefKind::Output | DefKind::Local => {}
                 },
                 Kind::Rate(_) | Kind::ChannelRate(_) | Kind::Start | Kind::End => other = true,
@@ -351,7 +436,9 @@ impl<'a> Checker<'a> {
         for item in &file.items {
             let ItemKind::Output(decls) = &item.kind else { continue };
             for decl in decls {
-                let Some(Binding::Value(def)) = self.global(&decl.name.name, decl.name.span) else { continue };
+                let Some(Binding::Value(def)) = self.global(&decl.name.name, decl.name.span) else {
+                    continue;
+                };
                 if self.defs[def].span != decl.name.span {
                     continue;
                 }
@@ -395,10 +482,20 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn series(&mut self, curve: &'a ast::Expr, x: Option<&Expr>, roots: &mut Roots, n_points: &mut usize) -> Option<Vec<Series>> {
+    fn series(
+        &mut self,
+        curve: &'a ast::Expr,
+        x: Option<&Expr>,
+        roots: &mut Roots,
+        n_points: &mut usize,
+    ) -> Option<Vec<Series>> {
         if let ExprKind::Tuple(args) = &curve.kind {
             let [Arg::Positional(x), Arg::Positional(y)] = args.as_slice() else {
-                return self.fail(errors::wrong_kind(curve.span, "this is not a pair", "`(x, y)`, drawn as points"));
+                return self.fail(errors::wrong_kind(
+                    curve.span,
+                    "this is not a pair",
+                    "`(x, y)`, drawn as points",
+                ));
             };
             let label = self.text(y.span);
             let (x, y) = (to_real(self.infer(x, FILE)?), to_real(self.infer(y, FILE)?));
@@ -431,7 +528,15 @@ impl<'a> Checker<'a> {
         Some(lines.collect())
     }
 
-    fn points(&mut self, label: &str, x: Expr, y: Expr, span: Span, roots: &mut Roots, n_points: &mut usize) -> Option<Vec<Series>> {
+    fn points(
+        &mut self,
+        label: &str,
+        x: Expr,
+        y: Expr,
+        span: Span,
+        roots: &mut Roots,
+        n_points: &mut usize,
+    ) -> Option<Vec<Series>> {
         if x.ty.dims != y.ty.dims || x.ty.dims.len() > 1 {
             let (a, b) = (self.story(&x), self.story(&y));
             return self.fail(errors::unequal_shapes("plot", span, (x.span, &x.ty, a), (y.span, &y.ty, b)));
@@ -525,7 +630,12 @@ fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                     Kind::Rate(number) => state = Some(*number),
                     Kind::ChannelRate(number) => next.push(model.channels[*number].rate.clone()),
                     Kind::Flow(of, order) => {
-                        next.extend(equations::moving(&model.defs, &model.states, of, *order).states.iter().map(|n| model.states[*n].rate.clone()));
+                        next.extend(
+                            equations::moving(&model.defs, &model.states, of, *order)
+                                .states
+                                .iter()
+                                .map(|n| model.states[*n].rate.clone()),
+                        );
                     }
                     _ => {}
                 }
@@ -545,9 +655,11 @@ fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
         }
         (params, channels)
     };
-    let objective = model.results.iter().filter(|root| matches!(root.role, Role::Loss | Role::Likelihood | Role::Prior));
+    let objective =
+        model.results.iter().filter(|root| matches!(root.role, Role::Loss | Role::Likelihood | Role::Prior));
     let (params, _) = collect(objective.map(|root| &root.value).collect());
-    let all = model.results.iter().map(|root| &root.value).chain(model.curves.iter().map(|curve| &curve.value));
+    let all =
+        model.results.iter().map(|root| &root.value).chain(model.curves.iter().map(|curve| &curve.value));
     let (_, channels) = collect(all.collect());
     (params, channels)
 }

@@ -14,7 +14,12 @@ pub(super) fn equations(model: &Model, sources: &Sources) -> String {
         if def.ty.is_scalar() { def.name.to_string() } else { format!("{}: {}", def.name, def.ty) }
     };
     let mut line = |words: String| writeln!(out, "{words}").expect("writing to a string does not fail");
-    line(format!("time {} in {}..{}", model.defs[model.time].name, text(&model.interval.0), text(&model.interval.1)));
+    line(format!(
+        "time {} in {}..{}",
+        model.defs[model.time].name,
+        text(&model.interval.0),
+        text(&model.interval.1)
+    ));
     for state in &model.states {
         line(format!("state {} = {}", typed(state.def), text(&state.start)));
     }
@@ -31,7 +36,11 @@ pub(super) fn equations(model: &Model, sources: &Sources) -> String {
             Constraint::Interval(lo, hi) => format!(" in interval({lo}, {hi})"),
         };
         let init = param.init.as_ref().map(|init| format!(" = {}", text(init))).unwrap_or_default();
-        let prior = param.prior.as_ref().map(|prior| format!(" ~ {}", one_line(sources.slice(prior.span)))).unwrap_or_default();
+        let prior = param
+            .prior
+            .as_ref()
+            .map(|prior| format!(" ~ {}", one_line(sources.slice(prior.span))))
+            .unwrap_or_default();
         line(format!("param {}{set}{init}{prior}", typed(param.def)));
     }
     for port in &model.ports {

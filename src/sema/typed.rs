@@ -413,7 +413,9 @@ impl Expr {
             Kind::Real(_) | Kind::Size(_) | Kind::Bool(_) | Kind::Fill(_) | Kind::Def(_) => {}
             Kind::Rate(_) | Kind::ChannelRate(_) | Kind::Start | Kind::End => {}
             Kind::ToReal(x) | Kind::Map(_, x) | Kind::PowInt(x, _) | Kind::Index(x, _) => x.walk(visit),
-            Kind::Reshape(x) | Kind::Permute(x, _) | Kind::Reverse(x, _) | Kind::Reduce(_, x, _) => x.walk(visit),
+            Kind::Reshape(x) | Kind::Permute(x, _) | Kind::Reverse(x, _) | Kind::Reduce(_, x, _) => {
+                x.walk(visit)
+            }
             Kind::Flow(x, _) | Kind::StopGradient(x) => x.walk(visit),
             Kind::Elementwise(_, parts) | Kind::Stack(parts) | Kind::Concat(parts, _) => {
                 parts.iter().for_each(|part| part.walk(visit));

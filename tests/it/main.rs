@@ -1,19 +1,20 @@
 //! The integration tests: one binary.
 
-mod cli;
 mod backends;
+mod cli;
 mod data;
-mod math;
-mod optimizers;
-mod plots;
-mod settings;
-mod tidy;
 mod explain;
 mod format;
 mod gallery;
-mod parse;
-mod programs;
+mod math;
+mod optimizers;
 mod orders;
+mod parse;
+mod plots;
 mod problems;
+mod programs;
 mod references;
+mod sema;
+mod settings;
 mod solve;
+mod tidy;

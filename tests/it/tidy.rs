@@ -86,7 +86,8 @@ fn back_ends_see_the_loop_ir_and_nothing_else_of_lower() {
     for (path, text) in sources() {
         if path.starts_with("src/backend") {
             for part in product(&text).split("crate::lower::").skip(1) {
-                let name: String = part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let name: String =
+                    part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
                 assert!(
                     ["loops", "print", "verify"].contains(&name.as_str()),
                     "{} uses lower::{name}",

@@ -103,7 +103,8 @@ impl<'m> Sites<'m> {
             }
         };
         let kind = kind.unwrap_or(SiteKind::Times);
-        if let Some(known) = self.sites.iter().position(|(site, other)| site.kind == kind && *other == value) {
+        if let Some(known) = self.sites.iter().position(|(site, other)| site.kind == kind && *other == value)
+        {
             return Ok(known);
         }
         let count = value.and_then(|value| self.frame.b.shape(value).dims().first().copied());
@@ -118,7 +119,11 @@ impl<'m> Sites<'m> {
 
     /// The function of the times, its inputs, the sites.
     pub fn finish(self) -> (Func, Vec<Input>, Vec<Site>) {
-        let named = self.sites.iter().enumerate().filter_map(|(n, (_, value))| Some((format!("site {n}").into(), (*value)?)));
+        let named = self
+            .sites
+            .iter()
+            .enumerate()
+            .filter_map(|(n, (_, value))| Some((format!("site {n}").into(), (*value)?)));
         let results = named.collect();
         let (func, order) = self.frame.finish(results);
         (func, order, self.sites.into_iter().map(|(site, _)| site).collect())
@@ -153,7 +158,12 @@ impl<'m, 's> Frame<'m, 's> {
         }
     }
 
-    pub fn with_sites(name: &str, world: World<'m>, moment: Moment<'m>, sites: &'s mut Sites<'m>) -> Frame<'m, 's> {
+    pub fn with_sites(
+        name: &str,
+        world: World<'m>,
+        moment: Moment<'m>,
+        sites: &'s mut Sites<'m>,
+    ) -> Frame<'m, 's> {
         Frame { sites: Some(sites), ..Frame::new(name, world, moment) }
     }
 
@@ -171,7 +181,8 @@ impl<'m, 's> Frame<'m, 's> {
     fn shape(&self, dims: &[Dim], span: Span) -> Made<Shape> {
         let sizes = dims.iter().map(|dim| {
             let n = self.number(dim, span)?;
-            usize::try_from(n).map_err(|_| Box::new(errors::out_of_bounds(span, &n.to_string(), "at least 0")))
+            usize::try_from(n)
+                .map_err(|_| Box::new(errors::out_of_bounds(span, &n.to_string(), "at least 0")))
         });
         Ok(Shape(sizes.collect::<Made<_>>()?))
     }
@@ -218,7 +229,11 @@ impl<'m, 's> Frame<'m, 's> {
         let value = self.fresh(def);
         self.guard = outer;
         let mut value = value?;
-        if found.varied {
+        // States and the time are what primes vary; at one of many times a state is a part of a
+        // tensor, which has no identity of its own.
+        let moving =
+            matches!(found.kind, DefKind::State(_) | DefKind::Time) && self.b.node(value).op != Op::Param;
+        if found.varied || moving {
             value = self.b.variable(value);
         }
         self.memo.insert(key, value);
@@ -236,8 +251,12 @@ impl<'m, 's> Frame<'m, 's> {
                 let ty = self.def_type(def)?;
                 Ok(self.input(Input::Data(number), ty))
             }
-            DefKind::State(number) => self.unknown(def, Input::State(number), &|site| Input::SiteState(site, number)),
-            DefKind::Channel(number) => self.unknown(def, Input::Channel(number), &|site| Input::SiteChannel(site, number)),
+            DefKind::State(number) => {
+                self.unknown(def, Input::State(number), &|site| Input::SiteState(site, number))
+            }
+            DefKind::Channel(number) => {
+                self.unknown(def, Input::Channel(number), &|site| Input::SiteChannel(site, number))
+            }
             DefKind::Time => self.time(),
             DefKind::Const | DefKind::Let | DefKind::Output | DefKind::Local => match &found.value {
                 Some(value) => self.value(value),
@@ -384,7 +403,11 @@ impl<'m, 's> Frame<'m, 's> {
                 let x = if (0..=1).contains(&n) { x } else { self.safe(x, 1.0) };
                 match i32::try_from(n) {
                     Ok(n) => Ok(self.b.pow_int(x, n)),
-                    Err(_) => Err(Box::new(errors::not_yet(expr.span, format!("the power {n} is"), "use a smaller exponent"))),
+                    Err(_) => Err(Box::new(errors::not_yet(
+                        expr.span,
+                        format!("the power {n} is"),
+                        "use a smaller exponent",
+                    ))),
                 }
             }
             Kind::MatMul(x, y) => {
@@ -423,8 +446,12 @@ impl<'m, 's> Frame<'m, 's> {
                 let empty = axes.iter().any(|axis| self.b.shape(x).dims()[*axis as usize] == 0);
                 self.reduced(*reduction, x, axes, empty, expr.span)
             }
-            Kind::Comprehension { loops, body, reduction } => self.comprehension(expr, loops, body, *reduction),
-            Kind::Derivative { operator, of, by, with } => self.derivative(*operator, of, *by, with.as_deref()),
+            Kind::Comprehension { loops, body, reduction } => {
+                self.comprehension(expr, loops, body, *reduction)
+            }
+            Kind::Derivative { operator, of, by, with } => {
+                self.derivative(*operator, of, *by, with.as_deref())
+            }
             Kind::Flow(of, order) => self.flow(of, *order),
             Kind::StopGradient(x) => {
                 let x = self.value(x)?;
@@ -474,7 +501,14 @@ impl<'m, 's> Frame<'m, 's> {
         }
     }
 
-    fn reduced(&mut self, reduction: Reduction, x: ValueId, axes: &[u32], empty: bool, span: Span) -> Made<ValueId> {
+    fn reduced(
+        &mut self,
+        reduction: Reduction,
+        x: ValueId,
+        axes: &[u32],
+        empty: bool,
+        span: Span,
+    ) -> Made<ValueId> {
         if empty && !matches!(reduction, Reduction::Sum | Reduction::SumSq | Reduction::Product) {
             return Err(Box::new(errors::out_of_bounds(span, "0", "0")));
         }
@@ -567,7 +601,13 @@ impl<'m, 's> Frame<'m, 's> {
         }
     }
 
-    fn comprehension(&mut self, expr: &Expr, loops: &'m [Loop], body: &'m Expr, reduction: Option<Reduction>) -> Made<ValueId> {
+    fn comprehension(
+        &mut self,
+        expr: &Expr,
+        loops: &'m [Loop],
+        body: &'m Expr,
+        reduction: Option<Reduction>,
+    ) -> Made<ValueId> {
         let mut values = Vec::new();
         self.unroll(loops, body, &mut values)?;
         match reduction {
@@ -604,7 +644,13 @@ impl<'m, 's> Frame<'m, 's> {
         Ok(())
     }
 
-    fn derivative(&mut self, operator: Operator, of: &'m Expr, by: DefId, with: Option<&'m Expr>) -> Made<ValueId> {
+    fn derivative(
+        &mut self,
+        operator: Operator,
+        of: &'m Expr,
+        by: DefId,
+        with: Option<&'m Expr>,
+    ) -> Made<ValueId> {
         let of = self.value(of)?;
         let by = self.def(by)?;
         let with = match with {
@@ -649,7 +695,9 @@ impl<'m, 's> Frame<'m, 's> {
 
     fn at_time(&mut self, expr: &Expr, of: &'m Expr, time: &'m Expr) -> Made<ValueId> {
         let loops = self.loops.clone();
-        let Some(sites) = &mut self.sites else { crate::bug!("a trajectory is evaluated in `{:?}`", expr.span) };
+        let Some(sites) = &mut self.sites else {
+            crate::bug!("a trajectory is evaluated in `{:?}`", expr.span)
+        };
         let site = sites.site(time, &loops)?;
         let Some(count) = sites.count(site) else {
             let moment = Moment::Site { site, element: None, time };
@@ -661,7 +709,11 @@ impl<'m, 's> Frame<'m, 's> {
         }
         if count > MAX_UNROLLED {
             let what = format!("an expression at more than {MAX_UNROLLED} times is");
-            return Err(Box::new(errors::not_yet(expr.span, what, "evaluate the states at the times and write the expression of those")));
+            return Err(Box::new(errors::not_yet(
+                expr.span,
+                what,
+                "evaluate the states at the times and write the expression of those",
+            )));
         }
         let mut values = Vec::with_capacity(count);
         for element in 0..count {
@@ -684,7 +736,9 @@ impl<'m, 's> Frame<'m, 's> {
         match found.kind {
             DefKind::State(number) => Some((def, Box::new(move |site| Input::SiteState(site, number)))),
             DefKind::Channel(number) => Some((def, Box::new(move |site| Input::SiteChannel(site, number)))),
-            DefKind::Let | DefKind::Local | DefKind::Output if !found.varied => self.plain_unknown(found.value.as_ref()?),
+            DefKind::Let | DefKind::Local | DefKind::Output if !found.varied => {
+                self.plain_unknown(found.value.as_ref()?)
+            }
             _ => None,
         }
     }

@@ -12,7 +12,9 @@ use crate::diag::{Diagnostic, Severity, Sink};
 use crate::ir::builder::Builder;
 use crate::ir::eval::eval;
 use crate::ir::func::{Func, ValueId};
-use crate::ir::system::{Constraint, Curve, DataPort, Param, Role, RunResult, Site, SiteKind, System, Unknown};
+use crate::ir::system::{
+    Constraint, Curve, DataPort, Param, Role, RunResult, Site, SiteKind, System, Unknown,
+};
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
@@ -73,7 +75,12 @@ fn known(checked: &Checked, bindings: &Bindings, sink: &mut Sink) -> Option<Know
             });
         if !agrees {
             let expected = typed::dims_text(&field.dims);
-            sink.report(errors::data_shape(field.ty_span, &field.path, &expected, &Shape::new(shape).to_string()));
+            sink.report(errors::data_shape(
+                field.ty_span,
+                &field.path,
+                &expected,
+                &Shape::new(shape).to_string(),
+            ));
             fine = false;
         }
     }
@@ -143,7 +150,11 @@ impl<'m> Elaboration<'m> {
             params: self.params()?,
             data: self.ports()?,
             states: model.states.iter().map(|state| self.unknown(state.def, state.equation)).collect(),
-            channels: model.channels.iter().map(|channel| self.unknown(channel.def, channel.equation)).collect(),
+            channels: model
+                .channels
+                .iter()
+                .map(|channel| self.unknown(channel.def, channel.equation))
+                .collect(),
             start,
             field,
             sites,
@@ -216,7 +227,11 @@ impl<'m> Elaboration<'m> {
         let ports = self.model.ports.iter().map(|port| {
             let def = &self.model.defs[port.def];
             let ty = self.ty(port.def);
-            let value = match (self.bindings.overrides.get(&def.name), self.bindings.data.get(&def.name), &port.default) {
+            let value = match (
+                self.bindings.overrides.get(&def.name),
+                self.bindings.data.get(&def.name),
+                &port.default,
+            ) {
                 (Some(values), _, _) => Some(self.set_values(def, values, ty.shape.count())?),
                 (None, Some((_, values)), _) => Some(values.clone()),
                 (None, None, Some(default)) => Some(static_values(&self.model.defs, default)?),
@@ -239,8 +254,10 @@ impl<'m> Elaboration<'m> {
 
     /// Params, then data.
     fn outside(&self) -> Signature {
-        let params = self.model.params.iter().enumerate().map(|(n, param)| self.of_def(Input::Param(n), param.def));
-        let ports = self.model.ports.iter().enumerate().map(|(n, port)| self.of_def(Input::Data(n), port.def));
+        let params =
+            self.model.params.iter().enumerate().map(|(n, param)| self.of_def(Input::Param(n), param.def));
+        let ports =
+            self.model.ports.iter().enumerate().map(|(n, port)| self.of_def(Input::Data(n), port.def));
         params.chain(ports).collect()
     }
 
@@ -248,8 +265,10 @@ impl<'m> Elaboration<'m> {
     fn now(&self) -> Signature {
         let model = self.model;
         let time = self.of_def(Input::Time, model.time);
-        let states = model.states.iter().enumerate().map(|(n, state)| self.of_def(Input::State(n), state.def));
-        let channels = model.channels.iter().enumerate().map(|(n, channel)| self.of_def(Input::Channel(n), channel.def));
+        let states =
+            model.states.iter().enumerate().map(|(n, state)| self.of_def(Input::State(n), state.def));
+        let channels =
+            model.channels.iter().enumerate().map(|(n, channel)| self.of_def(Input::Channel(n), channel.def));
         std::iter::once(time).chain(states).chain(channels).collect()
     }
 
@@ -264,8 +283,16 @@ impl<'m> Elaboration<'m> {
                 }
                 signature.push((input, format!("{}@{site}", self.model.defs[def].name).into(), ty));
             };
-            self.model.states.iter().enumerate().for_each(|(n, state)| enter(Input::SiteState(site, n), state.def));
-            self.model.channels.iter().enumerate().for_each(|(n, channel)| enter(Input::SiteChannel(site, n), channel.def));
+            self.model
+                .states
+                .iter()
+                .enumerate()
+                .for_each(|(n, state)| enter(Input::SiteState(site, n), state.def));
+            self.model
+                .channels
+                .iter()
+                .enumerate()
+                .for_each(|(n, channel)| enter(Input::SiteChannel(site, n), channel.def));
         }
         signature
     }
@@ -331,13 +358,17 @@ impl<'m> Elaboration<'m> {
     fn results(&self, post: &Func) -> Vec<RunResult> {
         let types = post.result_types().cloned();
         let roots = self.model.results.iter().zip(types);
-        roots.map(|(root, ty)| RunResult { role: root.role, name: root.name.clone(), ty, span: root.span }).collect()
+        roots
+            .map(|(root, ty)| RunResult { role: root.role, name: root.name.clone(), ty, span: root.span })
+            .collect()
     }
 
     fn curves(&self, observe: &Func) -> Vec<Curve> {
         let types = observe.result_types().cloned();
         let roots = self.model.curves.iter().zip(types);
-        roots.map(|(root, ty)| Curve { name: root.name.clone(), ty, output: root.output, span: root.span }).collect()
+        roots
+            .map(|(root, ty)| Curve { name: root.name.clone(), ty, output: root.output, span: root.span })
+            .collect()
     }
 }
 

@@ -30,7 +30,8 @@ pub fn unknown_name(span: Span, name: &str, similar: Option<(&str, &str)>) -> Di
 /// A function that nothing defines.
 pub fn unknown_function(span: Span, name: &str, similar: Option<(&str, &str)>) -> Diagnostic {
     let message = format!("cannot find the function `{name}`");
-    let diagnostic = Diagnostic::new(Code("E0201"), message, span, "not a function of the language or of this file");
+    let diagnostic =
+        Diagnostic::new(Code("E0201"), message, span, "not a function of the language or of this file");
     with_similar(diagnostic, span, similar)
 }
 
@@ -76,15 +77,27 @@ pub fn defined_twice(name: &str, first: Span, second: Span) -> Diagnostic {
 
 /// Definitions that need each other.
 pub fn circular_definition(name: &str, span: Span, used: Span) -> Diagnostic {
-    Diagnostic::new(Code("E0206"), format!("`{name}` is defined by itself"), used, "needed here to know itself")
-        .label(span, "declared here")
-        .help("if a motion is meant, write it as an equation: `x' = ...`")
+    Diagnostic::new(
+        Code("E0206"),
+        format!("`{name}` is defined by itself"),
+        used,
+        "needed here to know itself",
+    )
+    .label(span, "declared here")
+    .help("if a motion is meant, write it as an equation: `x' = ...`")
 }
 
 /// `~` with something other than data on its left. `param` is the param and `text` the expression.
-pub fn likelihood_of_params(span: Span, statement: Span, param: Option<&str>, fix: Option<String>) -> Diagnostic {
+pub fn likelihood_of_params(
+    span: Span,
+    statement: Span,
+    param: Option<&str>,
+    fix: Option<String>,
+) -> Diagnostic {
     let label = match param {
-        Some(param) => format!("this transforms the param `{param}`, and the density would need a Jacobian term"),
+        Some(param) => {
+            format!("this transforms the param `{param}`, and the density would need a Jacobian term")
+        }
         None => "no data field here".to_owned(),
     };
     let what = if param.is_some() { "params" } else { "other things" };
@@ -101,20 +114,35 @@ pub fn likelihood_of_params(span: Span, statement: Span, param: Option<&str>, fi
 
 /// In the language, not built yet.
 pub fn not_yet(span: Span, what: impl std::fmt::Display, instead: impl Into<String>) -> Diagnostic {
-    Diagnostic::new(Code("E0290"), format!("{what} not supported yet"), span, "in the language, but not built")
-        .help(instead)
+    Diagnostic::new(
+        Code("E0290"),
+        format!("{what} not supported yet"),
+        span,
+        "in the language, but not built",
+    )
+    .help(instead)
 }
 
 /// A function that calls itself.
 pub fn recursion(name: &str, call: Span, declared: Span) -> Diagnostic {
-    Diagnostic::new(Code("E0320"), format!("`{name}` calls itself"), call, "functions are inlined, so this would not end")
-        .label(declared, "declared here")
-        .help("write the iteration as a comprehension or a reduction over a range")
+    Diagnostic::new(
+        Code("E0320"),
+        format!("`{name}` calls itself"),
+        call,
+        "functions are inlined, so this would not end",
+    )
+    .label(declared, "declared here")
+    .help("write the iteration as a comprehension or a reduction over a range")
 }
 
 /// `--set` gives a const another number of elements.
 pub fn override_count(span: Span, name: &str, ty: &crate::sema::typed::Ty, given: usize) -> Diagnostic {
-    Diagnostic::new(Code("E0802"), format!("`{name}` is {ty}, but {given} numbers are set"), span, "declared here")
+    Diagnostic::new(
+        Code("E0802"),
+        format!("`{name}` is {ty}, but {given} numbers are set"),
+        span,
+        "declared here",
+    )
 }
 
 /// Nobody has given the values of a data field.
@@ -125,12 +153,22 @@ pub fn no_data(span: Span, path: &str) -> Diagnostic {
 /// The values of a data field have another shape than the schema says, or two files disagree on a
 /// size of one name.
 pub fn data_shape(span: Span, path: &str, expected: &str, found: &str) -> Diagnostic {
-    Diagnostic::new(Code("E0704"), format!("`{path}` should be {expected}, found {found}"), span, "declared here")
-        .note("one name is one size in the whole program")
+    Diagnostic::new(
+        Code("E0704"),
+        format!("`{path}` should be {expected}, found {found}"),
+        span,
+        "declared here",
+    )
+    .note("one name is one size in the whole program")
 }
 
 /// A starting value on or beyond the border of the set its param lives in.
-pub fn outside_its_set(span: Span, name: &str, values: &[f64], set: crate::ir::system::Constraint) -> Diagnostic {
+pub fn outside_its_set(
+    span: Span,
+    name: &str,
+    values: &[f64],
+    set: crate::ir::system::Constraint,
+) -> Diagnostic {
     use crate::ir::system::Constraint;
     let set = match set {
         Constraint::Free => "the real numbers".to_owned(),
@@ -138,6 +176,7 @@ pub fn outside_its_set(span: Span, name: &str, values: &[f64], set: crate::ir::s
         Constraint::Interval(lo, hi) => format!("the numbers between {lo} and {hi}, ends excluded"),
     };
     let values: Vec<String> = values.iter().map(f64::to_string).collect();
-    Diagnostic::new(Code("E0215"), format!("`{name}` starts outside its set"), span, format!("starts at {}", values.join(", ")))
-        .help(format!("start it inside {set}"))
+    let message = format!("param `{name}` starts at {}, outside {set}", values.join(", "));
+    Diagnostic::new(Code("E0806"), message, span, "must start inside the set it lives in")
+        .help("start it inside, or change the set after `in`")
 }

@@ -26,10 +26,21 @@ fn told(diagnostic: Diagnostic, story: Option<Story>) -> Diagnostic {
 }
 
 /// The two sides of an equation differ.
-pub fn equation_shapes(name: &str, declared: Span, lhs: &Ty, rhs_span: Span, rhs: &Ty, story: Option<Story>) -> Diagnostic {
+pub fn equation_shapes(
+    name: &str,
+    declared: Span,
+    lhs: &Ty,
+    rhs_span: Span,
+    rhs: &Ty,
+    story: Option<Story>,
+) -> Diagnostic {
     let diagnostic = Diagnostic::new(
         Code("E0301"),
-        format!("the equation for `{name}` has shape {} on the right but {} on the left", shape(rhs), shape(lhs)),
+        format!(
+            "the equation for `{name}` has shape {} on the right but {} on the left",
+            shape(rhs),
+            shape(lhs)
+        ),
         rhs_span,
         format!("this is {}", shape(rhs)),
     )
@@ -38,15 +49,25 @@ pub fn equation_shapes(name: &str, declared: Span, lhs: &Ty, rhs_span: Span, rhs
 }
 
 /// A value does not have the type that its place declares.
-pub fn declared_shape(what: &str, declared: Span, expected: &Ty, span: Span, found: &Ty, story: Option<Story>) -> Diagnostic {
+pub fn declared_shape(
+    what: &str,
+    declared: Span,
+    expected: &Ty,
+    span: Span,
+    found: &Ty,
+    story: Option<Story>,
+) -> Diagnostic {
     let diagnostic = Diagnostic::new(
         Code("E0301"),
         format!("{what} should be {}, found {}", shape(expected), shape(found)),
         span,
         format!("this is {}", shape(found)),
     );
-    let diagnostic =
-        if declared == span { diagnostic } else { diagnostic.label(declared, format!("declared {} here", shape(expected))) };
+    let diagnostic = if declared == span {
+        diagnostic
+    } else {
+        diagnostic.label(declared, format!("declared {} here", shape(expected)))
+    };
     told(diagnostic, story)
 }
 
@@ -74,37 +95,79 @@ pub fn unequal_shapes(
 
 /// Something else than one number where one is needed.
 pub fn needs_scalar(what: &str, span: Span, found: &Ty, story: Option<Story>) -> Diagnostic {
-    let diagnostic = Diagnostic::new(Code("E0305"), format!("{what} must be one number, found {}", shape(found)), span, format!("this is {}", shape(found)))
-        .help("reduce it with `sum(...)` or `mean(...)`");
+    let diagnostic = Diagnostic::new(
+        Code("E0305"),
+        format!("{what} must be one number, found {}", shape(found)),
+        span,
+        format!("this is {}", shape(found)),
+    )
+    .help("reduce it with `sum(...)` or `mean(...)`");
     told(diagnostic, story)
 }
 
 /// A size that nothing settles.
 pub fn unknown_size(span: Span, what: &str) -> Diagnostic {
-    Diagnostic::new(Code("E0306"), format!("the size of {what} could not be inferred"), span, "declare its type here")
-        .help("write it out, as in `x: [3]`")
+    Diagnostic::new(
+        Code("E0306"),
+        format!("the size of {what} could not be inferred"),
+        span,
+        "declare its type here",
+    )
+    .help("write it out, as in `x: [3]`")
 }
 
 /// A size must be an integer known at compile time.
 pub fn not_a_size(span: Span, what: &str) -> Diagnostic {
-    Diagnostic::new(Code("E0307"), format!("{what} must be an integer known at compile time"), span, "this is not")
-        .help("sizes come from integer consts, from data fields and from `len(...)`")
+    Diagnostic::new(
+        Code("E0307"),
+        format!("{what} must be an integer known at compile time"),
+        span,
+        "this is not",
+    )
+    .help("sizes come from integer consts, from data fields and from `len(...)`")
 }
 
 /// An operand of the wrong element type or number of axes.
-pub fn wrong_operand(callee: &str, span: Span, expected: &str, found: &Ty, story: Option<Story>) -> Diagnostic {
-    let message = format!("`{callee}` needs {expected}, found {}", if found.is_scalar() { found.to_string() } else { shape(found) });
-    told(Diagnostic::new(Code("E0308"), message, span, format!("this is {}", if found.is_scalar() { found.to_string() } else { shape(found) })), story)
+pub fn wrong_operand(
+    callee: &str,
+    span: Span,
+    expected: &str,
+    found: &Ty,
+    story: Option<Story>,
+) -> Diagnostic {
+    let message = format!(
+        "`{callee}` needs {expected}, found {}",
+        if found.is_scalar() { found.to_string() } else { shape(found) }
+    );
+    told(
+        Diagnostic::new(
+            Code("E0308"),
+            message,
+            span,
+            format!("this is {}", if found.is_scalar() { found.to_string() } else { shape(found) }),
+        ),
+        story,
+    )
 }
 
 /// An index outside its axis.
 pub fn out_of_bounds(span: Span, index: &str, size: &str) -> Diagnostic {
-    Diagnostic::new(Code("E0309"), format!("index {index} is outside an axis of length {size}"), span, "counting starts at 0")
+    Diagnostic::new(
+        Code("E0309"),
+        format!("index {index} is outside an axis of length {size}"),
+        span,
+        "counting starts at 0",
+    )
 }
 
 /// More indices than axes.
 pub fn too_many_indices(span: Span, found: &Ty, given: usize) -> Diagnostic {
-    Diagnostic::new(Code("E0310"), format!("{given} indices for {}", shape(found)), span, "more indices than axes")
+    Diagnostic::new(
+        Code("E0310"),
+        format!("{given} indices for {}", shape(found)),
+        span,
+        "more indices than axes",
+    )
 }
 
 /// A prime on something that does not move.
@@ -141,7 +204,11 @@ pub fn derivative_by_integer(operator: &str, span: Span, found: &Ty) -> Diagnost
 }
 
 /// The inner sizes of a matrix product differ.
-pub fn inner_sizes(operator: Span, lhs: (Span, &Ty, Option<Story>), rhs: (Span, &Ty, Option<Story>)) -> Diagnostic {
+pub fn inner_sizes(
+    operator: Span,
+    lhs: (Span, &Ty, Option<Story>),
+    rhs: (Span, &Ty, Option<Story>),
+) -> Diagnostic {
     let message = format!("`@` needs equal inner sizes, found {} and {}", shape(lhs.1), shape(rhs.1));
     let diagnostic = Diagnostic::new(Code("E0301"), message, operator, "")
         .label(lhs.0, shape(lhs.1))
@@ -151,13 +218,30 @@ pub fn inner_sizes(operator: Span, lhs: (Span, &Ty, Option<Story>), rhs: (Span, 
 }
 
 /// A pattern that takes a value into the wrong number of parts.
-pub fn pattern_size(what: &str, expected: &str, pattern: Span, span: Span, found: &Ty, story: Option<Story>) -> Diagnostic {
-    let diagnostic = Diagnostic::new(Code("E0301"), format!("{what} needs {expected}, found {}", shape(found)), pattern, what)
-        .label(span, format!("this is {}", shape(found)));
+pub fn pattern_size(
+    what: &str,
+    expected: &str,
+    pattern: Span,
+    span: Span,
+    found: &Ty,
+    story: Option<Story>,
+) -> Diagnostic {
+    let diagnostic = Diagnostic::new(
+        Code("E0301"),
+        format!("{what} needs {expected}, found {}", shape(found)),
+        pattern,
+        what,
+    )
+    .label(span, format!("this is {}", shape(found)));
     told(diagnostic, story)
 }
 
 /// An axis that an array does not have.
 pub fn wrong_axis(span: Span, axis: &str, rank: &str) -> Diagnostic {
-    Diagnostic::new(Code("E0309"), format!("there is no axis {axis} among {rank}"), span, "counting starts at 0")
+    Diagnostic::new(
+        Code("E0309"),
+        format!("there is no axis {axis} among {rank}"),
+        span,
+        "counting starts at 0",
+    )
 }

@@ -74,14 +74,23 @@ pub fn no_start(span: Span, name: &str) -> Diagnostic {
 
 /// An equation for something that is not an unknown.
 pub fn not_an_unknown(span: Span, name: &str, noun: &str) -> Diagnostic {
-    Diagnostic::new(Code("E0511"), format!("`{name}` is a {noun}, so it has no equation of motion"), span, "not a state")
-        .help(format!("declare it a state: `state {name} = 0.0`"))
+    Diagnostic::new(
+        Code("E0511"),
+        format!("`{name}` is a {noun}, so it has no equation of motion"),
+        span,
+        "not a state",
+    )
+    .help(format!("declare it a state: `state {name} = 0.0`"))
 }
 
 /// A prime of too low an order on the left.
 pub fn wrong_order(span: Span, name: &str, declared: u32, found: u32) -> Diagnostic {
     let primes = |n: u32| "'".repeat(n as usize);
-    let message = format!("the equation of `{name}` gives `{name}{}`, but its declaration asks for `{name}{}`", primes(found), primes(declared));
+    let message = format!(
+        "the equation of `{name}` gives `{name}{}`, but its declaration asks for `{name}{}`",
+        primes(found),
+        primes(declared)
+    );
     Diagnostic::new(Code("E0512"), message, span, "the order does not agree")
         .help(format!("a second-order state has two start values: `state {name} = 0.0, {name}' = 0.0`"))
 }

@@ -44,7 +44,11 @@ impl<'a> Checker<'a> {
         }
         let given = self.given(args, first)?;
         let [Given { name: None, value: time }] = given.as_slice() else {
-            return self.fail(errors::wrong_arguments(span, self.text(callee.span), "one time, or a vector of times"));
+            return self.fail(errors::wrong_arguments(
+                span,
+                self.text(callee.span),
+                "one time, or a vector of times",
+            ));
         };
         let time = self.infer(time, scope)?;
         let time = self.real(time, "a time")?;
@@ -59,11 +63,21 @@ impl<'a> Checker<'a> {
             nested.is_none()
         });
         if let Some(span) = nested {
-            return self.fail(errors::not_yet(span, "a time that depends on the trajectory is", "give the time as a number, a param or data"));
+            return self.fail(errors::not_yet(
+                span,
+                "a time that depends on the trajectory is",
+                "give the time as a number, a param or data",
+            ));
         }
         if time.ty.dims.len() > 1 {
             let story = self.story(&time);
-            return self.fail(errors::wrong_operand(self.text(callee.span), time.span, "one time or a vector of times", &time.ty, story));
+            return self.fail(errors::wrong_operand(
+                self.text(callee.span),
+                time.span,
+                "one time or a vector of times",
+                &time.ty,
+                story,
+            ));
         }
         let dims = [time.ty.dims.as_slice(), callee.ty.dims.as_slice()].concat();
         let ty = Ty { elem: callee.ty.elem, dims };
@@ -109,7 +123,11 @@ impl<'a> Checker<'a> {
                 }
                 Arg::Comprehension(body, _) => {
                     let instead = "put brackets around it: `f([... for i in r])`";
-                    return self.fail(errors::wrong_kind(body.span, "only a reduction takes a comprehension", instead));
+                    return self.fail(errors::wrong_kind(
+                        body.span,
+                        "only a reduction takes a comprehension",
+                        instead,
+                    ));
                 }
             });
         }
@@ -125,8 +143,11 @@ impl<'a> Checker<'a> {
         span: Span,
         scope: ScopeId,
     ) -> Option<Expr> {
-        if let (Callable::Builtin(_, Builtin::Reduce(reduction, _)), [Arg::Comprehension(body, clauses)], None) =
-            (callable, args, first)
+        if let (
+            Callable::Builtin(_, Builtin::Reduce(reduction, _)),
+            [Arg::Comprehension(body, clauses)],
+            None,
+        ) = (callable, args, first)
         {
             return self.comprehension(body, clauses, Some(reduction), span, scope);
         }
@@ -149,7 +170,14 @@ impl<'a> Checker<'a> {
 
     // ---- functions of the file -------------------------------------------------------------
 
-    fn inline(&mut self, function: &'a ast::Function, home: ScopeId, given: &[Given<'a>], span: Span, scope: ScopeId) -> Option<Expr> {
+    fn inline(
+        &mut self,
+        function: &'a ast::Function,
+        home: ScopeId,
+        given: &[Given<'a>],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Expr> {
         let name = function.name.as_ref().expect("a function outside a layer has a name");
         if self.calls.iter().any(|(open, _)| std::ptr::eq(*open, function)) {
             return self.fail(errors::recursion(&name.name, span, name.span));
@@ -247,7 +275,13 @@ impl<'a> Checker<'a> {
     }
 
     /// Binds the generics that the type of `param` just names to the sizes of its argument.
-    fn settle_generics(&mut self, function: &'a ast::Function, param: &'a ast::Decl, value: &Expr, scope: ScopeId) {
+    fn settle_generics(
+        &mut self,
+        function: &'a ast::Function,
+        param: &'a ast::Decl,
+        value: &Expr,
+        scope: ScopeId,
+    ) {
         let Some(ast::Type { kind: ast::TypeKind::Tensor { dims, .. }, .. }) = &param.ty else { return };
         for (dim, found) in dims.iter().zip(&value.ty.dims) {
             if let ExprKind::Name(name) = &dim.value.unparenthesised().kind
@@ -302,12 +336,25 @@ impl<'a> Checker<'a> {
 
     // ---- functions of the language ---------------------------------------------------------
 
-    fn builtin(&mut self, name: &'a str, builtin: Builtin, given: &[Given<'a>], callee: Span, span: Span, scope: ScopeId) -> Option<Expr> {
+    fn builtin(
+        &mut self,
+        name: &'a str,
+        builtin: Builtin,
+        given: &[Given<'a>],
+        callee: Span,
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Expr> {
         match builtin {
             Builtin::NotYet(instead) => self.fail(errors::not_yet(callee, format!("`{name}` is"), instead)),
             Builtin::Distribution(distribution) => {
-                let message = format!("`{name}({})` is a distribution, not a number", distribution.params().join(", "));
-                self.fail(errors::wrong_kind(span, message, "a number; distributions stand after `~` and in `log_prob`"))
+                let message =
+                    format!("`{name}({})` is a distribution, not a number", distribution.params().join(", "));
+                self.fail(errors::wrong_kind(
+                    span,
+                    message,
+                    "a number; distributions stand after `~` and in `log_prob`",
+                ))
             }
             Builtin::Map(map) => {
                 let [x] = self.positional(name, given, span, "one argument")?;
@@ -315,7 +362,9 @@ impl<'a> Checker<'a> {
                 let (ty, phase) = (x.ty.clone(), x.phase);
                 Some(Expr { kind: Kind::Map(map, Box::new(x)), ty, phase, span })
             }
-            Builtin::Reduce(reduction, pairwise) => self.reduce(name, reduction, pairwise, given, span, scope),
+            Builtin::Reduce(reduction, pairwise) => {
+                self.reduce(name, reduction, pairwise, given, span, scope)
+            }
             Builtin::Special(special) => self.special(name, special, given, span, scope),
         }
     }
@@ -328,7 +377,8 @@ impl<'a> Checker<'a> {
         span: Span,
         expected: &str,
     ) -> Option<[&'a ast::Expr; N]> {
-        let values: Vec<&'a ast::Expr> = given.iter().filter(|arg| arg.name.is_none()).map(|arg| arg.value).collect();
+        let values: Vec<&'a ast::Expr> =
+            given.iter().filter(|arg| arg.name.is_none()).map(|arg| arg.value).collect();
         match <[&'a ast::Expr; N]>::try_from(values) {
             Ok(values) if given.len() == N => Some(values),
             _ => self.fail(errors::wrong_arguments(span, name, expected)),
@@ -349,7 +399,9 @@ impl<'a> Checker<'a> {
         span: Span,
         scope: ScopeId,
     ) -> Option<Expr> {
-        if let (Some(op), [Given { name: None, value: a }, Given { name: None, value: b }]) = (pairwise, given) {
+        if let (Some(op), [Given { name: None, value: a }, Given { name: None, value: b }]) =
+            (pairwise, given)
+        {
             let (a, b) = (self.infer_real(a, name, scope), self.infer_real(b, name, scope));
             let (a, b) = (a?, b?);
             self.level(name, span, &a, &b)?;
@@ -359,7 +411,13 @@ impl<'a> Checker<'a> {
         let n_axes = usize::from(axis.is_some());
         let operand = match given.iter().filter(|arg| arg.name.is_none()).collect::<Vec<_>>().as_slice() {
             [only] if given.len() == 1 + n_axes => only.value,
-            _ => return self.fail(errors::wrong_arguments(span, name, "one array, and `axis = k` if not all axes are meant")),
+            _ => {
+                return self.fail(errors::wrong_arguments(
+                    span,
+                    name,
+                    "one array, and `axis = k` if not all axes are meant",
+                ));
+            }
         };
         let x = to_real(self.infer(operand, scope)?);
         let axes: Vec<u32> = match axis {
@@ -378,7 +436,14 @@ impl<'a> Checker<'a> {
         Some(reduced(reduction, x, axes, span))
     }
 
-    fn special(&mut self, name: &'a str, special: Special, given: &[Given<'a>], span: Span, scope: ScopeId) -> Option<Expr> {
+    fn special(
+        &mut self,
+        name: &'a str,
+        special: Special,
+        given: &[Given<'a>],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Expr> {
         match special {
             Special::Grad | Special::Jac | Special::Jvp | Special::Vjp | Special::Div | Special::JacFrob2 => {
                 self.derivative(name, special, given, span, scope)
@@ -390,7 +455,12 @@ impl<'a> Checker<'a> {
                 let [a, b] = self.pair(name, given, span, scope)?;
                 if a.ty.dims.is_empty() || a.ty.dims != b.ty.dims {
                     let (left, right) = (self.story(&a), self.story(&b));
-                    return self.fail(errors::unequal_shapes(name, span, (a.span, &a.ty, left), (b.span, &b.ty, right)));
+                    return self.fail(errors::unequal_shapes(
+                        name,
+                        span,
+                        (a.span, &a.ty, left),
+                        (b.span, &b.ty, right),
+                    ));
                 }
                 let product = self.elementwise(Op::Mul, vec![a, b], span);
                 let axes = (0..product.ty.dims.len() as u32).collect();
@@ -411,7 +481,8 @@ impl<'a> Checker<'a> {
                 let difference = self.elementwise(Op::Sub, vec![a, b], span);
                 let (ty, phase) = (difference.ty.clone(), difference.phase);
                 let axes = (0..ty.dims.len() as u32).collect();
-                let square = Expr { kind: Kind::PowInt(Box::new(difference), Dim::number(2)), ty, phase, span };
+                let square =
+                    Expr { kind: Kind::PowInt(Box::new(difference), Dim::number(2)), ty, phase, span };
                 Some(reduced(Reduction::Mean, square, axes, span))
             }
             Special::Hypot => {
@@ -419,14 +490,20 @@ impl<'a> Checker<'a> {
                 self.level(name, span, &a, &b)?;
                 let squares: Vec<Expr> = [a, b]
                     .into_iter()
-                    .map(|x| Expr { ty: x.ty.clone(), phase: x.phase, span, kind: Kind::PowInt(Box::new(x), Dim::number(2)) })
+                    .map(|x| Expr {
+                        ty: x.ty.clone(),
+                        phase: x.phase,
+                        span,
+                        kind: Kind::PowInt(Box::new(x), Dim::number(2)),
+                    })
                     .collect();
                 let sum = self.elementwise(Op::Add, squares, span);
                 let (ty, phase) = (sum.ty.clone(), sum.phase);
                 Some(Expr { kind: Kind::Map(Map::Op(Op::Sqrt), Box::new(sum)), ty, phase, span })
             }
             Special::Clamp => {
-                let [x, lo, hi] = self.positional(name, given, span, "a value, a lower and an upper bound")?;
+                let [x, lo, hi] =
+                    self.positional(name, given, span, "a value, a lower and an upper bound")?;
                 let (x, lo) = (self.infer_real(x, name, scope)?, self.infer_real(lo, name, scope)?);
                 let hi = self.infer_real(hi, name, scope)?;
                 self.level(name, span, &x, &lo)?;
@@ -450,16 +527,25 @@ impl<'a> Checker<'a> {
                     [rows, columns] if rows == columns => rows.clone(),
                     _ => {
                         let story = self.story(&x);
-                        return self.fail(errors::wrong_operand(name, x.span, "a square matrix", &x.ty, story));
+                        return self.fail(errors::wrong_operand(
+                            name,
+                            x.span,
+                            "a square matrix",
+                            &x.ty,
+                            story,
+                        ));
                     }
                 };
                 let symbol = self.symbol("i");
                 let at = Dim::symbol(symbol.clone());
                 let picks = vec![crate::sema::typed::Pick::At(at.clone()), crate::sema::typed::Pick::At(at)];
                 let phase = x.phase;
-                let element = Expr { kind: Kind::Index(Box::new(x), picks), ty: Ty::scalar(Elem::Real), phase, span };
-                let loops = vec![crate::sema::typed::Loop { symbol, lo: Dim::number(0), hi: n, condition: None }];
-                let kind = Kind::Comprehension { loops, body: Box::new(element), reduction: Some(Reduction::Sum) };
+                let element =
+                    Expr { kind: Kind::Index(Box::new(x), picks), ty: Ty::scalar(Elem::Real), phase, span };
+                let loops =
+                    vec![crate::sema::typed::Loop { symbol, lo: Dim::number(0), hi: n, condition: None }];
+                let kind =
+                    Kind::Comprehension { loops, body: Box::new(element), reduction: Some(Reduction::Sum) };
                 Some(Expr { kind, ty: Ty::scalar(Elem::Real), phase, span })
             }
             Special::Concat => self.concat(name, given, span, scope),
@@ -469,7 +555,8 @@ impl<'a> Checker<'a> {
                 self.stacked(parts, span)
             }
             Special::Reshape => {
-                let [x, shape] = self.positional(name, given, span, "an array and the sizes, as in `reshape(x, [2, 3])`")?;
+                let [x, shape] =
+                    self.positional(name, given, span, "an array and the sizes, as in `reshape(x, [2, 3])`")?;
                 let x = self.infer(x, scope)?;
                 let ExprKind::Array(sizes) = &shape.unparenthesised().kind else {
                     return self.fail(errors::not_a_size(shape.span, "the shape"));
@@ -484,7 +571,14 @@ impl<'a> Checker<'a> {
                 if count(&dims) != count(&x.ty.dims) {
                     let ty = Ty { elem: x.ty.elem, dims };
                     let story = self.story(&x);
-                    return self.fail(errors::declared_shape("the reshaped array", shape.span, &ty, x.span, &x.ty, story));
+                    return self.fail(errors::declared_shape(
+                        "the reshaped array",
+                        shape.span,
+                        &ty,
+                        x.span,
+                        &x.ty,
+                        story,
+                    ));
                 }
                 let (elem, phase) = (x.ty.elem, x.phase);
                 Some(Expr { kind: Kind::Reshape(Box::new(x)), ty: Ty { elem, dims }, phase, span })
@@ -530,7 +624,11 @@ impl<'a> Checker<'a> {
                     dims.push(self.size_of(arg.value, scope, "a size")?);
                 }
                 if dims.is_empty() {
-                    return self.fail(errors::wrong_arguments(span, name, format!("the sizes, as in `{name}(3)`")));
+                    return self.fail(errors::wrong_arguments(
+                        span,
+                        name,
+                        format!("the sizes, as in `{name}(3)`"),
+                    ));
                 }
                 Some(Expr { kind: Kind::Fill(fill), ty: Ty::real(dims), phase: Phase::Static, span })
             }
@@ -569,7 +667,9 @@ impl<'a> Checker<'a> {
                         _ => return self.fail(errors::not_a_size(arg.value.span, "an axis")),
                     };
                 }
-                Some(key) => return self.fail(errors::wrong_arguments(key.span, name, "arrays and `axis = k`")),
+                Some(key) => {
+                    return self.fail(errors::wrong_arguments(key.span, name, "arrays and `axis = k`"));
+                }
                 None => {
                     let part = self.infer(arg.value, scope)?;
                     parts.push(to_real(part));
@@ -582,7 +682,13 @@ impl<'a> Checker<'a> {
         let mut dims = first.ty.dims.clone();
         if axis >= dims.len() {
             let story = self.story(first);
-            return self.fail(errors::wrong_operand(name, first.span, "arrays that have this axis", &first.ty, story));
+            return self.fail(errors::wrong_operand(
+                name,
+                first.span,
+                "arrays that have this axis",
+                &first.ty,
+                story,
+            ));
         }
         for other in &parts[1..] {
             let mut rest = other.ty.dims.clone();
@@ -592,7 +698,12 @@ impl<'a> Checker<'a> {
             };
             if !fits {
                 let (a, b) = (self.story(first), self.story(other));
-                return self.fail(errors::unequal_shapes(name, span, (first.span, &first.ty, a), (other.span, &other.ty, b)));
+                return self.fail(errors::unequal_shapes(
+                    name,
+                    span,
+                    (first.span, &first.ty, a),
+                    (other.span, &other.ty, b),
+                ));
             }
             dims[axis] = dims[axis].plus(&other.ty.dims[axis]);
         }
@@ -603,27 +714,52 @@ impl<'a> Checker<'a> {
     // ---- distributions ---------------------------------------------------------------------
 
     /// A distribution with its parameters.
-    pub(crate) fn distribution(&mut self, expr: &'a ast::Expr, scope: ScopeId) -> Option<(Distribution, Vec<Expr>)> {
+    pub(crate) fn distribution(
+        &mut self,
+        expr: &'a ast::Expr,
+        scope: ScopeId,
+    ) -> Option<(Distribution, Vec<Expr>)> {
         let ExprKind::Call { callee, args } = &expr.unparenthesised().kind else {
-            return self.fail(errors::wrong_kind(expr.span, "this is not a distribution", "one such as `normal(0, 1)`"));
+            return self.fail(errors::wrong_kind(
+                expr.span,
+                "this is not a distribution",
+                "one such as `normal(0, 1)`",
+            ));
         };
         // A param called `gamma` does not hide the distribution where only a distribution fits.
         let name = match &callee.kind {
             ExprKind::Name(name) => name,
-            _ => return self.fail(errors::wrong_kind(callee.span, "this is not a distribution", "one such as `normal(0, 1)`")),
+            _ => {
+                return self.fail(errors::wrong_kind(
+                    callee.span,
+                    "this is not a distribution",
+                    "one such as `normal(0, 1)`",
+                ));
+            }
         };
         match prelude::function(name) {
             Some(Builtin::Distribution(distribution)) => {
                 let given = self.given(args, None)?;
                 let names = distribution.params();
                 if given.len() != names.len() || given.iter().any(|arg| arg.name.is_some()) {
-                    return self.fail(errors::wrong_arguments(expr.span, name, format!("({})", names.join(", "))));
+                    return self.fail(errors::wrong_arguments(
+                        expr.span,
+                        name,
+                        format!("({})", names.join(", ")),
+                    ));
                 }
-                let params: Vec<Option<Expr>> = given.iter().map(|arg| self.infer_real(arg.value, name, scope)).collect();
+                let params: Vec<Option<Expr>> =
+                    given.iter().map(|arg| self.infer_real(arg.value, name, scope)).collect();
                 Some((distribution, params.into_iter().collect::<Option<_>>()?))
             }
-            Some(Builtin::NotYet(instead)) => self.fail(errors::not_yet(callee.span, format!("`{name}` is"), instead)),
-            Some(_) => self.fail(errors::wrong_kind(callee.span, format!("`{name}` is not a distribution"), "one such as `normal(0, 1)`")),
+            Some(Builtin::NotYet(instead)) => {
+                self.fail(errors::not_yet(callee.span, format!("`{name}` is"), instead))
+            }
+            Some(_) => self.fail(errors::wrong_kind(
+                callee.span,
+                format!("`{name}` is not a distribution"),
+                "one such as `normal(0, 1)`",
+            )),
             None => {
                 let known: Vec<&str> = prelude::FUNCTIONS
                     .iter()
@@ -638,7 +774,13 @@ impl<'a> Checker<'a> {
     }
 
     /// The log-density of each element of `x`.
-    pub(crate) fn log_prob(&mut self, distribution: Distribution, params: Vec<Expr>, x: Expr, span: Span) -> Option<Expr> {
+    pub(crate) fn log_prob(
+        &mut self,
+        distribution: Distribution,
+        params: Vec<Expr>,
+        x: Expr,
+        span: Span,
+    ) -> Option<Expr> {
         let mut widest = x.clone();
         for param in &params {
             self.level("~", span, &widest, param)?;

@@ -48,8 +48,12 @@ impl<'a> Checker<'a> {
 
     /// The derivative of the state of this number: a hidden state, a rate, or beyond.
     fn prime_of_state(&mut self, number: usize, primes: u32, span: Span) -> Option<Expr> {
-        let found = self.motions.iter().find(|(_, motion)| (motion.first..motion.first + motion.order as usize).contains(&number));
-        let (name, motion) = found.map(|(name, motion)| (name.clone(), motion.clone())).expect("a state belongs to a motion");
+        let found = self
+            .motions
+            .iter()
+            .find(|(_, motion)| (motion.first..motion.first + motion.order as usize).contains(&number));
+        let (name, motion) =
+            found.map(|(name, motion)| (name.clone(), motion.clone())).expect("a state belongs to a motion");
         let target = number + primes as usize;
         let last = motion.first + motion.order as usize - 1;
         if target <= last {
@@ -73,7 +77,14 @@ impl<'a> Checker<'a> {
     }
 
     /// `grad(e, x)` and its relatives.
-    pub(super) fn derivative(&mut self, name: &'a str, special: Special, given: &[Given<'a>], span: Span, scope: ScopeId) -> Option<Expr> {
+    pub(super) fn derivative(
+        &mut self,
+        name: &'a str,
+        special: Special,
+        given: &[Given<'a>],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Expr> {
         if let Some(arg) = given.iter().find_map(|arg| arg.name) {
             return self.fail(errors::wrong_arguments(arg.span, name, "arguments without names"));
         }
@@ -115,12 +126,25 @@ impl<'a> Checker<'a> {
         let (of, by, with) = match (special, args.as_slice()) {
             (Special::Div | Special::JacFrob2, [of]) => match self.own_name(of) {
                 Some(by) => (*of, by, None),
-                None => return self.fail(errors::wrong_arguments(span, name, "an expression and a name; the name may be left out of `z'`")),
+                None => {
+                    return self.fail(errors::wrong_arguments(
+                        span,
+                        name,
+                        "an expression and a name; the name may be left out of `z'`",
+                    ));
+                }
             },
-            (Special::Grad | Special::Jac | Special::Div | Special::JacFrob2 | Special::Laplacian, [of, by]) => (*of, *by, None),
+            (
+                Special::Grad | Special::Jac | Special::Div | Special::JacFrob2 | Special::Laplacian,
+                [of, by],
+            ) => (*of, *by, None),
             (Special::Jvp | Special::Vjp | Special::Hvp, [of, by, with]) => (*of, *by, Some(*with)),
             (Special::Jvp | Special::Vjp | Special::Hvp, _) => {
-                return self.fail(errors::wrong_arguments(span, name, "an expression, a name and a direction"));
+                return self.fail(errors::wrong_arguments(
+                    span,
+                    name,
+                    "an expression, a name and a direction",
+                ));
             }
             _ => return self.fail(errors::wrong_arguments(span, name, "an expression and a name")),
         };
@@ -187,7 +211,9 @@ impl<'a> Checker<'a> {
         }
         let direction_ty = if special == Special::Vjp { of.ty.clone() } else { by_ty.clone() };
         let with = match with {
-            Some(with) => Some(self.fitted(with, &direction_ty, by_span, &format!("the direction of `{name}`"))?),
+            Some(with) => {
+                Some(self.fitted(with, &direction_ty, by_span, &format!("the direction of `{name}`"))?)
+            }
             None => None,
         };
         let make = |operator, of: Expr, with: Option<Expr>, ty: Ty| Expr {
@@ -212,7 +238,9 @@ impl<'a> Checker<'a> {
                 let of = self.fitted(of, &by_ty, by_span, what)?;
                 make(Operator::Divergence, of, None, Ty::scalar(Elem::Real))
             }
-            Special::JacFrob2 if of.ty.dims == by_ty.dims => make(Operator::JacFrob2, of, None, Ty::scalar(Elem::Real)),
+            Special::JacFrob2 if of.ty.dims == by_ty.dims => {
+                make(Operator::JacFrob2, of, None, Ty::scalar(Elem::Real))
+            }
             Special::JacFrob2 => {
                 let dims: Vec<Dim> = [of.ty.dims.as_slice(), by_ty.dims.as_slice()].concat();
                 let axes = (0..dims.len() as u32).collect();

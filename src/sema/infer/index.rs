@@ -19,11 +19,19 @@ impl<'a> Checker<'a> {
             .iter()
             .map(|arg| match arg {
                 Arg::Positional(part) => self.infer(part, scope),
-                Arg::Named(name, _) => self.fail(errors::wrong_kind(name.span, "an array has no names", "elements, as in `[a, b]`")),
-                Arg::Spread(_, span) => self.fail(errors::not_yet(*span, "`..` in an array is", "use `concat(a, b)`")),
-                Arg::Comprehension(body, _) => {
-                    self.fail(errors::not_yet(body.span, "a comprehension beside other elements is", "use `concat(a, b)`"))
+                Arg::Named(name, _) => self.fail(errors::wrong_kind(
+                    name.span,
+                    "an array has no names",
+                    "elements, as in `[a, b]`",
+                )),
+                Arg::Spread(_, span) => {
+                    self.fail(errors::not_yet(*span, "`..` in an array is", "use `concat(a, b)`"))
                 }
+                Arg::Comprehension(body, _) => self.fail(errors::not_yet(
+                    body.span,
+                    "a comprehension beside other elements is",
+                    "use `concat(a, b)`",
+                )),
             })
             .collect();
         let parts: Vec<Expr> = parts.into_iter().collect::<Option<_>>()?;
@@ -46,7 +54,8 @@ impl<'a> Checker<'a> {
         let first = &parts[0];
         if let Some(other) = parts.iter().find(|part| part.ty.dims != first.ty.dims) {
             let (a, b) = (self.story(first), self.story(other));
-            let diagnostic = errors::unequal_shapes("[...]", span, (first.span, &first.ty, a), (other.span, &other.ty, b));
+            let diagnostic =
+                errors::unequal_shapes("[...]", span, (first.span, &first.ty, a), (other.span, &other.ty, b));
             return self.fail(diagnostic);
         }
         let mut dims = vec![Dim::number(parts.len() as i64)];
@@ -77,16 +86,29 @@ impl<'a> Checker<'a> {
                 let body_ty = &body.ty;
                 if !body_ty.is_scalar() {
                     let story = self.story(&body);
-                    return self.fail(errors::needs_scalar("the body of a reduction", body.span, &body.ty, story));
+                    return self.fail(errors::needs_scalar(
+                        "the body of a reduction",
+                        body.span,
+                        &body.ty,
+                        story,
+                    ));
                 }
                 Ty::scalar(Elem::Real)
             }
             None => {
                 let [only] = loops.as_slice() else {
-                    return self.fail(errors::not_yet(span, "an array over several `for`s is", "nest the brackets: `[[... for j in r] for i in s]`"));
+                    return self.fail(errors::not_yet(
+                        span,
+                        "an array over several `for`s is",
+                        "nest the brackets: `[[... for j in r] for i in s]`",
+                    ));
                 };
                 if let Some(condition) = &only.condition {
-                    return self.fail(errors::not_yet(condition.span, "`if` in an array comprehension is", "use it in a reduction, or take a range without it"));
+                    return self.fail(errors::not_yet(
+                        condition.span,
+                        "`if` in an array comprehension is",
+                        "use it in a reduction, or take a range without it",
+                    ));
                 }
                 let mut dims = vec![only.hi.minus(&only.lo)];
                 dims.extend(body.ty.dims.iter().cloned());
@@ -112,7 +134,8 @@ impl<'a> Checker<'a> {
                 if let Pattern::Name(name) = &clause.pattern {
                     self.bind(scope, &name.name, Binding::Size(Dim::symbol(symbol.clone())));
                 } else {
-                    let diagnostic = errors::wrong_kind(clause.pattern.span(), "a range has no parts", "a name");
+                    let diagnostic =
+                        errors::wrong_kind(clause.pattern.span(), "a range has no parts", "a name");
                     return self.fail(diagnostic);
                 }
                 (lo?, hi?)
@@ -121,7 +144,13 @@ impl<'a> Checker<'a> {
                 let range = self.infer(&clause.range, scope)?;
                 let Some(count) = range.ty.dims.first().cloned() else {
                     let story = self.story(&range);
-                    return self.fail(errors::wrong_operand("for", range.span, "a range or an array", &range.ty, story));
+                    return self.fail(errors::wrong_operand(
+                        "for",
+                        range.span,
+                        "a range or an array",
+                        &range.ty,
+                        story,
+                    ));
                 };
                 self.scopes[scope].loops.push(symbol.clone());
                 let element = self.element_at(range, index);
@@ -139,7 +168,11 @@ impl<'a> Checker<'a> {
                     decidable
                 });
                 if !decidable {
-                    return self.fail(errors::not_yet(condition.span, "a condition that is not static is", "multiply by `if c then 1 else 0`"));
+                    return self.fail(errors::not_yet(
+                        condition.span,
+                        "a condition that is not static is",
+                        "multiply by `if c then 1 else 0`",
+                    ));
                 }
                 Some(condition)
             }
@@ -158,7 +191,13 @@ impl<'a> Checker<'a> {
     }
 
     /// `base[i, a..b, :, _]`
-    pub(super) fn index(&mut self, base: &'a ast::Expr, indices: &'a [IndexExpr], span: Span, scope: ScopeId) -> Option<Expr> {
+    pub(super) fn index(
+        &mut self,
+        base: &'a ast::Expr,
+        indices: &'a [IndexExpr],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Expr> {
         let base = self.infer(base, scope)?;
         let given = indices.iter().filter(|index| !is_new_axis(index)).count();
         if given > base.ty.dims.len() {
@@ -237,7 +276,13 @@ impl<'a> Checker<'a> {
     }
 
     /// `obs.t` and `A.T`
-    pub(super) fn field(&mut self, base: &'a ast::Expr, name: &Ident, span: Span, scope: ScopeId) -> Option<Expr> {
+    pub(super) fn field(
+        &mut self,
+        base: &'a ast::Expr,
+        name: &Ident,
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Expr> {
         if let ExprKind::Name(base_name) = &base.kind
             && let Some(Binding::DataSet(set)) = self.lookup(base_name, base.span, scope)
         {
@@ -258,7 +303,11 @@ impl<'a> Checker<'a> {
                 let story = self.story(&base);
                 self.fail(errors::wrong_operand(".T", base.span, "a matrix", &base.ty, story))
             }
-            (other, _) => self.fail(errors::wrong_kind(name.span, format!("there is no field `{other}` here"), "a field of a data set, or `.T`")),
+            (other, _) => self.fail(errors::wrong_kind(
+                name.span,
+                format!("there is no field `{other}` here"),
+                "a field of a data set, or `.T`",
+            )),
         }
     }
 }

@@ -26,9 +26,12 @@ impl<'a> Checker<'a> {
         match &expr.kind {
             ExprKind::Int(n) => Some(size(Dim::number(*n), span)),
             ExprKind::Float(x) => Some(number(*x, span)),
-            ExprKind::Bool(truth) => {
-                Some(Expr { kind: Kind::Bool(*truth), ty: Ty::scalar(Elem::Bool), phase: Phase::Static, span })
-            }
+            ExprKind::Bool(truth) => Some(Expr {
+                kind: Kind::Bool(*truth),
+                ty: Ty::scalar(Elem::Bool),
+                phase: Phase::Static,
+                span,
+            }),
             ExprKind::Str(_) => self.fail(errors::wrong_kind(span, "a text is not a number", "a number")),
             ExprKind::Name(name) => self.name(name, span, scope),
             ExprKind::Paren(inner) => Some(Expr { span, ..self.infer(inner, scope)? }),
@@ -59,16 +62,20 @@ impl<'a> Checker<'a> {
             ExprKind::Index { base, indices } => self.index(base, indices, span, scope),
             ExprKind::Field { base, name } => self.field(base, name, span, scope),
             ExprKind::Prime(_) => self.prime(expr, scope),
-            ExprKind::Range(..) => {
-                self.fail(errors::wrong_kind(span, "a range is not a number", "a number; ranges stand after `in` and in indices"))
-            }
+            ExprKind::Range(..) => self.fail(errors::wrong_kind(
+                span,
+                "a range is not a number",
+                "a number; ranges stand after `in` and in indices",
+            )),
             ExprKind::Pipe(value, function) => match &function.unparenthesised().kind {
                 ExprKind::Call { callee, args } => self.call(callee, args, Some(value), span, scope),
                 _ => self.call(function, &[], Some(value), span, scope),
             },
-            ExprKind::Lambda(..) => {
-                self.fail(errors::wrong_kind(span, "a function is not a number", "a number; functions may be arguments of functions"))
-            }
+            ExprKind::Lambda(..) => self.fail(errors::wrong_kind(
+                span,
+                "a function is not a number",
+                "a number; functions may be arguments of functions",
+            )),
             ExprKind::If { condition, then, otherwise } => {
                 let condition = self.infer(condition, scope);
                 let (then, otherwise) = (self.infer(then, scope), self.infer(otherwise, scope));
@@ -89,12 +96,16 @@ impl<'a> Checker<'a> {
         match self.lookup(name, span, scope) {
             Some(Binding::Value(def)) => Some(self.named(def, span)),
             Some(Binding::Size(dim)) => Some(size(dim, span)),
-            Some(Binding::Callable(_)) => {
-                self.fail(errors::wrong_kind(span, format!("`{name}` is a function, not a number"), "a number; call it with `(...)`"))
-            }
-            Some(Binding::DataSet(_)) => {
-                self.fail(errors::wrong_kind(span, format!("`{name}` is a data set, not a number"), "one of its fields, as in `obs.t`"))
-            }
+            Some(Binding::Callable(_)) => self.fail(errors::wrong_kind(
+                span,
+                format!("`{name}` is a function, not a number"),
+                "a number; call it with `(...)`",
+            )),
+            Some(Binding::DataSet(_)) => self.fail(errors::wrong_kind(
+                span,
+                format!("`{name}` is a data set, not a number"),
+                "one of its fields, as in `obs.t`",
+            )),
             Some(Binding::Poisoned) => {
                 self.failed = true;
                 None
@@ -144,7 +155,8 @@ impl<'a> Checker<'a> {
     /// `expr` as what `expected` asks for: its shape, and its elements where an integer may stand
     /// for a real. `what` is the subject of the message.
     pub(crate) fn fitted(&mut self, expr: Expr, expected: &Ty, declared: Span, what: &str) -> Option<Expr> {
-        let expr = if expected.elem == Elem::Real && expr.ty.elem == Elem::Int { to_real(expr) } else { expr };
+        let expr =
+            if expected.elem == Elem::Real && expr.ty.elem == Elem::Int { to_real(expr) } else { expr };
         if expr.ty == *expected {
             return Some(expr);
         }
@@ -198,7 +210,12 @@ impl<'a> Checker<'a> {
             return Some(());
         }
         let (left, right) = (self.story(lhs), self.story(rhs));
-        self.fail(errors::unequal_shapes(symbol, symbol_span, (lhs.span, &lhs.ty, left), (rhs.span, &rhs.ty, right)))
+        self.fail(errors::unequal_shapes(
+            symbol,
+            symbol_span,
+            (lhs.span, &lhs.ty, left),
+            (rhs.span, &rhs.ty, right),
+        ))
     }
 
     fn binary(&mut self, op: BinaryOp, op_span: Span, lhs: Expr, rhs: Expr, span: Span) -> Option<Expr> {
@@ -220,7 +237,8 @@ impl<'a> Checker<'a> {
                 // Static integers stay what they are, so that a condition on a loop variable can
                 // be decided while unrolling.
                 let is_static = matches!((&lhs.kind, &rhs.kind), (Kind::Size(_), Kind::Size(_)));
-                let (lhs, rhs) = if is_static { (lhs, rhs) } else { (self.real(lhs, symbol)?, self.real(rhs, symbol)?) };
+                let (lhs, rhs) =
+                    if is_static { (lhs, rhs) } else { (self.real(lhs, symbol)?, self.real(rhs, symbol)?) };
                 self.level(symbol, op_span, &lhs, &rhs)?;
                 Some(match op {
                     BinaryOp::Lt => self.elementwise(Op::Lt, vec![lhs, rhs], span),
@@ -271,7 +289,13 @@ impl<'a> Checker<'a> {
         for operand in [&lhs, &rhs] {
             if !matches!(operand.ty.dims.len(), 1 | 2) {
                 let story = self.story(operand);
-                return self.fail(errors::wrong_operand("@", operand.span, "vectors or matrices", &operand.ty, story));
+                return self.fail(errors::wrong_operand(
+                    "@",
+                    operand.span,
+                    "vectors or matrices",
+                    &operand.ty,
+                    story,
+                ));
             }
         }
         let (left, right) = (&lhs.ty.dims, &rhs.ty.dims);
@@ -303,7 +327,12 @@ impl<'a> Checker<'a> {
         let dims = if shaped.ty.is_scalar() { condition.ty.dims.clone() } else { shaped.ty.dims.clone() };
         let ty = Ty { elem: then.ty.elem, dims };
         let phase = condition.phase.max(then.phase).max(otherwise.phase);
-        Some(Expr { kind: Kind::If(Box::new(condition), Box::new(then), Box::new(otherwise)), ty, phase, span })
+        Some(Expr {
+            kind: Kind::If(Box::new(condition), Box::new(then), Box::new(otherwise)),
+            ty,
+            phase,
+            span,
+        })
     }
 
     // ---- patterns and types ----------------------------------------------------------------
@@ -338,7 +367,13 @@ impl<'a> Checker<'a> {
     }
 
     /// Element `position` of a value that a pattern takes into `count` parts.
-    pub(crate) fn component(&mut self, value: Expr, position: usize, count: usize, pattern: Span) -> Option<Expr> {
+    pub(crate) fn component(
+        &mut self,
+        value: Expr,
+        position: usize,
+        count: usize,
+        pattern: Span,
+    ) -> Option<Expr> {
         if value.ty.dims.first().and_then(Dim::as_number) != Some(count as i64) {
             let story = self.story(&value);
             let what = format!("a pattern of {count} names");
@@ -366,10 +401,14 @@ impl<'a> Checker<'a> {
                 let dims: Vec<Option<Dim>> = dims.iter().map(|dim| self.written_dim(dim, scope)).collect();
                 Some(Ty { elem: elem?, dims: dims.into_iter().collect::<Option<_>>()? })
             }
-            ast::TypeKind::Fn { .. } => {
-                self.fail(errors::not_yet(ty.span, "function types are", "leave the type away: a parameter without one takes functions too"))
+            ast::TypeKind::Fn { .. } => self.fail(errors::not_yet(
+                ty.span,
+                "function types are",
+                "leave the type away: a parameter without one takes functions too",
+            )),
+            ast::TypeKind::Record(_) => {
+                self.fail(errors::not_yet(ty.span, "record types are", "use separate names or a vector"))
             }
-            ast::TypeKind::Record(_) => self.fail(errors::not_yet(ty.span, "record types are", "use separate names or a vector")),
         }
     }
 
@@ -382,13 +421,21 @@ impl<'a> Checker<'a> {
                 let instead = "use `real`; `run.precision` says which it is";
                 self.fail(errors::not_yet(name.span, format!("the type `{}` is", name.name), instead))
             }
-            other => self.fail(errors::wrong_kind(name.span, format!("`{other}` is not a type"), "`real`, `int`, `bool` or `[sizes]`")),
+            other => self.fail(errors::wrong_kind(
+                name.span,
+                format!("`{other}` is not a type"),
+                "`real`, `int`, `bool` or `[sizes]`",
+            )),
         }
     }
 
     fn written_dim(&mut self, dim: &'a ast::DimExpr, scope: ScopeId) -> Option<Dim> {
         if dim.ragged {
-            return self.fail(errors::not_yet(dim.value.span, "ragged axes are", "use data in which every series has one length"));
+            return self.fail(errors::not_yet(
+                dim.value.span,
+                "ragged axes are",
+                "use data in which every series has one length",
+            ));
         }
         self.size_of(&dim.value, scope, "a size")
     }
@@ -404,7 +451,9 @@ impl<'a> Checker<'a> {
                     None => self.fail(errors::not_a_size(expr.span, what)),
                 }
             }
-            ExprKind::Binary { op: op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul), lhs, rhs, .. } => {
+            ExprKind::Binary {
+                op: op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul), lhs, rhs, ..
+            } => {
                 let (lhs, rhs) = (self.size_of(lhs, scope, what)?, self.size_of(rhs, scope, what)?);
                 static_arithmetic(*op, &lhs, &rhs)
             }
