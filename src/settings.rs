@@ -141,17 +141,22 @@ pub fn listing(resolved: &[Resolved], sources: &Sources) -> String {
     let key_width = resolved.iter().map(|row| row.key.len()).max().unwrap_or(0);
     let text_width = resolved.iter().map(|row| row.text.chars().count()).max().unwrap_or(0);
     let mut out = String::new();
-    for Resolved { key, text, origin, doc } in resolved {
-        let by = match origin {
-            Origin::BuiltIn if text.is_empty() => String::from("not set"),
-            Origin::BuiltIn => String::from("built in"),
-            Origin::File(span) => place(*span, sources),
-            Origin::Profile(name, span) => format!("profile {name}, {}", place(*span, sources)),
-            Origin::CommandLine(span) => sources.slice(*span).to_owned(),
-        };
-        out.push_str(&format!("{key:key_width$}  {text:text_width$}  # {by}: {doc}\n"));
+    for row in resolved {
+        let Resolved { key, text, doc, .. } = row;
+        out.push_str(&format!("{key:key_width$}  {text:text_width$}  # {}: {doc}\n", set_by(row, sources)));
     }
     out
+}
+
+/// Who set a setting, in words: `built in`, `m.node:3`, `profile eval, m.node:7`, `--set lr=1e-2`.
+pub fn set_by(row: &Resolved, sources: &Sources) -> String {
+    match &row.origin {
+        Origin::BuiltIn if row.text.is_empty() => String::from("not set"),
+        Origin::BuiltIn => String::from("built in"),
+        Origin::File(span) => place(*span, sources),
+        Origin::Profile(name, span) => format!("profile {name}, {}", place(*span, sources)),
+        Origin::CommandLine(span) => sources.slice(*span).to_owned(),
+    }
 }
 
 fn place(span: Span, sources: &Sources) -> String {
@@ -321,6 +326,9 @@ impl Slots {
         let keys = self.keys();
         if keys.iter().any(|(key, _)| key == name) || name.starts_with("solve.atol.") {
             return Ok(name.to_owned());
+        }
+        if name.starts_with("atol.") {
+            return Ok(format!("solve.{name}"));
         }
         let ends_with = |key: &str| key.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
         let found: Vec<String> = keys.into_iter().map(|(key, _)| key).filter(|key| ends_with(key)).collect();

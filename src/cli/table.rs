@@ -97,12 +97,12 @@ mod tests {
             estimate("fixed", 2.0 / 3.0, None),
         ]);
         let expected = "\
-param       value        std. error
-alpha        0.545       0.064
-beta         0.0277      0.0043
-sigma[0]     0.25        0.10
-x0          34.0         2.9
-fixed        0.666667    -
+param      value       std. error
+alpha       0.545      0.064
+beta        0.0277     0.0043
+sigma[0]    0.25       0.10
+x0         34.0        2.9
+fixed       0.666667   -
 ";
         assert_eq!(table, expected, "\n{table}");
     }

@@ -47,6 +47,15 @@ table! {
     "E0118" "a line that ends in an operator"
     "E0130" "the left of -> is not a pattern"
     "E0131" "comparisons do not chain"
+    "E0701" "a data file that cannot be read"
+    "E0702" "a data file without data"
+    "E0703" "a column that is not in the file"
+    "E0704" "sizes of data that disagree"
+    "E0705" "a cell that is not a number"
+    "E0801" "a name that is no setting"
+    "E0802" "a setting of the wrong type"
+    "E0803" "a method that cannot solve this system"
+    "E0804" "a symplectic method on a system that is not separable"
 }
 
 /// The row of `code`, as in `lookup("E0110")`; upper or lower case.

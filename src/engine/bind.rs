@@ -72,6 +72,13 @@ impl Binder {
         self
     }
 
+    /// Flags of the command line, in their order.
+    #[must_use]
+    pub fn flags(mut self, flags: impl IntoIterator<Item = Flag>) -> Binder {
+        self.flags.extend(flags);
+        self
+    }
+
     /// Relative tolerance.
     #[must_use]
     pub fn rtol(self, rtol: f64) -> Binder {

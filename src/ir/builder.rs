@@ -1,7 +1,7 @@
 //! The one way to make nodes.
 //!
 //! A [`Builder`] checks operand types against the op's signature, folds constants, applies the
-//! identities that cost nothing (`x + 0`, `x * 1`, `0 * x` where the result is exact) and interns: asking twice for
+//! identities that cost nothing (`x + 0`, `x * 1`; see [`fold`](crate::ir::fold)) and interns: asking twice for
 //! the same node gives the same [`ValueId`]. [`Builder::op`] reports misfits as values, for `sema`
 //! to put into words; the named methods are for passes, which know their types, and stop with
 //! `bug!` on a misfit. `b.add(x, y)` and its like also accept one scalar operand and broadcast it.
@@ -10,6 +10,7 @@ use crate::base::index::IndexVec;
 use crate::base::span::Span;
 use crate::ir::func::{Args, Attr, Contraction, Func, Node, Port, ValueId};
 use crate::ir::op::{Op, ShapeError};
+use crate::ir::ops::leaf::converted;
 use crate::ir::types::{DType, Shape, Type};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -144,9 +145,10 @@ impl Builder {
 
     // ---- constants -------------------------------------------------------------------------
 
-    /// A constant of type `ty` with every element `value`.
+    /// A constant of type `ty` with every element `value`, rounded to the element type.
     pub fn splat(&mut self, value: f64, ty: Type) -> ValueId {
-        self.intern(Op::Constant, Attr::Splat(value.to_bits()), Args::new(), ty)
+        let bits = converted(value, ty.dtype).to_bits();
+        self.intern(Op::Constant, Attr::Splat(bits), Args::new(), ty)
     }
 
     /// A scalar constant.
@@ -157,7 +159,7 @@ impl Builder {
     /// A constant tensor. Equal elements give a splat. Panics if the count does not match.
     pub fn constant(&mut self, elements: &[f64], ty: Type) -> ValueId {
         assert_eq!(elements.len(), ty.shape.count(), "elements of {ty}");
-        let bits: Vec<u64> = elements.iter().map(|e| e.to_bits()).collect();
+        let bits: Vec<u64> = elements.iter().map(|e| converted(*e, ty.dtype).to_bits()).collect();
         match bits.first() {
             Some(first) if bits.iter().all(|b| b == first) => {
                 self.intern(Op::Constant, Attr::Splat(*first), Args::new(), ty)

@@ -20,8 +20,8 @@ use smallvec::SmallVec;
 /// Constants with more elements than this are not computed at compile time.
 const FOLDED_ELEMENTS: usize = 256;
 
-/// Largest `|n|` for which `pow(x, n)` becomes `pow_int`: repeated squaring loses about `log2 n`
-/// roundings times `n` of relative error, still less than 100 ulps here.
+/// Largest `|n|` for which `pow(x, n)` becomes `pow_int`, whose relative error is at most `|n|`
+/// units of rounding (one for each product, Higham, Accuracy and Stability, 2002, lemma 3.1).
 const INTEGER_POWER: f64 = 64.0;
 
 /// A simpler value equal to `op(args)`, which has type `ty`.
@@ -44,7 +44,6 @@ fn same_everywhere(op: Op) -> bool {
             | Op::Mul
             | Op::Div
             | Op::Neg
-            | Op::PowInt
             | Op::Sqrt
             | Op::Lt
             | Op::Le
@@ -258,18 +257,41 @@ fn sliced(b: &mut Builder, outer: &[(u32, u32)], op: &Op, attr: &Attr, args: &[V
             }
             None
         }
+        // A part of a padded value that lies in the value is a part of it; one that lies beside it
+        // is zero.
+        (Op::Pad, Attr::Pads(pads)) => {
+            let x = args[0];
+            let mut inside: SmallVec<[(u32, u32); 4]> = SmallVec::new();
+            for ((lo, hi), ((before, _), dim)) in outer.iter().zip(pads.iter().zip(b.shape(x).dims())) {
+                let end = before + *dim as u32;
+                if hi <= before || end <= *lo {
+                    let dims: Vec<usize> = outer.iter().map(|(lo, hi)| (hi - lo) as usize).collect();
+                    let ty = Type::new(b.ty(x).dtype, &dims);
+                    return Some(b.splat(0.0, ty));
+                }
+                if before <= lo && *hi <= end {
+                    inside.push((lo - before, hi - before));
+                }
+            }
+            (inside.len() == outer.len()).then(|| b.slice(x, &inside))
+        }
         _ => None,
     }
 }
 
-/// Joining one operand is that operand; empty operands add nothing; neighbouring parts of one
-/// value are one part of it.
+/// Joining one operand is that operand; empty operands add nothing; what was joined along the same
+/// axis before is joined at once; neighbouring parts of one value are one part of it.
 fn joined(b: &mut Builder, args: &[ValueId], axis: u32) -> Option<ValueId> {
     if let [x] = args {
         return Some(*x);
     }
+    let nested = |arg: &ValueId| match &b.node(*arg).attr {
+        Attr::Axis(inner) if *inner == axis => b.node(*arg).args.to_vec(),
+        _ => vec![*arg],
+    };
+    let flat: Vec<ValueId> = args.iter().flat_map(nested).collect();
     let mut parts: Vec<ValueId> = Vec::new();
-    for arg in args.iter().copied() {
+    for arg in flat {
         if b.shape(arg).0[axis as usize] == 0 {
             continue;
         }
@@ -282,7 +304,7 @@ fn joined(b: &mut Builder, args: &[ValueId], axis: u32) -> Option<ValueId> {
             None => parts.push(arg),
         }
     }
-    if parts.len() == args.len() {
+    if parts == args {
         None
     } else if parts.is_empty() {
         Some(args[0])

@@ -26,6 +26,7 @@ pub const RULES: &[Rule] = &[
     Rule { law: "x / 2^k = x * 2^-k", rewrite: divided_by_power_of_two },
     Rule { law: "|-x| = |x|", rewrite: absolute_of_negated },
     Rule { law: "a contraction that sums nothing and keeps every axis is a product", rewrite: plain_product },
+    Rule { law: "neighbours, each with zeros around it, add to both side by side", rewrite: joined_paddings },
 ];
 
 fn operand_of(b: &Builder, op: Op, x: ValueId) -> Option<ValueId> {
@@ -112,4 +113,46 @@ fn plain_product(b: &mut Builder, value: ValueId) -> Option<ValueId> {
         }
         _ => None,
     }
+}
+
+/// The gradient of a state that was taken apart arrives as a sum of its parts, each padded with
+/// zeros; this makes it one vector. No element has two terms that are not zero, so regrouping
+/// `(s + x) + y` to `s + (x + y)` is exact as well.
+fn joined_paddings(b: &mut Builder, value: ValueId) -> Option<ValueId> {
+    let node = b.node(value).clone();
+    if node.op != Op::Add {
+        return None;
+    }
+    for (x, y) in [(node.args[0], node.args[1]), (node.args[1], node.args[0])] {
+        if let Some(joined) = neighbours(b, x, y) {
+            return Some(joined);
+        }
+        if b.node(x).op == Op::Add {
+            let inner = b.node(x).args.clone();
+            for (rest, x) in [(inner[0], inner[1]), (inner[1], inner[0])] {
+                if let Some(joined) = neighbours(b, x, y).or_else(|| neighbours(b, y, x)) {
+                    return Some(b.add(rest, joined));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// `pad(x) + pad(y)` where `y` begins where `x` ends along one axis and both cover the same range
+/// of every other axis.
+fn neighbours(b: &mut Builder, x: ValueId, y: ValueId) -> Option<ValueId> {
+    let part = |value: ValueId| match &b.node(value).attr {
+        Attr::Pads(pads) => Some((b.node(value).args[0], pads.clone())),
+        _ => None,
+    };
+    let ((x, mut pads), (y, next)) = (part(x)?, part(y)?);
+    let differ: Vec<usize> = (0..pads.len()).filter(|axis| pads[*axis] != next[*axis]).collect();
+    let [axis] = differ[..] else { return None };
+    if pads[axis].0 + b.shape(x).0[axis] as u32 != next[axis].0 {
+        return None;
+    }
+    pads[axis].1 = next[axis].1;
+    let joined = b.concat(&[x, y], axis as u32);
+    Some(b.must(Op::Pad, &[joined], Attr::Pads(pads)))
 }

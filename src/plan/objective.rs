@@ -90,6 +90,18 @@ impl<'a> Objective<'a> {
         Ok(bar_u)
     }
 
+    /// `dp/du` at `u`, `[P]`: every bijection acts on each number alone.
+    pub fn scale_slopes<T: Element>(&self, u: &[T]) -> Result<Vec<T>, PlanError> {
+        let ones = vec![T::from_f64(1.0); u.len()];
+        let mut slopes = vec![T::default(); u.len()];
+        self.plan.gradient_kernels()?.constrain_vjp.call(
+            &[T::input(u), T::input(&ones)],
+            &mut [T::output(&mut slopes)],
+            &mut Workspace::default(),
+        );
+        Ok(slopes)
+    }
+
     /// The product of the Hessian in `u` with `du: [P]`, at the point evaluated there.
     pub fn hessian_vector<T: Element + AddAssign>(
         &self,

@@ -102,9 +102,11 @@ impl<T: Real> SaveAt<T> {
 
 impl<T: Real> Observer<T> for SaveAt<T> {
     fn start(&mut self, t: f64, y: &[T]) {
-        // Times that lie before the interval come first in the order.
-        let outside = |row: &usize| !((self.ts[*row] - t) * self.direction >= 0.0);
-        self.n_passed = self.order.iter().take_while(|row| outside(row)).count();
+        self.ys.fill(T::from_f64(f64::NAN));
+        // Times that lie before the interval come first in the order, and what is not a number
+        // at one of its ends.
+        let outside = |row: &&usize| self.ts[**row].is_nan() || (self.ts[**row] - t) * self.direction < 0.0;
+        self.n_passed = self.order.iter().take_while(outside).count();
         self.n_saved = 0;
         self.save(|s| s == t, |_, out| out.copy_from_slice(y));
     }

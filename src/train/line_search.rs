@@ -5,8 +5,8 @@
 //! Numerical Optimization, 2nd edition 2006, algorithms 3.5 (bracketing) and 3.6 (`zoom`).
 //!
 //! Two things are added. A trial where `φ` is not finite counts as too far, and the interval is
-//! then halved, since there is nothing to interpolate. And where the decrease falls below the
-//! rounding of `φ` itself, the approximate conditions of Hager and Zhang, SIAM J. Optim. 16
+//! then halved, since there is nothing to interpolate. And where the change of `φ` is within the
+//! error of `φ` itself, the approximate conditions of Hager and Zhang, SIAM J. Optim. 16
 //! (2005), equation 2.4 and T2 of section 4, decide by slopes alone.
 
 /// A trial on the line.
@@ -30,9 +30,9 @@ impl Trial {
 const C1: f64 = 1e-4;
 /// Curvature; the value of Nocedal and Wright for quasi-Newton methods, page 34.
 const C2: f64 = 0.9;
-/// Relative error that `φ` is granted: a few thousand roundings, far below any tolerance that an
-/// integration is run with.
-const ROUNDING: f64 = 1e-12;
+/// Relative error that `φ` is granted. An integration with adaptive steps jumps by a fraction of its
+/// tolerance where the number of its steps changes; this is 1/100 of the tightest one in common use.
+const ROUNDING: f64 = 1e-10;
 /// Trials before giving up; each halves or extrapolates, so 40 cover a factor of 10¹².
 const MAX_TRIALS: usize = 40;
 
@@ -59,8 +59,8 @@ pub fn strong_wolfe(start: Trial, alpha: f64, phi: &mut dyn FnMut(f64) -> Trial)
         previous = trial;
         trial = phi(next);
     }
-    // The function falls for ever along this line; the last finite trial is progress.
-    trial.finite().then_some(trial)
+    // The function falls for ever along this line; the last trial compared is progress.
+    (previous.alpha > 0.0).then_some(previous)
 }
 
 struct Search {
@@ -79,7 +79,7 @@ impl Search {
             return false;
         }
         let strong = self.decreases(trial) && trial.slope.abs() <= -C2 * self.start.slope;
-        let level = trial.value <= self.start.value + ROUNDING * self.start.value.abs();
+        let level = (trial.value - self.start.value).abs() <= ROUNDING * self.start.value.abs();
         let slopes =
             trial.slope >= C2 * self.start.slope && trial.slope <= (2.0 * C1 - 1.0) * self.start.slope;
         strong || (level && slopes)

@@ -1,12 +1,14 @@
-//! Layer 8: what training does with an objective: optimisers on flat vectors, and the uncertainty
-//! of what they find.
+//! Layer 8: fitting: optimisers on flat vectors, the uncertainty of what they find, and
+//! [`Run::fit`](crate::Run::fit), which puts them to work on a model.
 
 pub mod covariance;
 pub mod lbfgs;
 pub mod line_search;
 pub mod optimizer;
 pub mod schedule;
+pub mod trainer;
 
 pub use covariance::{Covariance, NotPositiveDefinite};
 pub use lbfgs::Lbfgs;
+pub use trainer::{Fit, NoErrors};
 pub use optimizer::{Adam, Limits, Minimum, Optimizer, Progress, Sgd, Why};

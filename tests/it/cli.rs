@@ -38,6 +38,8 @@ fn exit_codes_tell_the_cause() {
     fs::write(&bad, "x' = 2k*x\n").unwrap();
     let (good, bad) = (good.to_str().unwrap(), bad.to_str().unwrap());
     assert_eq!(nodec(&["check", good]), (Exit::Success, String::new(), String::new()));
+    let (_, _, err) = nodec(&["check", bad]);
+    assert!(err.starts_with("error[E0110]: ") && err.contains("bad.node:1:6"), "{err}");
     let (exit, out, err) = nodec(&["check", bad, "--message-format", "short"]);
     assert_eq!((exit, out.as_str()), (Exit::Program, ""));
     assert!(err.contains("bad.node:1:6: error[E0110]:"), "{err}");
@@ -48,6 +50,37 @@ fn exit_codes_tell_the_cause() {
     assert_eq!(nodec(&["chekc", good]).0, Exit::Usage);
     assert_eq!(nodec(&["run", good, "--set", "lr"]).0, Exit::Usage);
     assert_eq!(nodec(&["--version"]).0, Exit::Success);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn fmt_rewrites_and_check_only_looks() {
+    let folder = folder("fmt");
+    let file = folder.join("m.node");
+    fs::write(&file, "x'=-x   # decay\n").unwrap();
+    let path = file.to_str().unwrap();
+    assert_eq!(nodec(&["fmt", "--check", path]), (Exit::Program, format!("{path}\n"), String::new()));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "x'=-x   # decay\n");
+    assert_eq!(nodec(&["fmt", path]).0, Exit::Success);
+    let laid_out = fs::read_to_string(&file).unwrap();
+    assert!(laid_out.starts_with("x' = -x") && laid_out.contains("# decay"), "{laid_out}");
+    assert_eq!(nodec(&["fmt", "--check", path]), (Exit::Success, String::new(), String::new()));
+    fs::write(&file, "x' = 2k*x\n").unwrap();
+    assert_eq!(nodec(&["fmt", path]).0, Exit::Program);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "x' = 2k*x\n", "a file with mistakes stays as it is");
+    assert_eq!(names(&folder), ["m.node"]);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn explain_and_show() {
+    assert!(nodec(&["explain", "e0110"]).1.contains("E0110"));
+    assert_eq!(nodec(&["explain", "E9999"]).0, Exit::Usage);
+    let folder = folder("show");
+    let file = folder.join("m.node");
+    fs::write(&file, "param k = 1.0\n").unwrap();
+    let (exit, out, _) = nodec(&["show", file.to_str().unwrap(), "--stage", "ast"]);
+    assert!(exit == Exit::Success && out.contains('k'), "{out}");
     fs::remove_dir_all(folder).unwrap();
 }
 
@@ -64,7 +97,8 @@ fn config_lists_who_set_what() {
     assert!(line("solve.method").contains("--method dopri5"));
     assert!(line("solve.atol").contains("1e-10"));
     assert!(line("run.seed").contains("built in"));
-    let (exit, _, err) = nodec(&["config", file.to_str().unwrap(), "--set", "lrate=3e-4"]);
+    let (exit, _, err) =
+        nodec(&["config", file.to_str().unwrap(), "--set", "lrate=3e-4", "--message-format", "short"]);
     assert_eq!(exit, Exit::Program);
     assert!(err.contains("command line:1:7: error[E0801]: no setting or param is called `lrate`"), "{err}");
     fs::remove_dir_all(folder).unwrap();

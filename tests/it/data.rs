@@ -2,6 +2,7 @@
 
 use nodec::base::span::{SourceId, Sources, Span};
 use nodec::data::{CsvRequest, Element, FieldRequest, Loaded, load_csv, schema};
+use nodec::diag::render::{Format, render};
 use nodec::diag::{Diagnostic, Sink};
 use std::path::PathBuf;
 
@@ -202,4 +203,73 @@ fn a_schema_to_paste() {
                     # `site` is not numbers: row 1 holds `x`\n}\n";
     assert_eq!(schema("weather.csv", text).as_deref(), Ok(expected));
     assert!(schema("weather.csv", "").is_err());
+}
+
+#[test]
+fn a_missing_column_reads_as_in_the_gallery() {
+    // LANGUAGE.md 4.14
+    let folder = folder("gallery");
+    let rows: String = (1900..1921).map(|year| format!("{year},30.0,4.0\n")).collect();
+    std::fs::write(folder.join("hudson_bay.csv"), format!("Year,Hare,Lynx\n{rows}")).unwrap();
+    let text = "## Pelts.\n\ndata pelts = csv(\"hudson_bay.csv\") {\n  year: [T] = column(\"Year\")\n  hare: [T]\n}\n";
+    let mut sources = Sources::new();
+    let program = sources.add("lotka.node", text);
+    let span = |word: &str| {
+        let at = text.find(word).unwrap();
+        Span::new(program, at, at + word.len())
+    };
+    let hare = span("hare: [T]");
+    let request = CsvRequest {
+        path: "hudson_bay.csv",
+        folder: &folder,
+        path_span: span("\"hudson_bay.csv\""),
+        fields: vec![FieldRequest {
+            name: String::from("hare"),
+            span: Span { hi: hare.lo + 4, ..hare },
+            element: Element::Real,
+            ty_span: Span { lo: hare.lo + 6, ..hare },
+            column: None,
+        }],
+    };
+    let mut sink = Sink::new();
+    assert!(load_csv(&request, &mut sources, &mut sink).is_none());
+    let shown = render(sink.diagnostics(), &sources, Format::Full, false);
+    let expected = r#"error[E0703]: `hudson_bay.csv` has no column `hare`
+ --> lotka.node:5:3
+  |
+3 | data pelts = csv("hudson_bay.csv") {
+  |                  ---------------- has the columns `Year`, `Hare`, `Lynx` (21 rows)
+4 |   year: [T] = column("Year")
+5 |   hare: [T]
+  |   ^^^^ declared here
+  |
+  = help: `nodec schema hudson_bay.csv` prints a declaration to paste
+help: say which column it is
+  |
+5 |   hare: [T] = column("Hare")
+  |             ++++++++++++++++
+
+"#;
+    assert_eq!(shown, expected, "\n{shown}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_bad_cell_is_rendered_with_its_line_of_the_file() {
+    let attempt = load("rendered", Some(b"year,hare\n1900,30.0\n1901,many\n"), None);
+    let shown = render(&attempt.diagnostics, &attempt.sources, Format::Full, false);
+    let expected = "\
+error[E0705]: row 2, column `hare`: expected a number, found `many`
+ --> pelts.csv:3:6
+  |
+3 | 1901,many
+  |      ^^^^ not a number
+  |
+ ::: lotka.node:3:3
+  |
+3 |   hare: [T]
+  |   ---- declared here as numbers
+
+";
+    assert_eq!(shown, expected, "\n{shown}");
 }

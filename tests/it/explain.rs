@@ -4,13 +4,19 @@
 use nodec::base::span::Sources;
 use nodec::diag::codes::{ALL, Row, lookup};
 use nodec::diag::{Code, Sink};
+use nodec::settings::{Request, resolve};
 
 /// The codes a program gets.
 type Check = fn(&str) -> Vec<Code>;
 
-/// What finds the codes of a band. A band without a checker is not built yet, and has no rows.
+/// What finds the codes of a band. Codes of data need a file beside the program and have tests of their own;
+/// a method's codes come when the method does.
 fn checker(row: &Row) -> Option<Check> {
-    if row.code.0.starts_with("E01") { Some(parse) } else { None }
+    match row.code.0 {
+        "E0801" | "E0802" => Some(settings),
+        code if code.starts_with("E01") => Some(parse),
+        _ => None,
+    }
 }
 
 fn parse(text: &str) -> Vec<Code> {
@@ -18,6 +24,17 @@ fn parse(text: &str) -> Vec<Code> {
     let source = sources.add("page.node", text);
     let mut sink = Sink::new();
     nodec::syntax::parse(source, text, &mut sink);
+    sink.into_diagnostics().into_iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+fn settings(text: &str) -> Vec<Code> {
+    let mut sources = Sources::new();
+    let source = sources.add("page.node", text);
+    let mut sink = Sink::new();
+    let file = nodec::syntax::parse(source, text, &mut sink).file;
+    let request = Request { file: &file, profile: None, flags: &[], names: &[] };
+    let resolved = resolve(&request, &mut sources, &mut sink);
+    assert_eq!(resolved.is_none(), sink.has_errors());
     sink.into_diagnostics().into_iter().map(|diagnostic| diagnostic.code).collect()
 }
 

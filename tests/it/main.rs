@@ -1,5 +1,8 @@
 //! The integration tests: one binary.
 
+#![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+#![allow(clippy::excessive_precision, reason = "reference values are printed with guard digits")]
+
 mod backends;
 mod cli;
 mod data;
@@ -7,6 +10,10 @@ mod explain;
 mod format;
 mod gallery;
 mod math;
+mod gradients;
+mod ir_roundtrip;
+mod math;
+mod op_samples;
 mod optimizers;
 mod orders;
 mod parse;
@@ -15,6 +22,7 @@ mod problems;
 mod programs;
 mod references;
 mod sema;
+mod series;
 mod settings;
 mod solve;
 mod tidy;

@@ -10,9 +10,6 @@ const HEIGHT: f64 = 440.0;
 /// Size of the words.
 const TEXT: f64 = 13.0;
 const TITLE: f64 = 15.0;
-/// Mean advance of a character of the font, as a share of its size: Roboto's letters lie between
-/// 0.45 and 0.6. It only spaces the legend.
-const ADVANCE: f64 = 0.55;
 /// Ink of the words, of the axes, of the grid.
 const INK: &str = "#22262b";
 const RULE: &str = "#70777f";
@@ -49,10 +46,10 @@ impl Chart {
         let title_height = if self.title.is_empty() { 0.0 } else { 28.0 };
         let legend_height = 22.0 * legend.len() as f64;
         let (x, y) = self.axes();
-        let widest = y.words.iter().map(|word| word.chars().count()).max().unwrap_or(0) as f64;
+        let widest = y.words.iter().map(|word| text_width(word)).fold(0.0, f64::max);
         let label_width = if self.y_label.is_empty() { 0.0 } else { 22.0 };
         let frame = Frame {
-            left: 22.0 + widest * ADVANCE * TEXT + label_width,
+            left: 22.0 + widest + label_width,
             right: WIDTH - 24.0,
             top: 20.0 + title_height + legend_height + if y.exponent == 0 { 0.0 } else { 14.0 },
             bottom: HEIGHT - if self.x_label.is_empty() { 36.0 } else { 56.0 },
@@ -96,7 +93,10 @@ impl Chart {
         };
         let (x_lo, x_hi) = range(|point| point.0);
         let (y_lo, y_hi) = range(|point| point.1);
-        (Axis::new(x_lo, x_hi, 0.02, 7), Axis::new(y_lo, y_hi, 0.05, 6))
+        // Positive numbers that come near zero are seen best from there.
+        let from_zero = y_lo > 0.0 && y_lo < 0.25 * y_hi;
+        let y = if from_zero { Axis::new(0.0, 1.05 * y_hi, 0.0, 6) } else { Axis::new(y_lo, y_hi, 0.05, 6) };
+        (Axis::new(x_lo, x_hi, 0.02, 7), y)
     }
 
     fn draw_axes(&self, out: &mut String, frame: &Frame) {
@@ -219,7 +219,19 @@ impl Chart {
 
 /// Room of an entry of the legend.
 fn entry_width(series: &Series) -> f64 {
-    29.0 + series.label.chars().count() as f64 * ADVANCE * TEXT + 22.0
+    29.0 + text_width(&series.label) + 24.0
+}
+
+/// About how wide `text` is: the advances of Roboto, rounded to a few classes.
+fn text_width(text: &str) -> f64 {
+    let advance = |c: char| match c {
+        'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | ' ' | 'I' => 0.25,
+        'f' | 't' | 'r' | '(' | ')' | '[' | ']' | '/' | '-' => 0.34,
+        'm' | 'w' | 'M' | 'W' | '@' | '%' => 0.87,
+        c if c.is_uppercase() => 0.65,
+        _ => 0.555,
+    };
+    text.chars().map(advance).sum::<f64>() * TEXT
 }
 
 /// A dot with a thin white edge, which keeps it apart from the lines under it.

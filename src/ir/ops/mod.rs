@@ -10,15 +10,14 @@ pub mod select;
 pub mod transform;
 
 use crate::ir::op::Domain;
+use crate::ir::types::Shape;
+use smallvec::SmallVec;
 
 /// Sampled around zero; no singular points.
 pub(crate) const ANY: Domain = Domain { lo: -2.0, hi: 2.0, singular: "" };
 
 /// Sampled away from zero on the positive side.
 pub(crate) const POSITIVE: Domain = Domain { lo: 0.3, hi: 2.5, singular: "0" };
-
-use crate::ir::types::Shape;
-use smallvec::SmallVec;
 
 /// The position of element number `flat` of `shape` along each axis.
 pub(crate) fn position(flat: usize, shape: &Shape) -> SmallVec<[usize; 4]> {

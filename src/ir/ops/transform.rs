@@ -64,10 +64,20 @@ pub const DIVERGENCE: OpDef = row(
 /// Squared Frobenius norm of a Jacobian.
 pub const JAC_FROB2: OpDef = row(
     "jac_frob2",
-    "Operands `f, x`: `Σ_ij (∂f_i/∂x_j)^2`. With a third operand, a probe `e`: the estimate `|e ∂f/∂x|^2` \
+    "Operands `f, x`: `Σ_ij (∂f_i/∂x_j)^2`. With a third operand, a probe `e` of the shape of `f`: the estimate `|e ∂f/∂x|^2` \
      by one reverse pass.",
     "Finlay et al., How to train your neural ODE, ICML 2020, equation 9",
-    trace_type,
+    |args, attr| {
+        no_attr(attr)?;
+        if args.len() != 2 && args.len() != 3 {
+            return Err(count("2 or 3", args));
+        }
+        floats(args)?;
+        if let Some(probe) = args.get(2) {
+            equal(args[0], probe)?;
+        }
+        Ok(Type::scalar(args[0].dtype))
+    },
 );
 
 /// All first derivatives.

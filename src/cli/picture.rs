@@ -1,0 +1,72 @@
+//! The pictures of a run: `plot` items as charts.
+//!
+//! Lines are drawn from the dense output, finer than the steps, so that they are as smooth as the
+//! solution is.
+
+use super::plot::{Chart, Mark, Series};
+use super::run::entry_names;
+use crate::engine::{Solution, Trajectory, TrajectoryKind};
+use crate::ir::system::{self, System};
+
+/// A line has at least this many points, however few the steps.
+const FEWEST: usize = 400;
+
+/// A line has at most about this many points; more steps than that are drawn as they are.
+const MOST: usize = 20_000;
+
+/// One chart for each `plot` item, in file order.
+pub(super) fn charts(system: &System, solution: &Solution) -> Vec<Chart> {
+    let times = grid(solution);
+    system.plots.iter().map(|plot| chart(plot, system, solution, &times)).collect()
+}
+
+fn chart(plot: &system::Plot, system: &System, solution: &Solution, times: &[f64]) -> Chart {
+    let mut series = Vec::new();
+    for drawn in &plot.series {
+        match drawn {
+            system::Series::Line { label, x, y } => {
+                let (x, y) = (curve(system, solution, *x), curve(system, solution, *y));
+                let (xs, ys) = (sampled(x, times), sampled(y, times));
+                let names = entry_names(label, y.shape());
+                let width = names.len();
+                for (entry, label) in names.into_iter().enumerate() {
+                    let ys = ys.iter().skip(entry).step_by(width.max(1));
+                    let points = xs.iter().copied().zip(ys.copied()).collect();
+                    series.push(Series { label, points, mark: Mark::Line });
+                }
+            }
+            system::Series::Points { label, x, y } => {
+                let (xs, ys) = (&solution.values()[*x].values, &solution.values()[*y].values);
+                let points = xs.iter().copied().zip(ys.iter().copied()).collect();
+                series.push(Series { label: label.to_string(), points, mark: Mark::Points });
+            }
+        }
+    }
+    Chart { title: String::new(), x_label: plot.x_label.to_string(), y_label: String::new(), series }
+}
+
+/// The trajectory of curve number `index`: curves come after states and channels, in order.
+fn curve<'a>(system: &System, solution: &'a Solution, index: usize) -> &'a Trajectory {
+    let trajectory = &solution.trajectories()[system.states.len() + system.channels.len() + index];
+    debug_assert!(matches!(trajectory.kind(), TrajectoryKind::Output | TrajectoryKind::Drawn));
+    trajectory
+}
+
+fn sampled(trajectory: &Trajectory, times: &[f64]) -> Vec<f64> {
+    times.iter().flat_map(|t| trajectory.at(*t).unwrap_or_default()).collect()
+}
+
+/// The saved times with points between them, evenly in each interval.
+fn grid(solution: &Solution) -> Vec<f64> {
+    let (start, end) = solution.interval();
+    let saved = solution.ts();
+    let coarse: Vec<f64> = if saved.len() < 2 { vec![start, end] } else { saved.to_vec() };
+    let intervals = coarse.len() - 1;
+    let parts = FEWEST.div_ceil(intervals).max((2 * intervals).min(MOST).div_ceil(intervals)).max(1);
+    let mut times = Vec::with_capacity(intervals * parts + 1);
+    for pair in coarse.windows(2) {
+        times.extend((0..parts).map(|i| pair[0] + (pair[1] - pair[0]) * i as f64 / parts as f64));
+    }
+    times.push(coarse[intervals]);
+    times
+}

@@ -1,0 +1,184 @@
+//! Fitting: the objective of a run, lowered by an optimiser in free space.
+//!
+//! [`Run::fit`] minimises losses, likelihoods and priors over the params, each moved to free space
+//! by the bijection of its set, and leaves the run at the best point. Where the objective is minus
+//! a log-density, the inverse of its Hessian there gives the standard errors.
+
+use crate::diag::{Code, Diagnostic};
+use crate::engine::{Diagnostics, Error, ParamValue, Run, Solution};
+use crate::ir::system::Role;
+use crate::plan::forward::{Controls, Failure, Save};
+use crate::plan::objective::{Evaluation, Objective};
+use crate::plan::pack::{Target, unconstrained};
+use crate::plan::unit::{Element, PlanError};
+use crate::settings::Precision;
+use crate::train::{Covariance, Minimum, NotPositiveDefinite, Progress, Why};
+use std::ops::{AddAssign, ControlFlow};
+use std::time::{Duration, Instant};
+
+/// Fits with more free numbers than this have no standard errors: the Hessian costs a pass through
+/// the solve for each.
+pub const MAX_HESSIAN_PARAMS: usize = 200;
+
+/// The result of a fit.
+#[derive(Clone)]
+pub struct Fit {
+    /// The params at the end, on their declared scale.
+    pub params: Vec<ParamValue>,
+    /// The standard error of each entry of `params`, or why there are none.
+    pub errors: Result<Vec<ParamValue>, NoErrors>,
+    /// The objective at the end.
+    pub objective: f64,
+    /// The run at the end, with every term of the objective.
+    pub solution: Solution,
+    /// Steps of the optimiser.
+    pub steps: u64,
+    /// Evaluations of objective and gradient.
+    pub gradient_evaluations: u64,
+    /// Largest magnitude in the gradient in free space.
+    pub gradient_norm: f64,
+    /// Why it ended.
+    pub why: Why,
+    /// How long the fit took, compilation of the derivatives included.
+    pub time: Duration,
+}
+
+/// Why a fit has no standard errors.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum NoErrors {
+    /// The objective is not minus a log-density.
+    #[error("the objective has a `loss` that is no likelihood, so its curvature is no precision")]
+    NotADensity,
+    /// Too many params.
+    #[error("the model has {0} free numbers; standard errors are computed for at most {MAX_HESSIAN_PARAMS}")]
+    TooMany(usize),
+    /// The point is no proper minimum.
+    #[error("the data do not determine the params: {0}")]
+    Undetermined(NotPositiveDefinite),
+}
+
+impl Run {
+    /// Minimises the training objective over the params, as `train` settings say, and leaves the
+    /// run at the point it ends at. `on_step` sees every step and may end the fit there.
+    ///
+    /// Refused for a model without a loss or without params (E0807); fails if the model cannot be
+    /// solved where it starts. A trial point where it cannot be solved is stepped back from.
+    pub fn fit(&mut self, mut on_step: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Fit, Error> {
+        self.check_can_fit()?;
+        match self.settings().run.precision {
+            Precision::F64 => self.fit_in::<f64>(&mut on_step),
+            Precision::F32 => self.fit_in::<f32>(&mut on_step),
+        }
+    }
+
+    fn check_can_fit(&self) -> Result<(), Error> {
+        let has_objective = self.system().results.iter().any(|result| match result.role {
+            Role::Loss | Role::Likelihood => true,
+            Role::Prior | Role::Metric | Role::Output | Role::Plot => false,
+        });
+        let (message, help) = if !has_objective {
+            ("there is nothing to fit: the model has no loss", "add `loss name = ...` or a likelihood, `data ~ ...`")
+        } else if self.system().params.is_empty() {
+            ("there is nothing to fit: the model has no params", "declare what is to be fitted as `param`")
+        } else {
+            return Ok(());
+        };
+        let diagnostic = Diagnostic::without_span(Code("E0807"), message).help(help);
+        Err(Error::Invalid(Diagnostics::new(vec![diagnostic], self.parts().sources.clone())))
+    }
+
+    fn fit_in<T: Element + AddAssign>(
+        &mut self,
+        on_step: &mut dyn FnMut(&Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Fit, Error> {
+        let begun = Instant::now();
+        let parts = self.parts().clone();
+        let controls = Controls { save: Save::Nothing, ..parts.controls.clone() };
+        let objective = Objective::new(&parts.plan, &parts.data, &controls, Target::Total);
+        let start = self.free_params();
+        // Say why at once if it cannot be solved, or differentiated, where it starts.
+        let first = objective.at(&rounded::<T>(&start)).map_err(|failure| self.failed(&failure))?;
+        objective.gradient(&rounded::<T>(&start), &first).map_err(|error| self.uncompiled(error))?;
+
+        let mut value_and_gradient = |u: &[f64], gradient: &mut [f64]| -> f64 {
+            let u = rounded::<T>(u);
+            let evaluated = objective.at(&u).and_then(|at| Ok((objective.gradient(&u, &at)?, at.value)));
+            match evaluated {
+                Ok((by_u, value)) => {
+                    gradient.iter_mut().zip(by_u).for_each(|(out, g)| *out = g.to_f64());
+                    value
+                }
+                Err(_) => {
+                    gradient.fill(f64::NAN);
+                    f64::NAN
+                }
+            }
+        };
+        let train = &parts.settings.train;
+        let minimum = train.method().minimise(&mut value_and_gradient, &start, &train.limits(), on_step);
+
+        let u = rounded::<T>(&minimum.x);
+        let at = objective.at(&u).map_err(|failure| self.failed(&failure))?;
+        self.set_params(at.p.iter().map(|p| p.to_f64()).collect());
+        let errors = self.standard_errors(&objective, &u, &at).map_err(|error| self.uncompiled(error))?;
+        let solution = self.solve()?;
+        let Minimum { value, steps, evaluations, why, .. } = minimum;
+        Ok(Fit {
+            params: self.params(),
+            errors,
+            objective: value,
+            solution,
+            steps,
+            gradient_evaluations: evaluations,
+            gradient_norm: minimum.gradient_norm(),
+            why,
+            time: begun.elapsed(),
+        })
+    }
+
+    fn uncompiled(&self, error: PlanError) -> Error {
+        self.failed(&Failure::Plan(error))
+    }
+
+    /// The params in free space, `[P]`.
+    fn free_params(&self) -> Vec<f64> {
+        let each = self.system().params.iter().zip(self.params());
+        each.flat_map(|(param, value)| {
+            let free = |value: f64| {
+                unconstrained(param.constraint, value).expect("params start and stay inside their sets")
+            };
+            value.values.into_iter().map(free).collect::<Vec<f64>>()
+        })
+        .collect()
+    }
+
+    /// At a minimum the covariance in free space is the inverse Hessian `H⁻¹`; an entry `p(u)` of
+    /// the params has the standard error `|dp/du| √(H⁻¹)_ii` (delta method, exact to first order).
+    fn standard_errors<T: Element + AddAssign>(
+        &self,
+        objective: &Objective<'_>,
+        u: &[T],
+        at: &Evaluation<T>,
+    ) -> Result<Result<Vec<ParamValue>, NoErrors>, PlanError> {
+        let roles = self.system().results.iter().map(|result| result.role);
+        if roles.clone().any(|role| role == Role::Loss) {
+            return Ok(Err(NoErrors::NotADensity));
+        }
+        if u.len() > MAX_HESSIAN_PARAMS {
+            return Ok(Err(NoErrors::TooMany(u.len())));
+        }
+        let hessian = objective.hessian(u, at)?;
+        let covariance = match Covariance::from_hessian(&hessian, u.len()) {
+            Ok(covariance) => covariance,
+            Err(error) => return Ok(Err(NoErrors::Undetermined(error))),
+        };
+        let slopes = objective.scale_slopes(u)?;
+        let errors = covariance.standard_errors().into_iter().zip(slopes);
+        let errors: Vec<f64> = errors.map(|(error, slope)| error * slope.to_f64().abs()).collect();
+        Ok(Ok(self.by_path(&errors)))
+    }
+}
+
+fn rounded<T: Element>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|value| T::from_f64(*value)).collect()
+}
