@@ -60,7 +60,8 @@ impl Console<'_> {
         text += &run_values(&solution);
         text += &statistics(run, &solution, None, taken);
         self.print(&text);
-        let written = record_run(run, &solution, &point(&run.params()), &folder).and_then(|()| folder.finish());
+        let written =
+            record_run(run, &solution, &point(&run.params()), &folder).and_then(|()| folder.finish());
         let folder = written.map_err(|error| self.unwritable(&error))?;
         self.say(&format!("written to {}\n", folder.display()));
         Ok(Exit::Success)
@@ -139,7 +140,12 @@ pub(super) fn bound(model: &Model, settings: &SettingArgs) -> Binder {
 }
 
 /// Everything in the run directory but the metrics of a fit.
-fn record_run(run: &Run, solution: &Solution, params: &[Estimate], folder: &RunDir) -> Result<(), RunDirError> {
+fn record_run(
+    run: &Run,
+    solution: &Solution,
+    params: &[Estimate],
+    folder: &RunDir,
+) -> Result<(), RunDirError> {
     folder.write("model.node", run.text())?;
     folder.write_json("settings.json", &record::settings(&run.settings().resolved, run.sources()))?;
     folder.write_json("params.json", &record::params(params))?;
@@ -190,7 +196,9 @@ pub(super) fn entry_names(name: &str, shape: &[usize]) -> Vec<String> {
 }
 
 fn entries(values: &[ParamValue]) -> impl Iterator<Item = (String, f64)> {
-    values.iter().flat_map(|param| entry_names(&param.path, &param.shape).into_iter().zip(param.values.clone()))
+    values
+        .iter()
+        .flat_map(|param| entry_names(&param.path, &param.shape).into_iter().zip(param.values.clone()))
 }
 
 /// Params without errors.
@@ -286,7 +294,9 @@ fn titled(title: &str, rows: &[(String, String)]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let indented: Vec<(String, &String)> = rows.iter().map(|(name, value)| (format!("  {name}"), value)).collect();
-    let rows: Vec<(&str, String)> = indented.iter().map(|(name, value)| (name.as_str(), (*value).clone())).collect();
+    let indented: Vec<(String, &String)> =
+        rows.iter().map(|(name, value)| (format!("  {name}"), value)).collect();
+    let rows: Vec<(&str, String)> =
+        indented.iter().map(|(name, value)| (name.as_str(), (*value).clone())).collect();
     format!("{title}\n{}\n", pairs(&rows))
 }

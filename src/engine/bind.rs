@@ -148,8 +148,13 @@ impl Work {
             let source = work.sources.add("command line", format!("--set {assignment}"));
             let span = Span::new(source, 6, 6 + assignment.len());
             work.sink.report(
-                Diagnostic::new(Code("E0801"), "`--set` takes `name=value`", span, "no `=` with something on both sides")
-                    .help("for example `--set mu=50` or `--set solve.rtol=1e-8`"),
+                Diagnostic::new(
+                    Code("E0801"),
+                    "`--set` takes `name=value`",
+                    span,
+                    "no `=` with something on both sides",
+                )
+                .help("for example `--set mu=50` or `--set solve.rtol=1e-8`"),
             );
         }
         work
@@ -166,8 +171,12 @@ impl Work {
             .flatten()
             .map(|declared| &*declared.name)
             .collect();
-        let request =
-            Request { file: &binder.model.file, profile: binder.profile.as_deref(), flags: &binder.flags, names: &names };
+        let request = Request {
+            file: &binder.model.file,
+            profile: binder.profile.as_deref(),
+            flags: &binder.flags,
+            names: &names,
+        };
         let (settings, assigned) = settings::resolve(&request, &mut self.sources, &mut self.sink)?;
         let mut overrides = binder.values.clone();
         for name in overrides.keys().filter(|name| !names.contains(&&***name)) {
@@ -189,7 +198,8 @@ impl Work {
         let consts = &model.checked.consts;
         let is_const = |name: &Arc<str>| consts.iter().any(|declared| declared.name == *name);
         let changed = overrides.iter().filter(|(name, _)| is_const(name));
-        let known = Known { sizes: data.sizes, consts: changed.map(|(n, v)| (n.clone(), v.clone())).collect() };
+        let known =
+            Known { sizes: data.sizes, consts: changed.map(|(n, v)| (n.clone(), v.clone())).collect() };
         let checked = sema::check(&model.file, &self.sources, &known, &mut self.sink);
         if self.sink.has_errors() {
             return None;
@@ -254,8 +264,13 @@ impl Work {
                 };
                 let message = format!("param `{}` starts at {value}, outside {set}", param.path);
                 self.sink.report(
-                    Diagnostic::new(Code("E0806"), message, param.span, "must start inside the set it lives in")
-                        .help("start it inside, or change the set after `in`"),
+                    Diagnostic::new(
+                        Code("E0806"),
+                        message,
+                        param.span,
+                        "must start inside the set it lives in",
+                    )
+                    .help("start it inside, or change the set after `in`"),
                 );
             }
         }
@@ -313,6 +328,11 @@ fn unknown_name(name: &str, names: &[&str]) -> Diagnostic {
 }
 
 fn not_numbers(name: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(Code("E0802"), format!("`{name}` takes a number or a list of numbers"), span, "not a number")
-        .help("expressions stay in the file; on the command line write the value")
+    Diagnostic::new(
+        Code("E0802"),
+        format!("`{name}` takes a number or a list of numbers"),
+        span,
+        "not a number",
+    )
+    .help("expressions stay in the file; on the command line write the value")
 }

@@ -71,7 +71,9 @@ fn csv_path<'a>(source: &'a Expr, sink: &mut Sink) -> Option<(&'a str, Span)> {
         return None;
     };
     match (&callee.kind, args.as_slice()) {
-        (ExprKind::Name(name), [Arg::Positional(Expr { kind: ExprKind::Str(path), span })]) if &**name == "csv" => {
+        (ExprKind::Name(name), [Arg::Positional(Expr { kind: ExprKind::Str(path), span })])
+            if &**name == "csv" =>
+        {
             Some((path, *span))
         }
         (ExprKind::Name(name), _) if &**name == "csv" => {
@@ -86,8 +88,13 @@ fn csv_path<'a>(source: &'a Expr, sink: &mut Sink) -> Option<(&'a str, Span)> {
 }
 
 fn source_not_built(what: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(Code("E0290"), format!("{what} is not supported yet"), span, "part of the language, not built")
-        .help("`csv(\"file.csv\")` reads columns of numbers")
+    Diagnostic::new(
+        Code("E0290"),
+        format!("{what} is not supported yet"),
+        span,
+        "part of the language, not built",
+    )
+    .help("`csv(\"file.csv\")` reads columns of numbers")
 }
 
 fn asked(field: &FieldRequest, sources: &Sources) -> data::FieldRequest {
@@ -124,8 +131,9 @@ fn fits(
     let expected = dim.as_number();
     if expected != i64::try_from(rows).ok() {
         let message = format!("the schema gives `{}` {dim} entries, the file has {rows} rows", field.name);
-        let diagnostic = Diagnostic::new(Code("E0704"), message, field.ty_span, format!("{rows} rows in the file"))
-            .help("name the size, as in `[T]`, and the file says how many there are");
+        let diagnostic =
+            Diagnostic::new(Code("E0704"), message, field.ty_span, format!("{rows} rows in the file"))
+                .help("name the size, as in `[T]`, and the file says how many there are");
         sink.report(diagnostic);
         return false;
     }

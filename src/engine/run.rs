@@ -162,8 +162,9 @@ impl Run {
     /// model has none of this name. Exact for the steps taken.
     pub fn grad(&self, name: &str) -> Option<Result<Gradient, Error>> {
         let results = &self.parts.plan.system.results;
-        let number =
-            results.iter().position(|result| &*result.name == name && result.ty.is_scalar() && result.ty.dtype.is_float())?;
+        let number = results.iter().position(|result| {
+            &*result.name == name && result.ty.is_scalar() && result.ty.dtype.is_float()
+        })?;
         Some(self.gradient_of(Target::Result(number)))
     }
 
@@ -180,7 +181,8 @@ impl Run {
         let objective = Objective::new(&parts.plan, &parts.data, &controls, target);
         let p: Vec<T> = parts.params.iter().map(|value| T::from_f64(*value)).collect();
         let evaluation = objective.at_params(p).map_err(|failure| self.failed(&failure))?;
-        let bar_p = objective.gradient_in_params(&evaluation).map_err(|error| self.failed(&Failure::Plan(error)))?;
+        let bar_p =
+            objective.gradient_in_params(&evaluation).map_err(|error| self.failed(&Failure::Plan(error)))?;
         let bar_p: Vec<f64> = bar_p.into_iter().map(T::to_f64).collect();
         Ok(Gradient { value: evaluation.value, by: self.by_path(&bar_p) })
     }

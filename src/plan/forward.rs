@@ -154,7 +154,8 @@ impl<'a, T: Element> Context<'a, T> {
         let n = trace.n;
         let mut stages = vec![T::default(); self.plan.tableau.n_stages() * n];
         stages[..n].copy_from_slice(trace.rate(step));
-        let (mut y_new, mut err, mut out) = (vec![T::default(); n], vec![T::default(); n], vec![T::default(); n]);
+        let (mut y_new, mut err, mut out) =
+            (vec![T::default(); n], vec![T::default(); n], vec![T::default(); n]);
         let mut compiled = CompiledStep { context: self, workspace: Workspace::default() };
         compiled.step(trace.t[step], trace.h[step], trace.state(step), &mut stages, &mut y_new, &mut err);
         let accepted = Accepted {
@@ -214,7 +215,8 @@ impl<'a, T: Element> Context<'a, T> {
     /// The time of every row of every site.
     fn site_times(&self, (t0, t1): (f64, f64), workspace: &mut Workspace) -> Result<Vec<f64>, Failure> {
         let (system, layout) = (&self.plan.system, &self.plan.layout);
-        let given = system.sites.iter().zip(&layout.site_rows).filter(|(site, _)| site.kind == SiteKind::Times);
+        let given =
+            system.sites.iter().zip(&layout.site_rows).filter(|(site, _)| site.kind == SiteKind::Times);
         let mut computed = vec![T::default(); given.map(|(_, rows)| rows).sum()];
         let mut inputs = Inputs::new();
         self.push_params_and_data(&mut inputs);

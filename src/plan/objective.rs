@@ -60,7 +60,10 @@ impl<'a> Objective<'a> {
     }
 
     /// The gradient in the params `p`, `[P]`, at an evaluated point.
-    pub fn gradient_in_params<T: Element + AddAssign>(&self, at: &Evaluation<T>) -> Result<Vec<T>, PlanError> {
+    pub fn gradient_in_params<T: Element + AddAssign>(
+        &self,
+        at: &Evaluation<T>,
+    ) -> Result<Vec<T>, PlanError> {
         let kernels = self.plan.gradient_kernels()?;
         let objective = self.plan.objective_kernels(self.target)?;
         let context = Context { plan: self.plan, p: &at.p, data: self.data };
@@ -120,7 +123,8 @@ impl<'a> Objective<'a> {
         let dp = constrained.take_tangent(0);
 
         let trace = &at.simulation.trace;
-        let mut pass = DualPass { kernels, context: &context, dp: &dp, trace, workspace: Workspace::default() };
+        let mut pass =
+            DualPass { kernels, context: &context, dp: &dp, trace, workspace: Workspace::default() };
         let (tangents, site_tangents) = pass.forward(&at.simulation.places);
 
         let one = [T::from_f64(1.0)];
@@ -154,7 +158,11 @@ impl<'a> Objective<'a> {
     }
 
     /// The Hessian in `u`, `[P, P]` row-major, symmetrised, at the point evaluated there.
-    pub fn hessian<T: Element + AddAssign>(&self, u: &[T], at: &Evaluation<T>) -> Result<Vec<f64>, PlanError> {
+    pub fn hessian<T: Element + AddAssign>(
+        &self,
+        u: &[T],
+        at: &Evaluation<T>,
+    ) -> Result<Vec<f64>, PlanError> {
         let n = u.len();
         let mut rows = Vec::with_capacity(n * n);
         for i in 0..n {

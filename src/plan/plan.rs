@@ -189,10 +189,8 @@ impl Plan {
     fn compile_gradient(&self) -> Result<GradientKernels, PlanError> {
         let p = &self.funcs.packed;
         let bars = self.cotangents()?;
-        let [constrain, start_vjp, rate_vjp, step_vjp, constrain_vjp] = compile(
-            [&p.constrain, &bars.start, &bars.rate, &bars.step, &bars.constrain],
-            &*self.backend,
-        )?;
+        let [constrain, start_vjp, rate_vjp, step_vjp, constrain_vjp] =
+            compile([&p.constrain, &bars.start, &bars.rate, &bars.step, &bars.constrain], &*self.backend)?;
         Ok(GradientKernels { constrain, start_vjp, rate_vjp, step_vjp, constrain_vjp })
     }
 
@@ -204,30 +202,20 @@ impl Plan {
         let tangent = |func: &Func, wrt: &[usize]| -> Result<Func, PlanError> {
             Ok(opt::optimise(ad::jvp_func(func, wrt)?))
         };
-        let [start, rate, step, constrain, start_vjp, rate_vjp, step_vjp, constrain_vjp] =
-            compile(
-                [
-                    &tangent(&p.start, &[0])?,
-                    &tangent(&p.rate, &[1, 2])?,
-                    &tangent(&self.funcs.step, &[2, 3, 4])?,
-                    &tangent(&p.constrain, &[0])?,
-                    &tangent(&bars.start, &[0, 1 + n_data])?,
-                    &tangent(&bars.rate, &[1, 2, 3 + n_data])?,
-                    &tangent(&bars.step, &[2, 3, 4, 5 + n_data, 6 + n_data])?,
-                    &tangent(&bars.constrain, &[0, 1])?,
-                ],
-                &*self.backend,
-            )?;
-        Ok(CurvatureKernels {
-            start,
-            rate,
-            step,
-            constrain,
-            start_vjp,
-            rate_vjp,
-            step_vjp,
-            constrain_vjp,
-        })
+        let [start, rate, step, constrain, start_vjp, rate_vjp, step_vjp, constrain_vjp] = compile(
+            [
+                &tangent(&p.start, &[0])?,
+                &tangent(&p.rate, &[1, 2])?,
+                &tangent(&self.funcs.step, &[2, 3, 4])?,
+                &tangent(&p.constrain, &[0])?,
+                &tangent(&bars.start, &[0, 1 + n_data])?,
+                &tangent(&bars.rate, &[1, 2, 3 + n_data])?,
+                &tangent(&bars.step, &[2, 3, 4, 5 + n_data, 6 + n_data])?,
+                &tangent(&bars.constrain, &[0, 1])?,
+            ],
+            &*self.backend,
+        )?;
+        Ok(CurvatureKernels { start, rate, step, constrain, start_vjp, rate_vjp, step_vjp, constrain_vjp })
     }
 
     fn cotangents(&self) -> Result<Cotangents, PlanError> {
@@ -264,7 +252,8 @@ impl Funcs {
     /// The reverse pass holds the ends of the run and the times of the sites fixed.
     fn check_times_are_fixed(&self) -> Result<(), PlanError> {
         let (start, times) = (&self.packed.start, &self.packed.times);
-        let depends = |func: &Func, result: usize| func.depends(func.results[result].value, func.params[0].value);
+        let depends =
+            |func: &Func, result: usize| func.depends(func.results[result].value, func.params[0].value);
         if depends(start, 0) || depends(start, 1) || depends(times, 0) {
             return Err(PlanError::TimesDependOnParams);
         }

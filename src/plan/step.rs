@@ -27,7 +27,8 @@ pub fn step(rate: &Func, tableau: &Tableau) -> Func {
 
     for i in 1..tableau.n_stages() {
         let row: Vec<f64> = tableau.a[i].iter().map(|a| a.value()).collect();
-        let mut args = vec![stage_time(&mut b, t, h, tableau.c[i].value()), advanced(&mut b, y, h, &row, &stages)];
+        let mut args =
+            vec![stage_time(&mut b, t, h, tableau.c[i].value()), advanced(&mut b, y, h, &row, &stages)];
         args.extend(&rest);
         stages.push(b.inline(rate, &args)[0]);
     }
@@ -73,4 +74,3 @@ fn combination(b: &mut Builder, weights: &[f64], stages: &[ValueId]) -> Option<V
     }
     sum
 }
-

@@ -44,8 +44,6 @@ pub struct Known {
 pub struct Checked {
     /// The file.
     file: Arc<ast::File>,
-    /// Its text, for messages.
-    sources: Sources,
     /// What was known.
     known: Known,
     /// Its meaning; `None` if it has errors.
@@ -158,7 +156,6 @@ pub fn check(file: &Arc<ast::File>, sources: &Sources, known: &Known, sink: &mut
     let model = checker.model();
     let mut checked = Checked {
         file: file.clone(),
-        sources: sources.clone(),
         known: known.clone(),
         model,
         data,

@@ -10,5 +10,5 @@ pub mod trainer;
 
 pub use covariance::{Covariance, NotPositiveDefinite};
 pub use lbfgs::Lbfgs;
-pub use trainer::{Fit, NoErrors};
 pub use optimizer::{Adam, Limits, Minimum, Optimizer, Progress, Sgd, Why};
+pub use trainer::{Fit, NoErrors};

@@ -77,7 +77,10 @@ impl Run {
             Role::Prior | Role::Metric | Role::Output | Role::Plot => false,
         });
         let (message, help) = if !has_objective {
-            ("there is nothing to fit: the model has no loss", "add `loss name = ...` or a likelihood, `data ~ ...`")
+            (
+                "there is nothing to fit: the model has no loss",
+                "add `loss name = ...` or a likelihood, `data ~ ...`",
+            )
         } else if self.system().params.is_empty() {
             ("there is nothing to fit: the model has no params", "declare what is to be fitted as `param`")
         } else {

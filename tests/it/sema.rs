@@ -48,9 +48,9 @@ fn check_lines(lines: &str, expected: &[(&str, &str)]) {
 }
 
 fn system_with(text: &str, bindings: &Bindings) -> System {
-    let (checked, _, mut sink) = checked(text);
+    let (checked, sources, mut sink) = checked(text);
     assert!(!sink.has_errors(), "{text}\n{:#?}", sink.diagnostics());
-    match sema::elaborate(&checked, bindings, &mut sink) {
+    match sema::elaborate(&checked, bindings, &sources, &mut sink) {
         Some(system) => system,
         None => panic!("{text}\n{:#?}", sink.diagnostics()),
     }
@@ -161,10 +161,10 @@ fn sizes_of_the_data_are_symbolic_until_they_are_known() {
     let found = messages(&text);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().all(|(code, _)| code == "E0304"), "{found:?}");
-    let (checked, _, mut sink) = checked(LOTKA);
+    let (checked, sources, mut sink) = checked(LOTKA);
     let mut bindings = pelts();
     bindings.data.insert("pelts.hare".into(), (vec![2], vec![1.0, 2.0]));
-    assert!(sema::elaborate(&checked, &bindings, &mut sink).is_none());
+    assert!(sema::elaborate(&checked, &bindings, &sources, &mut sink).is_none());
     assert_eq!(sink.diagnostics()[0].code.0, "E0704");
 }
 
@@ -448,4 +448,24 @@ fn what_is_not_built_says_so() {
         "data d = csv(\"a.csv\") { a: [batch, 2] }\ntime t in 0..1\nstate x = 1.0\nx' = -x",
         &[("E0290", "batch")],
     );
+}
+
+#[test]
+fn the_pages_of_names_shapes_phases_and_systems_are_true() {
+    let bands = ["E0112", "E02", "E03", "E04", "E05", "E06", "W06"];
+    let rows =
+        nodec::diag::codes::ALL.iter().filter(|row| bands.iter().any(|band| row.code.0.starts_with(band)));
+    let mut n_pages = 0;
+    for row in rows {
+        let block = |kind: &str| {
+            let (_, rest) =
+                row.page.split_once(&format!("```node {kind}\n")).expect("a page has both programs");
+            rest.split_once("```").expect("a block ends").0
+        };
+        let codes = |text: &str| messages(text).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+        assert_eq!(codes(block("wrong")), [row.code.0], "{}", row.page);
+        assert_eq!(codes(block("right")), [] as [&str; 0], "{}", row.page);
+        n_pages += 1;
+    }
+    assert!(n_pages >= 38, "{n_pages}");
 }

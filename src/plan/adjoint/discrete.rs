@@ -33,7 +33,8 @@ pub(crate) fn reverse<T: Element + AddAssign>(
 ) {
     let tableau = context.plan.tableau;
     let (n, s) = (trace.n, tableau.n_stages());
-    let mut pass = Pass { kernels, context, bar_p, scratch_p: zeros(context.p.len()), workspace: Workspace::default() };
+    let mut pass =
+        Pass { kernels, context, bar_p, scratch_p: zeros(context.p.len()), workspace: Workspace::default() };
     let schedule = Schedule::new(places);
 
     // Cotangents of the state at the node in hand and of the rate there.

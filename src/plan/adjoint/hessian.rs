@@ -128,7 +128,11 @@ impl<T: Element + AddAssign> DualPass<'_, T> {
             for (row, theta) in schedule.inside(step) {
                 let bar = site_bars.part(row * n, (row + 1) * n);
                 for stage in 0..s {
-                    stages.add_scaled(stage * n, self.trace.h[step] * tableau.dense.weight(stage, theta), &bar);
+                    stages.add_scaled(
+                        stage * n,
+                        self.trace.h[step] * tableau.dense.weight(stage, theta),
+                        &bar,
+                    );
                 }
                 state.add(0, &bar);
             }
@@ -177,7 +181,14 @@ impl<T: Element + AddAssign> DualPass<'_, T> {
         (results.take_tangent(0), results.take_tangent(1))
     }
 
-    fn rate_reverse(&mut self, node: usize, dy: &[T], bar_k: &Dual<T>, bar_y: &mut Dual<T>, bar_p: &mut Dual<T>) {
+    fn rate_reverse(
+        &mut self,
+        node: usize,
+        dy: &[T],
+        bar_k: &Dual<T>,
+        bar_y: &mut Dual<T>,
+        bar_p: &mut Dual<T>,
+    ) {
         let t = [T::from_f64(self.trace.t[node])];
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(self.trace.state(node))]);
         self.context.push_params_and_data(&mut inputs);
