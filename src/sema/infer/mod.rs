@@ -114,6 +114,10 @@ impl<'a> Checker<'a> {
                 if let Some(expr) = self.language_name(name, span) {
                     return Some(expr);
                 }
+                if crate::sema::prelude::function(name).is_some() {
+                    let message = format!("`{name}` is a function, not a number");
+                    return self.fail(errors::wrong_kind(span, message, "a number; call it with `(...)`"));
+                }
                 self.unknown_name(name, span, scope, false);
                 None
             }
