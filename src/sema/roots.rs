@@ -623,10 +623,8 @@ fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                         DefKind::Param(number) => {
                             params.insert(number);
                         }
-                        DefKind::Channel(number) => {
-                            if channels.insert(number) {
-                                next.push(model.channels[number].rate.clone());
-                            }
+                        DefKind::Channel(number) if channels.insert(number) => {
+                            next.push(model.channels[number].rate.clone());
                         }
                         DefKind::State(number) => state = Some(number),
                         _ => {}
