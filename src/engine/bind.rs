@@ -209,7 +209,7 @@ impl Work {
             Precision::F32 => DType::F32,
         };
         let bindings = Bindings { real, data: data.fields, overrides };
-        let system = Arc::new(sema::elaborate(&checked, &bindings, &mut self.sink)?);
+        let system = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
         self.check_start_values(&system);
         let options = self.options(&settings.solve, &system)?;
         if self.sink.has_errors() {

@@ -18,6 +18,9 @@ struct Solved<'a> {
     rhs: Option<&'a ast::Expr>,
 }
 
+/// The line of each unknown.
+type SolvedLines<'a> = BTreeMap<std::sync::Arc<str>, Solved<'a>>;
+
 impl<'a> Checker<'a> {
     /// The states with their starts and rates; `None` in place of a wrong one.
     pub(crate) fn states(&mut self) -> Vec<Option<State>> {
@@ -189,9 +192,9 @@ impl<'a> Checker<'a> {
 
     /// Sorts the equations: the line of each unknown, and those that are not in solved form, with
     /// whether they contain a prime.
-    fn solved_lines(&mut self) -> (BTreeMap<std::sync::Arc<str>, Solved<'a>>, Vec<(Span, bool)>) {
+    fn solved_lines(&mut self) -> (SolvedLines<'a>, Vec<(Span, bool)>) {
         let file = self.file;
-        let mut solved: BTreeMap<std::sync::Arc<str>, Solved<'a>> = BTreeMap::new();
+        let mut solved: SolvedLines<'a> = BTreeMap::new();
         let mut implicit = Vec::new();
         for item in &file.items {
             let ItemKind::Equation { lhs, rhs } = &item.kind else { continue };
@@ -231,7 +234,7 @@ impl<'a> Checker<'a> {
     }
 
     /// An unknown that a line in error speaks of is not said to lack an equation as well.
-    fn excuse(&mut self, solved: &mut BTreeMap<std::sync::Arc<str>, Solved<'a>>) {
+    fn excuse(&mut self, solved: &mut SolvedLines<'a>) {
         let file = self.file;
         for item in &file.items {
             let ItemKind::Equation { lhs, rhs } = &item.kind else { continue };
@@ -438,11 +441,7 @@ fn dependence(defs: &IndexVec<DefId, Def>, states: &[State], expr: &Expr) -> Mov
                     DefKind::Time => found.time = true,
                     _ => {}
                 },
-                Kind::Rate(number) => {
-                    if substituted.insert(*number) {
-                        open.push(states[*number].rate.clone());
-                    }
-                }
+                Kind::Rate(number) if substituted.insert(*number) => open.push(states[*number].rate.clone()),
                 Kind::Flow(of, order) => flows.push((of.clone(), *order)),
                 _ => {}
             }

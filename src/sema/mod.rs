@@ -44,8 +44,6 @@ pub struct Known {
 pub struct Checked {
     /// The file.
     file: Arc<ast::File>,
-    /// Its text, for messages.
-    sources: Sources,
     /// What was known.
     known: Known,
     /// Its meaning; `None` if it has errors.
@@ -158,7 +156,6 @@ pub fn check(file: &Arc<ast::File>, sources: &Sources, known: &Known, sink: &mut
     let model = checker.model();
     let mut checked = Checked {
         file: file.clone(),
-        sources: sources.clone(),
         known: known.clone(),
         model,
         data,
@@ -219,7 +216,7 @@ impl Checked {
 
     /// What was extracted from the file, as text: unknowns with starts and rates, channels, params,
     /// terms, curves. `None` if the file has errors.
-    pub fn equations(&self) -> Option<String> {
-        self.model.as_ref().map(|model| show::equations(model, &self.sources))
+    pub fn equations(&self, sources: &Sources) -> Option<String> {
+        self.model.as_ref().map(|model| show::equations(model, sources))
     }
 }

@@ -190,6 +190,7 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("cubic", Builtin::NotYet("write the path as an expression of the time")),
     ("det", Builtin::NotYet("write the determinant out for small matrices")),
     ("eigh", Builtin::NotYet("there is no replacement in the language yet")),
+    ("diff", Builtin::NotYet("write `a[1..] - a[..n - 1]`")),
     ("einsum", Builtin::NotYet("use `@`, `dot`, `outer` or a comprehension")),
     ("gamma", Builtin::NotYet("use `lognormal`")),
     ("glorot", Builtin::NotYet("give the starting values as numbers")),

@@ -254,6 +254,10 @@ impl<'a> Checker<'a> {
             if let Some(item) = file.items.iter().find(|item| matches!(item.kind, ItemKind::State(_))) {
                 return self.fail(errors::no_time(item.span));
             }
+            // A file of layers or systems alone has been refused for those.
+            if self.failed {
+                return None;
+            }
             let span = Span { source: file.source, lo: 0, hi: 0 };
             return self.fail(errors::no_time(span));
         };
@@ -619,10 +623,8 @@ fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                         DefKind::Param(number) => {
                             params.insert(number);
                         }
-                        DefKind::Channel(number) => {
-                            if channels.insert(number) {
-                                next.push(model.channels[number].rate.clone());
-                            }
+                        DefKind::Channel(number) if channels.insert(number) => {
+                            next.push(model.channels[number].rate.clone());
                         }
                         DefKind::State(number) => state = Some(number),
                         _ => {}

@@ -20,6 +20,7 @@ mod plots;
 mod problems;
 mod programs;
 mod references;
+mod sema;
 mod series;
 mod settings;
 mod solve;

@@ -4,6 +4,8 @@
 //! name has one node for each moment it is evaluated at, and a name that a derivative operator
 //! varies has a node that nothing else can be: a `variable`.
 
+mod motion;
+
 use super::guard::{both, guarded};
 use super::{Made, moves, named_site, number_of};
 use crate::base::index::IndexVec;
@@ -14,10 +16,9 @@ use crate::ir::op::Op;
 use crate::ir::system::{Site, SiteKind};
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::dim::Dim;
-use crate::sema::equations::moving;
 use crate::sema::errors;
 use crate::sema::prelude::{Reduction, spread};
-use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Operator, Pick, State};
+use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Pick, State};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -229,7 +230,11 @@ impl<'m, 's> Frame<'m, 's> {
         let value = self.fresh(def);
         self.guard = outer;
         let mut value = value?;
-        if found.varied {
+        // States and the time are what primes vary; at one of many times a state is a part of a
+        // tensor, which has no identity of its own.
+        let moving =
+            matches!(found.kind, DefKind::State(_) | DefKind::Time) && self.b.node(value).op != Op::Param;
+        if found.varied || moving {
             value = self.b.variable(value);
         }
         self.memo.insert(key, value);
@@ -638,104 +643,5 @@ impl<'m, 's> Frame<'m, 's> {
             made?;
         }
         Ok(())
-    }
-
-    fn derivative(
-        &mut self,
-        operator: Operator,
-        of: &'m Expr,
-        by: DefId,
-        with: Option<&'m Expr>,
-    ) -> Made<ValueId> {
-        let of = self.value(of)?;
-        let by = self.def(by)?;
-        let with = match with {
-            Some(with) => Some(self.value(with)?),
-            None => None,
-        };
-        let none = Attr::None;
-        Ok(match (operator, with) {
-            (Operator::Grad, _) => {
-                let one = self.b.splat_like(1.0, of);
-                self.b.must(Op::Vjp, &[of, one, by], none)
-            }
-            (Operator::Vjp, Some(w)) => self.b.must(Op::Vjp, &[of, w, by], none),
-            (Operator::Jvp, Some(v)) => self.b.must(Op::Jvp, &[of, by, v], none),
-            (Operator::Jacobian, _) => self.b.must(Op::Jacobian, &[of, by], none),
-            (Operator::Divergence, _) => self.b.must(Op::Divergence, &[of, by], none),
-            (Operator::JacFrob2, _) => self.b.must(Op::JacFrob2, &[of, by], none),
-            (Operator::Vjp | Operator::Jvp, None) => crate::bug!("a derivative along no direction"),
-        })
-    }
-
-    /// The derivative along the motion: of the states that matter, each with its rate.
-    fn flow(&mut self, of: &'m Expr, order: u32) -> Made<ValueId> {
-        let world = self.world;
-        let matters = moving(world.defs, world.states, of, order);
-        let mut operands = vec![self.value(of)?];
-        for number in matters.states {
-            operands.push(self.def(world.states[number].def)?);
-            operands.push(self.rate(number)?);
-        }
-        if matters.time
-            && let Some(time) = world.defs.entries().find(|(_, def)| def.kind == DefKind::Time)
-        {
-            operands.push(self.def(time.0)?);
-            operands.push(self.b.scalar(1.0, world.real));
-        }
-        if operands.len() == 1 {
-            return Ok(self.b.zeros_like(operands[0]));
-        }
-        Ok(self.b.must(Op::FlowDerivative, &operands, Attr::Order(order)))
-    }
-
-    fn at_time(&mut self, expr: &Expr, of: &'m Expr, time: &'m Expr) -> Made<ValueId> {
-        let loops = self.loops.clone();
-        let Some(sites) = &mut self.sites else {
-            crate::bug!("a trajectory is evaluated in `{:?}`", expr.span)
-        };
-        let site = sites.site(time, &loops)?;
-        let Some(count) = sites.count(site) else {
-            let moment = Moment::Site { site, element: None, time };
-            return self.at(moment, |frame| frame.value(of));
-        };
-        if let Some((def, at)) = self.plain_unknown(of) {
-            let ty = self.def_type(def)?;
-            return Ok(self.all_at_site(site, &ty, &*at));
-        }
-        if count > MAX_UNROLLED {
-            let what = format!("an expression at more than {MAX_UNROLLED} times is");
-            return Err(Box::new(errors::not_yet(
-                expr.span,
-                what,
-                "evaluate the states at the times and write the expression of those",
-            )));
-        }
-        let mut values = Vec::with_capacity(count);
-        for element in 0..count {
-            let moment = Moment::Site { site, element: Some(element), time };
-            values.push(self.at(moment, |frame| frame.value(of))?);
-        }
-        if values.is_empty() {
-            let shape = self.shape(&expr.ty.dims, expr.span)?;
-            return Ok(self.b.splat(0.0, Type { dtype: self.dtype(expr.ty.elem), shape }));
-        }
-        Ok(self.stacked(&values))
-    }
-
-    /// The state or channel that an expression just names, whose values at all times of a site are
-    /// one tensor already.
-    #[allow(clippy::type_complexity, reason = "an unknown and how its values are asked for")]
-    fn plain_unknown(&self, expr: &Expr) -> Option<(DefId, Box<dyn Fn(usize) -> Input>)> {
-        let Kind::Def(def) = expr.kind else { return None };
-        let found = &self.world.defs[def];
-        match found.kind {
-            DefKind::State(number) => Some((def, Box::new(move |site| Input::SiteState(site, number)))),
-            DefKind::Channel(number) => Some((def, Box::new(move |site| Input::SiteChannel(site, number)))),
-            DefKind::Let | DefKind::Local | DefKind::Output if !found.varied => {
-                self.plain_unknown(found.value.as_ref()?)
-            }
-            _ => None,
-        }
     }
 }

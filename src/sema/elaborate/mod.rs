@@ -7,7 +7,7 @@ mod frame;
 mod guard;
 
 use crate::base::index::IndexVec;
-use crate::base::span::Span;
+use crate::base::span::{Sources, Span};
 use crate::diag::{Diagnostic, Severity, Sink};
 use crate::ir::builder::Builder;
 use crate::ir::eval::eval;
@@ -29,7 +29,12 @@ type Made<T> = Result<T, Box<Diagnostic>>;
 /// Fills in the data, the sizes they bind and the values that are set from outside, and gives the
 /// functions of the model. Reports to `sink` and gives `None` if the file has errors, or shows
 /// some now that the sizes are known.
-pub fn elaborate(checked: &Checked, bindings: &Bindings, sink: &mut Sink) -> Option<System> {
+pub fn elaborate(
+    checked: &Checked,
+    bindings: &Bindings,
+    sources: &Sources,
+    sink: &mut Sink,
+) -> Option<System> {
     checked.model()?;
     let known = known(checked, bindings, sink)?;
     let again;
@@ -38,7 +43,7 @@ pub fn elaborate(checked: &Checked, bindings: &Bindings, sink: &mut Sink) -> Opt
     } else {
         // With numbers for the sizes, the same check finds what the data do not fit.
         let mut found = Sink::new();
-        again = check(&checked.file, &checked.sources, &known, &mut found);
+        again = check(&checked.file, sources, &known, &mut found);
         let errors = found.into_diagnostics().into_iter().filter(|d| d.severity() == Severity::Error);
         errors.for_each(|error| sink.report(error));
         &again

@@ -176,11 +176,7 @@ pub fn outside_its_set(
         Constraint::Interval(lo, hi) => format!("the numbers between {lo} and {hi}, ends excluded"),
     };
     let values: Vec<String> = values.iter().map(f64::to_string).collect();
-    Diagnostic::new(
-        Code("E0215"),
-        format!("`{name}` starts outside its set"),
-        span,
-        format!("starts at {}", values.join(", ")),
-    )
-    .help(format!("start it inside {set}"))
+    let message = format!("param `{name}` starts at {}, outside {set}", values.join(", "));
+    Diagnostic::new(Code("E0806"), message, span, "must start inside the set it lives in")
+        .help("start it inside, or change the set after `in`")
 }

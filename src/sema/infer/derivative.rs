@@ -3,7 +3,8 @@
 use crate::base::span::Span;
 use crate::sema::dim::Dim;
 use crate::sema::errors;
-use crate::sema::infer::call::{Given, reduced};
+use crate::sema::infer::builtin::reduced;
+use crate::sema::infer::call::Given;
 use crate::sema::infer::{number, to_real};
 use crate::sema::prelude::{Reduction, Special};
 use crate::sema::resolve::{Binding, Checker, ScopeId};

@@ -4,11 +4,12 @@
 //! silently. Functions are inlined in `call`, parts are taken in `index`, derivatives are in
 //! `derivative`.
 
+mod builtin;
 mod call;
 mod derivative;
 mod index;
 
-pub(crate) use call::reduced;
+pub(crate) use builtin::reduced;
 pub(crate) use derivative::unprimed;
 
 use crate::base::span::Span;
@@ -113,6 +114,14 @@ impl<'a> Checker<'a> {
             None => {
                 if let Some(expr) = self.language_name(name, span) {
                     return Some(expr);
+                }
+                if matches!(name, "epoch" | "step") {
+                    let what = format!("`{name}` in a model is");
+                    return self.fail(errors::not_yet(span, what, "use a const, and `--set` it"));
+                }
+                if crate::sema::prelude::function(name).is_some() {
+                    let message = format!("`{name}` is a function, not a number");
+                    return self.fail(errors::wrong_kind(span, message, "a number; call it with `(...)`"));
                 }
                 self.unknown_name(name, span, scope, false);
                 None
