@@ -118,7 +118,7 @@ impl Model {
     /// What was extracted from the program, as text: states with starts and rates, channels,
     /// params, terms.
     pub fn equations(&self) -> String {
-        self.checked.equations().unwrap_or_default()
+        self.checked.equations(&self.sources).unwrap_or_default()
     }
 
     /// Starts to give the model its numbers and settings.
