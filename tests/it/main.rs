@@ -6,6 +6,7 @@
 mod backends;
 mod cli;
 mod data;
+mod differential;
 mod explain;
 mod format;
 mod gallery;
@@ -19,6 +20,7 @@ mod parse;
 mod plots;
 mod problems;
 mod programs;
+mod random_tensors;
 mod references;
 mod sema;
 mod series;
