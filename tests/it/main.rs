@@ -6,6 +6,7 @@
 mod backends;
 mod cli;
 mod data;
+mod differential;
 mod explain;
 mod failures;
 mod fit;
@@ -21,6 +22,7 @@ mod parse;
 mod plots;
 mod problems;
 mod programs;
+mod random_tensors;
 mod references;
 mod runs;
 mod sema;
