@@ -121,8 +121,8 @@ impl Code {
 
     /// `buffer[index]`, of a buffer that is not stored to any more.
     pub fn load(&self, buffer: BufferId, index: Index) -> ScalarId {
-        if let Some(bits) = self.table_entry(buffer, &index) {
-            return self.constant(self.state.borrow().buffers[buffer].dtype, bits);
+        if let Some((dtype, bits)) = self.table_entry(buffer, &index) {
+            return self.constant(dtype, bits);
         }
         let key = Key::Load(buffer, index.offset, index.terms.clone(), index.dynamic);
         if let Some(id) = self.state.borrow().known.get(&key) {
@@ -142,13 +142,15 @@ impl Code {
         id
     }
 
-    fn table_entry(&self, buffer: BufferId, index: &Index) -> Option<u64> {
+    fn table_entry(&self, buffer: BufferId, index: &Index) -> Option<(DType, u64)> {
         let state = self.state.borrow();
-        let BufferKind::Constant(bits) = &state.buffers[buffer].kind else { return None };
+        let Buffer { dtype, kind: BufferKind::Constant(bits), .. } = &state.buffers[buffer] else {
+            return None;
+        };
         if !index.terms.is_empty() || index.dynamic.is_some() {
             return None;
         }
-        Some(convert(DType::F64, state.buffers[buffer].dtype, bits[index.offset as usize]))
+        Some((*dtype, convert(DType::F64, *dtype, bits[index.offset as usize])))
     }
 
     /// `buffer[index] = value`

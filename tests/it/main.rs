@@ -19,6 +19,7 @@ mod parse;
 mod plots;
 mod problems;
 mod programs;
+mod random_code;
 mod references;
 mod sema;
 mod series;

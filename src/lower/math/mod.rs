@@ -4,6 +4,22 @@
 //! published methods, each cited in its file with its error bound, which the tests check against
 //! high-precision tables; `f32` functions are computed in `f64` and rounded once. One expansion
 //! means one result: the interpreter and every code generator give the same bits.
+//!
+//! Errors in units in the last place: the bound that the tests hold every function to over its whole
+//! domain, huge, tiny and critical arguments included, and the largest error found at 3000 random
+//! arguments each, computed with mpmath, on targets with and without fused multiply-add.
+//!
+//! | function | bound | found |  | function | bound | found |
+//! |---|---|---|---|---|---|---|
+//! | `exp` | 1 | 0.86 |  | `cosh` | 2 | 1.12 |
+//! | `expm1` | 2 | 1.42 |  | `atan` | 1 | 0.71 |
+//! | `log` | 1 | 0.70 |  | `asin` | 1.5 | 0.76 |
+//! | `log1p` | 1.5 | 0.73 |  | `acos` | 1.5 | 0.75 |
+//! | `sin` | 1 | 0.66 |  | `sigmoid` | 2.5 | 1.78 |
+//! | `cos` | 1 | 0.71 |  | `softplus` | 2 | 1.29 |
+//! | `tan` | 2 | 1.72 |  | `erf` | 1.5 | 1.18 |
+//! | `tanh` | 2 | 1.89 |  | `pow` | 1 | 0.85 |
+//! | `sinh` | 2 | 1.51 |  | `f32`, all | 0.5 + 2^-27 | |
 
 mod double;
 mod exp;
