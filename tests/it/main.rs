@@ -23,6 +23,7 @@ mod plots;
 mod problems;
 mod programs;
 mod random_tensors;
+mod random_code;
 mod references;
 mod runs;
 mod sema;
