@@ -6,10 +6,12 @@
 mod backends;
 mod cli;
 mod data;
+mod examples;
 mod explain;
 mod format;
 mod gallery;
 mod gradients;
+mod help;
 mod ir_roundtrip;
 mod math;
 mod op_samples;
