@@ -6,8 +6,8 @@
 mod backends;
 mod cli;
 mod data;
-mod examples;
 mod differential;
+mod examples;
 mod explain;
 mod failures;
 mod fit;
