@@ -47,7 +47,10 @@ fn settings(text: &str) -> Vec<Code> {
 /// Fits what has a `train` block and solves the rest.
 fn run(text: &str) -> Vec<Code> {
     let codes = |diagnostics: &Diagnostics| diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
-    let model = Model::parse(text).unwrap_or_else(|error| panic!("{error}"));
+    let model = match Model::parse(text) {
+        Ok(model) => model,
+        Err(diagnostics) => return codes(&diagnostics),
+    };
     let mut run = match model.bind().build() {
         Ok(run) => run,
         Err(diagnostics) => return codes(&diagnostics),
