@@ -44,6 +44,8 @@ enum Bound {
     /// Every step may add one tolerance, and what it adds grows by this factor at the most; see
     /// `problems::Problem::amplification`. A hundred tolerances cannot be had.
     Amplified(f64),
+    /// So many tolerances.
+    Times(f64),
 }
 
 /// `E - e sin E = t` by Newton's method, then as for `KEPLER_20`.
@@ -81,7 +83,6 @@ fn problems() -> Vec<Problem> {
         problem("Kepler 20", kepler(20.0), &[], qp, &KEPLER_20, Amplified(1.1e3)),
         problem("Lorenz 1", lorenz(1.0), &[], uvg, &LORENZ_1, Hundred),
         problem("Lorenz 10", lorenz(10.0), &[], uvg, &LORENZ_10, Amplified(8e2)),
-        problem("Lorenz 20", lorenz(20.0), &[], uvg, &LORENZ_20, Amplified(8e4)),
     ]
 }
 
@@ -123,6 +124,7 @@ fn check(problems: &[Problem], tols: &[f64]) {
                 let bound = match problem.bound {
                     Bound::Hundred => 100.0 * tol,
                     Bound::Amplified(factor) => steps as f64 * factor * tol,
+                    Bound::Times(factor) => factor * tol,
                 };
                 assert!(error < bound, "{} {} {tol:e}: {error:e}", problem.name, tableau.name);
             }
@@ -138,8 +140,10 @@ fn programs_agree_with_references() {
     check(&problems(), &[1e-6, 1e-8, 1e-10]);
 }
 
-/// Programs 3.3 and 3.6 to their very ends. An error in phase stays along 258 periods of the one
-/// and grows with time along 159 of the other, so that a hundred tolerances cannot be had.
+/// Programs 3.3 and 3.6 to their very ends, where a hundred tolerances cannot be had. Errors in
+/// phase add up over 258 periods of the one: each method is within six tolerances at t = 20, and
+/// so within 150 times that. In the other an error in energy changes the period too, so that
+/// errors in phase grow with the square of the time: 440 tolerances at t = 20, and 2500 times that.
 #[test]
 fn programs_agree_with_references_to_their_ends() {
     let mu: &[(&str, f64)] = &[("mu", 5.0)];
@@ -152,17 +156,10 @@ fn programs_agree_with_references_to_their_ends() {
         bound,
     };
     let problems = [
-        problem(
-            "van der Pol 3000",
-            VAN_DER_POL,
-            mu,
-            &["x", "x'"],
-            &VAN_DER_POL_5_3000,
-            Bound::Amplified(30.0),
-        ),
-        problem("Kepler 1000", KEPLER, &[], &["q", "p"], &KEPLER_1000, Bound::Amplified(5.5e4)),
+        problem("van der Pol 3000", VAN_DER_POL, mu, &["x", "x'"], &VAN_DER_POL_5_3000, Bound::Times(900.0)),
+        problem("Kepler 1000", KEPLER, &[], &["q", "p"], &KEPLER_1000, Bound::Times(1.1e6)),
     ];
-    check(&problems, &[1e-6, 1e-8]);
+    check(&problems, &[1e-8]);
 }
 
 fn build(text: &str, settings: &[(&str, &str)]) -> Run {
