@@ -60,7 +60,8 @@ pub(super) fn places(func: &Func, limit: usize) -> IndexVec<ValueId, Place> {
                 demand.repeated |= user.repeated || repeats(node) && !is_small(*arg);
             } else {
                 demand.users += usize::from(!same_element_again(node, operand));
-                demand.repeated |= node.op == Op::Contract || matches!(node.op, Op::Gather | Op::ScatterAdd);
+                demand.repeated |=
+                    matches!((node.op, operand), (Op::Contract | Op::Gather, _) | (Op::ScatterAdd, 1));
             }
         }
     }

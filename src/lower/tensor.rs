@@ -32,19 +32,28 @@ type Coords = SmallVec<[Index; 4]>;
 /// parameters and outputs its results, in order. Small tensors become scalars and short sums are
 /// written out, if the function stays small enough.
 pub fn lower(func: &Func, target: Target) -> Result<LoopFunc, LowerError> {
-    let [largest, smaller @ ..] = LIMITS;
-    let mut lowered = lower_within(func, target, largest)?;
-    for limit in smaller {
-        if lowered.size() > MOST_STATEMENTS {
-            lowered = lower_within(func, target, limit)?;
+    let [larger @ .., smallest] = LIMITS;
+    for limit in larger {
+        if let Some(lowered) = lower_below(func, target, limit, MOST_STATEMENTS)? {
+            return Ok(lowered);
         }
     }
-    Ok(lowered)
+    lower_within(func, target, smallest)
 }
 
 /// As [`lower`], where tensors of at most `limit` elements are scalars and sums of at most `limit`
 /// terms are written out (`limit` is at least 1). The results do not depend on it, to the last bit.
 pub fn lower_within(func: &Func, target: Target, limit: usize) -> Result<LoopFunc, LowerError> {
+    Ok(lower_below(func, target, limit, usize::MAX)?.expect("no function has so many statements"))
+}
+
+/// As [`lower_within`], but nothing once there are more than `most` statements.
+fn lower_below(
+    func: &Func,
+    target: Target,
+    limit: usize,
+    most: usize,
+) -> Result<Option<LoopFunc>, LowerError> {
     for node in func.nodes.iter() {
         if node.op.def().lowering == Lowering::Expanded {
             return Err(LowerError { func: func.name.clone(), op: node.op.def().name });
@@ -67,10 +76,13 @@ pub fn lower_within(func: &Func, target: Target, limit: usize) -> Result<LoopFun
     pass.declare();
     for (id, node) in func.nodes.entries() {
         pass.define(id, node);
+        if pass.code.n_stmts() > most {
+            return Ok(None);
+        }
     }
     pass.results();
     let workspace = pass.arena.size;
-    Ok(LoopFunc { workspace, ..pass.code.finish(&func.name) })
+    Ok(Some(LoopFunc { workspace, ..pass.code.finish(&func.name) }))
 }
 
 struct Pass<'f> {
@@ -194,6 +206,7 @@ impl Pass<'_> {
                     self.code.store(buffer, self.flat(&moved, dims), self.element(node.args[0], coords));
                 });
             }
+            (Op::ScatterAdd, _) if dims.contains(&0) => {}
             (Op::ScatterAdd, _) => {
                 self.fill_zeros(buffer, dims, node.ty.dtype);
                 let (x, index) = (node.args[0], node.args[1]);
@@ -389,6 +402,7 @@ impl Pass<'_> {
             return self.element(x, &[flat]);
         }
         // Splats and rearrangements of one axis do not get here; the general case divides.
+        assert!(self.count(x) < 1 << 31, "{} elements are numbered with 31 bits", self.count(x));
         let number = self.integer(&flat);
         let mut coords: Coords = smallvec![Index::default(); inner.len()];
         let mut rest = number;
