@@ -4,6 +4,7 @@
 #![allow(clippy::excessive_precision, reason = "reference values are printed with guard digits")]
 
 mod backends;
+mod bad_input;
 mod cli;
 mod data;
 mod explain;
@@ -12,6 +13,7 @@ mod gallery;
 mod gradients;
 mod ir_roundtrip;
 mod math;
+mod models;
 mod op_samples;
 mod optimizers;
 mod orders;
