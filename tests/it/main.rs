@@ -9,6 +9,7 @@ mod cli;
 mod data;
 mod explain;
 mod format;
+mod fuzz;
 mod gallery;
 mod gradients;
 mod ir_roundtrip;

@@ -232,3 +232,13 @@ fn an_epidemic() {
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+/// z'' = z for z' = -z, so the channel is 1 - 1/e, and the integral of e^(-2t) = (1 - e^-2)/2. Closed forms.
+#[test]
+fn second_primes_without_any_other_operator() {
+    check("time t in 0..1\nstate z = 1\nz' = -z\nchannel w' = z''", &[("w", &[0.632120558829])]);
+    check(
+        "time t in 0..1\nstate z: [2] = [1, 0]\nz' = -z\nchannel w' = sumsq(z'')",
+        &[("w", &[0.432332358382])],
+    );
+}
