@@ -13,7 +13,7 @@ mod print;
 mod tensor;
 mod verify;
 
-pub use tensor::lower;
+pub use tensor::{lower, lower_within};
 
 /// A function that does not fit the loop IR.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -11,8 +11,9 @@ use crate::ir::op::{Lowering, Op};
 use crate::ir::ops::contract::summed_letters;
 use smallvec::SmallVec;
 
-/// Sums of at most this many terms are unrolled.
-pub(super) const UNROLLED: usize = 16;
+/// At most this many ops are computed together where their result is used. It bounds the size of
+/// a loop's body and the depth of the recursion that makes it.
+const TOGETHER: usize = 64;
 
 /// Where a value lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +41,10 @@ struct Demand {
     looped: bool,
 }
 
-/// The place of every value when tensors of at most `scalars` elements are scalars.
-pub(super) fn places(func: &Func, scalars: usize) -> IndexVec<ValueId, Place> {
-    let is_small = |value: ValueId| func.ty(value).shape.count() <= scalars;
+/// The place of every value when tensors of at most `limit` elements are scalars and sums of at
+/// most `limit` terms are written out.
+pub(super) fn places(func: &Func, limit: usize) -> IndexVec<ValueId, Place> {
+    let is_small = |value: ValueId| func.ty(value).shape.count() <= limit;
     let mut demands: IndexVec<ValueId, Demand> = func.nodes.iter().map(|_| Demand::default()).collect();
     for port in &func.results {
         demands[port.value].users += 1;
@@ -52,37 +54,54 @@ pub(super) fn places(func: &Func, scalars: usize) -> IndexVec<ValueId, Place> {
         let user = demands[id];
         for (operand, arg) in node.args.iter().enumerate() {
             let demand = &mut demands[*arg];
-            demand.looped |= !is_small(id) || runs_over(func, node, operand);
+            demand.looped |= !is_small(id) || runs_over(func, node, operand, limit);
             if rearranges(node) {
                 demand.users += user.users;
                 demand.repeated |= user.repeated || repeats(node) && !is_small(*arg);
             } else {
-                demand.users += 1;
-                demand.repeated |= node.op == Op::Contract || (node.op == Op::Gather && operand == 0);
+                demand.users += usize::from(!same_element_again(node, operand));
+                demand.repeated |=
+                    matches!((node.op, operand), (Op::Contract | Op::Gather, _) | (Op::ScatterAdd, 1));
             }
         }
     }
-    let place = |(id, node): (ValueId, &Node)| {
+    let mut places: IndexVec<ValueId, Place> = IndexVec::new();
+    // How many ops are computed where the value is used.
+    let mut together: IndexVec<ValueId, usize> = IndexVec::new();
+    for (id, node) in func.nodes.entries() {
         let demand = demands[id];
-        if matches!(node.op, Op::Param) || (node.op == Op::Constant && is_table(node)) {
+        let inlined = node.args.iter().filter(|arg| places[**arg] == Place::Inline);
+        let size = 1 + inlined.map(|arg| together[*arg]).sum::<usize>();
+        let many = func.ty(id).shape.count() > 1;
+        places.push(if matches!(node.op, Op::Param) || (node.op == Op::Constant && is_table(node)) {
             Place::Given
         } else if node.op == Op::ScatterAdd {
             Place::Buffer
         } else if matches!(node.op, Op::Constant | Op::Iota) {
             Place::Inline
         } else if is_small(id) {
-            if demand.looped { Place::ScalarsAndBuffer } else { Place::Scalars }
-        } else if stored(node) || (!rearranges(node) && (demand.users > 1 || demand.repeated)) {
+            if demand.looped && many { Place::ScalarsAndBuffer } else { Place::Scalars }
+        } else if stored(node)
+            || size > TOGETHER
+            || (!rearranges(node) && (demand.users > 1 || demand.repeated))
+        {
             Place::Buffer
         } else {
             Place::Inline
-        }
-    };
-    func.nodes.entries().map(place).collect()
+        });
+        together.push(size);
+    }
+    places
+}
+
+/// Whether an elementwise op has this operand already: one element serves twice.
+fn same_element_again(node: &Node, operand: usize) -> bool {
+    matches!(node.op.def().lowering, Lowering::Scalar(_))
+        && node.args[..operand].contains(&node.args[operand])
 }
 
 /// Whether a node reads this operand at varying coordinates though its result is small.
-fn runs_over(func: &Func, node: &Node, operand: usize) -> bool {
+fn runs_over(func: &Func, node: &Node, operand: usize, limit: usize) -> bool {
     match (node.op, &node.attr) {
         (Op::ScatterAdd, _) => true,
         (Op::Gather, _) => operand == 0,
@@ -96,7 +115,7 @@ fn runs_over(func: &Func, node: &Node, operand: usize) -> bool {
                 });
                 turns *= axis.expect("a summed letter belongs to an operand");
             }
-            turns > UNROLLED
+            turns > limit
         }
         _ => false,
     }
@@ -193,14 +212,18 @@ impl Arena {
 
 /// For each value, the last node that may read its buffer: values computed where they are used
 /// read their operands as late as their own last reader.
-pub(super) fn last_readers(func: &Func, places: &IndexVec<ValueId, Place>) -> IndexVec<ValueId, usize> {
+pub(super) fn last_readers(
+    func: &Func,
+    places: &IndexVec<ValueId, Place>,
+    lone: &IndexVec<ValueId, bool>,
+) -> IndexVec<ValueId, usize> {
     let end = func.nodes.len();
     let mut last: IndexVec<ValueId, usize> = func.nodes.iter().map(|_| 0).collect();
     for port in &func.results {
         last[port.value] = end;
     }
     for (id, node) in func.nodes.entries().rev() {
-        let read_at = if places[id] == Place::Inline { last[id] } else { id.index() };
+        let read_at = if places[id] == Place::Inline || lone[id] { last[id] } else { id.index() };
         for arg in &node.args {
             last[*arg] = last[*arg].max(read_at);
         }

@@ -8,7 +8,7 @@
 //! Sums run in ascending row-major order of the summed axes, whatever the place of their operands.
 
 use super::LowerError;
-use super::place::{Arena, Place, UNROLLED, last_readers, lone_products, places, unravel};
+use super::place::{Arena, Place, last_readers, lone_products, places, unravel};
 use crate::base::index::{Idx, IndexVec};
 use crate::ir::func::{Attr, Contraction, Func, Node, ValueId};
 use crate::ir::op::{Lowering, Monoid, Op, ScalarOp};
@@ -19,8 +19,8 @@ use crate::lower::loops::{BufferId, BufferKind, DType, Index, LoopFunc, Prim, Sc
 use crate::lower::math;
 use smallvec::{SmallVec, smallvec};
 
-/// Tensors of at most this many elements are scalars, if the function stays small enough.
-const SCALARS: usize = 16;
+/// The limits that [`lower`] tries, largest first.
+const LIMITS: [usize; 3] = [16, 4, 1];
 
 /// Straight-line code beyond this compiles slowly, super-linearly so: keep loops instead.
 const MOST_STATEMENTS: usize = 6_000;
@@ -29,52 +29,66 @@ const MOST_STATEMENTS: usize = 6_000;
 type Coords = SmallVec<[Index; 4]>;
 
 /// The loops of `func`, whose requests for derivatives have been expanded. Inputs are its
-/// parameters and outputs its results, in order.
+/// parameters and outputs its results, in order. Small tensors become scalars and short sums are
+/// written out, if the function stays small enough.
 pub fn lower(func: &Func, target: Target) -> Result<LoopFunc, LowerError> {
-    let mut lowered = Lowered::of(func, target, SCALARS)?;
-    for scalars in [4, 1] {
-        if lowered.n_stmts > MOST_STATEMENTS {
-            lowered = Lowered::of(func, target, scalars)?;
+    let [larger @ .., smallest] = LIMITS;
+    for limit in larger {
+        if let Some(lowered) = lower_below(func, target, limit, MOST_STATEMENTS)? {
+            return Ok(lowered);
         }
     }
-    Ok(lowered.func)
+    lower_within(func, target, smallest)
 }
 
-struct Lowered {
-    func: LoopFunc,
-    n_stmts: usize,
+/// As [`lower`], where tensors of at most `limit` elements are scalars and sums of at most `limit`
+/// terms are written out (`limit` is at least 1). The results do not depend on it, to the last bit.
+pub fn lower_within(func: &Func, target: Target, limit: usize) -> Result<LoopFunc, LowerError> {
+    Ok(lower_below(func, target, limit, usize::MAX)?.expect("no function has so many statements"))
 }
 
-impl Lowered {
-    fn of(func: &Func, target: Target, scalars: usize) -> Result<Lowered, LowerError> {
-        let places = places(func, scalars);
-        let mut pass = Pass {
-            func,
-            code: Code::new(target),
-            last: last_readers(func, &places),
-            lone: if target.fma { lone_products(func) } else { func.nodes.iter().map(|_| false).collect() },
-            places,
-            scalars: func.nodes.iter().map(|_| Vec::new()).collect(),
-            buffers: func.nodes.iter().map(|_| None).collect(),
-            arena: Arena::default(),
-        };
-        pass.declare();
-        for (id, node) in func.nodes.entries() {
-            if node.op.def().lowering == Lowering::Expanded {
-                return Err(LowerError { func: func.name.clone(), op: node.op.def().name });
-            }
-            pass.define(id, node);
+/// As [`lower_within`], but nothing once there are more than `most` statements.
+fn lower_below(
+    func: &Func,
+    target: Target,
+    limit: usize,
+    most: usize,
+) -> Result<Option<LoopFunc>, LowerError> {
+    for node in func.nodes.iter() {
+        if node.op.def().lowering == Lowering::Expanded {
+            return Err(LowerError { func: func.name.clone(), op: node.op.def().name });
         }
-        pass.results();
-        let (n_stmts, workspace) = (pass.code.n_stmts(), pass.arena.size);
-        let mut lowered = pass.code.finish(&func.name);
-        lowered.workspace = workspace;
-        Ok(Lowered { func: lowered, n_stmts })
     }
+    let limit = limit.max(1);
+    let lone = if target.fma { lone_products(func) } else { func.nodes.iter().map(|_| false).collect() };
+    let places = places(func, limit);
+    let mut pass = Pass {
+        func,
+        limit,
+        code: Code::new(target),
+        last: last_readers(func, &places, &lone),
+        lone,
+        places,
+        scalars: func.nodes.iter().map(|_| Vec::new()).collect(),
+        buffers: func.nodes.iter().map(|_| None).collect(),
+        arena: Arena::default(),
+    };
+    pass.declare();
+    for (id, node) in func.nodes.entries() {
+        pass.define(id, node);
+        if pass.code.n_stmts() > most {
+            return Ok(None);
+        }
+    }
+    pass.results();
+    let workspace = pass.arena.size;
+    Ok(Some(LoopFunc { workspace, ..pass.code.finish(&func.name) }))
 }
 
 struct Pass<'f> {
     func: &'f Func,
+    /// Most elements of a tensor of scalars, and most terms of a sum that is written out.
+    limit: usize,
     code: Code,
     places: IndexVec<ValueId, Place>,
     last: IndexVec<ValueId, usize>,
@@ -144,7 +158,7 @@ impl Pass<'_> {
             })
             .collect();
         for (port, output) in self.func.results.iter().zip(outputs) {
-            if self.count(port.value) <= SCALARS {
+            if self.count(port.value) <= self.limit {
                 for at in 0..self.count(port.value) {
                     let coords = constants(&unravel(at, self.dims(port.value)));
                     self.code.store(output, constant(at), self.element(port.value, &coords));
@@ -192,13 +206,14 @@ impl Pass<'_> {
                     self.code.store(buffer, self.flat(&moved, dims), self.element(node.args[0], coords));
                 });
             }
+            (Op::ScatterAdd, _) if dims.contains(&0) => {}
             (Op::ScatterAdd, _) => {
                 self.fill_zeros(buffer, dims, node.ty.dtype);
                 let (x, index) = (node.args[0], node.args[1]);
                 let scattered = self.dims(index).len();
                 self.for_each(self.dims(x), &|coords| {
                     let (which, rest) = coords.split_at(scattered);
-                    let mut target: Coords = smallvec![self.dynamic(self.element(index, which))];
+                    let mut target: Coords = smallvec![self.entry(index, which, dims[0])];
                     target.extend(rest.iter().cloned());
                     let at = self.flat(&target, dims);
                     let before = self.code.load_again(buffer, at.clone());
@@ -229,8 +244,10 @@ impl Pass<'_> {
     /// The element of a value, wherever it lives.
     fn element(&self, value: ValueId, coords: &[Index]) -> ScalarId {
         let dims = self.dims(value);
-        if let (false, Some(at)) = (self.scalars[value].is_empty(), known(coords, dims)) {
-            return self.scalars[value][at];
+        match (self.scalars[value].as_slice(), known(coords, dims)) {
+            ([only], _) => return *only,
+            ([_, ..], Some(at)) => return self.scalars[value][at],
+            _ => {}
         }
         match self.buffers[value] {
             Some(buffer) => self.code.load(buffer, self.flat(coords, dims)),
@@ -324,10 +341,12 @@ impl Pass<'_> {
                 }
                 self.element(x, &inner)
             }
+            // No index is one of an entry: who calls keeps the promise by not calling.
+            (Op::Gather, _) if dims[0] == 0 => self.code.number(node.ty.dtype, f64::NAN),
             (Op::Gather, _) => {
                 let index = node.args[1];
                 let (which, rest) = coords.split_at(self.dims(index).len());
-                let mut inner: Coords = smallvec![self.dynamic(self.element(index, which))];
+                let mut inner: Coords = smallvec![self.entry(index, which, dims[0])];
                 inner.extend(rest.iter().cloned());
                 self.element(x, &inner)
             }
@@ -383,6 +402,7 @@ impl Pass<'_> {
             return self.element(x, &[flat]);
         }
         // Splats and rearrangements of one axis do not get here; the general case divides.
+        assert!(self.count(x) < 1 << 31, "{} elements are numbered with 31 bits", self.count(x));
         let number = self.integer(&flat);
         let mut coords: Coords = smallvec![Index::default(); inner.len()];
         let mut rest = number;
@@ -394,6 +414,17 @@ impl Pass<'_> {
             rest = quotient;
         }
         self.element(x, &coords)
+    }
+
+    /// The number of an entry among `n`, which is the element of `index` at `coords`. Who made the
+    /// function keeps it in `0..n`; it is clamped so that no argument can lead outside of a buffer.
+    fn entry(&self, index: ValueId, coords: &[Index], n: usize) -> Index {
+        if n <= 1 {
+            return constant(0);
+        }
+        let last = self.code.integer(n as i64 - 1);
+        let below = self.code.op(Prim::Min, &[self.element(index, coords), last]);
+        self.dynamic(self.code.op(Prim::Max, &[below, self.code.integer(0)]))
     }
 
     /// `floor(n / d)` for `0 <= n < 2^31` and a constant `0 < d < 2^31`, by one high product with
@@ -448,11 +479,8 @@ impl Pass<'_> {
         let neutral = self.code.number(node.ty.dtype, if lengths.contains(&0) { 0.0 } else { -0.0 });
         self.accumulated(&lengths, neutral, &|acc, turn| {
             let (a, b) = (operand(x, &spec.lhs, turn), operand(y, &spec.rhs, turn));
-            if self.code.as_constant(acc).is_some() {
-                self.code.op(Prim::Mul, &[a, b])
-            } else {
-                self.code.mul_add(a, b, acc)
-            }
+            // The first product, rounded as every backend rounds `a·b + -0`.
+            if acc == neutral { self.code.op(Prim::Mul, &[a, b]) } else { self.code.mul_add(a, b, acc) }
         })
     }
 
@@ -474,7 +502,7 @@ impl Pass<'_> {
         next: &dyn Fn(ScalarId, &[Index]) -> ScalarId,
     ) -> ScalarId {
         let turns: usize = lengths.iter().product();
-        if turns <= UNROLLED {
+        if turns <= self.limit {
             let coords = (0..turns).map(|turn| constants(&unravel(turn, lengths)));
             return coords.fold(init, |acc, coords| next(acc, &coords));
         }
@@ -489,6 +517,12 @@ impl Pass<'_> {
         next: &dyn Fn(ScalarId, &[Index]) -> ScalarId,
     ) -> ScalarId {
         let Some((length, rest)) = lengths.split_first() else { return next(init, outer) };
+        if *length == 1 {
+            outer.push(constant(0));
+            let result = self.accumulated_in_loops(rest, init, outer, next);
+            outer.pop();
+            return result;
+        }
         let var = self.code.open_loop();
         let inside = self.code.carried(self.code.dtype(init));
         outer.push(Index { offset: 0, terms: smallvec![(var, 1)], dynamic: None });
@@ -499,6 +533,9 @@ impl Pass<'_> {
 
     /// Loops over all coordinates of a tensor of these axis lengths.
     fn for_each(&self, dims: &[usize], body: &dyn Fn(&[Index])) {
+        if dims.contains(&0) {
+            return;
+        }
         self.for_each_inside(dims, &mut Coords::new(), body);
     }
 

@@ -14,7 +14,8 @@ use smallvec::SmallVec;
 pub const CONTRACT: OpDef = OpDef {
     name: "contract",
     doc: "The einsum `lhs, rhs -> out` (attribute `Contract`): letters absent from `out` are summed, in the order \
-          in which they first occur in `lhs`, then `rhs`, the last fastest.",
+          in which they first occur in `lhs`, then `rhs`, the last fastest, starting from the first product. An \
+          empty sum is 0.",
     source: "Einstein, Annalen der Physik 49, 1916, section 5; NumPy: einsum",
     signature: Signature::Rule(|args, attr| {
         operand_count(args, 2)?;
@@ -66,7 +67,7 @@ pub const CONTRACT: OpDef = OpDef {
         let summed_shape = Shape(summed_dims.collect());
         let mut data = Vec::with_capacity(ty.shape.count());
         for out in positions(&ty.shape) {
-            let mut total = 0.0;
+            let mut total: Option<f64> = None;
             for sum in positions(&summed_shape) {
                 let value = |letters: &[u8], x: &Tensor| {
                     let at: SmallVec<[usize; 4]> = letters
@@ -78,9 +79,10 @@ pub const CONTRACT: OpDef = OpDef {
                         .collect();
                     x.data[flat(&at, &x.ty.shape)]
                 };
-                total += value(&spec.lhs, lhs) * value(&spec.rhs, rhs);
+                let product = value(&spec.lhs, lhs) * value(&spec.rhs, rhs);
+                total = Some(total.map_or(product, |total| total + product));
             }
-            data.push(total);
+            data.push(total.unwrap_or(0.0));
         }
         Tensor::new(ty.clone(), data)
     }),

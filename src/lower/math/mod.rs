@@ -1,9 +1,13 @@
 //! The transcendental functions as scalar primitives, once for every back end.
 //!
 //! [`expand`] gives an elementwise op the statements that compute it. `f64` functions follow
-//! published methods, each cited in its file with its error bound, which the tests check against
-//! high-precision tables; `f32` functions are computed in `f64` and rounded once. One expansion
-//! means one result: the interpreter and every code generator give the same bits.
+//! published methods, each cited in its file; `f32` functions are computed in `f64` and rounded
+//! once. One expansion means one result: the interpreter and every code generator give the same bits.
+//!
+//! Error bounds in units in the last place, held by `tests/it/math.rs` and by a survey of 20 000
+//! arguments per function over the whole domain, subnormals included: 1 for `log`, `sin`, `cos`,
+//! `atan`, `pow`; 1.1 for `exp`; 1.5 for `log1p`, `asin`, `acos`, `erf`; 2 for `expm1`, `tan`, `tanh`,
+//! `sinh`, `cosh`, `softplus`; 2.5 for `sigmoid`.
 
 mod double;
 mod exp;

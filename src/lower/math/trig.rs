@@ -13,7 +13,7 @@ use super::expr::{Scalar, polynomial};
 use crate::lower::loops::{DType, Index};
 
 /// `π/2` to twice the precision.
-pub(super) const HALF_PI: (f64, f64) = (1.5707963267948966, 6.123233995736766e-17);
+pub(super) const HALF_PI: (f64, f64) = (std::f64::consts::FRAC_PI_2, 6.123233995736766e-17);
 
 /// `(sin y - y) / y³` in powers of `y²`; error `3.2e-17`.
 const SIN: [f64; 6] = [

@@ -230,8 +230,8 @@ impl<'m, 's> Frame<'m, 's> {
         let value = self.fresh(def);
         self.guard = outer;
         let mut value = value?;
-        // States and the time are what primes vary, and none has an identity of its own: at one of
-        // many times a state is a part of a tensor, and a plan makes each a part of the packed state.
+        // States and the time are what primes vary. A state is a part of a larger tensor, here or
+        // once functions are packed, and a part has no identity of its own.
         let moving = matches!(found.kind, DefKind::State(_) | DefKind::Time);
         if found.varied || moving {
             value = self.b.variable(value);
