@@ -255,14 +255,15 @@ fn objective_terms(fit: &Fit) -> String {
     let mut rows = vec![(String::from("total"), format!("{:.6}", fit.objective))];
     for value in fit.solution.values() {
         let kind = match value.role {
-            Role::Loss => "loss",
-            Role::Likelihood => "likelihood",
-            Role::Prior => "prior",
-            Role::Metric => "metric",
+            Role::Loss => "loss ",
+            Role::Likelihood => "likelihood ",
+            // The name of a prior says that it is one.
+            Role::Prior => "",
+            Role::Metric => "metric ",
             Role::Output | Role::Plot => continue,
         };
         let number = value.values.iter().sum::<f64>() / value.values.len().max(1) as f64;
-        rows.push((format!("{kind} {}", value.name), format!("{number:.6}")));
+        rows.push((format!("{kind}{}", value.name), format!("{number:.6}")));
     }
     titled("objective", &rows)
 }

@@ -7,11 +7,10 @@ use crate::engine::diagnostics::Diagnostics;
 use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Model, dataset};
-use crate::ir::system::{Constraint, System};
+use crate::ir::system::System;
 use crate::ir::types::DType;
+use crate::plan::Plan;
 use crate::plan::forward::{Controls, Save};
-use crate::plan::pack::unconstrained;
-use crate::plan::plan::Plan;
 use crate::plan::unit::Data;
 use crate::sema::{self, Bindings, Known};
 use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
@@ -210,7 +209,6 @@ impl Work {
         };
         let bindings = Bindings { real, data: data.fields, overrides };
         let system = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
-        self.check_start_values(&system);
         let options = self.options(&settings.solve, &system)?;
         if self.sink.has_errors() {
             return None;
@@ -250,30 +248,6 @@ impl Work {
             sources: Arc::new(std::mem::take(&mut self.sources)),
             source: model.source,
         }))
-    }
-
-    /// A param must start inside the set it lives in.
-    fn check_start_values(&mut self, system: &System) {
-        for param in &system.params {
-            let outside = param.init.iter().find(|value| unconstrained(param.constraint, **value).is_none());
-            if let Some(value) = outside {
-                let set = match param.constraint {
-                    Constraint::Free => "the finite numbers".to_owned(),
-                    Constraint::Positive => "`positive`".to_owned(),
-                    Constraint::Interval(lo, hi) => format!("the interval from {lo} to {hi}, ends excluded"),
-                };
-                let message = format!("param `{}` starts at {value}, outside {set}", param.path);
-                self.sink.report(
-                    Diagnostic::new(
-                        Code("E0806"),
-                        message,
-                        param.span,
-                        "must start inside the set it lives in",
-                    )
-                    .help("start it inside, or change the set after `in`"),
-                );
-            }
-        }
     }
 
     fn options(&mut self, solve: &SolveSettings, system: &System) -> Option<Options> {

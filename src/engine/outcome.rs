@@ -9,9 +9,10 @@ use crate::ir::eval;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::system::System;
 use crate::ir::tensor::Tensor;
+use crate::plan::Plan;
 use crate::plan::forward::Failure;
-use crate::plan::plan::Plan;
 use crate::plan::unit::PlanError;
+use crate::settings::Settings;
 use crate::solve::outcome::{Outcome, Quantity, Stats};
 
 /// What a run was given, for the words about it.
@@ -22,6 +23,19 @@ pub(crate) struct Given<'a> {
     pub params: &'a [f64],
     /// Its data, by port.
     pub data: &'a [Vec<f64>],
+    /// The settings in force.
+    pub settings: &'a Settings,
+}
+
+impl Given<'_> {
+    /// A message about the setting `key`, with `label` where it was set, if somebody set it.
+    fn about(&self, code: Code, message: String, key: &str, label: &str) -> Diagnostic {
+        let row = self.settings.resolved.iter().find(|row| row.key == key);
+        match row.and_then(|row| row.origin.span()) {
+            Some(span) => Diagnostic::new(code, message, span, label),
+            None => Diagnostic::without_span(code, message),
+        }
+    }
 }
 
 /// The message for `failure`.
@@ -40,13 +54,9 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
             .help("widen the interval of `time`, or leave these times out")
         }
         Failure::SaveOutsideRun { time, t0, t1 } => {
-            let message = format!(
-                "`solve.save` asks for t = {}, but the run goes from {} to {}",
-                number(*time),
-                number(*t0),
-                number(*t1)
-            );
-            Diagnostic::without_span(Code("E0906"), message).help("save at times within the run")
+            let message = format!("a state is to be saved at {}, outside the run", number(*time));
+            let label = format!("the run goes from {} to {}", number(*t0), number(*t1));
+            given.about(Code("E0906"), message, "solve.save", &label).help("save at times within the run")
         }
         Failure::Invalid(invalid) => Diagnostic::without_span(Code("E0802"), invalid.to_string())
             .help("`nodec config` lists every setting with its value and who set it"),
@@ -94,7 +104,8 @@ fn ended_early(outcome: &Outcome, stats: &Stats, y: &[f64], given: &Given<'_>) -
                 number(*t),
                 brief(h.abs())
             );
-            Diagnostic::without_span(Code("E0904"), message)
+            given
+                .about(Code("E0904"), message, "solve.max_steps", "set here")
                 .note(state)
                 .help("allow more with `solve.max_steps`, or loosen `solve.rtol` and `solve.atol`")
                 .help("a tiny step size on a smooth solution says that the system is stiff")

@@ -7,10 +7,10 @@ use crate::engine::diagnostics::{Diagnostics, Error};
 use crate::engine::outcome::{Given, diagnose, uncompiled};
 use crate::engine::solution::{Solution, solution};
 use crate::ir::system::System;
+use crate::plan::Plan;
 use crate::plan::forward::{Context, Controls, Failure, Save};
 use crate::plan::objective::Objective;
 use crate::plan::pack::Target;
-use crate::plan::plan::Plan;
 use crate::plan::unit::{Data, Element};
 use crate::settings::{Precision, Settings};
 use std::ops::AddAssign;
@@ -206,7 +206,12 @@ impl Run {
     /// A failure in words.
     pub(crate) fn failed(&self, failure: &Failure) -> Error {
         let parts = &self.parts;
-        let given = Given { plan: &parts.plan, params: &parts.params, data: &parts.data_values };
+        let given = Given {
+            plan: &parts.plan,
+            params: &parts.params,
+            data: &parts.data_values,
+            settings: &parts.settings,
+        };
         let diagnostic = match failure {
             Failure::Plan(error) => uncompiled(error),
             other => diagnose(other, &given),

@@ -6,8 +6,8 @@
 
 use crate::ir::system::Role;
 use crate::ir::types::Shape;
+use crate::plan::Plan;
 use crate::plan::forward::{Context, Simulation};
-use crate::plan::plan::Plan;
 use crate::plan::unit::{Data, Element};
 use crate::solve::outcome::Stats;
 use std::ops::Index;

@@ -144,13 +144,12 @@ impl Code {
 
     fn table_entry(&self, buffer: BufferId, index: &Index) -> Option<(DType, u64)> {
         let state = self.state.borrow();
-        let Buffer { dtype, kind: BufferKind::Constant(bits), .. } = &state.buffers[buffer] else {
-            return None;
-        };
+        let BufferKind::Constant(bits) = &state.buffers[buffer].kind else { return None };
         if !index.terms.is_empty() || index.dynamic.is_some() {
             return None;
         }
-        Some((*dtype, convert(DType::F64, *dtype, bits[index.offset as usize])))
+        let dtype = state.buffers[buffer].dtype;
+        Some((dtype, convert(DType::F64, dtype, bits[index.offset as usize])))
     }
 
     /// `buffer[index] = value`

@@ -6,7 +6,7 @@
 
 use crate::backend::{Output, Workspace};
 use crate::ir::system::SiteKind;
-use crate::plan::plan::Plan;
+use crate::plan::Plan;
 use crate::plan::trace::{Place, Trace};
 use crate::plan::unit::{Data, Element, Inputs, PlanError};
 use crate::solve::dense::Accepted;
@@ -192,8 +192,9 @@ impl<'a, T: Element> Context<'a, T> {
         let mut row = vec![T::default(); width];
         let ends = simulation.ends::<T>();
         let mut workspace = Workspace::default();
-        for (t, y) in ts.iter().zip(ys.chunks_exact(self.plan.layout.n)) {
-            let t = [T::from_f64(*t)];
+        for (row_idx, t) in ts.iter().enumerate() {
+            let n = self.plan.layout.n;
+            let (t, y) = ([T::from_f64(*t)], &ys[row_idx * n..][..n]);
             let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(y)]);
             inputs.extend(self.run_inputs(&ends, &simulation.sites));
             self.plan.forward.observe.call(&inputs, &mut [T::output(&mut row)], &mut workspace);

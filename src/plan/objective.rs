@@ -5,11 +5,11 @@
 //! of the discrete solution; its Hessian by forward over reverse, one direction at a time.
 
 use crate::backend::Workspace;
+use crate::plan::Plan;
 use crate::plan::adjoint::discrete;
 use crate::plan::adjoint::hessian::{Dual, DualPass, Results};
 use crate::plan::forward::{Context, Controls, Failure, Simulation};
 use crate::plan::pack::Target;
-use crate::plan::plan::Plan;
 use crate::plan::unit::{Data, Element, Inputs, PlanError};
 use std::ops::AddAssign;
 

@@ -266,8 +266,8 @@ fn constrained(b: &mut Builder, constraint: Constraint, u: ValueId) -> ValueId {
 pub fn unconstrained(constraint: Constraint, value: f64) -> Option<f64> {
     let free = match constraint {
         Constraint::Free => value,
-        Constraint::Positive => value.ln(),
-        Constraint::Interval(lo, hi) => ((value - lo) / (hi - value)).ln(),
+        Constraint::Positive => libm::log(value),
+        Constraint::Interval(lo, hi) => libm::log(value - lo) - libm::log(hi - value),
     };
     free.is_finite().then_some(free)
 }

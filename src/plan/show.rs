@@ -3,8 +3,8 @@
 use crate::backend::cranelift::clif;
 use crate::ir::func::Func;
 use crate::lower::lower;
+use crate::plan::Plan;
 use crate::plan::pack::Target;
-use crate::plan::plan::Plan;
 use crate::plan::unit::PlanError;
 
 impl Plan {

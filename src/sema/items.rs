@@ -215,13 +215,13 @@ impl<'a> Checker<'a> {
                 };
                 let (lo, hi) = (self.static_number(lo, "a bound"), self.static_number(hi, "a bound"));
                 let (lo, hi) = (lo?, hi?);
-                if lo < hi {
+                if lo < hi && (hi - lo).is_finite() {
                     return Some(Constraint::Interval(lo, hi));
                 }
                 self.fail(errors::wrong_arguments(
                     expr.span,
                     "interval",
-                    "a lower bound that is below the upper one",
+                    "a lower bound below the upper one, both finite",
                 ))
             }
             _ => self.fail(errors::wrong_kind(

@@ -300,7 +300,7 @@ fn save(name: &str, args: &[Value]) -> Save {
         }
         ("logspace", [from, to, count]) => {
             let exponents = linspace(as_number(from), as_number(to), as_count(count));
-            Save::At(exponents.into_iter().map(|exponent| 10_f64.powf(exponent)).collect())
+            Save::At(exponents.into_iter().map(|exponent| libm::exp10(exponent)).collect())
         }
         other => crate::bug!("`solve.save` holds {other:?}"),
     }

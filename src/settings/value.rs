@@ -36,7 +36,7 @@ pub fn number(expr: &Expr) -> Option<f64> {
                 BinaryOp::Sub => Some(lhs - rhs),
                 BinaryOp::Mul => Some(lhs * rhs),
                 BinaryOp::Div => Some(lhs / rhs),
-                BinaryOp::Pow => Some(lhs.powf(rhs)),
+                BinaryOp::Pow => Some(libm::pow(lhs, rhs)),
                 BinaryOp::MatMul
                 | BinaryOp::Eq
                 | BinaryOp::Ne

@@ -31,6 +31,6 @@ pub use dense::Accepted;
 pub use method::{Kind, Method};
 pub use outcome::{End, Invalid, Outcome, Quantity, Stats};
 pub use problem::{Real, Step};
-pub use record::{Observer, SaveAt, SaveSteps, Trace};
+pub use record::{Observer, SaveAt, SaveSteps};
 pub use solve::{Options, Stepping, solve};
 pub use tableau::{RungeKutta, Tableau};

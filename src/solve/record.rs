@@ -1,5 +1,5 @@
-//! Observers of a run, and those that keep something of it: the state at given times, every
-//! step, or what the reverse pass needs.
+//! Observers of a run, and those that keep something of it: the state at given times, or at the
+//! ends of every step.
 
 use super::dense::Accepted;
 use super::problem::Real;
@@ -135,73 +135,6 @@ impl<T: Real> Observer<T> for SaveSteps<T> {
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
         self.ts.push(step.t_new);
         self.ys.extend_from_slice(step.y_new);
-        ControlFlow::Continue(())
-    }
-}
-
-/// Keeps of every accepted step what is needed to take it again: the list that the reverse pass
-/// walks backwards. Step `n` went from `ts[n]` by `hs[n]` to `t_news[n]`.
-#[derive(Clone, Debug, Default)]
-pub struct Trace<T> {
-    /// Where each step starts, `[n]`.
-    pub ts: Vec<f64>,
-    /// Its size, with sign, `[n]`.
-    pub hs: Vec<f64>,
-    /// Where it ends, `[n]`: `t + h` but for rounding.
-    pub t_news: Vec<f64>,
-    /// The state at its start, `[n, dim]`.
-    pub ys: Vec<T>,
-    /// The rate there, its first stage, `[n, dim]`.
-    pub k1s: Vec<T>,
-}
-
-impl<T: Real> Trace<T> {
-    /// An empty list.
-    pub fn new() -> Trace<T> {
-        Trace::default()
-    }
-
-    /// Number of steps.
-    pub fn len(&self) -> usize {
-        self.ts.len()
-    }
-
-    /// Whether there is no step.
-    pub fn is_empty(&self) -> bool {
-        self.ts.is_empty()
-    }
-
-    /// The state at the start of step `n`, `[dim]`.
-    pub fn y(&self, n: usize) -> &[T] {
-        self.row(&self.ys, n)
-    }
-
-    /// The rate at the start of step `n`, `[dim]`.
-    pub fn k1(&self, n: usize) -> &[T] {
-        self.row(&self.k1s, n)
-    }
-
-    fn row<'a>(&self, rows: &'a [T], n: usize) -> &'a [T] {
-        let dim = rows.len() / self.len();
-        &rows[n * dim..(n + 1) * dim]
-    }
-}
-
-impl<T: Real> Observer<T> for Trace<T> {
-    fn start(&mut self, _: f64, _: &[T]) {
-        for times in [&mut self.ts, &mut self.hs, &mut self.t_news] {
-            times.clear();
-        }
-        self.ys.clear();
-        self.k1s.clear();
-    }
-
-    fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
-        self.ts.push(step.t);
-        self.hs.push(step.h);
-        self.t_news.push(step.t_new);
-        self.ys.extend_from_slice(step.y);
-        self.k1s.extend_from_slice(&step.stages[..step.y.len()]);
         ControlFlow::Continue(())
     }
 }

@@ -187,7 +187,7 @@ impl Optimizer for Adam {
         let update = |step: u64, x: &mut [f64], g: &[f64]| {
             let lr = self.lr * self.schedule.factor(step);
             let k = (step + 1) as f64;
-            let (m_scale, v_scale) = (1.0 - self.beta1.powf(k), 1.0 - self.beta2.powf(k));
+            let (m_scale, v_scale) = (1.0 - libm::pow(self.beta1, k), 1.0 - libm::pow(self.beta2, k));
             for i in 0..x.len() {
                 m[i] = self.beta1 * m[i] + (1.0 - self.beta1) * g[i];
                 v[i] = self.beta2 * v[i] + (1.0 - self.beta2) * g[i] * g[i];

@@ -8,7 +8,7 @@ impl Schedule {
         match self {
             Schedule::Constant => 1.0,
             Schedule::Warmup { steps } => ((step + 1) as f64 / steps.max(1) as f64).min(1.0),
-            Schedule::Exponential { rate, floor } => rate.powf(step as f64).max(floor),
+            Schedule::Exponential { rate, floor } => libm::pow(rate, step as f64).max(floor),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::diag::{Code, Diagnostic};
 use crate::engine::{Diagnostics, Error, ParamValue, Run, Solution};
-use crate::ir::system::Role;
+use crate::ir::system::{Param, Role};
 use crate::plan::forward::{Controls, Failure, Save};
 use crate::plan::objective::{Evaluation, Objective};
 use crate::plan::pack::{Target, unconstrained};
@@ -86,8 +86,7 @@ impl Run {
         } else {
             return Ok(());
         };
-        let diagnostic = Diagnostic::without_span(Code("E0807"), message).help(help);
-        Err(Error::Invalid(Diagnostics::new(vec![diagnostic], self.parts().sources.clone())))
+        Err(self.invalid(Diagnostic::without_span(Code("E0807"), message).help(help)))
     }
 
     fn fit_in<T: Element + AddAssign>(
@@ -98,7 +97,7 @@ impl Run {
         let parts = self.parts().clone();
         let controls = Controls { save: Save::Nothing, ..parts.controls.clone() };
         let objective = Objective::new(&parts.plan, &parts.data, &controls, Target::Total);
-        let start = self.free_params();
+        let start = self.free_params()?;
         // Say why at once if it cannot be solved, or differentiated, where it starts.
         let first = objective.at(&rounded::<T>(&start)).map_err(|failure| self.failed(&failure))?;
         objective.gradient(&rounded::<T>(&start), &first).map_err(|error| self.uncompiled(error))?;
@@ -143,16 +142,23 @@ impl Run {
         self.failed(&Failure::Plan(error))
     }
 
-    /// The params in free space, `[P]`.
-    fn free_params(&self) -> Vec<f64> {
-        let each = self.system().params.iter().zip(self.params());
-        each.flat_map(|(param, value)| {
-            let free = |value: f64| {
-                unconstrained(param.constraint, value).expect("params start and stay inside their sets")
-            };
-            value.values.into_iter().map(free).collect::<Vec<f64>>()
-        })
-        .collect()
+    /// The params in free space, `[P]`. Refused (E0806) where one stands on the border of its set,
+    /// as an earlier fit may have left it when it drove the param there.
+    fn free_params(&self) -> Result<Vec<f64>, Error> {
+        let mut free = Vec::new();
+        for (param, value) in self.system().params.iter().zip(self.params()) {
+            for value in value.values {
+                match unconstrained(param.constraint, value) {
+                    Some(u) => free.push(u),
+                    None => return Err(self.invalid(on_the_border(param, value))),
+                }
+            }
+        }
+        Ok(free)
+    }
+
+    fn invalid(&self, diagnostic: Diagnostic) -> Error {
+        Error::Invalid(Diagnostics::new(vec![diagnostic], self.parts().sources.clone()))
     }
 
     /// At a minimum the covariance in free space is the inverse Hessian `H⁻¹`; an entry `p(u)` of
@@ -180,6 +186,12 @@ impl Run {
         let errors: Vec<f64> = errors.map(|(error, slope)| error * slope.to_f64().abs()).collect();
         Ok(Ok(self.by_path(&errors)))
     }
+}
+
+fn on_the_border(param: &Param, value: f64) -> Diagnostic {
+    let message = format!("param `{}` stands at {value}, on the border of its set", param.path);
+    Diagnostic::new(Code("E0806"), message, param.span, "a fit cannot move it from there")
+        .help("set it to a value inside")
 }
 
 fn rounded<T: Element>(values: &[f64]) -> Vec<T> {

@@ -5,6 +5,8 @@ use nodec::base::span::Sources;
 use nodec::diag::codes::{ALL, Row, lookup};
 use nodec::diag::{Code, Sink};
 use nodec::settings::{Request, resolve};
+use nodec::{Diagnostics, Model};
+use std::ops::ControlFlow;
 
 /// The codes a program gets.
 type Check = fn(&str) -> Vec<Code>;
@@ -14,6 +16,8 @@ type Check = fn(&str) -> Vec<Code>;
 fn checker(row: &Row) -> Option<Check> {
     match row.code.0 {
         "E0801" | "E0802" => Some(settings),
+        "E0806" | "E0807" => Some(run),
+        code if code.starts_with("E09") => Some(run),
         code if code.starts_with("E01") => Some(parse),
         _ => None,
     }
@@ -36,6 +40,21 @@ fn settings(text: &str) -> Vec<Code> {
     let resolved = resolve(&request, &mut sources, &mut sink);
     assert_eq!(resolved.is_none(), sink.has_errors());
     sink.into_diagnostics().into_iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+/// Fits what has a `train` block and solves the rest.
+fn run(text: &str) -> Vec<Code> {
+    let codes = |diagnostics: &Diagnostics| diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+    let model = Model::parse(text).unwrap_or_else(|error| panic!("{error}"));
+    let mut run = match model.bind().build() {
+        Ok(run) => run,
+        Err(diagnostics) => return codes(&diagnostics),
+    };
+    let ran = match model.is_trainable() {
+        true => run.fit(|_| ControlFlow::Continue(())).map(|_| ()),
+        false => run.solve().map(|_| ()),
+    };
+    ran.err().map_or(Vec::new(), |error| codes(error.diagnostics()))
 }
 
 fn block<'a>(row: &Row, page: &'a str, kind: &str) -> &'a str {

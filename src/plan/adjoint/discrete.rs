@@ -7,8 +7,8 @@
 //! Source of the scheme: Griewank and Walther, Evaluating Derivatives, 2nd ed., ch. 3.
 
 use crate::backend::Workspace;
+use crate::plan::compiled::GradientKernels;
 use crate::plan::forward::Context;
-use crate::plan::plan::GradientKernels;
 use crate::plan::trace::{Place, Schedule, Trace};
 use crate::plan::unit::{Element, Inputs};
 use crate::solve::tableau::Tableau;
@@ -33,8 +33,14 @@ pub(crate) fn reverse<T: Element + AddAssign>(
 ) {
     let tableau = context.plan.tableau;
     let (n, s) = (trace.n, tableau.n_stages());
-    let mut pass =
-        Pass { kernels, context, bar_p, scratch_p: zeros(context.p.len()), workspace: Workspace::default() };
+    let mut pass = Pass {
+        kernels,
+        context,
+        bar_p,
+        share_y: zeros(n),
+        share_p: zeros(context.p.len()),
+        workspace: Workspace::default(),
+    };
     let schedule = Schedule::new(places);
 
     // Cotangents of the state at the node in hand and of the rate there.
@@ -56,7 +62,7 @@ pub(crate) fn reverse<T: Element + AddAssign>(
         } else {
             pass.rate(trace.t[node], trace.state(node), &bar_k, &mut bar_y);
         }
-        (bar_y, bar_k) = pass.step(trace, step, &injected.stages[n..], &bar_y);
+        pass.step(trace, step, &injected.stages[n..], &mut bar_y, &mut bar_k);
         add(&mut bar_y, &injected.state);
         add(&mut bar_k, &injected.stages[..n]);
     }
@@ -68,9 +74,9 @@ impl<T: Element + AddAssign> Injected<T> {
     /// `y(t + θh) = y + h Σ b_i(θ) k_i`, so `bar k_i += h b_i(θ) bar` and `bar y += bar`.
     fn add_dense(&mut self, tableau: &Tableau, h: f64, theta: f64, bar: &[T]) {
         let n = bar.len();
-        for (stage, out) in self.stages.chunks_exact_mut(n).enumerate() {
+        for stage in 0..tableau.n_stages() {
             let weight = h * tableau.dense.weight(stage, theta);
-            for (out, bar) in out.iter_mut().zip(bar) {
+            for (out, bar) in self.stages[stage * n..][..n].iter_mut().zip(bar) {
                 *out += T::from_f64(weight * bar.to_f64());
             }
         }
@@ -83,7 +89,9 @@ struct Pass<'a, T> {
     kernels: &'a GradientKernels,
     context: &'a Context<'a, T>,
     bar_p: &'a mut [T],
-    scratch_p: Vec<T>,
+    /// What one call gives the state, `[n]`, and the params, `[P]`.
+    share_y: Vec<T>,
+    share_p: Vec<T>,
     workspace: Workspace,
 }
 
@@ -94,18 +102,18 @@ impl<T: Element + AddAssign> Pass<'_, T> {
         let mut inputs: Inputs<'_> = Inputs::from_slice(&[T::input(&t), T::input(y)]);
         self.context.push_params_and_data(&mut inputs);
         inputs.push(T::input(bar_k));
-        let mut share = zeros(y.len());
         self.kernels.rate_vjp.call(
             &inputs,
-            &mut [T::output(&mut share), T::output(&mut self.scratch_p)],
+            &mut [T::output(&mut self.share_y), T::output(&mut self.share_p)],
             &mut self.workspace,
         );
-        add(bar_y, &share);
-        add(self.bar_p, &self.scratch_p);
+        add(bar_y, &self.share_y);
+        add(self.bar_p, &self.share_p);
     }
 
-    /// The cotangents of state and rate at the start of a step.
-    fn step(&mut self, trace: &Trace<T>, step: usize, bar_tail: &[T], bar_y_new: &[T]) -> (Vec<T>, Vec<T>) {
+    /// Turns the cotangent of the state at the end of a step into that of the state at its start,
+    /// and gives `bar_k` that of the rate there.
+    fn step(&mut self, trace: &Trace<T>, step: usize, bar_tail: &[T], bar_y: &mut Vec<T>, bar_k: &mut [T]) {
         let (t, h) = ([T::from_f64(trace.t[step])], [T::from_f64(trace.h[step])]);
         let mut inputs: Inputs<'_> = Inputs::from_slice(&[
             T::input(&t),
@@ -115,23 +123,23 @@ impl<T: Element + AddAssign> Pass<'_, T> {
         ]);
         self.context.push_params_and_data(&mut inputs);
         inputs.push(T::input(bar_tail));
-        inputs.push(T::input(bar_y_new));
-        let (mut bar_y, mut bar_k1) = (zeros(trace.n), zeros(trace.n));
+        inputs.push(T::input(bar_y));
         self.kernels.step_vjp.call(
             &inputs,
-            &mut [T::output(&mut bar_y), T::output(&mut bar_k1), T::output(&mut self.scratch_p)],
+            &mut [T::output(&mut self.share_y), T::output(bar_k), T::output(&mut self.share_p)],
             &mut self.workspace,
         );
-        add(self.bar_p, &self.scratch_p);
-        (bar_y, bar_k1)
+        drop(inputs);
+        std::mem::swap(bar_y, &mut self.share_y);
+        add(self.bar_p, &self.share_p);
     }
 
     fn start(&mut self, bar_y0: &[T]) {
         let mut inputs = Inputs::new();
         self.context.push_params_and_data(&mut inputs);
         inputs.push(T::input(bar_y0));
-        self.kernels.start_vjp.call(&inputs, &mut [T::output(&mut self.scratch_p)], &mut self.workspace);
-        add(self.bar_p, &self.scratch_p);
+        self.kernels.start_vjp.call(&inputs, &mut [T::output(&mut self.share_p)], &mut self.workspace);
+        add(self.bar_p, &self.share_p);
     }
 }
 

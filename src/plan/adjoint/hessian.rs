@@ -7,8 +7,8 @@
 //! Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., section 5.1.
 
 use crate::backend::{Output, Workspace};
+use crate::plan::compiled::CurvatureKernels;
 use crate::plan::forward::Context;
-use crate::plan::plan::CurvatureKernels;
 use crate::plan::trace::{Place, Schedule, Trace};
 use crate::plan::unit::{Element, Inputs, Kernel};
 use std::ops::AddAssign;

@@ -117,7 +117,8 @@ impl Plan {
         backend: Arc<dyn Backend>,
     ) -> Result<Plan, PlanError> {
         let begun = Instant::now();
-        let funcs = Funcs::of(&system, tableau)?;
+        let system = Arc::new(resolved(&system)?);
+        let funcs = Funcs::of(&system, tableau);
         let p = &funcs.packed;
         let [start, rate, step, times, post, observe] =
             compile([&p.start, &p.rate, &funcs.step, &p.times, &p.post, &p.observe], &*backend)?;
@@ -180,7 +181,7 @@ impl Plan {
 
     /// An objective and its cotangent function.
     pub(crate) fn objective_funcs(&self, target: Target) -> Result<(Func, Func), PlanError> {
-        let value = opt::optimise(ad::expand(objective(&self.system, target))?);
+        let value = opt::optimise(objective(&self.system, target));
         let vjp = opt::optimise(ad::vjp_func(&value, &self.site_and_p(), &[0])?);
         Ok((value, vjp))
     }
@@ -245,20 +246,19 @@ impl Plan {
 }
 
 impl Funcs {
-    /// The functions of `system` under `tableau`, requests resolved and optimised.
-    pub fn of(system: &System, tableau: &Tableau) -> Result<Funcs, PlanError> {
-        let prepared = |func: Func| -> Result<Func, PlanError> { Ok(opt::optimise(ad::expand(func)?)) };
+    /// The functions of `system`, whose requests are resolved, under `tableau`; optimised.
+    fn of(system: &System, tableau: &Tableau) -> Funcs {
         let packed = pack(system);
         let packed = Packed {
-            constrain: prepared(packed.constrain)?,
-            start: prepared(packed.start)?,
-            rate: prepared(packed.rate)?,
-            times: prepared(packed.times)?,
-            post: prepared(packed.post)?,
-            observe: prepared(packed.observe)?,
+            constrain: opt::optimise(packed.constrain),
+            start: opt::optimise(packed.start),
+            rate: opt::optimise(packed.rate),
+            times: opt::optimise(packed.times),
+            post: opt::optimise(packed.post),
+            observe: opt::optimise(packed.observe),
         };
         let step = opt::optimise(step(&packed.rate, tableau));
-        Ok(Funcs { packed, step })
+        Funcs { packed, step }
     }
 
     /// The reverse pass holds the ends of the run and the times of the sites fixed.
@@ -271,6 +271,20 @@ impl Funcs {
         }
         Ok(())
     }
+}
+
+/// `system` with every request for a derivative resolved. This comes before packing, which makes
+/// parts of one vector of the parameters that requests differentiate by.
+fn resolved(system: &System) -> Result<System, PlanError> {
+    let expand = |func: &Func| ad::expand(func.clone());
+    Ok(System {
+        start: expand(&system.start)?,
+        field: expand(&system.field)?,
+        times: expand(&system.times)?,
+        post: expand(&system.post)?,
+        observe: expand(&system.observe)?,
+        ..system.clone()
+    })
 }
 
 /// The entry of `target`, made if it is not there.
