@@ -11,7 +11,7 @@ pub mod typed;
 pub mod value;
 
 use crate::base::span::{Sources, Span};
-use crate::diag::{Diagnostic, Sink};
+use crate::diag::{Code, Diagnostic, Sink};
 use crate::syntax::ast::{Entry, Expr, File, ItemKind, SettingsGroup};
 use crate::syntax::parser::parse_expr;
 use std::ops::Range;
@@ -131,6 +131,7 @@ pub fn resolve(
             Err(diagnostic) => own.report(*diagnostic),
         }
     }
+    table.slots.iter_mut().filter_map(|slot| slot.not_built.take()).for_each(|d| own.report(d));
     let failed = own.has_errors();
     own.into_diagnostics().into_iter().for_each(|diagnostic| sink.report(diagnostic));
     (!failed).then(|| (table.typed(), overrides))
@@ -173,6 +174,9 @@ struct Slot {
     origin: Origin,
     /// Where the value stands, for later stages to point at.
     span: Option<Span>,
+    /// Why it cannot be used, if it is of the language but not built: said only if nothing later
+    /// replaces it.
+    not_built: Option<Diagnostic>,
 }
 
 /// An argument of a choice that was set by its dotted name, or the tolerance of one state.
@@ -198,6 +202,7 @@ impl Slots {
             text: row.default.unwrap_or("").to_owned(),
             origin: Origin::BuiltIn,
             span: None,
+            not_built: None,
         };
         Slots { slots: SETTINGS.iter().map(slot).collect(), details: Vec::new(), tolerances: Vec::new() }
     }
@@ -258,12 +263,20 @@ impl Slots {
             }
             match value::read(slot.row, key, slot.row.kind, expr) {
                 Ok(value) => {
-                    *slot = Slot { row: slot.row, value: Some(value), text, origin, span: Some(expr.span) };
+                    *slot = Slot {
+                        row: slot.row,
+                        value: Some(value),
+                        text,
+                        origin,
+                        span: Some(expr.span),
+                        not_built: None,
+                    };
                     // A new choice has arguments of its own; a new tolerance leaves those of states.
                     if !matches!(slot.row.kind, Kind::PerState) {
                         self.details.retain(|detail| !detail.key.starts_with(&format!("{key}.")));
                     }
                 }
+                Err(diagnostic) if diagnostic.code == Code("E0290") => slot.not_built = Some(*diagnostic),
                 Err(diagnostic) => sink.report(*diagnostic),
             }
             return;

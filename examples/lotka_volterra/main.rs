@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 /// The fitted params with their standard errors, and the hares between two counts.
-fn fitted() -> Result<String, nodec::Error> {
+pub fn fitted() -> Result<String, nodec::Error> {
     let model = nodec::Model::load("examples/lotka_volterra/lotka_volterra.node")?;
     let mut run = model.bind().set("x0", 35.0).rtol(1e-8).build()?;
 

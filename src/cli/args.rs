@@ -4,18 +4,25 @@ use crate::settings::Flag;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+const EXAMPLES: &str = "\
+Examples:
+  nodec run model.node                             fit or simulate, and write runs/0001
+  nodec run model.node --set mu=50 --rtol 1e-9     with another number and a tighter tolerance
+  nodec check model.node                           every mistake at once
+  nodec explain E0301                              what a message means";
+
 /// Solves and fits systems of differential equations written in the `.node` language.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "nodec", version, about, max_term_width = 100)]
+#[command(name = "nodec", version, about, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
     /// How mistakes are shown
-    #[arg(long, global = true, value_enum, default_value_t)]
+    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Messages")]
     pub message_format: MessageFormat,
     /// Whether they are coloured
-    #[arg(long, global = true, value_enum, default_value_t)]
+    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Messages")]
     pub color: Color,
 }
 
@@ -46,7 +53,7 @@ pub enum Color {
 /// The commands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Run a model: fit it if it has data or a loss to train on, else simulate it
+    /// Run a model: fit it if it has a `train` block, else simulate it
     Run(RunArgs),
     /// Report every mistake in a model, and do nothing else
     Check(CheckArgs),
@@ -112,7 +119,7 @@ pub struct ShowArgs {
 /// What `nodec show` can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Stage {
-    /// The words of the text
+    /// The words of the text, as the parser sees them
     Tokens,
     /// The tree
     Ast,
@@ -154,8 +161,9 @@ pub struct SchemaArgs {
 
 /// The options that set something.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Settings")]
 pub struct SettingArgs {
-    /// Set a const, param or input of the model, or a setting
+    /// Set a const, param or input of the model, or a setting; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     pub sets: Vec<Flag>,
     /// Apply a profile of the file
@@ -167,7 +175,7 @@ pub struct SettingArgs {
     /// Absolute error allowed in a step
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub atol: Option<String>,
-    /// The method of integration
+    /// The method of integration: euler, midpoint, heun, rk4, bosh3, dopri5, tsit5
     #[arg(long, value_name = "NAME")]
     pub method: Option<String>,
     /// The seed of everything random

@@ -11,7 +11,11 @@ use crate::ir::system::{self, System};
 /// A line has at least this many points, however few the steps.
 const FEWEST: usize = 400;
 
-/// A line has at most about this many points; more steps than that are drawn as they are.
+/// Between two saved times a line has up to this many points, so that a fast stretch of a slow run
+/// stays smooth.
+const PARTS: usize = 8;
+
+/// A line has at most about this many points; more saved times than that are drawn as they are.
 const MOST: usize = 20_000;
 
 /// One chart for each `plot` item, in file order.
@@ -42,7 +46,12 @@ fn chart(plot: &system::Plot, system: &System, solution: &Solution, times: &[f64
             }
         }
     }
-    Chart { title: String::new(), x_label: plot.x_label.to_string(), y_label: String::new(), series }
+    // A lone series has no legend, so the vertical axis says what it is.
+    let y_label = match series.as_slice() {
+        [only] => only.label.clone(),
+        _ => String::new(),
+    };
+    Chart { title: String::new(), x_label: plot.x_label.to_string(), y_label, series }
 }
 
 /// The trajectory of curve number `index`: curves come after states and channels, in order.
@@ -62,7 +71,7 @@ fn grid(solution: &Solution) -> Vec<f64> {
     let saved = solution.ts();
     let coarse: Vec<f64> = if saved.len() < 2 { vec![start, end] } else { saved.to_vec() };
     let intervals = coarse.len() - 1;
-    let parts = FEWEST.div_ceil(intervals).max((2 * intervals).min(MOST).div_ceil(intervals)).max(1);
+    let parts = FEWEST.div_ceil(intervals).max((MOST / intervals).clamp(1, PARTS));
     let mut times = Vec::with_capacity(intervals * parts + 1);
     for pair in coarse.windows(2) {
         times.extend((0..parts).map(|i| pair[0] + (pair[1] - pair[0]) * i as f64 / parts as f64));

@@ -107,7 +107,7 @@ impl Model {
         self.sources.name(self.source)
     }
 
-    /// Whether the program has something to lower: a `loss` or a likelihood. `nodec run` then fits.
+    /// Whether the program has a `train` block. `nodec run` then fits.
     pub fn is_trainable(&self) -> bool {
         self.file.items.iter().any(|item| match &item.kind {
             ast::ItemKind::Settings { group, .. } => *group == ast::SettingsGroup::Train,

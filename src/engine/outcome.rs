@@ -7,7 +7,8 @@ use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::ir::eval;
 use crate::ir::func::{Func, ValueId};
-use crate::ir::system::System;
+use crate::ir::op::Op;
+use crate::ir::system::{System, Unknown};
 use crate::ir::tensor::Tensor;
 use crate::plan::Plan;
 use crate::plan::forward::Failure;
@@ -89,13 +90,13 @@ fn ended_early(outcome: &Outcome, stats: &Stats, y: &[f64], given: &Given<'_>) -
                 "the step size fell to {} at t = {} ({method}, step {})",
                 brief(h.abs()),
                 number(*t),
-                stats.accepted + stats.rejected
+                stats.attempts()
             );
             let label =
                 format!("the error estimate is dominated by `{name}`, {} times its tolerance", brief(*ratio));
             Diagnostic::new(Code("E0901"), message, equation, label)
                 .note(state)
-                .help("if `".to_string() + &name + "` runs into a pole or a jump, end the run before it")
+                .help(format!("if `{name}` runs into a pole or a jump, end the run before it"))
                 .help("if the tolerance is beyond the precision of the run, raise `solve.rtol` and `solve.atol`")
         }
         Outcome::MaxSteps { t, h, max_steps } => {
@@ -110,11 +111,27 @@ fn ended_early(outcome: &Outcome, stats: &Stats, y: &[f64], given: &Given<'_>) -
                 .help("allow more with `solve.max_steps`, or loosen `solve.rtol` and `solve.atol`")
                 .help("a tiny step size on a smooth solution says that the system is stiff")
         }
+        Outcome::NonFinite { t, component, quantity: Quantity::Start, .. } => {
+            start_not_finite(*t, *component, given)
+        }
         Outcome::NonFinite { t, h, component, quantity } => {
             not_finite(*t, *h, *component, *quantity, y, given)
                 .note(format!("{state} at t = {}, the last time all was finite", number(*t)))
         }
         Outcome::Finished | Outcome::Stopped => crate::bug!("a successful run has no failure"),
+    }
+}
+
+/// Names the operation that gave the start value, where it can be found.
+fn start_not_finite(t: f64, component: usize, given: &Given<'_>) -> Diagnostic {
+    let name = entry_name(&given.plan.system, component);
+    let message = format!("the start value of `{name}` at t = {} is not a finite number", number(t));
+    let start = &given.plan.funcs.packed.start;
+    let declared = unknown_of(&given.plan.system, component).span;
+    match culprit(start, &start_args(start, given)) {
+        Some((op, span)) => first_culprit(message, op, span.unwrap_or(declared))
+            .label(declared, format!("`{name}` is declared here")),
+        None => Diagnostic::new(Code("E0902"), message, declared, "declared here"),
     }
 }
 
@@ -128,10 +145,9 @@ fn not_finite(
     y: &[f64],
     given: &Given<'_>,
 ) -> Diagnostic {
-    let system = &given.plan.system;
-    let (name, equation) = unknown(system, component);
+    let (name, equation) = unknown(&given.plan.system, component);
     let what = match quantity {
-        Quantity::Start => format!("the start value of `{name}` is not a finite number"),
+        Quantity::Start => crate::bug!("start values have words of their own"),
         Quantity::Rate => format!("the rate of `{name}` is not a finite number at t = {}", number(t)),
         Quantity::State => format!("`{name}` is not a finite number after t = {}", number(t)),
         Quantity::Error => {
@@ -139,17 +155,17 @@ fn not_finite(
         }
     };
     let rate = &given.plan.funcs.packed.rate;
-    match culprit(rate, t, y, given).or_else(|| culprit(rate, t + h, &beyond(rate, t, h, y, given), given)) {
-        Some((op, span)) => Diagnostic::new(
-            Code("E0902"),
-            what,
-            span.unwrap_or(equation),
-            format!("`{op}` gives the first one here"),
-        )
-        .label(equation, format!("in the equation for `{name}`")),
+    let at = |t: f64, y: &[f64]| culprit(rate, &rate_args(rate, t, y, given));
+    match at(t, y).or_else(|| at(t + h, &beyond(rate, t, h, y, given))) {
+        Some((op, span)) => first_culprit(what, op, span.unwrap_or(equation))
+            .label(equation, format!("in the equation for `{name}`")),
         None => Diagnostic::new(Code("E0902"), what, equation, "in this equation")
             .help("a solution that grows without bound in finite time does this: end the run before it"),
     }
+}
+
+fn first_culprit(message: String, op: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code("E0902"), message, span, format!("`{op}` gives the first one here"))
 }
 
 /// `y + h rate(t, y)`: a point the failed step has looked at, or nearly so.
@@ -160,35 +176,62 @@ fn beyond(rate: &Func, t: f64, h: f64, y: &[f64], given: &Given<'_>) -> Vec<f64>
     }
 }
 
-/// The first op of `rate` that makes a number that is not finite of finite ones, and where it is
+/// The first op of `func` that makes a number that is not finite of finite ones, and where it is
 /// written.
-fn culprit(rate: &Func, t: f64, y: &[f64], given: &Given<'_>) -> Option<(&'static str, Option<Span>)> {
-    let values = eval::values(rate, &rate_args(rate, t, y, given)).ok()?;
+fn culprit(func: &Func, args: &[Tensor]) -> Option<(&'static str, Option<Span>)> {
+    let values = eval::values(func, args).ok()?;
     let finite = |value: ValueId| values[value.0 as usize].data.iter().all(|x| x.is_finite());
-    rate.nodes
+    func.nodes
         .entries()
-        .find(|(id, node)| !finite(*id) && node.args.iter().all(|arg| finite(*arg)))
+        .find(|(id, node)| node.op != Op::Param && !finite(*id) && node.args.iter().all(|arg| finite(*arg)))
         .map(|(_, node)| (node.op.def().name, node.span))
 }
 
 fn rate_args(rate: &Func, t: f64, y: &[f64], given: &Given<'_>) -> Vec<Tensor> {
     let time = [t];
     let values = [&time[..], y, given.params].into_iter().chain(given.data.iter().map(Vec::as_slice));
-    rate.param_types().zip(values).map(|(ty, values)| Tensor::new(ty.clone(), values.to_vec())).collect()
+    tensors(rate, values)
+}
+
+fn start_args(start: &Func, given: &Given<'_>) -> Vec<Tensor> {
+    tensors(start, std::iter::once(given.params).chain(given.data.iter().map(Vec::as_slice)))
+}
+
+fn tensors<'a>(func: &Func, values: impl Iterator<Item = &'a [f64]>) -> Vec<Tensor> {
+    func.param_types().zip(values).map(|(ty, values)| Tensor::new(ty.clone(), values.to_vec())).collect()
 }
 
 /// The name of entry `component` of the packed state, and where its rate is given.
 fn unknown(system: &System, component: usize) -> (String, Span) {
+    (entry_name(system, component), unknown_of(system, component).equation)
+}
+
+/// `x`, `u[1]`, `W[0, 2]`
+fn entry_name(system: &System, component: usize) -> String {
+    let (unknown, mut rest) = located(system, component);
+    let mut index = Vec::new();
+    for len in unknown.ty.shape.dims().iter().rev() {
+        index.insert(0, (rest % len).to_string());
+        rest /= len;
+    }
+    if index.is_empty() {
+        unknown.name.to_string()
+    } else {
+        format!("{}[{}]", unknown.name, index.join(", "))
+    }
+}
+
+fn unknown_of(system: &System, component: usize) -> &Unknown {
+    located(system, component).0
+}
+
+/// The state or channel that holds entry `component` of the packed state, and where in it.
+fn located(system: &System, component: usize) -> (&Unknown, usize) {
     let mut at = component;
     for unknown in system.states.iter().chain(&system.channels) {
         let count = unknown.ty.shape.count();
         if at < count {
-            let name = if unknown.ty.is_scalar() {
-                unknown.name.to_string()
-            } else {
-                format!("{}[{at}]", unknown.name)
-            };
-            return (name, unknown.equation);
+            return (unknown, at);
         }
         at -= count;
     }
@@ -200,7 +243,7 @@ fn state_words(system: &System, y: &[f64]) -> String {
     const SHOWN: usize = 6;
     let n_states: usize = system.states.iter().map(|state| state.ty.shape.count()).sum();
     let mut words: Vec<String> = (0..n_states.min(SHOWN))
-        .map(|component| format!("{} = {}", unknown(system, component).0, number(y[component])))
+        .map(|component| format!("{} = {}", entry_name(system, component), number(y[component])))
         .collect();
     if n_states > SHOWN {
         words.push(format!("and {} more", n_states - SHOWN));

@@ -300,7 +300,7 @@ fn save(name: &str, args: &[Value]) -> Save {
         }
         ("logspace", [from, to, count]) => {
             let exponents = linspace(as_number(from), as_number(to), as_count(count));
-            Save::At(exponents.into_iter().map(|exponent| libm::exp10(exponent)).collect())
+            Save::At(exponents.into_iter().map(libm::exp10).collect())
         }
         other => crate::bug!("`solve.save` holds {other:?}"),
     }

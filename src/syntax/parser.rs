@@ -65,7 +65,13 @@ pub fn parse(source: SourceId, text: &str, sink: &mut Sink) -> Parsed {
 /// Spans are into `text`. `None` if there was a mistake, which went to `sink`.
 pub fn parse_expr(source: SourceId, text: &str, at: Range<usize>, sink: &mut Sink) -> Option<Expr> {
     let mut own = Sink::new();
-    let lexed = lex(source, text, at.clone(), &mut own);
+    let mut lexed = lex(source, text, at.clone(), &mut own);
+    // No item starts here, so `every` in `every(0.5)` is a name.
+    if let Some(first) = lexed.laid.first_mut()
+        && Token::item_keyword(&text[first.lo..first.hi]) == Some(first.token)
+    {
+        first.token = Token::Ident;
+    }
     let parser = Parser { source, text, lexed: &lexed, sink: &mut own };
     let expr = parser.expr(at);
     let failed = own.has_errors();

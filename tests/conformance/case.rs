@@ -61,7 +61,10 @@ fn observe(case: &Case) -> Result<Seen<'_>, String> {
     };
     for block in &case.blocks {
         match block.info.as_str() {
-            "diagnostics" => blocks.push((block, diagnostics.render())),
+            "diagnostics" if diagnostics.is_empty() => {
+                return Err(String::from("the program has no mistake"));
+            }
+            "diagnostics" => blocks.push((block, diagnostics.render().trim_end().to_owned())),
             "equations" => {
                 let model = Model::from_text("model.node", case.program(), folder.0.clone());
                 blocks.push((block, model.map_err(|error| error.render())?.equations()));

@@ -19,63 +19,152 @@ fn check(text: &str, settings: &[(&str, &str)], expected: &str) {
     assert!(found == expected.trim(), "found\n{found}\nexpected\n{}", expected.trim());
 }
 
+/// x = 1/(1 - t), which the run follows up to where `t` cannot be told from 1.
 #[test]
-fn blow_up_in_finite_time() {
-    check("time t in 0..2\nstate x = 1.0\nx' = x^2\n", &[], "");
+fn a_pole() {
+    check(
+        "time t in 0..2\nstate x = 1.0\nx' = x^2\n",
+        &[],
+        "
+error[E0901]: the step size fell to 1.94e-15 at t = 1.000000874 (tsit5, step 323)
+ --> model.node:3:1
+  |
+3 | x' = x^2
+  | ^^^^^^^^ the error estimate is dominated by `x`, 1.468 times its tolerance
+  |
+  = note: state: x = 9.289268772e13
+  = help: if `x` runs into a pole or a jump, end the run before it
+  = help: if the tolerance is beyond the precision of the run, raise `solve.rtol` and `solve.atol`
+",
+    );
 }
+
 #[test]
-fn logarithm() {
-    check("param k = 1.0\ntime t in 0..2\nstate x = 1.0\nx' = -k - 0*log(x)\n", &[], "");
+fn an_entry_of_a_vector_is_named() {
+    check(
+        "time t in 0..2\nstate u: [2] = [1, 1]\nu' = [-u[0], 1/(t - 1)]\n",
+        &[],
+        "
+error[E0901]: the step size fell to 2.07e-15 at t = 1 (tsit5, step 190)
+ --> model.node:3:1
+  |
+3 | u' = [-u[0], 1/(t - 1)]
+  | ^^^^^^^^^^^^^^^^^^^^^^^ the error estimate is dominated by `u[1]`, 5.036 times its tolerance
+  |
+  = note: state: u[0] = 0.3678794421, u[1] = -30.32810609
+  = help: if `u[1]` runs into a pole or a jump, end the run before it
+  = help: if the tolerance is beyond the precision of the run, raise `solve.rtol` and `solve.atol`
+",
+    );
 }
+
+/// x = 1 - t reaches 0, and the run goes up to where the next step would leave the domain.
 #[test]
-fn logarithm_start() {
-    check("time t in 0..2\nstate x = -1.0, y = 2.0\nx' = y + log(x)\ny' = 1.0\n", &[], "");
+fn the_logarithm_of_a_negative_number() {
+    check(
+        "param k = 1.0\ntime t in 0..2\nstate x = 1.0\nx' = -k - 0*log(x)\n",
+        &[],
+        "
+error[E0902]: `x` is not a finite number after t = 1
+ --> model.node:4:13
+  |
+4 | x' = -k - 0*log(x)
+  | ------------^^^^^^
+  | |           |
+  | |           `log` gives the first one here
+  | in the equation for `x`
+  |
+  = note: state: x = 2.775512643e-15 at t = 1, the last time all was finite
+",
+    );
 }
+
 #[test]
-fn start_value() {
-    check("param a = -1.0\ntime t in 0..2\nstate x = sqrt(a)\nx' = -x\n", &[], "");
+fn a_rate_that_has_no_value_at_the_start() {
+    check("time t in 0..2\nstate x = -1.0, y = 2.0\nx' = y + log(x)\ny' = 1.0\n", &[], "RATE");
 }
+
 #[test]
-fn steps_used_up() {
-    check("time t in 0..10\nstate x = 1.0\nx' = -x + 3*cos(t)\n", &[("solve.max_steps", "5")], "");
+fn a_start_value_that_is_no_number() {
+    check("param a = -1.0\ntime t in 0..2\nstate y = 1.0, x = 2 + sqrt(a)\nx' = -x\ny' = x\n", &[], "START");
 }
+
+/// There is no shorter step to try when steps are fixed.
 #[test]
-fn jump() {
-    check("time t in 0..2\nstate u: [2] = [1, 1]\nu' = [-u[0], 1/(t - 1)]\n", &[], "");
-}
-#[test]
-fn outside() {
-    check("time t in 0..2\nstate x = 1.0\nx' = -x\nloss l = x(2.5)\n", &[], "");
-}
-#[test]
-fn save_outside() {
-    check("time t in 0..2\nstate x = 1.0\nx' = -x\n", &[("solve.save", "[1, 3]")], "");
-}
-#[test]
-fn save_outside_infile() {
-    check("time t in 0..2\nstate x = 1.0\nx' = -x\nsolve { save = [1, 3] }", &[], "");
-}
-#[test]
-fn fixed() {
+fn a_fixed_step_that_leaves_the_numbers() {
     check(
         "time t in 0..2\nstate x = 1.0\nx' = 50*x^3\n",
         &[("solve.method", "rk4"), ("solve.dt", "0.1")],
-        "",
+        "
+error[E0902]: `x` is not a finite number after t = 0.1
+ --> model.node:3:1
+  |
+3 | x' = 50*x^3
+  | ^^^^^^^^^^^ in this equation
+  |
+  = note: state: x = 2.115060233e20 at t = 0.1, the last time all was finite
+  = help: a solution that grows without bound in finite time does this: end the run before it
+",
     );
 }
+
 #[test]
-fn tolerance() {
+fn the_steps_are_used_up() {
     check(
-        "time t in 0..2\nstate x = 1.0\nx' = -x\n",
-        &[("solve.rtol", "1e-30"), ("solve.atol", "1e-30")],
-        "",
+        "time t in 0..10\nstate x = 1.0\nx' = -x + 3*cos(t)\nsolve { max_steps = 5 }\n",
+        &[],
+        "
+error[E0904]: the run used up its 5 steps at t = 0.8349324119 (tsit5, step size 0.270)
+ --> model.node:4:9
+  |
+4 | solve { max_steps = 5 }
+  |         ^^^^^^^^^^^^^ set here
+  |
+  = note: state: x = 1.901766416
+  = help: allow more with `solve.max_steps`, or loosen `solve.rtol` and `solve.atol`
+  = help: a tiny step size on a smooth solution says that the system is stiff
+",
     );
 }
+
 #[test]
-fn f32tolerance() {
+fn a_trajectory_outside_the_run() {
     check(
-        "time t in 0..2\nstate x = 1.0\nx' = -x\n",
-        &[("solve.rtol", "1e-12"), ("solve.atol", "1e-12"), ("run.precision", "f32")],
-        "",
+        "time t in 0..2\nstate x = 1.0\nx' = -x\nloss l = x(2.5)\n",
+        &[],
+        "
+error[E0906]: a trajectory is wanted at 2.5, outside the run
+ --> model.node:4:12
+  |
+4 | loss l = x(2.5)
+  |            ^^^ the run goes from 0 to 2
+  |
+  = help: widen the interval of `time`, or leave these times out
+",
     );
+}
+
+#[test]
+fn a_saved_time_outside_the_run() {
+    check(
+        "time t in 0..2\nstate x = 1.0\nx' = -x\nsolve { save = [1, 3] }\n",
+        &[],
+        "
+error[E0906]: a state is to be saved at 3, outside the run
+ --> model.node:4:9
+  |
+4 | solve { save = [1, 3] }
+  |         ^^^^^^^^^^^^^ the run goes from 0 to 2
+  |
+  = help: save at times within the run
+",
+    );
+}
+
+#[test]
+fn failures_are_data_too() {
+    let (_, outcome) = failure("time t in 0..2\nstate x = 1.0\nx' = x^2\n", &[]);
+    assert!(matches!(outcome, Some(Outcome::StepTooSmall { component: 0, .. })), "{outcome:?}");
+    let (_, outcome) = failure("time t in 0..2\nstate x = 1.0\nx' = -x\nloss l = x(2.5)\n", &[]);
+    assert_eq!(outcome, None);
 }

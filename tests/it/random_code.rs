@@ -12,7 +12,7 @@ use nodec::ir::op::Op;
 use nodec::ir::tensor::Tensor;
 use nodec::ir::types::{DType, Shape, Type};
 use nodec::lower::code::Code;
-use nodec::lower::loops::{BufferId, BufferKind, Index, LoopFunc, Prim, ScalarId, Target};
+use nodec::lower::loops::{BufferId, BufferKind, Index, Prim, ScalarId, Target};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 

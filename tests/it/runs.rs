@@ -242,7 +242,7 @@ fn step_sizes_are_as_the_settings_say() {
     let fixed = sizes(&[("solve.method", "rk4"), ("solve.dt", "0.25")]);
     assert_eq!(fixed, [0.25; 200]);
     // 50/0.3 is 166.67: the last step is cut short.
-    let fixed = sizes(&[("solve.method", "euler"), ("solve.dt", "0.3")]);
+    let fixed = sizes(&[("solve.method", "rk4"), ("solve.dt", "0.3")]);
     assert_eq!(fixed.len(), 167);
     assert!((fixed[166] - 0.2).abs() < 1e-12);
 }

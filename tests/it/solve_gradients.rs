@@ -64,7 +64,7 @@ const CASES: &[Case] = &[
             state x = 1.0 + m
             x' = -k*x^2
             channel cost' = m*x^2 + k*t
-            channel other: [2]' = [x, k]
+            channel other' = [x, k]
             loss late = cost(end) + other(end)[0]
             loss early = cost(0.77)*other(2.1)[1]
         ",
@@ -317,7 +317,9 @@ fn gradients_of_fixed_steps_are_differences_of_whole_runs() {
         for tableau in Tableau::ALL.into_iter().filter(|tableau| tableau.embedded.is_none()) {
             let run = build(case.text, tableau, 0.0, 0.1);
             let gradient = run.gradient().unwrap();
-            assert_eq!(gradient.value.to_bits(), run.solve().unwrap().objective().to_bits());
+            // Two functions, summed in the same order but optimised apart.
+            let objective = run.solve().unwrap().objective();
+            assert!((gradient.value - objective).abs() <= 4.0 * f64::EPSILON * objective.abs());
             for param in &gradient.by {
                 for i in 0..param.values.len() {
                     let value = |h: f64| {
@@ -349,7 +351,8 @@ fn every_named_loss_has_its_own_gradient() {
         let solution = run.solve().unwrap();
         for result in solution.values() {
             let part = run.grad(&result.name).unwrap().unwrap();
-            assert_eq!(part.value, result.values[0], "{}", result.name);
+            let gap = (part.value - result.values[0]).abs();
+            assert!(gap <= 4.0 * f64::EPSILON * part.value.abs(), "{}: {gap:e}", result.name);
             value += part.value;
             sum.iter_mut().zip(flat(&part)).for_each(|(sum, part)| *sum += part);
         }
@@ -548,8 +551,8 @@ fn times_that_depend_on_params_are_refused() {
             let text = error.diagnostics().render();
             assert_eq!(
                 text.trim_end(),
-                "error[E0290]: gradients through a run whose times depend on params are not supported yet\n  \
-                 |\n  = help: give `time` and the times of the data as constants or data",
+                "error[E0290]: gradients through a run whose times depend on params are not supported yet\n \
+                 |\n = help: give `time` and the times of the data as constants or data",
             );
         }
     }

@@ -66,7 +66,9 @@ impl Drop for Compiled {
             Ok(jit) => jit.take(),
             Err(poisoned) => poisoned.into_inner().take(),
         };
-        jit.map(free);
+        if let Some(jit) = jit {
+            free(jit);
+        }
     }
 }
 

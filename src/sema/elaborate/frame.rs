@@ -230,10 +230,9 @@ impl<'m, 's> Frame<'m, 's> {
         let value = self.fresh(def);
         self.guard = outer;
         let mut value = value?;
-        // States and the time are what primes vary; at one of many times a state is a part of a
-        // tensor, which has no identity of its own.
-        let moving =
-            matches!(found.kind, DefKind::State(_) | DefKind::Time) && self.b.node(value).op != Op::Param;
+        // States and the time are what primes vary. A state is a part of a larger tensor, here or
+        // once functions are packed, and a part has no identity of its own.
+        let moving = matches!(found.kind, DefKind::State(_) | DefKind::Time);
         if found.varied || moving {
             value = self.b.variable(value);
         }
