@@ -54,6 +54,12 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
             )
             .help("widen the interval of `time`, or leave these times out")
         }
+        Failure::TooManySaves { dt, count, allowed } => {
+            let message = format!("`solve.save = every({})` asks for {count} rows", brief(*dt));
+            Diagnostic::without_span(Code("E0906"), message).note(format!("at most {allowed} are kept")).help(
+                "save at wider distances, or only where needed: `solve { save = linspace(0, 10, 101) }`",
+            )
+        }
         Failure::SaveOutsideRun { time, t0, t1 } => {
             let message = format!("a state is to be saved at {}, outside the run", number(*time));
             let label = format!("the run goes from {} to {}", number(*t0), number(*t1));

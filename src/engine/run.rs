@@ -220,7 +220,7 @@ impl Run {
         match failure {
             Failure::Plan(_) | Failure::Invalid(_) => Error::Invalid(diagnostics),
             Failure::Outcome { outcome, .. } => Error::Failed { diagnostics, outcome: Some(*outcome) },
-            Failure::OutsideRun { .. } | Failure::SaveOutsideRun { .. } => {
+            Failure::OutsideRun { .. } | Failure::SaveOutsideRun { .. } | Failure::TooManySaves { .. } => {
                 Error::Failed { diagnostics, outcome: None }
             }
         }

@@ -69,6 +69,16 @@ pub enum Failure {
         /// End of the run.
         t1: f64,
     },
+    /// The grid of saved times has more rows than can be kept.
+    #[error("saving every {dt} asks for {count} rows, at most {allowed} are kept")]
+    TooManySaves {
+        /// The distance of two rows.
+        dt: f64,
+        /// The rows that it asks for.
+        count: u64,
+        /// The rows that are kept.
+        allowed: u64,
+    },
     /// A saved time the run does not cover.
     #[error("`solve.save` asks for t = {time}, outside the run from {t0} to {t1}")]
     SaveOutsideRun {
@@ -273,6 +283,9 @@ impl<'a, T: Element> Context<'a, T> {
     }
 }
 
+/// More rows than this are a slip of the pen: a million fills no plot.
+const MAX_SAVED: u64 = 10_000_000;
+
 /// The times of a grid, checked against the run.
 fn save_times(save: &Save, (t0, t1): (f64, f64)) -> Result<Vec<f64>, Failure> {
     match save {
@@ -281,6 +294,9 @@ fn save_times(save: &Save, (t0, t1): (f64, f64)) -> Result<Vec<f64>, Failure> {
             let dt = dt.abs() * (t1 - t0).signum();
             // A ratio that is whole but for rounding counts as whole.
             let whole = ((t1 - t0) / dt * (1.0 + 1e-12)).floor() as u64;
+            if whole >= MAX_SAVED {
+                return Err(Failure::TooManySaves { dt: dt.abs(), count: whole + 1, allowed: MAX_SAVED });
+            }
             let mut times: Vec<f64> = (0..=whole).map(|i| t0 + i as f64 * dt).collect();
             match times.last_mut() {
                 Some(last) if (*last - t1).abs() <= 1e-9 * dt.abs() => *last = t1,

@@ -151,6 +151,8 @@ pub(crate) struct Checker<'a> {
     pub time: Option<(&'a Ident, &'a ast::Expr)>,
     /// Functions being inlined.
     pub calls: Vec<(&'a ast::Function, Span)>,
+    /// How many calls were inlined so far.
+    pub n_inlined: usize,
     symbols: u32,
     sizes: BTreeMap<Arc<str>, Dim>,
 }
@@ -177,6 +179,7 @@ impl<'a> Checker<'a> {
             data_sets: Vec::new(),
             time: None,
             calls: Vec::new(),
+            n_inlined: 0,
             symbols: 0,
             sizes: BTreeMap::new(),
         }

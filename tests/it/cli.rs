@@ -88,7 +88,8 @@ fn explain_and_show() {
 fn config_lists_who_set_what() {
     let folder = folder("config");
     let file = folder.join("m.node");
-    fs::write(&file, "param mu = 5.0\nsolve { rtol = 1e-9 }\n").unwrap();
+    fs::write(&file, "param mu = 5.0; time t in 0..1; state x = 0.0; x' = mu\nsolve { rtol = 1e-9 }\n")
+        .unwrap();
     let (exit, out, err) =
         nodec(&["config", file.to_str().unwrap(), "--set", "mu=3", "--method", "dopri5", "--atol", "1e-10"]);
     assert_eq!((exit, err.as_str()), (Exit::Success, ""));

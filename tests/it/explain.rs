@@ -47,9 +47,9 @@ fn settings(text: &str) -> Vec<Code> {
 /// Fits what has a `train` block and solves the rest.
 fn run(text: &str) -> Vec<Code> {
     let codes = |diagnostics: &Diagnostics| diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
-    let model = Model::parse(text).unwrap_or_else(|error| panic!("{error}"));
-    let mut run = match model.bind().build() {
-        Ok(run) => run,
+    let built = Model::parse(text).and_then(|model| Ok((model.bind().build()?, model)));
+    let (mut run, model) = match built {
+        Ok(built) => built,
         Err(diagnostics) => return codes(&diagnostics),
     };
     let ran = match model.is_trainable() {

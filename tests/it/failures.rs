@@ -81,12 +81,39 @@ error[E0902]: `x` is not a finite number after t = 1
 
 #[test]
 fn a_rate_that_has_no_value_at_the_start() {
-    check("time t in 0..2\nstate x = -1.0, y = 2.0\nx' = y + log(x)\ny' = 1.0\n", &[], "RATE");
+    check(
+        "time t in 0..2\nstate x = -1.0, y = 2.0\nx' = y + log(x)\ny' = 1.0\n",
+        &[],
+        "
+error[E0902]: the rate of `x` is not a finite number at t = 0
+ --> model.node:3:10
+  |
+3 | x' = y + log(x)
+  | ---------^^^^^^
+  | |        |
+  | |        `log` gives the first one here
+  | in the equation for `x`
+  |
+  = note: state: x = -1, y = 2 at t = 0, the last time all was finite
+",
+    );
 }
 
 #[test]
 fn a_start_value_that_is_no_number() {
-    check("param a = -1.0\ntime t in 0..2\nstate y = 1.0, x = 2 + sqrt(a)\nx' = -x\ny' = x\n", &[], "START");
+    check(
+        "param a = -1.0\ntime t in 0..2\nstate y = 1.0, x = 2 + sqrt(a)\nx' = -x\ny' = x\n",
+        &[],
+        "
+error[E0902]: the start value of `x` at t = 0 is not a finite number
+ --> model.node:3:24
+  |
+3 | state y = 1.0, x = 2 + sqrt(a)
+  |                -       ^^^^^^^ `sqrt` gives the first one here
+  |                |
+  |                `x` is declared here
+",
+    );
 }
 
 /// There is no shorter step to try when steps are fixed.

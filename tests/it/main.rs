@@ -4,6 +4,7 @@
 #![allow(clippy::excessive_precision, reason = "reference values are printed with guard digits")]
 
 mod backends;
+mod bad_input;
 mod cli;
 mod data;
 mod differential;
@@ -12,11 +13,13 @@ mod explain;
 mod failures;
 mod fit;
 mod format;
+mod fuzz;
 mod gallery;
 mod gradients;
 mod help;
 mod ir_roundtrip;
 mod math;
+mod models;
 mod op_samples;
 mod optimizers;
 mod orders;

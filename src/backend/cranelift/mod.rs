@@ -1,7 +1,7 @@
 //! The Cranelift back end: machine code of this host, scalar, one function per [`LoopFunc`].
 //!
 //! Loop IR goes in, an [`Executable`] comes out. Values, ordering and fused multiply-adds are taken
-//! as they stand: `lower` decided them. The call into the code, and freeing it, are in [`abi`].
+//! as they stand: `lower` decided them. The call into the code, and freeing it, are in `abi`.
 
 mod abi;
 mod emit;

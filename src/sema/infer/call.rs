@@ -17,6 +17,9 @@ pub(super) struct Given<'a> {
     pub value: &'a ast::Expr,
 }
 
+/// Functions that call others twice grow by powers of two; beyond this a model is not what was meant.
+const MAX_INLINED: usize = 20_000;
+
 impl<'a> Checker<'a> {
     /// `callee(args)`, or `first |> callee(args)`.
     pub(super) fn call(
@@ -177,6 +180,17 @@ impl<'a> Checker<'a> {
         let name = function.name.as_ref().expect("a function outside a layer has a name");
         if self.calls.iter().any(|(open, _)| std::ptr::eq(*open, function)) {
             return self.fail(errors::recursion(&name.name, span, name.span));
+        }
+        self.n_inlined += 1;
+        if self.n_inlined > MAX_INLINED {
+            // Said once; the calls that remain fail silently.
+            return if self.n_inlined == MAX_INLINED + 1 {
+                let what = format!("more than {MAX_INLINED} calls of functions in one model are");
+                let instead = "functions are inlined; name what is used twice with a `let`";
+                self.fail(errors::not_yet(span, what, instead))
+            } else {
+                None
+            };
         }
         let inner = self.open(home);
         self.scopes[inner].loops = self.scopes[scope].loops.clone();

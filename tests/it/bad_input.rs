@@ -1,0 +1,142 @@
+//! What goes wrong goes wrong politely: for each bad input the exit code, the code of the first
+//! message, and the text that its span covers, in the model or in the file of data.
+
+use nodec::cli::{Exit, run};
+use std::ffi::OsString;
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const DECAY: &str = "param k in positive = 0.5\ntime t in 0..10\nstate x = 1.0\nx' = -k*x\n";
+const FIT: &str = "data obs = csv(\"d.csv\") {\n  t: [T]\n  y: [T]\n}\n\
+                   param k in positive = 0.5\ntime t in 0..10\nstate x = 1.0\nx' = -k*x\n\
+                   obs.y ~ normal(x(obs.t), 0.1)\n";
+
+/// Runs `model` beside `d.csv` with further arguments; `spanned` is empty where no span is expected.
+#[track_caller]
+fn check_run(model: &[u8], csv: Option<&[u8]>, args: &[&str], exit: Exit, code: &str, spanned: &str) {
+    static CASES: AtomicUsize = AtomicUsize::new(0);
+    let case = CASES.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("nodec-bad-{}-{case}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("m.node");
+    fs::write(&file, model).unwrap();
+    if let Some(csv) = csv {
+        fs::write(folder.join("d.csv"), csv).unwrap();
+    }
+    let out = folder.join("out");
+    let mut line = vec!["nodec", "run", file.to_str().unwrap(), "--message-format", "json"];
+    line.extend(["--out", out.to_str().unwrap()]);
+    line.extend(args);
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let found = run(line.iter().map(OsString::from), &mut stdout, &mut stderr);
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert_eq!(found, exit, "{stderr}");
+    let message = stderr.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let first = message.into_iter().find(|message| message["severity"] == "error").expect("an error");
+    assert_eq!(first["code"].as_str(), Some(code), "{stderr}");
+    let span = first["spans"].as_array().and_then(|spans| spans.iter().find(|span| span["primary"] == true));
+    let text = span.map_or_else(String::new, |span| {
+        let name = span["file"].as_str().unwrap();
+        let text = if name == "command line" {
+            args.join(" ")
+        } else if name.ends_with("m.node") {
+            fs::read_to_string(&file).unwrap()
+        } else {
+            fs::read_to_string(folder.join("d.csv")).unwrap()
+        };
+        let (lo, hi) = (span["start"].as_u64().unwrap() as usize, span["end"].as_u64().unwrap() as usize);
+        text[lo..hi].to_owned()
+    });
+    assert_eq!(text, spanned, "{stderr}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[track_caller]
+fn check(model: &str, code: &str, spanned: &str) {
+    check_run(model.as_bytes(), None, &[], Exit::Program, code, spanned);
+}
+
+#[track_caller]
+fn check_csv(csv: &[u8], code: &str, spanned: &str) {
+    check_run(FIT.as_bytes(), Some(csv), &[], Exit::Program, code, spanned);
+}
+
+#[track_caller]
+fn check_set(set: &str, code: &str, spanned: &str) {
+    check_run(DECAY.as_bytes(), None, &["--set", set], Exit::Program, code, spanned);
+}
+
+#[test]
+fn files_of_data() {
+    check_csv(b"t,z\n0,1\n1,0.6\n", "E0703", "y");
+    check_csv(b"t,y,y\n0,1,2\n", "E0703", "y");
+    check_csv(b"t;y\n0;1\n", "E0703", "t");
+    check_csv(b"t,y\n0,1\n1,abc\n", "E0705", "abc");
+    check_csv(b"t,y\n0,1\n1,NaN\n", "E0705", "NaN");
+    check_csv(b"t,y\n0,1\n1,inf\n", "E0705", "inf");
+    check_csv(b"t,y\n0,1\n1,1e400\n", "E0705", "1e400");
+    check_csv(b"t,y\n0,1\n1\n2,3\n", "E0704", "1");
+    check_csv(b"t,y\n0,1\n1,2,3\n", "E0704", "1,2,3");
+    check_csv(b"", "E0702", "\"d.csv\"");
+    check_csv(b"t,y\n", "E0702", "\"d.csv\"");
+    check_csv(b"t,y\n0,\xe9\n", "E0701", "\"d.csv\"");
+    check(FIT, "E0701", "\"d.csv\"");
+    check_run(FIT.as_bytes(), Some(b"t,y\n0,1\n20,0\n"), &[], Exit::Numbers, "E0906", "obs.t");
+}
+
+#[test]
+fn names_and_shapes() {
+    check("", "E0513", "");
+    check("# nothing\n", "E0513", "");
+    check(&DECAY.replace("-k*x", "-kk*x"), "E0201", "kk");
+    check(&DECAY.replace("-k*x", "-kk*x").replace('\n', "\r\n"), "E0201", "kk");
+    check("param κ = 0.5\ntime t in 0..1\nstate θ = 1.0\nθ' = -κ*θ*ŷ\n", "E0201", "ŷ");
+    check("time t in 0..1\nstate x: [2] = [1, 2]\nx' = [1, 2, 3]*x\n", "E0304", "*");
+    check("time t in 0..1\nstate x: [2] = [1, 2, 3]\nx' = -x\n", "E0301", "[1, 2, 3]");
+    check("time t in 0..1\nstate x: [2] = [1, 2]\nx' = [x[0], x[2]]\n", "E0309", "2");
+    check(&DECAY.replace("= 0.5", "= -1"), "E0806", "-1");
+    check(&format!("{DECAY}x' = 2\n"), "E0504", "x' = 2");
+    check(&format!("{DECAY}when x < 0.5 {{ x := 1 }}\n"), "E0290", "when");
+    check(&format!("{DECAY}sweep k in linspace(0, 1, 3)\n"), "E0290", "sweep");
+    check(&format!("{DECAY}solve {{ method = radau5 }}\n"), "E0290", "radau5");
+    check(&format!("{DECAY}solve {{ rtol = \"a\" }}\n"), "E0802", "\"a\"");
+    check(&format!("{DECAY}solve {{ rtoll = 1 }}\n"), "E0801", "rtoll");
+}
+
+#[test]
+fn the_command_line() {
+    check_set("q=1", "E0801", "q");
+    check_set("k=abc", "E0802", "abc");
+    check_set("k=-1", "E0806", "k");
+    check_set("rtol=-1", "E0802", "-1");
+    check_set("solve.rtoll=1", "E0801", "solve.rtoll");
+    check_set("k=1e400", "E0109", "1e400");
+}
+
+#[test]
+fn numbers() {
+    let pole = "time t in 0..10\nstate x = 1.0\nx' = x^2\n";
+    check_run(pole.as_bytes(), None, &[], Exit::Numbers, "E0901", "x' = x^2");
+    let log = "time t in 0..10\nstate x = 0.0\nx' = log(x)\n";
+    check_run(log.as_bytes(), None, &[], Exit::Numbers, "E0902", "log(x)");
+    let rows = format!("{DECAY}solve {{ save = every(1e-12) }}\n");
+    check_run(rows.as_bytes(), None, &[], Exit::Numbers, "E0906", "");
+}
+
+#[test]
+fn too_much_of_a_good_thing() {
+    let deep = |open: &str, close: &str| {
+        format!("time t in 0..1\nstate x = 1.0\nx' = {}x{}\n", open.repeat(50_000), close.repeat(50_000))
+    };
+    check(&deep("(", ")"), "E0114", "(");
+    check(&deep("-", ""), "E0114", "-");
+    let doubled: String = (1..40).map(|i| format!("fn f{i}(a) = f{}(a) + f{}(a)\n", i - 1, i - 1)).collect();
+    check(&format!("fn f0(a) = a\n{doubled}time t in 0..1\nstate x = 1.0\nx' = f39(x)\n"), "E0290", "f3(a)");
+}
+
+#[test]
+fn a_model_without_states_runs() {
+    let model = nodec::Model::parse("time t in 0..1\nparam k = 1\n").unwrap();
+    let solution = model.bind().build().unwrap().solve().unwrap();
+    assert!(solution.trajectories().is_empty());
+}
