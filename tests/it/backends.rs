@@ -309,35 +309,6 @@ fn large_rearrangements_run_in_loops() {
 }
 
 #[test]
-fn sums_of_products_of_constants_have_every_term() {
-    // 2·3 + 2·3 + 4·5 = 32, whatever of it is known at compile time.
-    let func = of_one(&[3], |b, x| {
-        let p = b.constant(&[2.0, 2.0, 4.0], Type::new(DType::F64, &[3]));
-        let q = b.constant(&[3.0, 3.0, 5.0], Type::new(DType::F64, &[3]));
-        let sum = b.dot(p, q);
-        let other = b.sum(x);
-        b.add(sum, other)
-    });
-    for fma in [true, false] {
-        assert_eq!(run(&func, &[Tensor::vector(&[0.0, 0.0, 0.0])], fma)[0].floats(), [32.0]);
-    }
-}
-
-#[test]
-fn a_computed_index_never_leaves_its_tensor() {
-    let mut b = Builder::new("f");
-    let x = b.param("x", Type::new(DType::F64, &[3]));
-    let i = b.param("i", Type::new(DType::I64, &[4]));
-    let y = b.must(Op::Gather, &[x, i], Attr::None);
-    let z = b.must(Op::ScatterAdd, &[y, i], Attr::Shape(Shape::new(&[3])));
-    let func = b.finish(vec![("y".into(), y), ("z".into(), z)]);
-    let index = Tensor::new(Type::new(DType::I64, &[4]), vec![-9.0e18, 1.0, 2.0, 9.0e18]);
-    let results = run(&func, &[Tensor::vector(&[1.0, 2.0, 3.0]), index], true);
-    assert_eq!(results[0].floats(), [1.0, 2.0, 3.0, 3.0]);
-    assert_eq!(results[1].floats(), [1.0, 2.0, 6.0]);
-}
-
-#[test]
 fn long_chains_of_large_tensors_do_not_exhaust_the_stack() {
     let n = 10_000;
     let func = of_one(&[40], |b, x| {

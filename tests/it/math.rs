@@ -10,7 +10,7 @@ use nodec::backend::{self, Backend, Input, Output, Workspace};
 use nodec::ir::op::ScalarOp;
 use nodec::lower::code::Code;
 use nodec::lower::loops::{BufferKind, DType, Index, LoopFunc, LoopModule, Target};
-use nodec::lower::math::expand;
+use nodec::lower::math::{expand, pow_int};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -279,6 +279,36 @@ fn single_precision_rounds_the_double_result() {
                     "{op:?}: {a} {b}"
                 );
             }
+        }
+    }
+}
+
+/// Integer powers of small integers are exact; `x^0 = 1` for every `x` (`pown` of IEEE 754-2019).
+#[test]
+fn integer_powers_are_exact_where_they_can_be() {
+    let cases = [
+        (3.0, 5, 243.0),
+        (-3.0, 3, -27.0),
+        (2.0, -3, 0.125),
+        (-2.0, -1, -0.5),
+        (7.0, 11, 1_977_326_743.0),
+        (NAN, 0, 1.0),
+        (INF, 0, 1.0),
+        (-0.0, 3, -0.0),
+        (-0.0, -3, -INF),
+        (2.0, i32::MAX, INF),
+        (2.0, i32::MIN, 0.0),
+    ];
+    for (x, n, expected) in cases {
+        let code = Code::new(Target { fma: true });
+        let input = code.buffer("x", DType::F64, 1, BufferKind::Input);
+        let output = code.buffer("y", DType::F64, 1, BufferKind::Output);
+        let power = pow_int(&code, code.load(input, Index::default()), n);
+        code.store(output, Index::default(), power);
+        let func = code.finish("power");
+        for backend in backend::all() {
+            let got = run64(backend.as_ref(), func.clone(), &[vec![x]])[0];
+            assert_eq!(got.to_bits(), f64::to_bits(expected), "{x}^{n} is {got}");
         }
     }
 }
