@@ -295,7 +295,10 @@ impl<'a> Checker<'a> {
                         ExprKind::Array(sizes) if given.len() == 1 => {
                             dims = self.sizes(sizes, arg.value.span, scope)?
                         }
-                        _ => dims.push(self.size_of(arg.value, scope, "a size")?),
+                        _ => {
+                            let size = self.size_of(arg.value, scope, "a size")?;
+                            dims.push(self.not_negative(size, arg.value.span)?);
+                        }
                     }
                 }
                 if dims.is_empty() {
