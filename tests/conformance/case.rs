@@ -222,7 +222,7 @@ fn place(diagnostic: &Diagnostic, sources: &Sources) -> String {
     let width = sources.slice(primary.span).lines().next().unwrap_or("").chars().count().max(1);
     let mut text = format!("line {}: {severity}[{code}] {}", from.line, from.column);
     if width > 1 {
-        write!(text, "-{}", from.column as usize + width - 1).expect("a string takes it");
+        write!(text, "-{}", from.column + width - 1).expect("a string takes it");
     }
     text
 }

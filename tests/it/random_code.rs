@@ -72,21 +72,21 @@ impl Program {
             5 => {
                 let product = b.mul(x, y);
                 let (z, third) = self.beside(x, choice);
-                let sum = if c % 2 == 0 { self.b.add(z, product) } else { self.b.sub(z, product) };
+                let sum = if c.is_multiple_of(2) { self.b.add(z, product) } else { self.b.sub(z, product) };
                 (sum, size * other + third)
             }
             6 => (b.unary([Op::Neg, Op::Abs, Op::Sign, Op::Floor][c % 4], x), size.max(1.0)),
-            7 => (b.binary(if c % 2 == 0 { Op::Min } else { Op::Max }, x, y), size.max(other)),
+            7 => (b.binary(if c.is_multiple_of(2) { Op::Min } else { Op::Max }, x, y), size.max(other)),
             8 => {
                 let less = b.must([Op::Lt, Op::Le, Op::Eq][c % 3], &[x, y], Attr::None);
-                let less = if c % 2 == 0 { b.unary(Op::Not, less) } else { less };
+                let less = if c.is_multiple_of(2) { b.unary(Op::Not, less) } else { less };
                 (b.select(less, y, x), size.max(other))
             }
             9 | 10 => {
                 let divisor = [2, 3, 4, 5, 8][c % 5];
                 let shape = if count % divisor == 0 && rank != 2 {
                     Shape::new(&[count / divisor, divisor])
-                } else if c % 2 == 0 {
+                } else if c.is_multiple_of(2) {
                     Shape::new(&[1, count, 1])
                 } else {
                     Shape::new(&[count])
@@ -133,7 +133,7 @@ impl Program {
                 (b.sum_axes(x, &axes), size * count as f64)
             }
             21 if rank > 0 && dims[axis] > 0 => {
-                let op = if c % 2 == 0 { Op::ReduceMax } else { Op::ReduceMin };
+                let op = if c.is_multiple_of(2) { Op::ReduceMax } else { Op::ReduceMin };
                 (b.must(op, &[x], Attr::Axes([axis as u32].as_slice().into())), size)
             }
             22 => {
