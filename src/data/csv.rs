@@ -130,7 +130,7 @@ impl Table<'_> {
             sink.report(errors::open_quote(request.path, quote));
             return None;
         }
-        if let Some(separator) = other_separator(&header) {
+        if let Some(separator) = other_separator(&header, &request.fields) {
             let header = self.record_span(&header);
             sink.report(errors::wrong_separator(request.path, request.path_span, separator, header));
             return None;
@@ -293,9 +293,13 @@ impl Table<'_> {
     }
 }
 
-/// What the columns are separated by, if the header is one cell that looks like several.
-fn other_separator(header: &StringRecord) -> Option<char> {
+/// What the columns are separated by, if the header is one cell that looks like several and that
+/// nobody asks for.
+fn other_separator(header: &StringRecord, fields: &[FieldRequest]) -> Option<char> {
     let only = if header.len() == 1 { &header[0] } else { return None };
+    if fields.iter().any(|field| field.column.as_ref().is_some_and(|(column, _)| column == only)) {
+        return None;
+    }
     [';', '\t', '|'].into_iter().find(|separator| only.contains(*separator))
 }
 

@@ -164,6 +164,7 @@ fn the_words() {
     says(&format!("{plain}param p in interval(2, 1)\n"), None, "the wrong way round");
     says("const n = -3\ntime t in 0..1\nparam p: [n]\nstate x = 1.0\nx' = -x\n", None, "negative: -3");
     says("const n = -3\ntime t in 0..1\nstate x: [n] = zeros(n)\nx' = -x\n", None, "negative: -3");
+    says("time t in 0..1\nstate x: [3] = zeros([-3])\nx' = -x\n", None, "negative: -3");
 }
 
 #[test]
