@@ -2,7 +2,7 @@
 //!
 //! In go the entries of a file and the flags of a command; out come typed [`Settings`], the record
 //! of who set what, and the `--set NAME=value` flags that name something of the model. Later wins:
-//! built-in, file, profile, command line. Mistakes are E0801, E0802 and E0290, with a span in the
+//! built-in, file, profile, command line. Mistakes are E0801, E0802, E0808 and E0290, with a span in the
 //! file or in the source called `command line`.
 
 pub mod errors;
@@ -108,6 +108,7 @@ pub fn resolve(
                 SettingsGroup::Train => "train",
                 SettingsGroup::Run => "run",
             };
+            set_twice(entries, sources, &mut own);
             for entry in entries {
                 table.assign_entry(Some(group), entry, Origin::File(entry.span), sources, &mut own);
             }
@@ -118,7 +119,16 @@ pub fn resolve(
     }
     for flag in request.flags {
         let source = sources.add("command line", flag.text.as_str());
-        let Some(value) = parse_expr(source, &flag.text, flag.value.clone(), &mut own) else { continue };
+        let mut mistakes = Sink::new();
+        let Some(value) = parse_expr(source, &flag.text, flag.value.clone(), &mut mistakes) else {
+            let span = Span::new(source, flag.value.start, flag.value.end);
+            let mistakes = mistakes.into_diagnostics().into_iter();
+            match is_bare_list(&flag.text[flag.value.clone()]) {
+                true => mistakes.for_each(|mistake| own.report(errors::in_brackets(mistake, span))),
+                false => mistakes.for_each(|mistake| own.report(mistake)),
+            }
+            continue;
+        };
         let span = Span::new(source, flag.key.start, flag.key.end);
         let name = &flag.text[flag.key.clone()];
         if flag.alias.is_none() && request.names.contains(&name) {
@@ -135,6 +145,27 @@ pub fn resolve(
     let failed = own.has_errors();
     own.into_diagnostics().into_iter().for_each(|diagnostic| sink.report(diagnostic));
     (!failed).then(|| (table.typed(), overrides))
+}
+
+/// Reports the names that one block sets more than once.
+fn set_twice(entries: &[Entry], sources: &Sources, sink: &mut Sink) {
+    let same = |a: &Entry, b: &Entry| {
+        a.path.parts.iter().map(|part| &part.name).eq(b.path.parts.iter().map(|part| &part.name))
+    };
+    for (at, entry) in entries.iter().enumerate() {
+        if let Some(first) = entries[..at].iter().find(|earlier| same(earlier, entry)) {
+            let name = sources.slice(entry.path.span);
+            sink.report(errors::set_twice(name, first.span, entry.span));
+        }
+    }
+}
+
+/// Whether `text` is numbers with commas between them, which would be a list in brackets.
+fn is_bare_list(text: &str) -> bool {
+    let bracketed = format!("[{text}]");
+    let source = Sources::new().add("list", bracketed.as_str());
+    let list = parse_expr(source, &bracketed, 0..bracketed.len(), &mut Sink::new());
+    list.is_some_and(|list| value::numbers(&list).is_some())
 }
 
 /// `nodec config`: every setting, its value, and who set it, in aligned columns.
@@ -224,6 +255,7 @@ impl Slots {
             sink.report(errors::unknown_profile(wanted, span, &names));
         }
         for (name, entries) in profiles.into_iter().filter(|(name, _)| *name == wanted) {
+            set_twice(entries, sources, sink);
             for entry in entries {
                 let origin = Origin::Profile(name.to_owned(), entry.span);
                 self.assign_entry(None, entry, origin, sources, sink);

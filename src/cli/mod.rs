@@ -18,8 +18,8 @@ mod show;
 pub mod table;
 
 use crate::base::span::Sources;
-use crate::diag::Sink;
 use crate::diag::render::{Format, render};
+use crate::diag::{Diagnostic, Sink};
 use crate::engine::{Diagnostics, Error, Model};
 use crate::syntax::{Parsed, parse};
 use args::{Cli, Color, Command, MessageFormat};
@@ -122,14 +122,29 @@ impl Console<'_> {
     }
 
     fn show_diagnostics(&mut self, diagnostics: &Diagnostics) {
-        let text = diagnostics.render_as(self.format, self.color);
+        self.show_each(diagnostics.iter().as_slice(), diagnostics.sources());
+    }
+
+    /// Shows the messages, or the first of very many: nobody reads a thousand. Programs that read
+    /// JSON get them all.
+    fn show_each(&mut self, messages: &[Diagnostic], sources: &Sources) {
+        /// The most that are shown to a person.
+        const SHOWN: usize = 20;
+        let shown = match self.format {
+            Format::Full | Format::Short => messages.len().min(SHOWN),
+            Format::Json => messages.len(),
+        };
+        let mut text = render(&messages[..shown], sources, self.format, self.color);
+        if shown < messages.len() {
+            let more = messages.len() - shown;
+            text += &format!("and {more} more; `--message-format json` has them all\n");
+        }
         self.say(&text);
     }
 
     /// Shows what was reported; the exit code that it amounts to.
     fn verdict(&mut self, sink: Sink, sources: &Sources) -> Exit {
-        let text = render(sink.diagnostics(), sources, self.format, self.color);
-        self.say(&text);
+        self.show_each(sink.diagnostics(), sources);
         if sink.has_errors() { Exit::Program } else { Exit::Success }
     }
 

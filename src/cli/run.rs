@@ -9,8 +9,11 @@ use super::record::{self, DataRecord, MetricRecord};
 use super::run_dir::{Place, RunDir, RunDirError};
 use super::table::{Estimate, estimates, pairs};
 use super::{Console, Exit};
-use crate::engine::{Binder, Error, Model, ParamValue, Run, Solution, Trajectory, TrajectoryKind};
+use crate::engine::{
+    Binder, Diagnostics, Error, Model, ParamValue, Run, Solution, Trajectory, TrajectoryKind,
+};
 use crate::ir::system::Role;
+use crate::settings::errors::nothing_trains;
 use crate::train::Fit;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -49,6 +52,9 @@ impl Console<'_> {
         let run = bound(model, settings).build();
         let run = run.map_err(|diagnostics| self.ended(&Error::Invalid(diagnostics)))?;
         self.show_diagnostics(&run.warnings());
+        if !model.is_trainable() {
+            self.show_diagnostics(&unread_training(&run));
+        }
         Ok(run)
     }
 
@@ -128,6 +134,13 @@ impl Console<'_> {
         self.say(&format!("error: {error}\n"));
         Ended::With(Exit::Io)
     }
+}
+
+/// Warnings about settings of `train` that somebody set though nothing is trained.
+fn unread_training(run: &Run) -> Diagnostics {
+    let of_train = run.settings().resolved.iter().filter(|row| row.key.starts_with("train."));
+    let set = of_train.filter_map(|row| Some(nothing_trains(&row.key, row.origin.span()?)));
+    Diagnostics::new(set.collect(), run.sources().clone())
 }
 
 /// The model with what the command line sets.

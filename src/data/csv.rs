@@ -126,6 +126,15 @@ impl Table<'_> {
             sink.report(errors::empty(request.path, request.path_span, false));
             return None;
         };
+        if let Some(quote) = self.open_quote() {
+            sink.report(errors::open_quote(request.path, quote));
+            return None;
+        }
+        if let Some(separator) = other_separator(&header, &request.fields) {
+            let header = self.record_span(&header);
+            sink.report(errors::wrong_separator(request.path, request.path_span, separator, header));
+            return None;
+        }
         let rows: Vec<StringRecord> = records.collect();
         if rows.is_empty() {
             sink.report(errors::empty(request.path, request.path_span, true));
@@ -208,6 +217,35 @@ impl Table<'_> {
         numbers
     }
 
+    /// The quote that opens a cell and is never closed, with the rest of its line. A quote opens a
+    /// cell only as its first character; `""` inside is a quote of the text.
+    fn open_quote(&self) -> Option<Span> {
+        /// Where in a cell the scan stands.
+        enum At {
+            Start,
+            Plain,
+            /// Past the quote at this offset.
+            Quoted(usize),
+            /// Past a quote inside the cell that was opened at this offset.
+            SecondQuote(usize),
+        }
+        let mut at = At::Start;
+        for (offset, byte) in self.text.bytes().enumerate() {
+            at = match (at, byte) {
+                (At::Start, b'"') => At::Quoted(offset),
+                (At::Start, 0xEF | 0xBB | 0xBF) if offset < '\u{feff}'.len_utf8() => At::Start,
+                (At::Quoted(open), b'"') => At::SecondQuote(open),
+                (At::SecondQuote(open), b'"') => At::Quoted(open),
+                (At::Quoted(open), _) => At::Quoted(open),
+                (At::Start | At::Plain | At::SecondQuote(_), b',' | b'\n' | b'\r') => At::Start,
+                (At::Start | At::Plain | At::SecondQuote(_), _) => At::Plain,
+            };
+        }
+        let At::Quoted(open) = at else { return None };
+        let line = self.text[open..].lines().next().unwrap_or_default();
+        Some(Span::new(self.source, open, open + line.len()))
+    }
+
     /// The bytes of a record, its line end excluded.
     fn record_span(&self, record: &StringRecord) -> Span {
         let cells = (0..record.len()).map(|at| self.cell_span(record, at));
@@ -253,6 +291,16 @@ impl Table<'_> {
         let rest = &self.text[start..];
         start + (rest.len() - rest.trim_start_matches(['\u{feff}', '\r', '\n']).len())
     }
+}
+
+/// What the columns are separated by, if the header is one cell that looks like several and that
+/// nobody asks for.
+fn other_separator(header: &StringRecord, fields: &[FieldRequest]) -> Option<char> {
+    let only = if header.len() == 1 { &header[0] } else { return None };
+    if fields.iter().any(|field| field.column.as_ref().is_some_and(|(column, _)| column == only)) {
+        return None;
+    }
+    [';', '\t', '|'].into_iter().find(|separator| only.contains(*separator))
 }
 
 /// The number in a cell.

@@ -96,6 +96,33 @@ pub fn ragged(
     .help("leave no cell out, and put quotes around a cell that holds a comma: `\"a, b\"`")
 }
 
+/// A quote opens a cell and the file ends inside it.
+pub fn open_quote(path: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0705"),
+        format!("a quoted cell of `{path}` is never closed"),
+        span,
+        "the rest of the file is inside this quote",
+    )
+    .help("close it with `\"`; a quote inside a quoted cell is written twice")
+}
+
+/// The columns are not separated by commas.
+pub fn wrong_separator(path: &str, path_span: Span, separator: char, header: Span) -> Diagnostic {
+    let name = match separator {
+        '\t' => String::from("tabs"),
+        other => format!("`{other}`"),
+    };
+    Diagnostic::new(
+        Code("E0703"),
+        format!("`{path}` has its columns separated by {name}, not by commas"),
+        header,
+        "this is one column",
+    )
+    .label(path_span, "read as a comma-separated file")
+    .help("save it with commas between the cells, and with a point in decimal numbers")
+}
+
 /// Two fields that share a size got different numbers of rows from their files.
 pub fn size_disagreement(size: &str, first: (Span, usize), second: (Span, usize)) -> Diagnostic {
     Diagnostic::new(

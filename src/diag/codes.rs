@@ -95,12 +95,14 @@ table! {
     "E0805" "a model that cannot be compiled"
     "E0806" "a param outside its set"
     "E0807" "nothing to fit"
+    "E0808" "a setting that is set twice"
     "E0901" "the step size collapsed"
     "E0902" "a number that is not finite"
     "E0904" "no steps left"
     "E0906" "a time outside the run"
     "W0601" "a param that training cannot change"
     "W0602" "a channel that nobody evaluates"
+    "W0801" "a training setting that nothing reads"
 }
 
 /// The row of `code`, as in `lookup("E0110")`; upper or lower case.

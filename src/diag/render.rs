@@ -5,7 +5,7 @@
 
 use crate::base::span::{SourceId, Sources, Span};
 use crate::diag::diagnostic::{Diagnostic, Help, Label, Severity};
-use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet, Title};
 use serde::Serialize;
 use std::ops::Range;
 
@@ -37,6 +37,9 @@ fn full(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String {
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code.0);
+    if diagnostic.primary.is_none() && diagnostic.secondary.is_empty() {
+        return without_source(diagnostic, title, color);
+    }
     let mut message = Group::with_title(title);
     for source in labelled_sources(diagnostic) {
         message = message.element(snippet(diagnostic, source, sources));
@@ -51,8 +54,20 @@ fn full(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String {
     }
     let mut groups = vec![message];
     groups.extend(patches.into_iter().map(|help| patch(help, sources)));
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-    renderer.render(&groups)
+    renderer(color).render(&groups)
+}
+
+fn renderer(color: bool) -> Renderer {
+    if color { Renderer::styled() } else { Renderer::plain() }
+}
+
+/// A message about no text: its notes and helps stand under it, without the gutter of a snippet.
+fn without_source(diagnostic: &Diagnostic, title: Title<'_>, color: bool) -> String {
+    let notes = diagnostic.notes.iter().map(|note| Level::NOTE.secondary_title(note.as_str()));
+    let helps = diagnostic.helps.iter().map(|help| Level::HELP.secondary_title(help.text.as_str()));
+    let lines = std::iter::once(title).chain(notes).chain(helps);
+    let lines: Vec<String> = lines.map(|line| renderer(color).render(&[Group::with_title(line)])).collect();
+    lines.join("\n")
 }
 
 /// The sources that labels point into, that of the primary label first.

@@ -12,7 +12,7 @@ use crate::ir::types::DType;
 use crate::plan::Plan;
 use crate::plan::forward::{Controls, Save};
 use crate::plan::unit::Data;
-use crate::sema::{self, Bindings, Known};
+use crate::sema::{self, Bindings, Given, Known};
 use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
 use crate::solve::control::{Adaptive, Atol, Errors};
 use crate::solve::solve::{Options, Stepping};
@@ -26,7 +26,7 @@ pub struct Binder {
     flags: Vec<Flag>,
     malformed: Vec<String>,
     profile: Option<String>,
-    values: BTreeMap<Arc<str>, Vec<f64>>,
+    values: BTreeMap<Arc<str>, Given>,
 }
 
 impl Binder {
@@ -34,16 +34,17 @@ impl Binder {
         Binder { model, flags: Vec::new(), malformed: Vec::new(), profile: None, values: BTreeMap::new() }
     }
 
-    /// Gives a scalar `const`, `param` or `input` its value.
+    /// Gives a `const`, `param` or `input` its value; one number fills a tensor.
     #[must_use]
-    pub fn set(self, name: &str, value: f64) -> Binder {
-        self.set_all(name, &[value])
+    pub fn set(mut self, name: &str, value: f64) -> Binder {
+        self.values.insert(name.into(), Given::Number(value));
+        self
     }
 
     /// Gives a `const`, `param` or `input` its entries, row-major.
     #[must_use]
     pub fn set_all(mut self, name: &str, values: &[f64]) -> Binder {
-        self.values.insert(name.into(), values.to_vec());
+        self.values.insert(name.into(), Given::Entries(values.to_vec()));
         self
     }
 
@@ -138,7 +139,7 @@ struct Work {
     sink: Sink,
 }
 
-type Overrides = BTreeMap<Arc<str>, Vec<f64>>;
+type Overrides = BTreeMap<Arc<str>, Given>;
 
 impl Work {
     fn new(binder: &Binder) -> Work {
@@ -182,8 +183,12 @@ impl Work {
             self.sink.report(unknown_name(name, &names));
         }
         for assignment in assigned {
-            match settings::value::numbers(&assignment.value) {
-                Some(values) => drop(overrides.insert(assignment.name.into(), values)),
+            let given = match settings::value::number(&assignment.value) {
+                Some(number) => Some(Given::Number(number)),
+                None => settings::value::numbers(&assignment.value).map(Given::Entries),
+            };
+            match given {
+                Some(given) => drop(overrides.insert(assignment.name.into(), given)),
                 None => self.sink.report(not_numbers(&assignment.name, assignment.value.span)),
             }
         }

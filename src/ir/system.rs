@@ -102,7 +102,7 @@ pub struct Unknown {
     pub ty: Type,
     /// Where it is declared.
     pub span: Span,
-    /// Where its rate is given.
+    /// The expression that gives its rate.
     pub equation: Span,
 }
 

@@ -40,7 +40,10 @@ impl<'a> Checker<'a> {
                 let start = self.start_value(unknown, &name, &binding);
                 if number == last && !solved.contains_key(&base) {
                     missing = true;
-                    let left_over = implicit.iter().find(|(_, primes)| !primes).map(|(span, _)| *span);
+                    let mut constraints = implicit.iter().filter(|(_, primes)| !primes);
+                    let n_constraints = constraints.clone().count();
+                    let counts = [solved.len(), n_constraints, self.motions.len()];
+                    let left_over = constraints.next().map(|(span, _)| (*span, counts));
                     let primes = "'".repeat(motion.order as usize);
                     self.report(errors::no_equation(unknown.name.span, &base, &primes, left_over));
                 }
@@ -112,12 +115,12 @@ impl<'a> Checker<'a> {
         let mut channels = Vec::new();
         for item in &file.items {
             let ItemKind::Channel { name, value, .. } = &item.kind else { continue };
-            channels.push(self.channel_rate(name, value, item.span));
+            channels.push(self.channel_rate(name, value));
         }
         channels
     }
 
-    fn channel_rate(&mut self, name: &ast::Ident, value: &'a ast::Expr, equation: Span) -> Option<Channel> {
+    fn channel_rate(&mut self, name: &ast::Ident, value: &'a ast::Expr) -> Option<Channel> {
         let Binding::Value(def) = self.global(&name.name, name.span)? else { return None };
         if self.defs[def].span != name.span {
             return None;
@@ -129,7 +132,7 @@ impl<'a> Checker<'a> {
             return self.fail(errors::equation_shapes(&name.name, declared, &ty, rate.span, &rate.ty, story));
         }
         self.in_motion(&rate)?;
-        Some(Channel { def, rate, equation })
+        Some(Channel { def, rate })
     }
 
     /// What an equation of motion may not see: other times, channels, the ends of the run.
@@ -170,7 +173,8 @@ impl<'a> Checker<'a> {
                     .iter()
                     .find(|item| item.span.lo <= declared.lo && declared.hi <= item.span.hi);
                 let item = item.map_or(declared, |item| item.span);
-                self.fail(errors::channel_feeds_back(&name, span, declared, item, integrand))
+                let keyword = Span { hi: item.lo + "channel".len() as u32, ..item };
+                self.fail(errors::channel_feeds_back(&name, span, keyword, item, integrand))
             }
         }
     }

@@ -31,11 +31,14 @@ impl<'a> Checker<'a> {
 
     /// The value that `--set` gives a const instead of its own.
     fn overridden(&mut self, name: &Arc<str>, value: Expr) -> Option<Expr> {
-        let Some(numbers) = self.known.consts.get(name) else { return Some(value) };
-        let count = value.ty.dims.iter().try_fold(1, |count, dim| Some(count * dim.as_number()?));
-        if count != Some(numbers.len() as i64) {
-            return self.fail(errors::override_count(value.span, name, &value.ty, numbers.len()));
-        }
+        let Some(given) = self.known.consts.get(name) else { return Some(value) };
+        let count: i64 = value.ty.dims.iter().map(|dim| dim.as_number().unwrap_or(0)).product();
+        let numbers = match given.entries(count.max(0) as usize) {
+            Ok(numbers) => numbers,
+            Err(found) => {
+                return self.fail(errors::override_count(value.span, name, &value.ty, found));
+            }
+        };
         let whole = |x: f64| x.fract() == 0.0 && x.abs() < 9e15;
         let (elem, span) = (value.ty.elem, value.span);
         let element = |x: f64| {
@@ -217,6 +220,9 @@ impl<'a> Checker<'a> {
                 let (lo, hi) = (lo?, hi?);
                 if lo < hi && (hi - lo).is_finite() {
                     return Some(Constraint::Interval(lo, hi));
+                }
+                if hi < lo {
+                    return self.fail(errors::interval_reversed(expr.span, lo, hi));
                 }
                 self.fail(errors::wrong_arguments(
                     expr.span,

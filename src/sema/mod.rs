@@ -35,8 +35,28 @@ pub use elaborate::elaborate;
 pub struct Known {
     /// The sizes that data files bind: `T` is 21.
     pub sizes: BTreeMap<Arc<str>, usize>,
-    /// Values that replace those of consts, row-major.
-    pub consts: BTreeMap<Arc<str>, Vec<f64>>,
+    /// Values that replace those of consts.
+    pub consts: BTreeMap<Arc<str>, Given>,
+}
+
+/// Numbers given from outside to a name of the file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Given {
+    /// One number; it fills a tensor.
+    Number(f64),
+    /// All entries, row-major.
+    Entries(Vec<f64>),
+}
+
+impl Given {
+    /// The entries of a tensor of `count`, or how many were given instead.
+    pub fn entries(&self, count: usize) -> Result<Vec<f64>, usize> {
+        match self {
+            Given::Number(number) => Ok(vec![*number; count]),
+            Given::Entries(entries) if entries.len() == count => Ok(entries.clone()),
+            Given::Entries(entries) => Err(entries.len()),
+        }
+    }
 }
 
 /// What a checked file turned out to be.
@@ -138,8 +158,8 @@ pub struct Bindings {
     pub real: DType,
     /// Shape and values of each data field by path, row-major.
     pub data: BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)>,
-    /// Values that replace those of consts, params and inputs, row-major.
-    pub overrides: BTreeMap<Arc<str>, Vec<f64>>,
+    /// Values that replace those of consts, params and inputs.
+    pub overrides: BTreeMap<Arc<str>, Given>,
 }
 
 impl Default for Bindings {

@@ -346,8 +346,6 @@ pub struct Channel {
     pub def: DefId,
     /// Its integrand.
     pub rate: Expr,
-    /// Where that is given.
-    pub equation: Span,
 }
 
 /// A value of the whole run.

@@ -2,7 +2,7 @@
 
 use super::table::{Arg, Choice, Kind};
 use crate::base::span::Span;
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Edit};
 use crate::solve::method::{Kind as MethodKind, Method};
 
 /// No setting of this name. `command_line` says where it stands; `near` is the closest name with
@@ -46,6 +46,31 @@ pub fn wrong_type(key: &str, kind: Kind, doc: &str, span: Span) -> Diagnostic {
     let expected = kind.expected();
     Diagnostic::new(Code("E0802"), format!("`{key}` must be {expected}"), span, format!("not {expected}"))
         .note(format!("`{key}`: {doc}"))
+}
+
+/// One block sets one name twice.
+pub fn set_twice(name: &str, first: Span, second: Span) -> Diagnostic {
+    Diagnostic::new(Code("E0808"), format!("`{name}` is set twice"), second, "and here again")
+        .label(first, "set here")
+        .help("keep one of them; a `profile` sets another value for some runs")
+}
+
+/// `mistake` is about `--set p=1, 2`, which stands at `value`.
+pub fn in_brackets(mistake: Diagnostic, value: Span) -> Diagnostic {
+    let (lo, hi) = (value.lo as usize, value.hi as usize);
+    let at = |at: usize, text: &str| Edit { span: Span::new(value.source, at, at), text: text.into() };
+    mistake.fix("a list of numbers stands in brackets", vec![at(lo, "["), at(hi, "]")])
+}
+
+/// A training setting of a model that is not trained. `span` is where it was set.
+pub fn nothing_trains(key: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code("W0801"),
+        format!("`{key}` has no effect: the model has no `train` block"),
+        span,
+        "only training reads this",
+    )
+    .help("add `train { }` to the model to fit it")
 }
 
 /// An argument that the choice does not have.

@@ -195,7 +195,7 @@ impl Mishap<'_> {
         let mut groups = self.groups();
         groups.truncate(3);
         match self.found() {
-            Some(found) if found.token != Token::Semi => {
+            Some(found) if found.token != Token::Semi || self.slice(found) == ";" => {
                 let text = self.slice(found);
                 let text =
                     if text.is_empty() { "the end of the line".to_string() } else { format!("`{text}`") };

@@ -70,7 +70,12 @@ fn check_set(set: &str, code: &str, spanned: &str) {
 fn files_of_data() {
     check_csv(b"t,z\n0,1\n1,0.6\n", "E0703", "y");
     check_csv(b"t,y,y\n0,1,2\n", "E0703", "y");
-    check_csv(b"t;y\n0;1\n", "E0703", "t");
+    check_csv(b"t;y\n0;1\n", "E0703", "t;y");
+    check_csv(b"t\ty\n0\t1\n", "E0703", "t\ty");
+    check_csv(b"t,y\n0,1\n1,\"0.6\n", "E0705", "\"0.6");
+    check_csv(b"t,y\n0,1\n1,\"0.6\n2,0.4\n", "E0705", "\"0.6");
+    check_csv(b"\xef\xbb\xbf\"t,y\n0,1\n", "E0705", "\"t,y");
+    check_csv(b"t,y\n0,1\n1,\"0.6\"\"\n", "E0705", "\"0.6\"\"");
     check_csv(b"t,y\n0,1\n1,abc\n", "E0705", "abc");
     check_csv(b"t,y\n0,1\n1,NaN\n", "E0705", "NaN");
     check_csv(b"t,y\n0,1\n1,inf\n", "E0705", "inf");
@@ -111,12 +116,73 @@ fn the_command_line() {
     check_set("rtol=-1", "E0802", "-1");
     check_set("solve.rtoll=1", "E0801", "solve.rtoll");
     check_set("k=1e400", "E0109", "1e400");
+    check_set("k=2;3", "E0100", ";");
+    let vector =
+        "const c = [1.0, 2.0]\nparam p: [2] = [1.0, 2.0]\ntime t in 0..1\nstate x: [2] = c\nx' = -p*x\n";
+    let set = |set: &str, code: &str, spanned: &str| {
+        check_run(vector.as_bytes(), None, &["--set", set], Exit::Program, code, spanned);
+    };
+    set("p=[3]", "E0802", "p");
+    set("p=[1, 2, 3]", "E0802", "p");
+    set("c=[3]", "E0802", "[1.0, 2.0]");
+    set("p=-1,2", "E0100", ",");
+}
+
+#[test]
+fn one_number_fills_a_tensor_and_a_list_of_one_does_not() {
+    let text = "param p: [2] = [1.0, 2.0]\ntime t in 0..1\nstate x: [2] = [1.0, 1.0]\nx' = -p*x\n";
+    let model = nodec::Model::parse(text).unwrap();
+    let values = |binder: nodec::Binder| binder.build().map(|run| run.params()[0].values.clone()).ok();
+    assert_eq!(values(model.bind().assign("p=3")), Some(vec![3.0, 3.0]));
+    assert_eq!(values(model.bind().set("p", 3.0)), Some(vec![3.0, 3.0]));
+    assert_eq!(values(model.bind().set_all("p", &[3.0, 4.0])), Some(vec![3.0, 4.0]));
+    assert_eq!(values(model.bind().set_all("p", &[3.0])), None);
+    assert_eq!(values(model.bind().assign("p=[3]")), None);
+}
+
+/// What the message for `model` with `--set set` says.
+fn words(model: &str, set: Option<&str>) -> String {
+    let words = nodec::Model::parse(model).and_then(|model| match set {
+        Some(set) => model.bind().assign(set).build(),
+        None => model.bind().build(),
+    });
+    words.err().map_or_else(String::new, |diagnostics| diagnostics.render())
+}
+
+#[test]
+fn the_words() {
+    let says = |model: &str, set: Option<&str>, expected: &str| {
+        let found = words(model, set);
+        assert!(found.contains(expected), "{found}");
+    };
+    let plain = "time t in 0..1\nstate x: [2] = [1, 2]\nx' = -x\n";
+    let vector = format!("{plain}param p: [2] = [1, 2]\n");
+    says(&vector, Some("p=-1,2"), "1 | --set p=[-1,2]\n  |         +    +");
+    says(&vector, Some("p=2;3"), "expected the end of the line, found `;`");
+    says(&format!("{plain}output o = x[\"a\"]\n"), None, "an index is a whole number");
+    says(&format!("{plain}output o = x[0][0]\n"), None, "1 index for a scalar");
+    says(&format!("{plain}param p in interval(2, 1)\n"), None, "the wrong way round");
+    says("const n = -3\ntime t in 0..1\nparam p: [n]\nstate x = 1.0\nx' = -x\n", None, "negative: -3");
+    says("const n = -3\ntime t in 0..1\nstate x: [n] = zeros(n)\nx' = -x\n", None, "negative: -3");
+    says("time t in 0..1\nstate x: [3] = zeros([-3])\nx' = -x\n", None, "negative: -3");
+}
+
+#[test]
+fn a_message_about_no_text_has_no_gutter() {
+    let mut run =
+        nodec::Model::parse("time t in 0..1\nstate x = 1.0\nx' = -x\n").unwrap().bind().build().unwrap();
+    let error = run.fit(|_| std::ops::ControlFlow::Continue(())).err().unwrap();
+    assert_eq!(
+        error.diagnostics().render().trim_end(),
+        "error[E0807]: there is nothing to fit: the model has no loss\n\
+         help: add `loss name = ...` or a likelihood, `data ~ ...`"
+    );
 }
 
 #[test]
 fn numbers() {
     let pole = "time t in 0..10\nstate x = 1.0\nx' = x^2\n";
-    check_run(pole.as_bytes(), None, &[], Exit::Numbers, "E0901", "x' = x^2");
+    check_run(pole.as_bytes(), None, &[], Exit::Numbers, "E0901", "x^2");
     let log = "time t in 0..10\nstate x = 0.0\nx' = log(x)\n";
     check_run(log.as_bytes(), None, &[], Exit::Numbers, "E0902", "log(x)");
     let rows = format!("{DECAY}solve {{ save = every(1e-12) }}\n");

@@ -85,6 +85,70 @@ fn explain_and_show() {
 }
 
 #[test]
+fn show_has_every_stage() {
+    let stages = [
+        ("tokens", "Ident"),
+        ("ast", "alpha"),
+        ("equations", "alpha"),
+        ("ir", "mul"),
+        ("grad", "mul"),
+        ("loops", "func start"),
+        ("clif", "fmul"),
+    ];
+    for (stage, known) in stages {
+        let (exit, out, err) =
+            nodec(&["show", "examples/lotka_volterra/lotka_volterra.node", "--stage", stage]);
+        assert_eq!((exit, err.as_str()), (Exit::Success, ""), "{stage}");
+        assert!(out.contains(known), "{stage}: {out}");
+    }
+}
+
+#[test]
+fn the_examples_are_clean() {
+    let folders = fs::read_dir("examples").unwrap().map(|folder| folder.unwrap().path());
+    let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()));
+    let models: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|e| e == "node")).collect();
+    assert!(models.len() >= 4, "{models:?}");
+    for model in models {
+        let clean = (Exit::Success, String::new(), String::new());
+        assert_eq!(nodec(&["check", model.to_str().unwrap()]), clean);
+        assert_eq!(nodec(&["fmt", "--check", model.to_str().unwrap()]), clean);
+    }
+}
+
+#[test]
+fn a_person_is_shown_twenty_mistakes() {
+    let folder = folder("many");
+    let file = folder.join("m.node");
+    let lines: String = (0..1000).map(|i| format!("let a{i} = 2k\n")).collect();
+    fs::write(&file, lines).unwrap();
+    let shown = |format: &str| nodec(&["check", file.to_str().unwrap(), "--message-format", format]).2;
+    for format in ["full", "short"] {
+        let text = shown(format);
+        assert_eq!(text.matches("error[").count(), 20);
+        assert!(text.ends_with("and 980 more; `--message-format json` has them all\n"), "{text}");
+    }
+    assert_eq!(shown("json").lines().count(), 1000);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_setting_of_training_needs_training() {
+    let folder = folder("unread");
+    let file = folder.join("m.node");
+    let model = "param k = 1.0\ntime t in 0..1\nstate x = 1.0\nx' = -k*x\nloss l = x(end)\n";
+    fs::write(&file, model).unwrap();
+    let check = || nodec(&["check", file.to_str().unwrap(), "--set", "lr=3", "--message-format", "short"]);
+    let (exit, _, err) = check();
+    let expected = "command line:1:1: warning[W0801]: `train.optimizer.lr` has no effect: \
+                    the model has no `train` block\n";
+    assert_eq!((exit, err.as_str()), (Exit::Success, expected));
+    fs::write(&file, format!("{model}train {{ steps = 3 }}\n")).unwrap();
+    assert_eq!(check(), (Exit::Success, String::new(), String::new()));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn config_lists_who_set_what() {
     let folder = folder("config");
     let file = folder.join("m.node");

@@ -296,13 +296,13 @@ fn refused(text: &str) -> String {
 fn what_cannot_be_fitted_is_refused() {
     assert_eq!(
         refused("param k = 1.0\ntime t in 0..1\nstate x = 1.0\nx' = -k*x"),
-        "error[E0807]: there is nothing to fit: the model has no loss\n |\n \
-         = help: add `loss name = ...` or a likelihood, `data ~ ...`"
+        "error[E0807]: there is nothing to fit: the model has no loss\n\
+         help: add `loss name = ...` or a likelihood, `data ~ ...`"
     );
     assert_eq!(
         refused("time t in 0..1\nstate x = 1.0\nx' = -x\nloss l = x(end)"),
-        "error[E0807]: there is nothing to fit: the model has no params\n |\n \
-         = help: declare what is to be fitted as `param`"
+        "error[E0807]: there is nothing to fit: the model has no params\n\
+         help: declare what is to be fitted as `param`"
     );
     assert_eq!(
         refused("param k in positive = -1.0\ntime t in 0..1\nstate x = 1.0\nx' = -k*x\nloss l = x(end)"),

@@ -35,4 +35,5 @@ mod series;
 mod settings;
 mod solve;
 mod solve_gradients;
+mod threads;
 mod tidy;

@@ -8,7 +8,7 @@ use nodec::ir::func::Func;
 use nodec::ir::system::{Constraint, Role, Series, SiteKind, System};
 use nodec::ir::tensor::Tensor;
 use nodec::ir::types::{DType, Type};
-use nodec::sema::{self, Bindings, Checked, Known};
+use nodec::sema::{self, Bindings, Checked, Given, Known};
 use nodec::syntax::parse;
 use std::sync::Arc;
 
@@ -362,7 +362,7 @@ fn values_are_set_from_outside() {
     let text = "const n = 2\nparam k = 1.0\ninput dose = 0.5\ntime t in 0..1\nstate x: [n] = [k + i for i in 0..n]\nx' = -dose*x\n";
     let mut bindings = Bindings { real: DType::F32, ..Bindings::default() };
     for (name, number) in [("n", 3.0), ("k", 7.0), ("dose", 0.25)] {
-        bindings.overrides.insert(name.into(), vec![number]);
+        bindings.overrides.insert(name.into(), Given::Number(number));
     }
     let system = system_with(text, &bindings);
     assert_eq!(system.states[0].ty, Type::new(DType::F32, &[3]));

@@ -554,8 +554,8 @@ fn times_that_depend_on_params_are_refused() {
             let text = error.diagnostics().render();
             assert_eq!(
                 text.trim_end(),
-                "error[E0290]: gradients through a run whose times depend on params are not supported yet\n \
-                 |\n = help: give `time` and the times of the data as constants or data",
+                "error[E0290]: gradients through a run whose times depend on params are not supported yet\n\
+                 help: give `time` and the times of the data as constants or data",
             );
         }
     }

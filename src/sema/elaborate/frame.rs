@@ -182,8 +182,7 @@ impl<'m, 's> Frame<'m, 's> {
     fn shape(&self, dims: &[Dim], span: Span) -> Made<Shape> {
         let sizes = dims.iter().map(|dim| {
             let n = self.number(dim, span)?;
-            usize::try_from(n)
-                .map_err(|_| Box::new(errors::out_of_bounds(span, &n.to_string(), "at least 0")))
+            usize::try_from(n).map_err(|_| Box::new(errors::negative_size(span, n)))
         });
         Ok(Shape(sizes.collect::<Made<_>>()?))
     }

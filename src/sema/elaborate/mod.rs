@@ -16,6 +16,7 @@ use crate::ir::system::{
     Constraint, Curve, DataPort, Param, Role, RunResult, Site, SiteKind, System, Unknown,
 };
 use crate::ir::types::{DType, Shape, Type};
+use crate::sema::Given;
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::typed::{self, Def, DefId, Elem, Expr, Model, Phase};
@@ -154,11 +155,11 @@ impl<'m> Elaboration<'m> {
             time: model.defs[model.time].name.clone(),
             params: self.params()?,
             data: self.ports()?,
-            states: model.states.iter().map(|state| self.unknown(state.def, state.equation)).collect(),
+            states: model.states.iter().map(|state| self.unknown(state.def, state.rate.span)).collect(),
             channels: model
                 .channels
                 .iter()
-                .map(|channel| self.unknown(channel.def, channel.equation))
+                .map(|channel| self.unknown(channel.def, channel.rate.span))
                 .collect(),
             start,
             field,
@@ -220,12 +221,10 @@ impl<'m> Elaboration<'m> {
     }
 
     /// The numbers set from outside; one number fills a tensor.
-    fn set_values(&self, def: &Def, values: &[f64], count: usize) -> Made<Vec<f64>> {
-        match values {
-            [one] => Ok(vec![*one; count]),
-            many if many.len() == count => Ok(many.to_vec()),
-            many => Err(Box::new(errors::override_count(def.span, &def.name, &def.ty, many.len()))),
-        }
+    fn set_values(&self, def: &Def, given: &Given, count: usize) -> Made<Vec<f64>> {
+        given
+            .entries(count)
+            .map_err(|found| Box::new(errors::override_count(def.span, &def.name, &def.ty, found)))
     }
 
     fn ports(&self) -> Made<Vec<DataPort>> {

@@ -68,6 +68,17 @@ pub fn wrong_arguments(span: Span, callee: &str, expected: impl std::fmt::Displa
     )
 }
 
+/// `interval(2, 1)`
+pub fn interval_reversed(span: Span, lo: f64, hi: f64) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0204"),
+        "the ends of this interval are the wrong way round",
+        span,
+        format!("{lo} is above {hi}"),
+    )
+    .fix("write the lower end first", vec![Edit { span, text: format!("interval({hi}, {lo})") }])
+}
+
 /// Two items of one name.
 pub fn defined_twice(name: &str, first: Span, second: Span) -> Diagnostic {
     Diagnostic::new(Code("E0205"), format!("`{name}` is defined twice"), second, "here again")
@@ -139,7 +150,7 @@ pub fn recursion(name: &str, call: Span, declared: Span) -> Diagnostic {
 pub fn override_count(span: Span, name: &str, ty: &crate::sema::typed::Ty, given: usize) -> Diagnostic {
     Diagnostic::new(
         Code("E0802"),
-        format!("`{name}` is {ty}, but {given} numbers are set"),
+        format!("`{name}` is {ty}, but {given} {} set", if given == 1 { "entry is" } else { "entries are" }),
         span,
         "declared here",
     )

@@ -150,6 +150,12 @@ pub fn wrong_operand(
     )
 }
 
+/// A size below 0.
+pub fn negative_size(span: Span, size: i64) -> Diagnostic {
+    Diagnostic::new(Code("E0307"), format!("the size of an axis is negative: {size}"), span, "this size")
+        .help("sizes are whole numbers of at least 0")
+}
+
 /// An index outside its axis.
 pub fn out_of_bounds(span: Span, index: &str, size: &str) -> Diagnostic {
     Diagnostic::new(
@@ -164,7 +170,7 @@ pub fn out_of_bounds(span: Span, index: &str, size: &str) -> Diagnostic {
 pub fn too_many_indices(span: Span, found: &Ty, given: usize) -> Diagnostic {
     Diagnostic::new(
         Code("E0310"),
-        format!("{given} indices for {}", shape(found)),
+        format!("{given} {} for {}", if given == 1 { "index" } else { "indices" }, shape(found)),
         span,
         "more indices than axes",
     )

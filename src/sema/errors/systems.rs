@@ -4,7 +4,14 @@ use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Edit};
 
 /// A state that no equation moves.
-pub fn no_equation(span: Span, name: &str, primes: &str, left_over: Option<Span>) -> Diagnostic {
+/// `left_over` is a constraint that determines nothing, with how many rates, constraints and states
+/// there are.
+pub fn no_equation(
+    span: Span,
+    name: &str,
+    primes: &str,
+    left_over: Option<(Span, [usize; 3])>,
+) -> Diagnostic {
     let diagnostic = Diagnostic::new(
         Code("E0501"),
         format!("`{name}` is a state without an equation"),
@@ -12,7 +19,12 @@ pub fn no_equation(span: Span, name: &str, primes: &str, left_over: Option<Span>
         format!("no `{name}{primes} = ...` in this system"),
     );
     let diagnostic = match left_over {
-        Some(span) => diagnostic.label(span, "this constraint has no unknown of its own"),
+        Some((span, [rates, constraints, states])) => {
+            let counted = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+            let (rates, constraints) = (counted(rates, "rate"), counted(constraints, "constraint"));
+            let counts = format!("{rates} + {constraints}, {}", counted(states, "state"));
+            diagnostic.label(span, format!("this constraint has no unknown of its own: {counts}"))
+        }
         None => diagnostic,
     };
     diagnostic

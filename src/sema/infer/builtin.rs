@@ -295,7 +295,10 @@ impl<'a> Checker<'a> {
                         ExprKind::Array(sizes) if given.len() == 1 => {
                             dims = self.sizes(sizes, arg.value.span, scope)?
                         }
-                        _ => dims.push(self.size_of(arg.value, scope, "a size")?),
+                        _ => {
+                            let size = self.size_of(arg.value, scope, "a size")?;
+                            dims.push(self.not_negative(size, arg.value.span)?);
+                        }
                     }
                 }
                 if dims.is_empty() {
@@ -321,7 +324,8 @@ impl<'a> Checker<'a> {
         let mut dims = Vec::with_capacity(sizes.len());
         for size in sizes {
             let Arg::Positional(size) = size else { return self.fail(errors::not_a_size(span, "the shape")) };
-            dims.push(self.size_of(size, scope, "a size")?);
+            let dim = self.size_of(size, scope, "a size")?;
+            dims.push(self.not_negative(dim, size.span)?);
         }
         Some(dims)
     }

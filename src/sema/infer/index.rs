@@ -110,7 +110,8 @@ impl<'a> Checker<'a> {
                         "use it in a reduction, or take a range without it",
                     ));
                 }
-                let mut dims = vec![only.hi.minus(&only.lo)];
+                let count = only.hi.minus(&only.lo);
+                let mut dims = vec![self.not_negative(count, span)?];
                 dims.extend(body.ty.dims.iter().cloned());
                 Ty { elem: body.ty.elem, dims }
             }
@@ -259,6 +260,13 @@ impl<'a> Checker<'a> {
     }
 
     fn element_pick(&mut self, expr: &'a ast::Expr, axis: &Dim, scope: ScopeId) -> Option<Pick> {
+        if let ExprKind::Str(_) = expr.unparenthesised().kind {
+            return self.fail(errors::wrong_kind(
+                expr.span,
+                "an index is a whole number",
+                "a number, not text",
+            ));
+        }
         let index = self.infer(expr, scope)?;
         let Kind::Size(at) = index.kind else {
             if index.ty.elem == Elem::Int {

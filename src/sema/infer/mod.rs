@@ -446,7 +446,16 @@ impl<'a> Checker<'a> {
                 "use data in which every series has one length",
             ));
         }
-        self.size_of(&dim.value, scope, "a size")
+        let size = self.size_of(&dim.value, scope, "a size")?;
+        self.not_negative(size, dim.value.span)
+    }
+
+    /// A size that may be one.
+    pub(crate) fn not_negative(&mut self, size: Dim, span: Span) -> Option<Dim> {
+        match size.as_number() {
+            Some(n) if n < 0 => self.fail(errors::negative_size(span, n)),
+            Some(_) | None => Some(size),
+        }
     }
 
     /// A static integer, where `/` is exact division.
