@@ -138,7 +138,7 @@ fn too_much_of_a_good_thing() {
         "zeros([N])",
     );
     check(
-        "const N = 1000000000000\nconst M = zeros([N, N, N])\ntime t in 0..1\n",
+        "const N = 1000000000000\ntime t in 0..1\nstate x = 1.0\nx' = -x*sum(zeros([N, N, N]))\n",
         "E0311",
         "zeros([N, N, N])",
     );
@@ -146,7 +146,7 @@ fn too_much_of_a_good_thing() {
     check(outer, "E0311", "outer(x, x)");
     let states: String = (0..3).map(|i| format!("state x{i}: [N] = ones([N])\nx{i}' = -x{i}\n")).collect();
     check(&format!("const N = 8000000\ntime t in 0..1\n{states}"), "E0311", "x2");
-    let never = "time t in 0..1\nstate x = 1.0\nx' = -x*sum([1.0 for i in 0..1000000000 if i < 0])\n";
+    let never = "time t in 0..1\nstate x = 1.0\nx' = -x*sum(1.0 for i in 0..1000000000 if i < 0)\n";
     check(never, "E0311", "1.0");
     let many = "time t in 0..1\nstate x = 1.0\nx' = -x*sum([1.0 for i in 0..1000000000])\n";
     check(many, "E0290", "1.0");
