@@ -24,6 +24,16 @@ pub enum AdError {
         /// Where it is written.
         span: Option<Span>,
     },
+    /// A derivative that needs too many directions, each a copy of the code.
+    #[error("`{op}` along {directions} directions")]
+    TooLarge {
+        /// Which request.
+        op: &'static str,
+        /// How many directions.
+        directions: usize,
+        /// Where it is written.
+        span: Option<Span>,
+    },
     /// A request names something that is neither a parameter nor a variable.
     #[error("`{op}` by a value that is neither a parameter nor a variable")]
     NotIndependent {
@@ -47,6 +57,17 @@ impl AdError {
                     None => Diagnostic::without_span(code, message),
                 }
                 .help("`real(n)` makes a real number of an integer")
+            }
+            AdError::TooLarge { directions, span, .. } => {
+                let message = format!(
+                    "an exact derivative along {directions} directions, each a copy of the code, is not supported yet"
+                );
+                let code = Code("E0290");
+                match span {
+                    Some(span) => Diagnostic::new(code, message, *span, "too much code"),
+                    None => Diagnostic::without_span(code, message),
+                }
+                .help("write out what this derivative is, or take `jvp` along the directions that matter")
             }
             AdError::Request { .. } | AdError::NotIndependent { .. } => crate::bug!("{self}"),
         }

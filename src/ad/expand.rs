@@ -67,7 +67,7 @@ fn resolve(b: &mut Builder, node: &Node, args: &[ValueId]) -> Result<ValueId, Ad
                     let pulled = vjp(b, &[(y, *probe)], &[args[1]])?[0];
                     Ok(b.dot(pulled, *probe))
                 }
-                None => divergence(b, y, args[1]),
+                None => divergence(b, node, y, args[1]),
             }
         }
         (Op::JacFrob2, _) => {
@@ -78,14 +78,14 @@ fn resolve(b: &mut Builder, node: &Node, args: &[ValueId]) -> Result<ValueId, Ad
                     Ok(b.dot(pulled, pulled))
                 }
                 None => {
-                    let jacobian = jacobian(b, y, args[1])?;
+                    let jacobian = jacobian(b, node, y, args[1])?;
                     Ok(b.dot(jacobian, jacobian))
                 }
             }
         }
         (Op::Jacobian, _) => {
             independent(b, node, args[1])?;
-            let matrix = jacobian(b, y, args[1])?;
+            let matrix = jacobian(b, node, y, args[1])?;
             Ok(b.reshape(matrix, node.ty.shape.clone()))
         }
         (Op::FlowDerivative, Attr::Order(order)) => {
@@ -117,12 +117,41 @@ fn independent(b: &Builder, node: &Node, x: ValueId) -> Result<(), AdError> {
     }
 }
 
+/// Most directions of one exact derivative: each takes a seed of as many elements.
+const MAX_DIRECTIONS: usize = 1024;
+
+/// Nodes from which on an exact derivative takes no further direction. Measured: a run through a
+/// divergence of this many compiles in about two seconds.
+const MAX_NODES: usize = 10_000;
+
+/// What an exact derivative may still cost.
+struct Budget {
+    most: usize,
+    refusal: AdError,
+}
+
+impl Budget {
+    fn new(b: &Builder, request: &Node, directions: usize) -> Result<Budget, AdError> {
+        let refusal = AdError::TooLarge { op: request.op.def().name, directions, span: request.span };
+        if directions > MAX_DIRECTIONS {
+            return Err(refusal);
+        }
+        Ok(Budget { most: b.len() + MAX_NODES, refusal })
+    }
+
+    fn check(&self, b: &Builder) -> Result<(), AdError> {
+        if b.len() > self.most { Err(self.refusal.clone()) } else { Ok(()) }
+    }
+}
+
 /// `Σ_i (J e_i)_i`, one directional derivative for each element.
-fn divergence(b: &mut Builder, f: ValueId, x: ValueId) -> Result<ValueId, AdError> {
+fn divergence(b: &mut Builder, request: &Node, f: ValueId, x: ValueId) -> Result<ValueId, AdError> {
     let n = b.shape(x).count();
     let dtype = b.ty(x).dtype;
+    let budget = Budget::new(b, request, n)?;
     let mut sum = None;
     for i in 0..n {
+        budget.check(b)?;
         let seed = basis(b, x, i);
         let column = jvp(b, &[(x, seed)], &[f])?[0];
         let column = b.flatten(column);
@@ -134,11 +163,13 @@ fn divergence(b: &mut Builder, f: ValueId, x: ValueId) -> Result<ValueId, AdErro
 }
 
 /// The matrix `∂f_i/∂x_j` of the flattened values: by columns, or by rows if these are fewer.
-fn jacobian(b: &mut Builder, f: ValueId, x: ValueId) -> Result<ValueId, AdError> {
+fn jacobian(b: &mut Builder, request: &Node, f: ValueId, x: ValueId) -> Result<ValueId, AdError> {
     let (rows, columns) = (b.shape(f).count(), b.shape(x).count());
     let mut parts = Vec::new();
     let by_rows = rows < columns;
+    let budget = Budget::new(b, request, rows.min(columns))?;
     for i in 0..rows.min(columns) {
+        budget.check(b)?;
         let (part, shape) = if by_rows {
             let seed = basis(b, f, i);
             (vjp(b, &[(f, seed)], &[x])?[0], Shape::new(&[1, columns]))

@@ -7,7 +7,7 @@ use super::{Console, Exit};
 impl Console<'_> {
     /// Checks the program, then the program with its data, settings and sizes.
     pub(super) fn check(&mut self, args: &CheckArgs) -> Exit {
-        let checked = self.load(&args.file).and_then(|model| self.build(&model, &args.settings));
+        let checked = self.load(&args.file).and_then(|model| self.check_bound(&model, &args.settings));
         match checked {
             Ok(_) => Exit::Success,
             Err(Ended::With(exit)) => exit,

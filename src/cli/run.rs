@@ -58,6 +58,14 @@ impl Console<'_> {
         Ok(run)
     }
 
+    /// Finds every mistake that [`Console::build`] would, and makes no code.
+    pub(super) fn check_bound(&mut self, model: &Model, settings: &SettingArgs) -> Result<(), Ended> {
+        let warnings = bound(model, settings).check();
+        let warnings = warnings.map_err(|diagnostics| self.ended(&Error::Invalid(diagnostics)))?;
+        self.show_diagnostics(&warnings);
+        Ok(())
+    }
+
     fn simulate(&mut self, run: &Run, folder: RunDir) -> Result<Exit, Ended> {
         let begun = Instant::now();
         let solution = run.solve().map_err(|error| self.ended(&error))?;

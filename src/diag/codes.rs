@@ -64,6 +64,7 @@ table! {
     "E0308" "an operand of the wrong kind"
     "E0309" "an index outside its axis"
     "E0310" "more indices than axes"
+    "E0311" "a value that is too large"
     "E0320" "a function that calls itself"
     "E0401" "a trajectory where a number is needed"
     "E0402" "a value that is known too late"

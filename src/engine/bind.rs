@@ -6,7 +6,7 @@ use crate::diag::{Code, Diagnostic, Sink};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
-use crate::engine::{Model, dataset};
+use crate::engine::{DataFile, Model, dataset};
 use crate::ir::system::System;
 use crate::ir::types::DType;
 use crate::plan::Plan;
@@ -123,6 +123,15 @@ impl Binder {
         }
     }
 
+    /// Reads the data and checks everything against everything, but makes no code. What is
+    /// suspicious, though it runs.
+    pub fn check(&self) -> Result<Diagnostics, Diagnostics> {
+        let mut work = Work::new(self);
+        let found = work.check(self);
+        let diagnostics = work.diagnostics();
+        if found.is_some() { Ok(diagnostics) } else { Err(diagnostics) }
+    }
+
     /// Reads the data, checks everything against everything, and compiles.
     pub fn build(&self) -> Result<Run, Diagnostics> {
         let mut work = Work::new(self);
@@ -137,6 +146,14 @@ impl Binder {
 struct Work {
     sources: crate::base::span::Sources,
     sink: Sink,
+}
+
+/// A model with its numbers and settings.
+struct Bound {
+    settings: Settings,
+    data_files: Vec<DataFile>,
+    system: Arc<System>,
+    options: Options,
 }
 
 type Overrides = BTreeMap<Arc<str>, Given>;
@@ -195,7 +212,8 @@ impl Work {
         (!self.sink.has_errors()).then_some((settings, overrides))
     }
 
-    fn build(&mut self, binder: &Binder) -> Option<Run> {
+    /// All that comes before code is made.
+    fn bound(&mut self, binder: &Binder) -> Option<Bound> {
         let model = &binder.model;
         let (settings, overrides) = self.settings(binder)?;
         let data = dataset::load(&model.checked.data, &model.folder, &mut self.sources, &mut self.sink)?;
@@ -218,6 +236,16 @@ impl Work {
         if self.sink.has_errors() {
             return None;
         }
+        Some(Bound { settings, data_files: data.files, system, options })
+    }
+
+    fn check(&mut self, binder: &Binder) -> Option<()> {
+        let system = self.bound(binder)?.system;
+        Plan::check(&system).map_err(|error| self.sink.report(uncompiled(&error))).ok()
+    }
+
+    fn build(&mut self, binder: &Binder) -> Option<Run> {
+        let Bound { settings, data_files, system, options } = self.bound(binder)?;
         let backend = match settings.run.backend {
             Backend::Cranelift => backend::by_name("cranelift"),
             Backend::Interp => backend::by_name("interp"),
@@ -248,10 +276,10 @@ impl Work {
             controls: Controls { options, save },
             plan,
             settings,
-            files: data.files,
+            files: data_files,
             warnings: std::mem::take(&mut self.sink).into_diagnostics(),
             sources: Arc::new(std::mem::take(&mut self.sources)),
-            source: model.source,
+            source: binder.model.source,
         }))
     }
 

@@ -75,11 +75,15 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
 pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
     match error {
         PlanError::Derivative(error) => error.diagnostic(),
-        PlanError::TimesDependOnParams => Diagnostic::without_span(
-            Code("E0290"),
-            "gradients through a run whose times depend on params are not supported yet",
-        )
-        .help("give `time` and the times of the data as constants or data"),
+        PlanError::TimesDependOnParams { times, param } => {
+            let message = "gradients through a run whose times depend on params are not supported yet";
+            match times {
+                Some(times) => Diagnostic::new(Code("E0290"), message, *times, "these times are not fixed")
+                    .label(*param, "they depend on this param"),
+                None => Diagnostic::new(Code("E0290"), message, *param, "the ends of `time` depend on this"),
+            }
+            .help("give `time` and the times of the data as constants or data")
+        }
         PlanError::Lower(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
         PlanError::Compile(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
     }

@@ -6,8 +6,8 @@
 
 use crate::ad;
 use crate::backend::Backend;
-use crate::ir::func::Func;
-use crate::ir::system::System;
+use crate::ir::func::{Func, Port};
+use crate::ir::system::{Param, SiteKind, System};
 use crate::opt;
 use crate::plan::pack::{Layout, Packed, Target, objective, pack};
 use crate::plan::step::step;
@@ -137,6 +137,11 @@ impl Plan {
         })
     }
 
+    /// Whether [`Plan::compile`] would find the derivatives in `system`; makes no code.
+    pub fn check(system: &System) -> Result<(), PlanError> {
+        resolved(system).map(|_| ())
+    }
+
     /// How long [`Plan::compile`] took.
     pub fn compile_time(&self) -> Duration {
         self.compile_time
@@ -162,7 +167,7 @@ impl Plan {
     /// times of the run depend on the params, which the reverse pass does not follow.
     pub(crate) fn objective_kernels(&self, target: Target) -> Result<ObjectiveKernels, PlanError> {
         remembered(&self.objectives, target, || {
-            self.funcs.check_times_are_fixed()?;
+            check_times_are_fixed(&self.system)?;
             let (value, vjp) = self.objective_funcs(target)?;
             let [value, vjp] = compile([&value, &vjp], &*self.backend)?;
             Ok(ObjectiveKernels { value, vjp })
@@ -260,17 +265,21 @@ impl Funcs {
         let step = opt::optimise(step(&packed.rate, tableau));
         Funcs { packed, step }
     }
+}
 
-    /// The reverse pass holds the ends of the run and the times of the sites fixed.
-    fn check_times_are_fixed(&self) -> Result<(), PlanError> {
-        let (start, times) = (&self.packed.start, &self.packed.times);
-        let depends =
-            |func: &Func, result: usize| func.depends(func.results[result].value, func.params[0].value);
-        if depends(start, 0) || depends(start, 1) || depends(times, 0) {
-            return Err(PlanError::TimesDependOnParams);
+/// The reverse pass holds the ends of the run and the times of the sites fixed.
+fn check_times_are_fixed(system: &System) -> Result<(), PlanError> {
+    let (start, times) = (&system.start, &system.times);
+    let given = system.sites.iter().filter(|site| site.kind == SiteKind::Times);
+    let ends = start.results[..2].iter().map(|end| (start, end, None));
+    let sites = times.results.iter().zip(given).map(|(port, site)| (times, port, Some(site.span)));
+    for (func, port, times) in ends.chain(sites) {
+        let reads = |(_, operand): &(&Param, &Port)| func.depends(port.value, operand.value);
+        if let Some((param, _)) = system.params.iter().zip(&func.params).find(reads) {
+            return Err(PlanError::TimesDependOnParams { times, param: param.span });
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// `system` with every request for a derivative resolved. This comes before packing, which makes

@@ -283,7 +283,7 @@ impl<'a, T: Element> Context<'a, T> {
     }
 }
 
-/// More rows than this are a slip of the pen: a million fills no plot.
+/// More rows than this are a slip of the pen: ten million fill no plot.
 const MAX_SAVED: u64 = 10_000_000;
 
 /// The times of a grid, checked against the run.

@@ -7,6 +7,7 @@
 
 use crate::ad::AdError;
 use crate::backend::{Backend, CompileError, Executable, Input, Output, Workspace};
+use crate::base::span::Span;
 use crate::ir::func::Func;
 use crate::ir::system::DataPort;
 use crate::ir::types::DType;
@@ -28,7 +29,12 @@ pub enum PlanError {
     /// A gradient is wanted, but the ends of the run or the times at which trajectories are
     /// evaluated depend on the params.
     #[error("gradients through times that depend on params are not supported yet")]
-    TimesDependOnParams,
+    TimesDependOnParams {
+        /// Where the times are written; `None` for the ends of the run.
+        times: Option<Span>,
+        /// Where the first of those params is declared.
+        param: Span,
+    },
     /// A failure of the code generator.
     #[error(transparent)]
     Compile(#[from] CompileError),

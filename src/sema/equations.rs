@@ -464,6 +464,17 @@ fn dependence(defs: &IndexVec<DefId, Def>, states: &[State], expr: &Expr) -> Mov
     found
 }
 
+/// How far the search for a circle has come at a state.
+#[derive(Clone, Copy)]
+enum Visit {
+    /// Not there yet.
+    None,
+    /// On the path, at this position.
+    Underway(usize),
+    /// No circle goes through it.
+    Done,
+}
+
 /// A circle of primes that define each other, if there is one.
 pub(crate) fn circle(defs: &IndexVec<DefId, Def>, states: &[State]) -> Option<Vec<usize>> {
     let edges: Vec<BTreeSet<usize>> = states.iter().map(|state| needs(defs, states, &state.rate)).collect();
@@ -471,25 +482,24 @@ pub(crate) fn circle(defs: &IndexVec<DefId, Def>, states: &[State]) -> Option<Ve
     fn visit(
         at: usize,
         edges: &[BTreeSet<usize>],
-        done: &mut [bool],
+        visits: &mut [Visit],
         path: &mut Vec<usize>,
     ) -> Option<Vec<usize>> {
-        if let Some(position) = path.iter().position(|other| *other == at) {
-            return Some(path[position..].to_vec());
-        }
-        if done[at] {
-            return None;
+        match visits[at] {
+            Visit::Done => return None,
+            Visit::Underway(position) => return Some(path[position..].to_vec()),
+            Visit::None => visits[at] = Visit::Underway(path.len()),
         }
         path.push(at);
         for next in &edges[at] {
-            if let Some(circle) = visit(*next, edges, done, path) {
+            if let Some(circle) = visit(*next, edges, visits, path) {
                 return Some(circle);
             }
         }
         path.pop();
-        done[at] = true;
+        visits[at] = Visit::Done;
         None
     }
-    let mut done = vec![false; states.len()];
-    (0..states.len()).find_map(|start| visit(start, &edges, &mut done, &mut Vec::new()))
+    let mut visits = vec![Visit::None; states.len()];
+    (0..states.len()).find_map(|start| visit(start, &edges, &mut visits, &mut Vec::new()))
 }

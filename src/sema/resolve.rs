@@ -13,7 +13,7 @@ use crate::sema::errors;
 use crate::sema::prelude::{self, Builtin};
 use crate::sema::typed::{Def, DefId, DefKind, Expr, Kind, Phase, Ty};
 use crate::syntax::ast::{self, ExprKind, Ident, ItemKind, Pattern};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a name stands for.
@@ -147,6 +147,8 @@ pub(crate) struct Checker<'a> {
     pub scopes: Vec<Scope<'a>>,
     pub motions: BTreeMap<Arc<str>, Motion>,
     pub n_states: usize,
+    /// The name of each state without its primes, by number.
+    pub motion_names: Vec<Arc<str>>,
     pub data_sets: Vec<DataSet<'a>>,
     pub time: Option<(&'a Ident, &'a ast::Expr)>,
     /// Functions being inlined.
@@ -176,6 +178,7 @@ impl<'a> Checker<'a> {
             scopes: vec![Scope::default()],
             motions: BTreeMap::new(),
             n_states: 0,
+            motion_names: Vec::new(),
             data_sets: Vec::new(),
             time: None,
             calls: Vec::new(),
@@ -336,17 +339,22 @@ impl<'a> Checker<'a> {
             });
             states.flatten()
         };
+        let mut primes_of: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+        for unknown in unknowns() {
+            primes_of.entry(&unknown.name.name).or_default().insert(unknown.primes);
+        }
         for unknown in unknowns() {
             let name = &unknown.name.name;
             if self.motions.contains_key(name) {
                 continue;
             }
-            let same = unknowns().filter(|other| other.name.name == *name);
-            let order = same.map(|other| other.primes + 1).max().unwrap_or(1);
+            let declared = &primes_of[&**name];
+            let order = declared.last().map_or(1, |primes| primes + 1);
             self.motions.insert(name.clone(), Motion { first: self.n_states, order });
+            self.motion_names.extend(std::iter::repeat_n(name.clone(), order as usize));
             self.n_states += order as usize;
             for primes in 0..order {
-                if !unknowns().any(|other| other.name.name == *name && other.primes == primes) {
+                if !declared.contains(&primes) {
                     let name = format!("{name}{}", "'".repeat(primes as usize));
                     self.report(errors::no_start(unknown.span, &name));
                 }

@@ -101,6 +101,14 @@ pub fn missing_argument(choice: &Choice, arg: &Arg, span: Span) -> Diagnostic {
     ))
 }
 
+/// A grid of more times than are kept.
+pub fn too_many_times(key: &str, count: u64, most: u64, span: Span) -> Diagnostic {
+    let message = format!("`{key}` asks for {count} times");
+    Diagnostic::new(Code("E0802"), message, span, "too many")
+        .note(format!("at most {most} are kept"))
+        .help("take a coarser grid: `solve { save = linspace(0, 10, 101) }`")
+}
+
 fn arguments(choice: &Choice) -> String {
     if choice.args.is_empty() {
         return format!("`{}` stands alone", choice.name);

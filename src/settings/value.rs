@@ -136,8 +136,17 @@ fn choose(
         (None, Some(default)) => Ok(default_of(known.kind, default)),
         (None, None) => Err(Box::new(errors::missing_argument(choice, known, expr.span))),
     });
-    Ok(Value::Choice(choice.name, values.collect::<Result<_, _>>()?))
+    let values: Vec<Value> = values.collect::<Result<_, _>>()?;
+    match values.as_slice() {
+        [_, _, Value::Count(count)] if matches!(kind, Kind::Times(_)) && *count > MAX_TIMES => {
+            Err(Box::new(errors::too_many_times(key, *count, MAX_TIMES, expr.span)))
+        }
+        _ => Ok(Value::Choice(choice.name, values)),
+    }
 }
+
+/// Most times that a grid may have.
+const MAX_TIMES: u64 = 10_000_000;
 
 /// The value of a default as it is spelled in the table. Defaults of choices have no arguments.
 pub fn default_of(kind: Kind, text: &'static str) -> Value {

@@ -538,12 +538,14 @@ fn hessians_are_symmetric_and_differences_of_gradients() {
 /// What the reverse pass does not follow is refused, not left out.
 #[test]
 fn times_that_depend_on_params_are_refused() {
+    let ends = ["-->", "1 | param T", "^ the ends of `time` depend on this", "= help: give `time`"];
+    let times = ["-->", "5 | loss far = x(T)", "- they depend on this param", "^ these times are not fixed"];
     let programs = [
-        "param T = 2.0\ntime t in 0..T\nstate x = 1.0\nx' = -x\nloss far = x(end)",
-        "param T = 0.5\ntime t in 0..2\nstate x = 1.0\nx' = -x\nloss far = x(T)",
-        "param T = 0.5\ntime t in T..2\nstate x = 1.0\nx' = -x\nloss far = x(end)",
+        ("param T = 2.0\ntime t in 0..T\nstate x = 1.0\nx' = -x\nloss far = x(end)", ends),
+        ("param T = 0.5\ntime t in 0..2\nstate x = 1.0\nx' = -x\nloss far = x(T)", times),
+        ("param T = 0.5\ntime t in T..2\nstate x = 1.0\nx' = -x\nloss far = x(end)", ends),
     ];
-    for text in programs {
+    for (text, shown) in programs {
         let mut run = Model::parse(text).unwrap().bind().build().unwrap();
         assert!(run.solve().is_ok());
         for error in [
@@ -552,11 +554,10 @@ fn times_that_depend_on_params_are_refused() {
             run.fit(|_| std::ops::ControlFlow::Continue(())).map(|_| ()).unwrap_err(),
         ] {
             let text = error.diagnostics().render();
-            assert_eq!(
-                text.trim_end(),
-                "error[E0290]: gradients through a run whose times depend on params are not supported yet\n\
-                 help: give `time` and the times of the data as constants or data",
-            );
+            let message =
+                "error[E0290]: gradients through a run whose times depend on params are not supported yet\n";
+            assert!(text.starts_with(message), "{text}");
+            assert!(shown.iter().all(|part| text.contains(part)), "{text}");
         }
     }
 }

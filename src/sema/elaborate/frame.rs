@@ -18,12 +18,27 @@ use crate::ir::types::{DType, Shape, Type};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::prelude::{Reduction, spread};
-use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Pick, State};
+use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Pick, State, dims_text};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Most values that a comprehension may have: each is a copy of its body.
 const MAX_UNROLLED: usize = 20_000;
+
+/// Most turns of the loops of a comprehension, those counted whose condition is false.
+const MAX_TURNS: usize = 1 << 20;
+
+/// Most elements of one value, and of all states together. Memory and the time to compile grow
+/// with them, so a size beyond is more likely a slip of the pen.
+pub(super) const MAX_ELEMENTS: usize = 1 << 24;
+
+/// Refuses a value of more than [`MAX_ELEMENTS`].
+fn small_enough(count: usize, shape: impl FnOnce() -> String, span: Span) -> Made<()> {
+    if count <= MAX_ELEMENTS {
+        return Ok(());
+    }
+    Err(Box::new(errors::too_large(span, &format!("a value of shape {}", shape()), MAX_ELEMENTS)))
+}
 
 /// What a frame knows of the model.
 #[derive(Clone, Copy)]
@@ -184,7 +199,10 @@ impl<'m, 's> Frame<'m, 's> {
             let n = self.number(dim, span)?;
             usize::try_from(n).map_err(|_| Box::new(errors::negative_size(span, n)))
         });
-        Ok(Shape(sizes.collect::<Made<_>>()?))
+        let sizes = sizes.collect::<Made<Vec<usize>>>()?;
+        let count = sizes.iter().fold(1_usize, |count, size| count.saturating_mul(*size));
+        small_enough(count, || dims_text(dims), span)?;
+        Ok(Shape(sizes.into()))
     }
 
     fn dtype(&self, elem: Elem) -> DType {
@@ -350,7 +368,10 @@ impl<'m, 's> Frame<'m, 's> {
         self.b.set_span(Some(expr.span));
         let value = self.spanned(expr);
         self.b.set_span(outer);
-        value
+        let value = value?;
+        let shape = self.b.shape(value);
+        small_enough(shape.count(), || shape.to_string(), expr.span)?;
+        Ok(value)
     }
 
     fn values(&mut self, exprs: &'m [Expr]) -> Made<Vec<ValueId>> {
@@ -608,7 +629,7 @@ impl<'m, 's> Frame<'m, 's> {
         reduction: Option<Reduction>,
     ) -> Made<ValueId> {
         let mut values = Vec::new();
-        self.unroll(loops, body, &mut values)?;
+        self.unroll(loops, body, &mut values, &mut 0)?;
         match reduction {
             None if values.is_empty() => {
                 let shape = self.shape(&expr.ty.dims, expr.span)?;
@@ -622,7 +643,13 @@ impl<'m, 's> Frame<'m, 's> {
         }
     }
 
-    fn unroll(&mut self, loops: &'m [Loop], body: &'m Expr, values: &mut Vec<ValueId>) -> Made<()> {
+    fn unroll(
+        &mut self,
+        loops: &'m [Loop],
+        body: &'m Expr,
+        values: &mut Vec<ValueId>,
+        turns: &mut usize,
+    ) -> Made<()> {
         let Some((Loop { symbol, lo, hi, condition }, inner)) = loops.split_first() else {
             if values.len() == MAX_UNROLLED {
                 let what = format!("a comprehension of more than {MAX_UNROLLED} values is");
@@ -634,9 +661,13 @@ impl<'m, 's> Frame<'m, 's> {
         };
         let (lo, hi) = (self.number(lo, body.span)?, self.number(hi, body.span)?);
         for i in lo..hi {
+            *turns += 1;
+            if *turns > MAX_TURNS {
+                return Err(Box::new(errors::too_large(body.span, "a comprehension", MAX_TURNS)));
+            }
             self.loops.push((symbol.id, i));
             let counts = condition.as_ref().is_none_or(|condition| self.decided(condition) == Some(true));
-            let made = if counts { self.unroll(inner, body, values) } else { Ok(()) };
+            let made = if counts { self.unroll(inner, body, values, turns) } else { Ok(()) };
             self.loops.pop();
             made?;
         }

@@ -21,7 +21,8 @@ use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::typed::{self, Def, DefId, Elem, Expr, Model, Phase};
 use crate::sema::{Bindings, Checked, Known, check};
-use frame::{Frame, Input, Moment, Sites, World};
+use frame::{Frame, Input, MAX_ELEMENTS, Moment, Sites, World};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A value, or why there is none.
@@ -138,6 +139,7 @@ impl<'m> Elaboration<'m> {
     fn system(&self) -> Made<System> {
         let model = self.model;
         let start = self.start()?;
+        self.check_dimension()?;
         let field = self.field()?;
         let mut sites = Sites::new(self.world());
         let (post, post_order) = self.post(&mut sites)?;
@@ -171,6 +173,20 @@ impl<'m> Elaboration<'m> {
             observe,
             plots: model.plots.clone(),
         })
+    }
+
+    /// Refuses states of more than [`MAX_ELEMENTS`] together. Each alone has no more.
+    fn check_dimension(&self) -> Made<()> {
+        let mut count = 0;
+        let states = self.model.states.iter().map(|state| state.def);
+        for def in states.chain(self.model.channels.iter().map(|channel| channel.def)) {
+            count += self.ty(def).shape.count();
+            if count > MAX_ELEMENTS {
+                let span = self.model.defs[def].span;
+                return Err(Box::new(errors::too_large(span, "the state of the system", MAX_ELEMENTS)));
+            }
+        }
+        Ok(())
     }
 
     fn world(&self) -> World<'m> {
@@ -378,13 +394,13 @@ impl<'m> Elaboration<'m> {
 
 /// Result names made unique within their function: `y`, `y #2`.
 fn unique(mut results: Vec<(Arc<str>, ValueId)>) -> Vec<(Arc<str>, ValueId)> {
-    for position in 0..results.len() {
-        let (before, rest) = results.split_at_mut(position);
-        let name = rest[0].0.clone();
+    let mut taken = BTreeSet::new();
+    for (result, _) in &mut results {
+        let name = result.clone();
         let mut n = 1;
-        while before.iter().any(|(other, _)| *other == rest[0].0) {
+        while !taken.insert(result.clone()) {
             n += 1;
-            rest[0].0 = format!("{name} #{n}").into();
+            *result = format!("{name} #{n}").into();
         }
     }
     results
@@ -393,12 +409,12 @@ fn unique(mut results: Vec<(Arc<str>, ValueId)>) -> Vec<(Arc<str>, ValueId)> {
 /// `func`, whose parameters stand for the inputs in `order`, with the parameter list `signature`.
 fn arranged(func: Func, order: &[Input], signature: Signature) -> Func {
     let mut b = Builder::new(func.name.clone());
-    let params: Vec<(Input, ValueId)> =
+    let params: HashMap<Input, ValueId> =
         signature.into_iter().map(|(input, name, ty)| (input, b.param(name, ty))).collect();
     let args: Vec<ValueId> = order
         .iter()
-        .map(|input| match params.iter().find(|(other, _)| other == input) {
-            Some((_, value)) => *value,
+        .map(|input| match params.get(input) {
+            Some(value) => *value,
             None => crate::bug!("`{}` reads {input:?}, which it is not given", func.name),
         })
         .collect();

@@ -166,6 +166,13 @@ pub fn out_of_bounds(span: Span, index: &str, size: &str) -> Diagnostic {
     )
 }
 
+/// More elements, or turns of a loop, than are allowed.
+pub fn too_large(span: Span, what: &str, most: usize) -> Diagnostic {
+    Diagnostic::new(Code("E0311"), format!("{what} is too large"), span, "here")
+        .note(format!("at most {most} elements"))
+        .help("check the consts and data that the size comes from")
+}
+
 /// More indices than axes.
 pub fn too_many_indices(span: Span, found: &Ty, given: usize) -> Diagnostic {
     Diagnostic::new(

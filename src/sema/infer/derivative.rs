@@ -49,12 +49,8 @@ impl<'a> Checker<'a> {
 
     /// The derivative of the state of this number: a hidden state, a rate, or beyond.
     fn prime_of_state(&mut self, number: usize, primes: u32, span: Span) -> Option<Expr> {
-        let found = self
-            .motions
-            .iter()
-            .find(|(_, motion)| (motion.first..motion.first + motion.order as usize).contains(&number));
-        let (name, motion) =
-            found.map(|(name, motion)| (name.clone(), motion.clone())).expect("a state belongs to a motion");
+        let name = self.motion_names[number].clone();
+        let motion = self.motions[&name].clone();
         let target = number + primes as usize;
         let last = motion.first + motion.order as usize - 1;
         if target <= last {
