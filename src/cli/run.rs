@@ -9,11 +9,8 @@ use super::record::{self, DataRecord, MetricRecord};
 use super::run_dir::{Place, RunDir, RunDirError};
 use super::table::{Estimate, estimates, pairs};
 use super::{Console, Exit};
-use crate::engine::{
-    Binder, Diagnostics, Error, Model, ParamValue, Run, Solution, Trajectory, TrajectoryKind,
-};
+use crate::engine::{Binder, Error, Model, ParamValue, Run, Solution, Trajectory, TrajectoryKind};
 use crate::ir::system::Role;
-use crate::settings::errors::nothing_trains;
 use crate::train::Fit;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -52,17 +49,16 @@ impl Console<'_> {
         let run = bound(model, settings).build();
         let run = run.map_err(|diagnostics| self.ended(&Error::Invalid(diagnostics)))?;
         self.show_diagnostics(&run.warnings());
-        if !model.is_trainable() {
-            self.show_diagnostics(&unread_training(&run));
-        }
+        self.show_diagnostics(&bound(model, settings).unread_settings());
         Ok(run)
     }
 
     /// Finds every mistake that [`Console::build`] would, and makes no code.
     pub(super) fn check_bound(&mut self, model: &Model, settings: &SettingArgs) -> Result<(), Ended> {
-        let warnings = bound(model, settings).check();
-        let warnings = warnings.map_err(|diagnostics| self.ended(&Error::Invalid(diagnostics)))?;
+        let binder = bound(model, settings);
+        let warnings = binder.check().map_err(|diagnostics| self.ended(&Error::Invalid(diagnostics)))?;
         self.show_diagnostics(&warnings);
+        self.show_diagnostics(&binder.unread_settings());
         Ok(())
     }
 
@@ -142,13 +138,6 @@ impl Console<'_> {
         self.say(&format!("error: {error}\n"));
         Ended::With(Exit::Io)
     }
-}
-
-/// Warnings about settings of `train` that somebody set though nothing is trained.
-fn unread_training(run: &Run) -> Diagnostics {
-    let of_train = run.settings().resolved.iter().filter(|row| row.key.starts_with("train."));
-    let set = of_train.filter_map(|row| Some(nothing_trains(&row.key, row.origin.span()?)));
-    Diagnostics::new(set.collect(), run.sources().clone())
 }
 
 /// The model with what the command line sets.

@@ -132,6 +132,20 @@ impl Binder {
         if found.is_some() { Ok(diagnostics) } else { Err(diagnostics) }
     }
 
+    /// Warnings (W0801) about training settings that somebody set though the program has no `train`
+    /// block, so that `nodec run` does not train it. [`Run::fit`] heeds them all the same.
+    pub fn unread_settings(&self) -> Diagnostics {
+        let mut work = Work::new(self);
+        let resolved = match work.settings(self) {
+            Some((settings, _)) if !self.model.is_trainable() => settings.resolved,
+            Some(_) | None => Vec::new(),
+        };
+        let of_train = resolved.iter().filter(|row| row.key.starts_with("train."));
+        let unread =
+            of_train.filter_map(|row| Some(settings::errors::nothing_trains(&row.key, row.origin.span()?)));
+        Diagnostics::new(unread.collect(), work.sources)
+    }
+
     /// Reads the data, checks everything against everything, and compiles.
     pub fn build(&self) -> Result<Run, Diagnostics> {
         let mut work = Work::new(self);
