@@ -216,7 +216,8 @@ fn tables_are_consistent() {
             let slope_at_zero = row.first().map_or(0.0, |w| w.value());
             assert_eq!(slope_at_zero, if i == 0 { 1.0 } else { 0.0 }, "{name}");
         }
-        assert_eq!(tableau.fsal(), ["bosh3", "dopri5", "tsit5"].contains(&name), "{name}");
+        let not_fsal = ["euler", "midpoint", "heun", "ralston", "rk4", "rk38"];
+        assert_eq!(tableau.fsal(), !not_fsal.contains(&name), "{name}");
     }
 }
 
@@ -284,6 +285,8 @@ fn errors_inside_a_step_fall_with_the_order_of_the_dense_output() {
             solve(&mut step, tableau, (t0, 2.0), &[exact(t0)], &options, &mut inside).expect("valid");
             inside.0
         };
-        assert_slopes(tableau.name, &slopes(5..8, error), tableau.dense.order + 1);
+        // An error of h^6 is round-off at h = 1/128.
+        let doublings = if tableau.dense.order == 5 { 4..7 } else { 5..8 };
+        assert_slopes(tableau.name, &slopes(doublings, error), tableau.dense.order + 1);
     }
 }

@@ -5,12 +5,19 @@
 //! compiled field. Every table in [`Tableau::ALL`] is checked by rooted-tree order conditions.
 
 mod bosh3;
+mod cash_karp;
 mod coeff;
 mod dopri5;
 mod euler;
 mod heun;
 mod midpoint;
+mod owren_zennaro3;
+mod owren_zennaro4;
+mod owren_zennaro5;
+mod ralston;
+mod rk38;
 mod rk4;
+mod rkf45;
 mod runge_kutta;
 mod tsit5;
 
@@ -62,14 +69,21 @@ pub struct Dense {
 
 impl Tableau {
     /// Every method, by rising order.
-    pub const ALL: [&'static Tableau; 7] = [
+    pub const ALL: [&'static Tableau; 14] = [
         &euler::EULER,
         &midpoint::MIDPOINT,
         &heun::HEUN,
-        &rk4::RK4,
+        &ralston::RALSTON,
         &bosh3::BOSH3,
+        &owren_zennaro3::OWREN_ZENNARO3,
+        &rk4::RK4,
+        &rk38::RK38,
+        &owren_zennaro4::OWREN_ZENNARO4,
         &dopri5::DOPRI5,
         &tsit5::TSIT5,
+        &rkf45::RKF45,
+        &cash_karp::CASH_KARP,
+        &owren_zennaro5::OWREN_ZENNARO5,
     ];
 
     /// The method spelled `name`.
