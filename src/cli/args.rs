@@ -175,7 +175,7 @@ pub struct SettingArgs {
     /// Absolute error allowed in a step
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub atol: Option<String>,
-    /// The method of integration: euler, midpoint, heun, ralston, bosh3, owren_zennaro3, rk4, rk38, owren_zennaro4, dopri5, tsit5, rkf45, cash_karp, owren_zennaro5
+    /// The method of integration: euler, midpoint, heun, heun_euler, ralston, bosh3, owren_zennaro3, rk4, rk38, owren_zennaro4, dopri5, tsit5, rkf45, cash_karp, owren_zennaro5
     #[arg(long, value_name = "NAME")]
     pub method: Option<String>,
     /// The seed of everything random

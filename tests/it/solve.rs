@@ -384,6 +384,7 @@ fn methods_of_the_language_are_known_whether_built_or_not() {
         "euler",
         "midpoint",
         "heun",
+        "heun_euler",
         "ralston",
         "bosh3",
         "owren_zennaro3",

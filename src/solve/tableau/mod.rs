@@ -69,10 +69,11 @@ pub struct Dense {
 
 impl Tableau {
     /// Every method, by rising order.
-    pub const ALL: [&'static Tableau; 14] = [
+    pub const ALL: [&'static Tableau; 15] = [
         &euler::EULER,
         &midpoint::MIDPOINT,
         &heun::HEUN,
+        &heun::HEUN_EULER,
         &ralston::RALSTON,
         &bosh3::BOSH3,
         &owren_zennaro3::OWREN_ZENNARO3,
