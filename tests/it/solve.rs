@@ -59,7 +59,7 @@ fn evaluations_are_what_the_method_costs() {
         let expected = 2 + (tableau.n_stages() as u64 - 1) * stats.attempts() + later;
         assert_eq!(stats.evaluations, expected, "{}", tableau.name);
         assert_eq!(stats.evaluations, calls);
-        // Measured: 120 to 15 for cash_karp, whose estimate varies most from step to step.
+        // Measured: 120 to 15 for cash_karp, the fewest of all.
         let per_rejection = if tableau.name == "cash_karp" { 5 } else { 10 };
         assert!(stats.accepted > per_rejection * stats.rejected, "{} {stats:?}", tableau.name);
     }
