@@ -6,7 +6,7 @@
 use super::plot::{Chart, Mark, Series};
 use super::run::entry_names;
 use crate::engine::{Solution, Trajectory, TrajectoryKind};
-use crate::ir::system::{self, System};
+use crate::ir::program::{self, Program};
 
 /// A line has at least this many points, however few the steps.
 const FEWEST: usize = 400;
@@ -19,17 +19,17 @@ const PARTS: usize = 8;
 const MOST: usize = 20_000;
 
 /// One chart for each `plot` item, in file order.
-pub(super) fn charts(system: &System, solution: &Solution) -> Vec<Chart> {
+pub(super) fn charts(program: &Program, solution: &Solution) -> Vec<Chart> {
     let times = grid(solution);
-    system.plots.iter().map(|plot| chart(plot, system, solution, &times)).collect()
+    program.plots.iter().map(|plot| chart(plot, program, solution, &times)).collect()
 }
 
-fn chart(plot: &system::Plot, system: &System, solution: &Solution, times: &[f64]) -> Chart {
+fn chart(plot: &program::Plot, program: &Program, solution: &Solution, times: &[f64]) -> Chart {
     let mut series = Vec::new();
     for drawn in &plot.series {
         match drawn {
-            system::Series::Line { label, x, y } => {
-                let (x, y) = (curve(system, solution, *x), curve(system, solution, *y));
+            program::Series::Line { label, x, y } => {
+                let (x, y) = (curve(program, solution, *x), curve(program, solution, *y));
                 let (xs, ys) = (sampled(x, times), sampled(y, times));
                 let names = entry_names(label, y.shape());
                 let width = names.len();
@@ -39,7 +39,7 @@ fn chart(plot: &system::Plot, system: &System, solution: &Solution, times: &[f64
                     series.push(Series { label, points, mark: Mark::Line });
                 }
             }
-            system::Series::Points { label, x, y } => {
+            program::Series::Points { label, x, y } => {
                 let (xs, ys) = (&solution.values()[*x].values, &solution.values()[*y].values);
                 let points = xs.iter().copied().zip(ys.iter().copied()).collect();
                 series.push(Series { label: label.to_string(), points, mark: Mark::Points });
@@ -55,8 +55,9 @@ fn chart(plot: &system::Plot, system: &System, solution: &Solution, times: &[f64
 }
 
 /// The trajectory of curve number `index`: curves come after states and channels, in order.
-fn curve<'a>(system: &System, solution: &'a Solution, index: usize) -> &'a Trajectory {
-    let trajectory = &solution.trajectories()[system.states.len() + system.channels.len() + index];
+fn curve<'a>(program: &Program, solution: &'a Solution, index: usize) -> &'a Trajectory {
+    let n_unknowns = program.main_system().map_or(0, |system| system.states.len() + system.channels.len());
+    let trajectory = &solution.trajectories()[n_unknowns + index];
     debug_assert!(matches!(trajectory.kind(), TrajectoryKind::Output | TrajectoryKind::Drawn));
     trajectory
 }

@@ -10,7 +10,7 @@ use super::run_dir::{Place, RunDir, RunDirError};
 use super::table::{Estimate, estimates, pairs};
 use super::{Console, Exit};
 use crate::engine::{Binder, Error, Model, ParamValue, Run, Solution, Trajectory, TrajectoryKind};
-use crate::ir::system::Role;
+use crate::ir::program::Role;
 use crate::train::Fit;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -162,10 +162,10 @@ fn record_run(
     let files: Vec<DataRecord> = run.files().iter().map(record::data).collect();
     folder.write_json("data.json", &files)?;
     let columns = columns(solution);
-    let mut named: Vec<(&str, &[f64])> = vec![(&run.system().time, solution.ts())];
+    let mut named: Vec<(&str, &[f64])> = vec![(run.time_name(), solution.ts())];
     named.extend(columns.iter().map(|(name, values)| (name.as_str(), values.as_slice())));
     folder.write_csv("trajectory.csv", &named)?;
-    let charts = charts(run.system(), solution);
+    let charts = charts(run.program(), solution);
     let several = charts.len() > 1;
     for (number, chart) in charts.iter().enumerate() {
         let name = if several { format!("plot{}", number + 1) } else { String::from("plot") };

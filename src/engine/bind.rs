@@ -7,6 +7,7 @@ use crate::engine::diagnostics::Diagnostics;
 use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{DataFile, Model, dataset};
+use crate::ir::program::Program;
 use crate::ir::system::System;
 use crate::ir::types::DType;
 use crate::plan::Plan;
@@ -166,7 +167,7 @@ struct Work {
 struct Bound {
     settings: Settings,
     data_files: Vec<DataFile>,
-    system: Arc<System>,
+    program: Arc<Program>,
     options: Options,
 }
 
@@ -245,35 +246,35 @@ impl Work {
             Precision::F32 => DType::F32,
         };
         let bindings = Bindings { real, data: data.fields, overrides };
-        let system = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
-        let options = self.options(&settings.solve, &system)?;
+        let program = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
+        let options = self.options(&settings.solve, main_system(&program))?;
         if self.sink.has_errors() {
             return None;
         }
-        Some(Bound { settings, data_files: data.files, system, options })
+        Some(Bound { settings, data_files: data.files, program, options })
     }
 
     fn check(&mut self, binder: &Binder) -> Option<()> {
-        let system = self.bound(binder)?.system;
-        Plan::check(&system).map_err(|error| self.sink.report(uncompiled(&error))).ok()
+        let program = self.bound(binder)?.program;
+        Plan::check(&program).map_err(|error| self.sink.report(uncompiled(&error))).ok()
     }
 
     fn build(&mut self, binder: &Binder) -> Option<Run> {
-        let Bound { settings, data_files, system, options } = self.bound(binder)?;
+        let Bound { settings, data_files, program, options } = self.bound(binder)?;
         let backend = match settings.run.backend {
             Backend::Cranelift => backend::by_name("cranelift"),
             Backend::Interp => backend::by_name("interp"),
         };
         let backend = backend.expect("both back ends are always built");
         let tableau = settings.solve.method.tableau().expect("settings admit only methods that are built");
-        let plan = match Plan::compile(system.clone(), tableau, backend) {
+        let plan = match Plan::compile(program.clone(), tableau, backend) {
             Ok(plan) => Arc::new(plan),
             Err(error) => {
                 self.sink.report(uncompiled(&error));
                 return None;
             }
         };
-        let values: Vec<Vec<f64>> = system
+        let values: Vec<Vec<f64>> = program
             .data
             .iter()
             .map(|port| port.value.clone().expect("data are bound before elaboration"))
@@ -284,9 +285,9 @@ impl Work {
             settings::Save::At(times) => Save::At(times.clone()),
         };
         Some(Run::new(RunParts {
-            data: Arc::new(Data::new(&system.data, &values)),
+            data: Arc::new(Data::new(&program.data, &values)),
             data_values: Arc::new(values),
-            params: system.params.iter().flat_map(|param| param.init.iter().copied()).collect(),
+            params: program.params.iter().flat_map(|param| param.init.iter().copied()).collect(),
             controls: Controls { options, save },
             plan,
             settings,
@@ -341,6 +342,11 @@ impl Work {
         });
         Atol::PerComponent(each.collect())
     }
+}
+
+/// What moves: every model has a system of its own so far.
+fn main_system(program: &Program) -> &System {
+    program.main_system().unwrap_or_else(|| crate::bug!("a program without a main run"))
 }
 
 fn unknown_name(name: &str, names: &[&str]) -> Diagnostic {

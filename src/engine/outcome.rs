@@ -44,7 +44,7 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
     match failure {
         Failure::Outcome { outcome, stats, y } => ended_early(outcome, stats, y, given),
         Failure::OutsideRun { site, time, t0, t1 } => {
-            let span = given.plan.system.sites[*site].span;
+            let span = given.plan.solve().sites[*site].span;
             let message = format!("a trajectory is wanted at {}, outside the run", number(*time));
             Diagnostic::new(
                 Code("E0906"),
@@ -90,7 +90,7 @@ pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
 }
 
 fn ended_early(outcome: &Outcome, stats: &Stats, y: &[f64], given: &Given<'_>) -> Diagnostic {
-    let system = &given.plan.system;
+    let system = given.plan.system();
     let method = given.plan.tableau.name;
     let state = format!("state: {}", state_words(system, y));
     match outcome {
@@ -157,10 +157,10 @@ fn runs_away(t: f64, h: f64, component: usize, y: &[f64], given: &Given<'_>) -> 
 
 /// Names the operation that gave the start value, where it can be found.
 fn start_not_finite(t: f64, component: usize, given: &Given<'_>) -> Diagnostic {
-    let name = entry_name(&given.plan.system, component);
+    let name = entry_name(given.plan.system(), component);
     let message = format!("the start value of `{name}` at t = {} is not a finite number", number(t));
     let start = &given.plan.funcs.packed.start;
-    let declared = unknown_of(&given.plan.system, component).span;
+    let declared = unknown_of(given.plan.system(), component).span;
     match culprit(start, &start_args(start, given)) {
         Some((op, span)) => first_culprit(message, op, span.unwrap_or(declared))
             .label(declared, format!("`{name}` is declared here")),
@@ -178,7 +178,7 @@ fn not_finite(
     y: &[f64],
     given: &Given<'_>,
 ) -> Diagnostic {
-    let (name, equation) = unknown(&given.plan.system, component);
+    let (name, equation) = unknown(given.plan.system(), component);
     let what = match quantity {
         Quantity::Start => crate::bug!("start values have words of their own"),
         Quantity::Rate => format!("the rate of `{name}` is not a finite number at t = {}", number(t)),

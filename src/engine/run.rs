@@ -6,7 +6,7 @@ use crate::engine::dataset::DataFile;
 use crate::engine::diagnostics::{Diagnostics, Error};
 use crate::engine::outcome::{Given, diagnose, uncompiled};
 use crate::engine::solution::{Solution, solution};
-use crate::ir::system::System;
+use crate::ir::program::Program;
 use crate::plan::Plan;
 use crate::plan::forward::{Context, Controls, Failure, Save};
 use crate::plan::objective::Objective;
@@ -78,9 +78,14 @@ impl Run {
         &self.parts.plan
     }
 
+    /// The name of the independent variable.
+    pub fn time_name(&self) -> &str {
+        &self.parts.plan.system().time
+    }
+
     /// The model as data.
-    pub fn system(&self) -> &System {
-        &self.parts.plan.system
+    pub fn program(&self) -> &Program {
+        &self.parts.plan.program
     }
 
     /// The settings in force.
@@ -117,7 +122,7 @@ impl Run {
     /// no such param, the number of entries differs or one lies outside the param's set.
     pub fn set_param(&mut self, path: &str, values: &[f64]) -> bool {
         let mut at = 0;
-        for param in &self.parts.plan.system.params {
+        for param in &self.parts.plan.program.params {
             let count = param.ty.shape.count();
             if &*param.path == path {
                 let inside =
@@ -161,7 +166,7 @@ impl Run {
     /// The gradient of the scalar loss, likelihood, metric or output called `name`; `None` if the
     /// model has none of this name. Exact for the steps taken.
     pub fn grad(&self, name: &str) -> Option<Result<Gradient, Error>> {
-        let results = &self.parts.plan.system.results;
+        let results = &self.parts.plan.program.results;
         let number = results.iter().position(|result| {
             &*result.name == name && result.ty.is_scalar() && result.ty.dtype.is_float()
         })?;
@@ -191,7 +196,7 @@ impl Run {
     pub(crate) fn by_path(&self, packed: &[f64]) -> Vec<ParamValue> {
         let mut at = 0;
         let mut values = Vec::new();
-        for param in &self.parts.plan.system.params {
+        for param in &self.parts.plan.program.params {
             let count = param.ty.shape.count();
             values.push(ParamValue {
                 path: param.path.clone(),

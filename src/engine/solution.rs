@@ -4,7 +4,7 @@
 //! values of the whole run, and the counters. Trajectories know their values at the saved times and, by
 //! dense output, at any time of the run.
 
-use crate::ir::system::Role;
+use crate::ir::program::Role;
 use crate::ir::types::Shape;
 use crate::plan::Plan;
 use crate::plan::forward::{Context, Simulation};
@@ -218,12 +218,12 @@ pub(crate) fn solution<T: Element>(
     let run: Arc<dyn Finished> = Arc::new(run);
     let ts: Arc<[f64]> = saved_t.into();
 
-    let (system, layout) = (&plan.system, &plan.layout);
+    let (program, system, layout) = (&plan.program, plan.system(), &plan.layout);
     let unknowns =
         system.states.iter().map(|unknown| (&unknown.name, &unknown.ty.shape, TrajectoryKind::State));
     let channels =
         system.channels.iter().map(|unknown| (&unknown.name, &unknown.ty.shape, TrajectoryKind::Channel));
-    let drawn = system.curves.iter().map(|curve| {
+    let drawn = program.curves.iter().map(|curve| {
         let kind = if curve.output { TrajectoryKind::Output } else { TrajectoryKind::Drawn };
         (&curve.name, &curve.ty.shape, kind)
     });
@@ -247,7 +247,7 @@ pub(crate) fn solution<T: Element>(
     collect(&mut unknowns.chain(channels), &states, layout.n);
     collect(&mut drawn.into_iter(), &curves, layout.n_curves);
 
-    let results = system.results.iter().zip(values).map(|(result, values)| RunValue {
+    let results = program.results.iter().zip(values).map(|(result, values)| RunValue {
         name: result.name.clone(),
         role: result.role,
         shape: result.ty.shape.dims().to_vec(),

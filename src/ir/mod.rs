@@ -12,6 +12,7 @@ pub mod op;
 pub mod ops;
 pub mod parse;
 pub mod print;
+pub mod program;
 pub mod system;
 pub mod tensor;
 pub mod types;

@@ -1,96 +1,48 @@
-//! A model as data: what `sema` hands to `plan`.
+//! A system of differential equations as data, and a solve of it.
 //!
-//! Every function here describes one example and takes its inputs by position, in the order given
-//! at each field. "Params" are on their declared scale and arrive as separate tensors in the order
-//! of [`System::params`]; "data" likewise in the order of [`System::data`]; "states" are all
-//! states in the order of [`System::states`], then all channels in the order of
-//! [`System::channels`]. Element type: `System::real` unless the data field says otherwise.
+//! A [`System`] says how unknowns move: `M(t, y) y' = f(t, y) + g(t, y) W'`, with events. A
+//! [`Solve`] says where one integration of it starts, how long it lasts and at which times it is
+//! looked at. See [`program`](crate::ir::program) for the order of inputs.
 //!
-//! Evaluation sites are how trajectories enter functions of the whole run: `x(obs.t)` asks for the
-//! full state at the times `obs.t`; each distinct time expression is one [`Site`].
+//! Functions of the motion take *now*: `(t, inside, states, channels, args, params, data)`, where
+//! states and channels are separate tensors in the order of the fields below; `inside` is a time
+//! strictly inside the smooth piece of the motion that is meant (it tells which side of a knot a
+//! piecewise function is asked for, and equals no knot); `args` are what the solve computed once
+//! before it began. The operands of channels are unused except in events.
 
 use crate::base::span::Span;
 use crate::ir::func::Func;
-use crate::ir::types::{DType, Type};
+use crate::ir::types::Type;
 use std::sync::Arc;
 
-/// A complete model with one system.
+/// Unknowns and their motion.
 #[derive(Clone, Debug)]
 pub struct System {
-    /// Element type of `real`.
-    pub real: DType,
+    /// `main`, or the path of the instance: `flow[0].cnf`.
+    pub name: Arc<str>,
     /// The name of the independent variable.
     pub time: Arc<str>,
-    /// Trainable numbers.
-    pub params: Vec<Param>,
-    /// Data fields and inputs, in the order functions take them.
-    pub data: Vec<DataPort>,
-    /// Unknowns with a rate. A second-order state `x` is the two states `x` and `x'`.
+    /// The unknowns that make up the state, in the order of the state vector. A second-order state
+    /// `x` is the two states `x` and `x'`.
     pub states: Vec<Unknown>,
     /// Quadratures; nothing but results may read them.
     pub channels: Vec<Unknown>,
-    /// `(params, data) -> t0, t1, then the start value of each state`. Channels start at 0.
-    pub start: Func,
-    /// `(t, states, channels, params, data) -> the rate of each state, then of each channel`. Channel operands are unused.
+    /// Types of the values that a solve computes once for the motion.
+    pub args: Vec<Type>,
+    /// `now -> f for each state, then the rate of each channel`. The row of a state is its rate
+    /// without a mass matrix, the row of the mass matrix' equations with one; that of an algebraic
+    /// unknown is the residual of its constraint, that of a discrete one is zero.
     pub field: Func,
-    /// Where trajectories are evaluated.
-    pub sites: Vec<Site>,
-    /// `(params, data) -> the times of each site`, in the order of `sites`, for the sites whose
-    /// kind is [`SiteKind::Times`].
-    pub times: Func,
-    /// Results that are one value per run:
-    /// `(t0, t1, site values, params, data) -> the value of each of `results`. "Site
-    /// values" are, for each site, each state and each channel: shape of the unknown for a
-    /// single time, `[T, ..]` for a vector of times.
-    pub post: Func,
-    /// What `post` computes.
-    pub results: Vec<RunResult>,
-    /// Results that vary along the run:
-    /// `(t, states, channels, t0, t1, site values, params, data) -> the value of each of `curves``.
-    pub observe: Func,
-    /// What `observe` computes.
-    pub curves: Vec<Curve>,
-    /// Pictures, in file order.
-    pub plots: Vec<Plot>,
-}
-
-/// A trainable number or tensor.
-#[derive(Clone, Debug)]
-pub struct Param {
-    /// Its path: `net.fc[0].W`.
-    pub path: Arc<str>,
-    /// Its type.
-    pub ty: Type,
-    /// Its starting value on the declared scale, row-major.
-    pub init: Vec<f64>,
-    /// The set it lives in.
-    pub constraint: Constraint,
-    /// Where it is declared.
-    pub span: Span,
-}
-
-/// A set with a bijection from free space.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Constraint {
-    /// All of ℝ.
-    Free,
-    /// x > 0, by exp.
-    Positive,
-    /// lo < x < hi, by the logistic function.
-    Interval(f64, f64),
-}
-
-/// A tensor that comes from outside.
-#[derive(Clone, Debug)]
-pub struct DataPort {
-    /// `obs.t`, or the name of an `input`.
-    pub path: Arc<str>,
-    /// Its type.
-    pub ty: Type,
-    /// Its value, if known at compile time (a data file, the default of an input).
-    pub value: Option<Vec<f64>>,
-    /// Where it is declared.
-    pub span: Span,
+    /// `now -> M: [n, n]` over the entries of all states; `None` if it is the identity on the rows
+    /// of rates and zero on those of constraints.
+    pub mass: Option<Func>,
+    /// What drives the states beside time.
+    pub noises: Vec<Noise>,
+    /// `now -> g: [n, m]` over the entries of all states and of all noises, in the order of
+    /// `noises`; `None` without noise.
+    pub diffusion: Option<Func>,
+    /// What interrupts the motion, in file order.
+    pub events: Vec<Event>,
 }
 
 /// An unknown of the system.
@@ -100,10 +52,117 @@ pub struct Unknown {
     pub name: Arc<str>,
     /// Its type.
     pub ty: Type,
+    /// What determines it.
+    pub kind: UnknownKind,
     /// Where it is declared.
     pub span: Span,
-    /// The expression that gives its rate.
+    /// The expression that gives its rate, or its constraint; the declaration if it has neither.
     pub equation: Span,
+}
+
+/// What determines an unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownKind {
+    /// Its rate.
+    Rate,
+    /// A constraint.
+    Algebraic,
+    /// Events alone; it rests between them.
+    Discrete,
+}
+
+/// A Wiener process.
+#[derive(Clone, Debug)]
+pub struct Noise {
+    /// Its path, which keys its draws.
+    pub path: Arc<str>,
+    /// Its type.
+    pub ty: Type,
+    /// How its integral is meant.
+    pub calculus: Calculus,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// The meaning of a stochastic integral.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calculus {
+    /// Evaluated before the increment.
+    Ito,
+    /// Evaluated in the middle of it.
+    Stratonovich,
+}
+
+/// Something that interrupts the motion.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// As written: `x < 0`, `every 24.0`.
+    pub name: Arc<str>,
+    /// When it happens.
+    pub trigger: Trigger,
+    /// `now -> each state just after`, all from the values just before.
+    pub jump: Func,
+    /// Whether the run ends there.
+    pub stop: bool,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// When an event happens.
+#[derive(Clone, Debug)]
+pub enum Trigger {
+    /// When a condition becomes true.
+    When {
+        /// `now -> r: [m]`, one root function for each comparison, positive where it holds.
+        roots: Func,
+        /// The condition over the comparisons.
+        condition: Condition,
+    },
+    /// At `t0 + dt, t0 + 2 dt, ..`: `(args, params, data) -> dt`.
+    Every(Func),
+    /// At these times: `(args, params, data) -> [k]`.
+    At(Func),
+}
+
+/// A condition over comparisons, by their numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// `r > 0`, or `r >= 0` if it is not strict.
+    Root {
+        /// Which.
+        root: usize,
+        /// Whether equality does not count.
+        strict: bool,
+    },
+    /// Both.
+    And(Box<Condition>, Box<Condition>),
+    /// At least one.
+    Or(Box<Condition>, Box<Condition>),
+    /// Not.
+    Not(Box<Condition>),
+}
+
+/// One integration.
+#[derive(Clone, Debug)]
+pub struct Solve {
+    /// Which of the systems.
+    pub system: usize,
+    /// Whether it runs from the system's end to its start.
+    pub inverse: bool,
+    /// `(known of the solves before, params, data) -> t0, t1, the start value of each state and of
+    /// each channel, then each of the system's args`. For an inverse solve `t0` is the end of the
+    /// system's interval.
+    pub start: Func,
+    /// Where the trajectory is evaluated.
+    pub sites: Vec<Site>,
+    /// `(known of the solves before, params, data) -> the times of each site` whose kind is
+    /// [`SiteKind::Times`], in the order of `sites`.
+    pub times: Func,
+    /// `(known of the solves before, params, data) -> vectors of times`, which steps must hit:
+    /// the knots of piecewise functions.
+    pub stops: Func,
+    /// Where it is asked for.
+    pub span: Span,
 }
 
 /// A time, or a vector of times, at which the full state is wanted.
@@ -124,83 +183,6 @@ pub enum SiteKind {
     Start,
     /// `x(end)`: the end of the run.
     End,
-    /// Given by the next result of [`System::times`].
+    /// Given by the next result of [`Solve::times`].
     Times,
-}
-
-/// A value of the whole run.
-#[derive(Clone, Debug)]
-pub struct RunResult {
-    /// What it is for.
-    pub role: Role,
-    /// `fit`, `pelts.hare`, `prior alpha`.
-    pub name: Arc<str>,
-    /// Its type: a scalar for every role but `Output`.
-    pub ty: Type,
-    /// Where it is written.
-    pub span: Span,
-}
-
-/// What a run result is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// A `loss` term.
-    Loss,
-    /// Minus the log-likelihood of a `~` line.
-    Likelihood,
-    /// Minus the log-density of a prior; counted once, not per example.
-    Prior,
-    /// A `metric`.
-    Metric,
-    /// A run-phase `output`.
-    Output,
-    /// An abscissa, ordinate or observation that a plot needs.
-    Plot,
-}
-
-/// A value along the run.
-#[derive(Clone, Debug)]
-pub struct Curve {
-    /// As written: `x`, `drift`, `q[1]`.
-    pub name: Arc<str>,
-    /// Its type.
-    pub ty: Type,
-    /// Whether it is a declared `output` (else only a plot wants it).
-    pub output: bool,
-    /// Where it is written.
-    pub span: Span,
-}
-
-/// A picture: series over an abscissa.
-#[derive(Clone, Debug)]
-pub struct Plot {
-    /// The words at the horizontal axis.
-    pub x_label: Arc<str>,
-    /// What is drawn.
-    pub series: Vec<Series>,
-    /// Where it is written.
-    pub span: Span,
-}
-
-/// One series of a picture.
-#[derive(Clone, Debug)]
-pub enum Series {
-    /// A line along the run: indices into [`System::curves`].
-    Line {
-        /// In the legend.
-        label: Arc<str>,
-        /// Abscissa.
-        x: usize,
-        /// Ordinate.
-        y: usize,
-    },
-    /// Points: indices into [`System::results`].
-    Points {
-        /// In the legend.
-        label: Arc<str>,
-        /// Abscissa.
-        x: usize,
-        /// Ordinate.
-        y: usize,
-    },
 }

@@ -7,7 +7,8 @@
 use crate::ad;
 use crate::backend::Backend;
 use crate::ir::func::{Func, Port};
-use crate::ir::system::{Param, SiteKind, System};
+use crate::ir::program::{Param, Program};
+use crate::ir::system::{SiteKind, Solve, System};
 use crate::opt;
 use crate::plan::pack::{Layout, Packed, Target, objective, pack};
 use crate::plan::step::step;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 /// A compiled model: pure functions, safe to share between threads.
 pub struct Plan {
     /// What is computed.
-    pub system: Arc<System>,
+    pub program: Arc<Program>,
     /// Lengths of the packed vectors.
     pub layout: Layout,
     /// The integration method.
@@ -109,22 +110,22 @@ struct Cotangents {
 }
 
 impl Plan {
-    /// Resolves the derivatives in `system`, packs its functions and compiles those a simulation
+    /// Resolves the derivatives in `program`, packs its functions and compiles those a simulation
     /// needs.
     pub fn compile(
-        system: Arc<System>,
+        program: Arc<Program>,
         tableau: &'static Tableau,
         backend: Arc<dyn Backend>,
     ) -> Result<Plan, PlanError> {
         let begun = Instant::now();
-        let system = Arc::new(resolved(&system)?);
-        let funcs = Funcs::of(&system, tableau);
+        let program = Arc::new(resolved(&program)?);
+        let funcs = Funcs::of(&program, tableau);
         let p = &funcs.packed;
         let [start, rate, step, times, post, observe] =
             compile([&p.start, &p.rate, &funcs.step, &p.times, &p.post, &p.observe], &*backend)?;
         Ok(Plan {
-            layout: Layout::of(&system),
-            system,
+            layout: Layout::of(&program),
+            program,
             tableau,
             forward: ForwardKernels { start, rate, step, times, post, observe },
             funcs,
@@ -137,9 +138,19 @@ impl Plan {
         })
     }
 
-    /// Whether [`Plan::compile`] would find the derivatives in `system`; makes no code.
-    pub fn check(system: &System) -> Result<(), PlanError> {
-        resolved(system).map(|_| ())
+    /// Whether [`Plan::compile`] would find the derivatives in `program`; makes no code.
+    pub fn check(program: &Program) -> Result<(), PlanError> {
+        resolved(program).map(|_| ())
+    }
+
+    /// What is integrated.
+    pub fn system(&self) -> &System {
+        &self.program.systems[self.solve().system]
+    }
+
+    /// How it is integrated.
+    pub fn solve(&self) -> &Solve {
+        the_solve(&self.program)
     }
 
     /// How long [`Plan::compile`] took.
@@ -167,7 +178,7 @@ impl Plan {
     /// times of the run depend on the params, which the reverse pass does not follow.
     pub(crate) fn objective_kernels(&self, target: Target) -> Result<ObjectiveKernels, PlanError> {
         remembered(&self.objectives, target, || {
-            check_times_are_fixed(&self.system)?;
+            check_times_are_fixed(&self.program)?;
             let (value, vjp) = self.objective_funcs(target)?;
             let [value, vjp] = compile([&value, &vjp], &*self.backend)?;
             Ok(ObjectiveKernels { value, vjp })
@@ -186,14 +197,14 @@ impl Plan {
 
     /// An objective and its cotangent function.
     pub(crate) fn objective_funcs(&self, target: Target) -> Result<(Func, Func), PlanError> {
-        let value = opt::optimise(objective(&self.system, target));
+        let value = opt::optimise(objective(&self.program, target));
         let vjp = opt::optimise(ad::vjp_func(&value, &self.site_and_p(), &[0])?);
         Ok((value, vjp))
     }
 
     /// Positions of the operands `site.., p` of an objective.
     fn site_and_p(&self) -> Vec<usize> {
-        (2..2 + self.system.sites.len() + 1).collect()
+        (2..2 + self.solve().sites.len() + 1).collect()
     }
 
     pub(crate) fn gradient_kernels(&self) -> Result<&GradientKernels, PlanError> {
@@ -216,7 +227,7 @@ impl Plan {
         let p = &self.funcs.packed;
         let bars = self.cotangents()?;
         // Operand positions; see `Packed`, `step` and `GradientKernels`.
-        let n_data = self.system.data.len();
+        let n_data = self.program.data.len();
         let tangent = |func: &Func, wrt: &[usize]| -> Result<Func, PlanError> {
             Ok(opt::optimise(ad::jvp_func(func, wrt)?))
         };
@@ -251,9 +262,9 @@ impl Plan {
 }
 
 impl Funcs {
-    /// The functions of `system`, whose requests are resolved, under `tableau`; optimised.
-    fn of(system: &System, tableau: &Tableau) -> Funcs {
-        let packed = pack(system);
+    /// The functions of `program`, whose requests are resolved, under `tableau`; optimised.
+    fn of(program: &Program, tableau: &Tableau) -> Funcs {
+        let packed = pack(program);
         let packed = Packed {
             constrain: opt::optimise(packed.constrain),
             start: opt::optimise(packed.start),
@@ -268,32 +279,48 @@ impl Funcs {
 }
 
 /// The reverse pass holds the ends of the run and the times of the sites fixed.
-fn check_times_are_fixed(system: &System) -> Result<(), PlanError> {
-    let (start, times) = (&system.start, &system.times);
-    let given = system.sites.iter().filter(|site| site.kind == SiteKind::Times);
+fn check_times_are_fixed(program: &Program) -> Result<(), PlanError> {
+    let solve = the_solve(program);
+    let (start, times) = (&solve.start, &solve.times);
+    let given = solve.sites.iter().filter(|site| site.kind == SiteKind::Times);
     let ends = start.results[..2].iter().map(|end| (start, end, None));
     let sites = times.results.iter().zip(given).map(|(port, site)| (times, port, Some(site.span)));
     for (func, port, times) in ends.chain(sites) {
         let reads = |(_, operand): &(&Param, &Port)| func.depends(port.value, operand.value);
-        if let Some((param, _)) = system.params.iter().zip(&func.params).find(reads) {
+        if let Some((param, _)) = program.params.iter().zip(&func.params).find(reads) {
             return Err(PlanError::TimesDependOnParams { times, param: param.span });
         }
     }
     Ok(())
 }
 
-/// `system` with every request for a derivative resolved. This comes before packing, which makes
+/// `program` with every request for a derivative resolved. This comes before packing, which makes
 /// parts of one vector of the parameters that requests differentiate by.
-fn resolved(system: &System) -> Result<System, PlanError> {
+fn resolved(program: &Program) -> Result<Program, PlanError> {
     let expand = |func: &Func| ad::expand(func.clone());
-    Ok(System {
-        start: expand(&system.start)?,
-        field: expand(&system.field)?,
-        times: expand(&system.times)?,
-        post: expand(&system.post)?,
-        observe: expand(&system.observe)?,
-        ..system.clone()
+    let systems = program.systems.iter().map(|system| {
+        let field = expand(&system.field)?;
+        Ok(System { field, ..system.clone() })
+    });
+    let solves = program.solves.iter().map(|solve| {
+        let (start, times) = (expand(&solve.start)?, expand(&solve.times)?);
+        Ok(Solve { start, times, ..solve.clone() })
+    });
+    Ok(Program {
+        systems: systems.collect::<Result<_, PlanError>>()?,
+        solves: solves.collect::<Result<_, PlanError>>()?,
+        post: expand(&program.post)?,
+        observe: expand(&program.observe)?,
+        ..program.clone()
     })
+}
+
+/// The one solve of a program: plans of several are not made yet.
+pub(crate) fn the_solve(program: &Program) -> &Solve {
+    match &program.solves[..] {
+        [solve] => solve,
+        solves => crate::bug!("a plan of {} solves", solves.len()),
+    }
 }
 
 /// The entry of `target`, made if it is not there.

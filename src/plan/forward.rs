@@ -183,7 +183,7 @@ impl<'a, T: Element> Context<'a, T> {
 
     /// The objective and every run result of a finished run.
     pub fn results(&self, simulation: &Simulation<T>) -> (f64, Vec<Vec<f64>>) {
-        let counts = self.plan.system.results.iter().map(|result| result.ty.shape.count());
+        let counts = self.plan.program.results.iter().map(|result| result.ty.shape.count());
         let mut buffers: Vec<Vec<T>> =
             std::iter::once(1).chain(counts).map(|len| vec![T::default(); len]).collect();
         let mut outputs: Vec<Output<'_>> = buffers.iter_mut().map(|buffer| T::output(buffer)).collect();
@@ -225,16 +225,16 @@ impl<'a, T: Element> Context<'a, T> {
 
     /// The time of every row of every site.
     fn site_times(&self, (t0, t1): (f64, f64), workspace: &mut Workspace) -> Result<Vec<f64>, Failure> {
-        let (system, layout) = (&self.plan.system, &self.plan.layout);
+        let (solve, layout) = (self.plan.solve(), &self.plan.layout);
         let given =
-            system.sites.iter().zip(&layout.site_rows).filter(|(site, _)| site.kind == SiteKind::Times);
+            solve.sites.iter().zip(&layout.site_rows).filter(|(site, _)| site.kind == SiteKind::Times);
         let mut computed = vec![T::default(); given.map(|(_, rows)| rows).sum()];
         let mut inputs = Inputs::new();
         self.push_params_and_data(&mut inputs);
         self.plan.forward.times.call(&inputs, &mut [T::output(&mut computed)], workspace);
         let mut computed = computed.into_iter().map(T::to_f64);
         let mut times = Vec::new();
-        for (number, (site, rows)) in system.sites.iter().zip(&layout.site_rows).enumerate() {
+        for (number, (site, rows)) in solve.sites.iter().zip(&layout.site_rows).enumerate() {
             match site.kind {
                 SiteKind::Start => times.push(t0),
                 SiteKind::End => times.push(t1),

@@ -1,4 +1,4 @@
-//! The functions of a [`System`] in packed form.
+//! The functions of a [`Program`] in packed form.
 //!
 //! A solver sees one state vector, an optimiser one parameter vector; the language sees many
 //! tensors. [`Packed`] holds the system's functions with all states and channels in one vector
@@ -9,8 +9,10 @@
 use crate::ir::builder::Builder;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::op::Op;
-use crate::ir::system::{Constraint, Role, Site, System};
+use crate::ir::program::{Constraint, Program, Role};
+use crate::ir::system::{Site, Solve, System};
 use crate::ir::types::{DType, Shape, Type};
+use crate::plan::compiled::the_solve;
 
 /// A system's functions over packed vectors. `n` is the length of the state vector (states, then
 /// channels), `P` that of the parameter vector.
@@ -55,25 +57,27 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The lengths for `system`.
-    pub fn of(system: &System) -> Layout {
+    /// The lengths for `program`.
+    pub fn of(program: &Program) -> Layout {
+        let solve = the_solve(program);
+        let system = &program.systems[solve.system];
         let count = |types: &mut dyn Iterator<Item = &Type>| types.map(|ty| ty.shape.count()).sum();
         let n_states = count(&mut system.states.iter().map(|state| &state.ty));
         let n_channels: usize = count(&mut system.channels.iter().map(|channel| &channel.ty));
         Layout {
             n_states,
             n: n_states + n_channels,
-            n_params: count(&mut system.params.iter().map(|param| &param.ty)),
-            site_rows: system.sites.iter().map(|site| site.count.unwrap_or(1)).collect(),
-            n_curves: count(&mut system.curves.iter().map(|curve| &curve.ty)),
+            n_params: count(&mut program.params.iter().map(|param| &param.ty)),
+            site_rows: solve.sites.iter().map(|site| site.count.unwrap_or(1)).collect(),
+            n_curves: count(&mut program.curves.iter().map(|curve| &curve.ty)),
         }
     }
 }
 
-/// Packs every function of `system`.
-pub fn pack(system: &System) -> Packed {
-    let layout = Layout::of(system);
-    let packer = Packer { system, layout: &layout };
+/// Packs every function of `program`.
+pub fn pack(program: &Program) -> Packed {
+    let layout = Layout::of(program);
+    let packer = Packer::new(program, &layout);
     Packed {
         constrain: packer.constrain(),
         start: packer.start(),
@@ -85,30 +89,37 @@ pub fn pack(system: &System) -> Packed {
 }
 
 /// `t0, t1, site: [m, n].., p, data.. -> value` of `target` alone. A run result must be a scalar.
-pub fn objective(system: &System, target: Target) -> Func {
-    Packer { system, layout: &Layout::of(system) }.objective(target)
+pub fn objective(program: &Program, target: Target) -> Func {
+    Packer::new(program, &Layout::of(program)).objective(target)
 }
 
 struct Packer<'a> {
+    program: &'a Program,
     system: &'a System,
+    solve: &'a Solve,
     layout: &'a Layout,
 }
 
-impl Packer<'_> {
+impl<'a> Packer<'a> {
+    fn new(program: &'a Program, layout: &'a Layout) -> Packer<'a> {
+        let solve = the_solve(program);
+        Packer { program, system: &program.systems[solve.system], solve, layout }
+    }
+
     fn scalar(&self) -> Type {
-        Type::scalar(self.system.real)
+        Type::scalar(self.program.real)
     }
 
     fn vector(&self, len: usize) -> Type {
-        Type::new(self.system.real, &[len])
+        Type::new(self.program.real, &[len])
     }
 
     /// Declares `p` and the data, and returns the params as separate tensors followed by the data.
     fn params_and_data(&self, b: &mut Builder) -> Vec<ValueId> {
         let packed = b.param("p", self.vector(self.layout.n_params));
-        let shapes: Vec<Shape> = self.system.params.iter().map(|param| param.ty.shape.clone()).collect();
+        let shapes: Vec<Shape> = self.program.params.iter().map(|param| param.ty.shape.clone()).collect();
         let mut values = b.unpack(packed, &shapes);
-        for port in &self.system.data {
+        for port in &self.program.data {
             values.push(b.param(port.path.clone(), port.ty.clone()));
         }
         values
@@ -130,8 +141,8 @@ impl Packer<'_> {
     /// unknowns.
     fn run_values(&self, b: &mut Builder) -> Vec<ValueId> {
         let mut values = vec![b.param("t0", self.scalar()), b.param("t1", self.scalar())];
-        for (number, (site, rows)) in self.system.sites.iter().zip(&self.layout.site_rows).enumerate() {
-            let ty = Type::new(self.system.real, &[*rows, self.layout.n]);
+        for (number, (site, rows)) in self.solve.sites.iter().zip(&self.layout.site_rows).enumerate() {
+            let ty = Type::new(self.program.real, &[*rows, self.layout.n]);
             let matrix = b.param(format!("site{number}"), ty);
             values.extend(self.site_unknowns(b, site, *rows, matrix));
         }
@@ -155,47 +166,44 @@ impl Packer<'_> {
     fn constrain(&self) -> Func {
         let mut b = Builder::new("constrain");
         let free = b.param("u", self.vector(self.layout.n_params));
-        let shapes: Vec<Shape> = self.system.params.iter().map(|param| param.ty.shape.clone()).collect();
+        let shapes: Vec<Shape> = self.program.params.iter().map(|param| param.ty.shape.clone()).collect();
         let parts = b.unpack(free, &shapes);
         let declared: Vec<ValueId> = self
-            .system
+            .program
             .params
             .iter()
             .zip(parts)
             .map(|(param, u)| constrained(&mut b, param.constraint, u))
             .collect();
-        let p = b.pack(&declared, self.system.real);
+        let p = b.pack(&declared, self.program.real);
         b.finish(vec![("p".into(), p)])
     }
 
     fn start(&self) -> Func {
         let mut b = Builder::new("start");
         let args = self.params_and_data(&mut b);
-        let values = b.inline(&self.system.start, &args);
+        let values = b.inline(&self.solve.start, &args);
         let (times, states) = values.split_at(2);
-        let mut parts = states.to_vec();
-        if self.layout.n > self.layout.n_states {
-            parts.push(b.splat(0.0, self.vector(self.layout.n - self.layout.n_states)));
-        }
-        let y0 = b.pack(&parts, self.system.real);
+        let y0 = b.pack(states, self.program.real);
         b.finish(vec![("t0".into(), times[0]), ("t1".into(), times[1]), ("y0".into(), y0)])
     }
 
     fn rate(&self) -> Func {
         let mut b = Builder::new("rate");
-        let mut args = vec![b.param("t", self.scalar())];
+        let t = b.param("t", self.scalar());
+        let mut args = vec![t, t];
         args.extend(self.unknowns(&mut b));
         args.extend(self.params_and_data(&mut b));
         let rates = b.inline(&self.system.field, &args);
-        let dy = b.pack(&rates, self.system.real);
+        let dy = b.pack(&rates, self.program.real);
         b.finish(vec![("dy".into(), dy)])
     }
 
     fn times(&self) -> Func {
         let mut b = Builder::new("times");
         let args = self.params_and_data(&mut b);
-        let times = b.inline(&self.system.times, &args);
-        let packed = b.pack(&times, self.system.real);
+        let times = b.inline(&self.solve.times, &args);
+        let packed = b.pack(&times, self.program.real);
         b.finish(vec![("times".into(), packed)])
     }
 
@@ -203,9 +211,9 @@ impl Packer<'_> {
     fn results(&self, b: &mut Builder) -> (ValueId, Vec<ValueId>) {
         let mut args = self.run_values(b);
         args.extend(self.params_and_data(b));
-        let values = b.inline(&self.system.post, &args);
+        let values = b.inline(&self.program.post, &args);
         let mut total = b.splat(0.0, self.scalar());
-        for (result, value) in self.system.results.iter().zip(&values) {
+        for (result, value) in self.program.results.iter().zip(&values) {
             match result.role {
                 Role::Loss | Role::Likelihood | Role::Prior => total = b.add(total, *value),
                 Role::Metric | Role::Output | Role::Plot => {}
@@ -217,7 +225,7 @@ impl Packer<'_> {
     fn post(&self) -> Func {
         let mut b = Builder::new("post");
         let (total, values) = self.results(&mut b);
-        let named = self.system.results.iter().zip(values).enumerate();
+        let named = self.program.results.iter().zip(values).enumerate();
         let mut results = vec![("total".into(), total)];
         results.extend(named.map(|(i, (result, value))| (format!("{i} {}", result.name).into(), value)));
         b.finish(results)
@@ -239,8 +247,8 @@ impl Packer<'_> {
         args.extend(self.unknowns(&mut b));
         args.extend(self.run_values(&mut b));
         args.extend(self.params_and_data(&mut b));
-        let curves = b.inline(&self.system.observe, &args);
-        let real = self.system.real;
+        let curves = b.inline(&self.program.observe, &args);
+        let real = self.program.real;
         let curves: Vec<ValueId> = curves.into_iter().map(|curve| as_real(&mut b, curve, real)).collect();
         let packed = b.pack(&curves, real);
         b.finish(vec![("curves".into(), packed)])

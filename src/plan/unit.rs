@@ -9,7 +9,7 @@ use crate::ad::AdError;
 use crate::backend::{Backend, CompileError, Executable, Input, Output, Workspace};
 use crate::base::span::Span;
 use crate::ir::func::Func;
-use crate::ir::system::DataPort;
+use crate::ir::program::DataPort;
 use crate::ir::types::DType;
 use crate::lower::LowerError;
 use crate::lower::loops::LoopModule;
@@ -79,7 +79,7 @@ enum Column {
     Bool(Vec<u8>),
 }
 
-/// Everything a plan takes from outside, in the order of `System::data`.
+/// Everything a plan takes from outside, in the order of `Program::data`.
 #[derive(Clone, Debug, Default)]
 pub struct Data {
     columns: Vec<Column>,

@@ -1,7 +1,7 @@
 //! Declarations: what each item of the file makes of its names.
 
 use crate::base::span::Span;
-use crate::ir::system::Constraint;
+use crate::ir::program::Constraint;
 use crate::sema::dim::Dim;
 use crate::sema::infer::{number, size, to_real};
 use crate::sema::resolve::{Binding, Checker, FILE};

@@ -3,7 +3,7 @@
 //! [`check`] finds out what the names of a file mean, what shapes and phases its expressions have
 //! and what moves its states, and reports every error in one run; without the data files the sizes
 //! they give stay symbolic. [`elaborate`] takes a checked file and the data and gives the
-//! [`System`](crate::ir::system::System) that `plan` runs. Neither reads files, solves, or knows of settings: their entries
+//! [`Program`](crate::ir::program::Program) that `plan` runs. Neither reads files, solves, or knows of settings: their entries
 //! are only collected.
 
 pub mod dim;
@@ -151,7 +151,7 @@ pub struct FieldRequest {
     pub column_span: Span,
 }
 
-/// What is filled in when a checked file becomes a [`System`](crate::ir::system::System).
+/// What is filled in when a checked file becomes a [`Program`](crate::ir::program::Program).
 #[derive(Clone, Debug)]
 pub struct Bindings {
     /// Element type of `real`.

@@ -1,7 +1,7 @@
 //! What a file asks for: terms of the objective, metrics, outputs, pictures; and the whole model.
 
 use crate::base::span::Span;
-use crate::ir::system::{Constraint, Plot, Role, Series};
+use crate::ir::program::{Constraint, Plot, Role, Series};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::infer::to_real;

@@ -1,7 +1,7 @@
 //! What was extracted from a file, as text, for `nodec show --stage equations`.
 
 use crate::base::span::Sources;
-use crate::ir::system::{Constraint, Role};
+use crate::ir::program::{Constraint, Role};
 use crate::sema::typed::{DefId, Expr, Model};
 use std::fmt::Write;
 

@@ -7,7 +7,7 @@
 use crate::base::index::IndexVec;
 use crate::base::span::Span;
 use crate::ir::op::Op;
-use crate::ir::system::{Constraint, Role};
+use crate::ir::program::{Constraint, Role};
 use crate::sema::dim::{Dim, Symbol};
 use crate::sema::prelude::{Distribution, Map, Reduction};
 use std::fmt;
@@ -397,7 +397,7 @@ pub struct Model {
     /// Values along the run.
     pub curves: Vec<CurveRoot>,
     /// Pictures; indices into `curves` and `results`.
-    pub plots: Vec<crate::ir::system::Plot>,
+    pub plots: Vec<crate::ir::program::Plot>,
 }
 
 impl Expr {

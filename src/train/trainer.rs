@@ -6,7 +6,7 @@
 
 use crate::diag::{Code, Diagnostic};
 use crate::engine::{Diagnostics, Error, ParamValue, Run, Solution};
-use crate::ir::system::{Param, Role};
+use crate::ir::program::{Param, Role};
 use crate::plan::forward::{Controls, Failure, Save};
 use crate::plan::objective::{Evaluation, Objective};
 use crate::plan::pack::{Target, unconstrained};
@@ -72,7 +72,7 @@ impl Run {
     }
 
     fn check_can_fit(&self) -> Result<(), Error> {
-        let has_objective = self.system().results.iter().any(|result| match result.role {
+        let has_objective = self.program().results.iter().any(|result| match result.role {
             Role::Loss | Role::Likelihood => true,
             Role::Prior | Role::Metric | Role::Output | Role::Plot => false,
         });
@@ -81,7 +81,7 @@ impl Run {
                 "there is nothing to fit: the model has no loss",
                 "add `loss name = ...` or a likelihood, `data ~ ...`",
             )
-        } else if self.system().params.is_empty() {
+        } else if self.program().params.is_empty() {
             ("there is nothing to fit: the model has no params", "declare what is to be fitted as `param`")
         } else {
             return Ok(());
@@ -146,7 +146,7 @@ impl Run {
     /// as an earlier fit may have left it when it drove the param there.
     fn free_params(&self) -> Result<Vec<f64>, Error> {
         let mut free = Vec::new();
-        for (param, value) in self.system().params.iter().zip(self.params()) {
+        for (param, value) in self.program().params.iter().zip(self.params()) {
             for value in value.values {
                 match unconstrained(param.constraint, value) {
                     Some(u) => free.push(u),
@@ -169,7 +169,7 @@ impl Run {
         u: &[T],
         at: &Evaluation<T>,
     ) -> Result<Result<Vec<ParamValue>, NoErrors>, PlanError> {
-        let roles = self.system().results.iter().map(|result| result.role);
+        let roles = self.program().results.iter().map(|result| result.role);
         if roles.clone().any(|role| role == Role::Loss) {
             return Ok(Err(NoErrors::NotADensity));
         }

@@ -3,7 +3,7 @@
 //! Hessian by central differences with h = 1e-9. SciPy 1.17's DOP853 with Nelder-Mead and BFGS
 //! finds the same optimum to 9 digits.
 
-use nodec::ir::system::Role;
+use nodec::ir::program::Role;
 use nodec::plan::forward::{Controls, Save};
 use nodec::plan::objective::Objective;
 use nodec::plan::pack::Target;
@@ -115,7 +115,7 @@ fn data(run: &Run) -> Data {
     let names: Vec<&str> = lines.next().unwrap().split(',').collect();
     let rows: Vec<Vec<f64>> =
         lines.map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect()).collect();
-    let ports = &run.system().data;
+    let ports = &run.program().data;
     let columns: Vec<Vec<f64>> = ports
         .iter()
         .map(|port| {

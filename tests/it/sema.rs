@@ -5,7 +5,8 @@ use nodec::base::span::Sources;
 use nodec::diag::Sink;
 use nodec::ir::eval::eval;
 use nodec::ir::func::Func;
-use nodec::ir::system::{Constraint, Role, Series, SiteKind, System};
+use nodec::ir::program::{Constraint, Program, Role, Series};
+use nodec::ir::system::SiteKind;
 use nodec::ir::tensor::Tensor;
 use nodec::ir::types::{DType, Type};
 use nodec::sema::{self, Bindings, Checked, Given, Known};
@@ -47,16 +48,16 @@ fn check_lines(lines: &str, expected: &[(&str, &str)]) {
     check(&format!("param k = 2.0\ntime t in 0..1\nstate x = 1.0\n{lines}"), expected);
 }
 
-fn system_with(text: &str, bindings: &Bindings) -> System {
+fn system_with(text: &str, bindings: &Bindings) -> Program {
     let (checked, sources, mut sink) = checked(text);
     assert!(!sink.has_errors(), "{text}\n{:#?}", sink.diagnostics());
     match sema::elaborate(&checked, bindings, &sources, &mut sink) {
-        Some(system) => system,
+        Some(program) => program,
         None => panic!("{text}\n{:#?}", sink.diagnostics()),
     }
 }
 
-fn system(text: &str) -> System {
+fn system(text: &str) -> Program {
     system_with(text, &Bindings::default())
 }
 
@@ -113,37 +114,41 @@ fn pelts() -> Bindings {
 
 #[test]
 fn lotka_volterra_is_a_system_with_data_priors_and_pictures() {
-    let system = system_with(LOTKA, &pelts());
-    let paths: Vec<&str> = system.params.iter().map(|param| &*param.path).collect();
+    let program = system_with(LOTKA, &pelts());
+    let paths: Vec<&str> = program.params.iter().map(|param| &*param.path).collect();
     assert_eq!(paths, ["alpha", "beta", "delta", "gamma", "sigma", "x0", "y0"]);
-    assert!(system.params.iter().all(|param| param.constraint == Constraint::Positive));
-    assert_eq!(system.params[4].init, [0.25, 0.25]);
-    assert_eq!(system.data[1].value.as_deref(), Some(HARE));
-    assert_eq!(system.sites.len(), 1);
-    assert_eq!((system.sites[0].kind, system.sites[0].count), (SiteKind::Times, Some(3)));
-    let roles: Vec<(Role, &str)> = system.results.iter().map(|result| (result.role, &*result.name)).collect();
+    assert!(program.params.iter().all(|param| param.constraint == Constraint::Positive));
+    assert_eq!(program.params[4].init, [0.25, 0.25]);
+    assert_eq!(program.data[1].value.as_deref(), Some(HARE));
+    assert_eq!(program.solves[0].sites.len(), 1);
+    assert_eq!(
+        (program.solves[0].sites[0].kind, program.solves[0].sites[0].count),
+        (SiteKind::Times, Some(3))
+    );
+    let roles: Vec<(Role, &str)> =
+        program.results.iter().map(|result| (result.role, &*result.name)).collect();
     assert_eq!(
         roles[..3],
         [(Role::Likelihood, "pelts.hare"), (Role::Likelihood, "pelts.lynx"), (Role::Prior, "prior alpha"),]
     );
     assert_eq!(roles.len(), 2 + 7 + 4);
-    let series = &system.plots[0].series;
+    let series = &program.plots[0].series;
     assert!(matches!(&series[0], Series::Line { label, .. } if &**label == "x"));
     assert!(matches!(&series[2], Series::Points { label, x: 9, y: 10 } if &**label == "pelts.hare"));
 }
 
 #[test]
 fn lotka_volterra_computes_what_it_says() {
-    let system = system_with(LOTKA, &pelts());
+    let program = system_with(LOTKA, &pelts());
     let params: [&[f64]; 7] = [&[0.55], &[0.03], &[0.02], &[0.8], &[0.25, 0.3], &[30.0], &[4.0]];
     let outside = [params.as_slice(), &[YEAR, HARE, LYNX]].concat();
-    assert_eq!(run(&system.start, &outside), [[1900.0], [1920.0], [30.0], [4.0]]);
-    let now: [&[f64]; 3] = [&[1900.0], &[30.0], &[4.0]];
-    let rates = run(&system.field, &[now.as_slice(), &outside].concat());
+    assert_eq!(run(&program.solves[0].start, &outside), [[1900.0], [1920.0], [30.0], [4.0]]);
+    let now: [&[f64]; 4] = [&[1900.0], &[1900.0], &[30.0], &[4.0]];
+    let rates = run(&program.systems[0].field, &[now.as_slice(), &outside].concat());
     close(&rates.concat(), &[0.55 * 30.0 - 0.03 * 120.0, 0.02 * 120.0 - 0.8 * 4.0]);
-    assert_eq!(run(&system.times, &outside), [YEAR]);
+    assert_eq!(run(&program.solves[0].times, &outside), [YEAR]);
     let sites: [&[f64]; 4] = [&[1900.0], &[1920.0], &[29.0, 45.0, 72.0], &[4.2, 6.0, 9.0]];
-    let post = run(&system.post, &[sites.as_slice(), &outside].concat());
+    let post = run(&program.post, &[sites.as_slice(), &outside].concat());
     // scipy.stats 1.x: -lognorm.logpdf(hare, 0.25, scale=x).sum() and so on.
     close(&post[0], &[10.137420848919191]);
     close(&post[1], &[4.6768935394118865]);
@@ -170,15 +175,15 @@ fn sizes_of_the_data_are_symbolic_until_they_are_known() {
 
 #[test]
 fn a_second_order_state_has_a_hidden_one() {
-    let system = system(
+    let program = system(
         "param mu = 1000.0\ntime t in 0..3000\nstate x = 2.0, x' = 0.0\nx'' = mu*(1 - x^2)*x' - x\nplot x vs t\nplot x' vs x",
     );
-    let names: Vec<&str> = system.states.iter().map(|state| &*state.name).collect();
+    let names: Vec<&str> = program.systems[0].states.iter().map(|state| &*state.name).collect();
     assert_eq!(names, ["x", "x'"]);
-    assert_eq!(run(&system.start, &[&[5.0]]), [[0.0], [3000.0], [2.0], [0.0]]);
-    let rates = run(&system.field, &[&[0.0], &[2.0], &[0.5], &[5.0]]);
+    assert_eq!(run(&program.solves[0].start, &[&[5.0]]), [[0.0], [3000.0], [2.0], [0.0]]);
+    let rates = run(&program.systems[0].field, &[&[0.0], &[0.0], &[2.0], &[0.5], &[5.0]]);
     close(&rates.concat(), &[0.5, 5.0 * (1.0 - 4.0) * 0.5 - 2.0]);
-    let curves = run(&system.observe, &[&[7.0], &[2.0], &[0.5], &[0.0], &[3000.0], &[5.0]]);
+    let curves = run(&program.observe, &[&[7.0], &[2.0], &[0.5], &[0.0], &[3000.0], &[5.0]]);
     assert_eq!(curves, [[7.0], [2.0], [0.5]]);
 }
 
@@ -198,23 +203,23 @@ plot q[1] vs q[0]
 
 #[test]
 fn keplers_problem_moves_by_the_gradient_of_its_energy() {
-    let system = system(KEPLER);
-    let start = run(&system.start, &[&[0.6]]);
+    let program = system(KEPLER);
+    let start = run(&program.solves[0].start, &[&[0.6]]);
     close(&start[2], &[0.4, 0.0]);
     close(&start[3], &[0.0, 2.0]);
-    let rates = run(&system.field, &[&[0.0], &[0.4, 0.3], &[0.1, 0.2], &[0.6]]);
+    let rates = run(&program.systems[0].field, &[&[0.0], &[0.0], &[0.4, 0.3], &[0.1, 0.2], &[0.6]]);
     assert_eq!(rates[0], [0.1, 0.2]);
     // -q/|q|^3 with |q| = 0.5
     close(&rates[1], &[-3.2, -2.4]);
-    assert_eq!(system.sites.len(), 1);
-    assert_eq!(system.sites[0].kind, SiteKind::Start);
+    assert_eq!(program.solves[0].sites.len(), 1);
+    assert_eq!(program.solves[0].sites[0].kind, SiteKind::Start);
     // t, q, p, t0, t1, q and p at the start, e
     let drift = run(
-        &system.observe,
+        &program.observe,
         &[&[5.0], &[0.4, 0.3], &[0.1, 0.2], &[0.0], &[1000.0], &[0.4, 0.0], &[0.0, 2.0], &[0.6]],
     );
     close(&drift[0], &[(0.05 / 2.0 - 2.0) - (2.0 - 2.5)]);
-    assert!(system.curves[0].output);
+    assert!(program.curves[0].output);
     // drift, t, q[0], q[1]
     assert_eq!(drift[1..], [vec![5.0], vec![0.4], vec![0.3]]);
 }
@@ -234,29 +239,29 @@ output lyapunov = growth(end) / (end - start)
 
 #[test]
 fn lorenz_tangent_flow_is_a_jacobian_vector_product() {
-    let system = system(LORENZ);
+    let program = system(LORENZ);
     let params: [&[f64]; 3] = [&[10.0], &[28.0], &[8.0 / 3.0]];
-    let now: [&[f64]; 4] = [&[0.0], &[1.0, 2.0, 3.0], &[0.6, 0.0, 0.8], &[0.0]];
-    let rates = run(&system.field, &[now.as_slice(), &params].concat());
+    let now: [&[f64]; 5] = [&[0.0], &[0.0], &[1.0, 2.0, 3.0], &[0.6, 0.0, 0.8], &[0.0]];
+    let rates = run(&program.systems[0].field, &[now.as_slice(), &params].concat());
     close(&rates[0], &[10.0, 23.0, -6.0]);
     // With the Jacobian written out, numpy: (Jv - (v @ Jv)*v) and v @ Jv.
     close(&rates[1], &[-3.392, 14.2, 2.544]);
     close(&rates[2], &[-4.346666666666667]);
     let site: [&[f64]; 5] = [&[0.0], &[60.0], &[0.0; 3], &[0.0; 3], &[54.0]];
-    assert_eq!(run(&system.post, &[site.as_slice(), &params].concat()), [[0.9]]);
-    assert_eq!(system.results[0].role, Role::Output);
+    assert_eq!(run(&program.post, &[site.as_slice(), &params].concat()), [[0.9]]);
+    assert_eq!(program.results[0].role, Role::Output);
 }
 
 /// The value of an output of no system in particular.
 #[track_caller]
 fn value(lines: &str, expected: &[f64]) {
     let text = format!("time t in 0..2\nstate x = 1.0\nx' = -x\nconst unused = 0\n{lines}");
-    let system = system(&text);
-    let last = system.results.len() - 1;
-    let values = system.data.iter().map(|port| port.value.clone().expect("inputs have defaults"));
-    let params = system.params.iter().map(|param| param.init.clone());
+    let program = system(&text);
+    let last = program.results.len() - 1;
+    let values = program.data.iter().map(|port| port.value.clone().expect("inputs have defaults"));
+    let params = program.params.iter().map(|param| param.init.clone());
     let mut args: Vec<Vec<f64>> = vec![vec![0.0], vec![2.0]];
-    for site in &system.sites {
+    for site in &program.solves[0].sites {
         // The solution of the equation at the sites these tests use.
         args.push(match (site.kind, site.count) {
             (SiteKind::Start, _) => vec![1.0],
@@ -267,7 +272,7 @@ fn value(lines: &str, expected: &[f64]) {
     }
     args.extend(params.chain(values));
     let args: Vec<&[f64]> = args.iter().map(Vec::as_slice).collect();
-    close(&run(&system.post, &args)[last], expected);
+    close(&run(&program.post, &args)[last], expected);
 }
 
 #[test]
@@ -338,7 +343,7 @@ fn trajectories_are_evaluated_at_times() {
     value("let y = x^2\noutput o = y''(end)", &[4.0 * 0.0625]);
     value("let y = t*x\noutput o = y'(2.5)", &[0.5 - 2.5 * 0.5]);
     let two = system("time t in 0..2\nstate x = 1.0\nx' = -x\noutput a = x(0.5) + x(1.0/2), b = x(end)");
-    assert_eq!(two.sites.len(), 2, "equal times share a site");
+    assert_eq!(two.solves[0].sites.len(), 2, "equal times share a site");
 }
 
 #[test]
@@ -364,11 +369,11 @@ fn values_are_set_from_outside() {
     for (name, number) in [("n", 3.0), ("k", 7.0), ("dose", 0.25)] {
         bindings.overrides.insert(name.into(), Given::Number(number));
     }
-    let system = system_with(text, &bindings);
-    assert_eq!(system.states[0].ty, Type::new(DType::F32, &[3]));
-    assert_eq!(system.params[0].init, [7.0]);
-    assert_eq!(system.data[0].value, Some(vec![0.25]));
-    assert_eq!(run(&system.start, &[&[7.0], &[0.25]])[2], [7.0, 8.0, 9.0]);
+    let program = system_with(text, &bindings);
+    assert_eq!(program.systems[0].states[0].ty, Type::new(DType::F32, &[3]));
+    assert_eq!(program.params[0].init, [7.0]);
+    assert_eq!(program.data[0].value, Some(vec![0.25]));
+    assert_eq!(run(&program.solves[0].start, &[&[7.0], &[0.25]])[2], [7.0, 8.0, 9.0]);
 }
 
 #[test]

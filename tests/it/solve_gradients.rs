@@ -169,8 +169,8 @@ impl<'a, T: Element> Steps<'a, T> {
     fn new(plan: &'a Plan, data: &'a Data, run: Simulation<T>, target: Target) -> Steps<'a, T> {
         let tangent = |func: &Func, wrt: &[usize]| ad::jvp_func(func, wrt).unwrap();
         let funcs = &plan.funcs;
-        let value = ad::expand(objective(&plan.system, target)).unwrap();
-        let sites_and_p: Vec<usize> = (2..3 + plan.system.sites.len()).collect();
+        let value = ad::expand(objective(&plan.program, target)).unwrap();
+        let sites_and_p: Vec<usize> = (2..3 + plan.solve().sites.len()).collect();
         let compiled = compile(
             [
                 &tangent(&funcs.packed.start, &[0]),

@@ -54,6 +54,8 @@ pub(super) struct World<'m> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Input {
     Time,
+    /// A time inside the smooth piece of the motion that is meant.
+    Inside,
     State(usize),
     Channel(usize),
     Start,

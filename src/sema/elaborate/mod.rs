@@ -1,7 +1,7 @@
-//! From the typed tree and the data to a [`System`]: five functions of the tensor IR.
+//! From the typed tree and the data to a [`Program`]: functions of the tensor IR.
 //!
 //! Each function is first made with inputs as they are met ([`frame`]), which also finds the
-//! evaluation sites, and is then given the parameter list that [`System`] prescribes.
+//! evaluation sites, and is then given the parameter list that [`Program`] prescribes.
 
 mod frame;
 mod guard;
@@ -12,9 +12,10 @@ use crate::diag::{Diagnostic, Severity, Sink};
 use crate::ir::builder::Builder;
 use crate::ir::eval::eval;
 use crate::ir::func::{Func, ValueId};
-use crate::ir::system::{
-    Constraint, Curve, DataPort, Param, Role, RunResult, Site, SiteKind, System, Unknown,
+use crate::ir::program::{
+    Axis, Constraint, Curve, DataPort, Examples, Param, PortSource, Program, Role, RunResult,
 };
+use crate::ir::system::{Site, SiteKind, Solve, System, Unknown, UnknownKind};
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::Given;
 use crate::sema::dim::Dim;
@@ -36,7 +37,7 @@ pub fn elaborate(
     bindings: &Bindings,
     sources: &Sources,
     sink: &mut Sink,
-) -> Option<System> {
+) -> Option<Program> {
     checked.model()?;
     let known = known(checked, bindings, sink)?;
     let again;
@@ -51,8 +52,8 @@ pub fn elaborate(
         &again
     };
     let model = checked.model()?;
-    match (Elaboration { model, bindings }).system() {
-        Ok(system) => Some(system),
+    match (Elaboration { model, bindings }).program() {
+        Ok(program) => Some(program),
         Err(diagnostic) => {
             sink.report(*diagnostic);
             None
@@ -136,7 +137,7 @@ struct Elaboration<'m> {
 type Signature = Vec<(Input, Arc<str>, Type)>;
 
 impl<'m> Elaboration<'m> {
-    fn system(&self) -> Made<System> {
+    fn program(&self) -> Made<Program> {
         let model = self.model;
         let start = self.start()?;
         self.check_dimension()?;
@@ -151,22 +152,34 @@ impl<'m> Elaboration<'m> {
         let now = self.now();
         let post = arranged(post, &post_order, [ends.clone(), site_values.clone(), outside.clone()].concat());
         let observe = arranged(observe, &observe_order, [now, ends, site_values, outside.clone()].concat());
-        let times = arranged(times, &times_order, outside);
-        Ok(System {
-            real: self.bindings.real,
+        let times = arranged(times, &times_order, outside.clone());
+        let stops = arranged(Builder::new("stops").finish(Vec::new()), &[], outside);
+        let system = System {
+            name: "main".into(),
             time: model.defs[model.time].name.clone(),
-            params: self.params()?,
-            data: self.ports()?,
             states: model.states.iter().map(|state| self.unknown(state.def, state.rate.span)).collect(),
             channels: model
                 .channels
                 .iter()
                 .map(|channel| self.unknown(channel.def, channel.rate.span))
                 .collect(),
-            start,
+            args: Vec::new(),
             field,
-            sites,
-            times,
+            mass: None,
+            noises: Vec::new(),
+            diffusion: None,
+            events: Vec::new(),
+        };
+        let span = model.defs[model.time].span;
+        let solve = Solve { system: 0, inverse: false, start, sites, times, stops, span };
+        Ok(Program {
+            real: self.bindings.real,
+            params: self.params()?,
+            data: self.ports()?,
+            examples: Examples::One,
+            systems: vec![system],
+            solves: vec![solve],
+            main: Some(0),
             results: self.results(&post),
             post,
             curves: self.curves(&observe),
@@ -214,7 +227,8 @@ impl<'m> Elaboration<'m> {
 
     fn unknown(&self, def: DefId, equation: Span) -> Unknown {
         let found = &self.model.defs[def];
-        Unknown { name: found.name.clone(), ty: self.ty(def), span: found.span, equation }
+        let kind = UnknownKind::Rate;
+        Unknown { name: found.name.clone(), ty: self.ty(def), kind, span: found.span, equation }
     }
 
     // ---- what comes from outside -----------------------------------------------------------
@@ -257,7 +271,14 @@ impl<'m> Elaboration<'m> {
                 (None, None, Some(default)) => Some(static_values(&self.model.defs, default)?),
                 (None, None, None) => None,
             };
-            Ok(DataPort { path: def.name.clone(), ty, value, span: def.span })
+            Ok(DataPort {
+                path: def.name.clone(),
+                ty,
+                axis: Axis::Whole,
+                source: PortSource::Given,
+                value,
+                span: def.span,
+            })
         });
         ports.collect()
     }
@@ -281,7 +302,7 @@ impl<'m> Elaboration<'m> {
         params.chain(ports).collect()
     }
 
-    /// Time, states, channels.
+    /// Time, states, channels: what a curve sees.
     fn now(&self) -> Signature {
         let model = self.model;
         let time = self.of_def(Input::Time, model.time);
@@ -329,6 +350,10 @@ impl<'m> Elaboration<'m> {
         for state in &model.states {
             results.push((model.defs[state.def].name.clone(), frame.value(&state.start)?));
         }
+        for channel in &model.channels {
+            let zero = frame.b.splat(0.0, self.ty(channel.def));
+            results.push((model.defs[channel.def].name.clone(), zero));
+        }
         let (func, order) = frame.finish(results);
         Ok(arranged(func, &order, self.outside()))
     }
@@ -345,7 +370,9 @@ impl<'m> Elaboration<'m> {
         }
         let results = unique(results);
         let (func, order) = frame.finish(results);
-        Ok(arranged(func, &order, [self.now(), self.outside()].concat()))
+        let mut signature = [self.now(), self.outside()].concat();
+        signature.insert(1, self.scalar(Input::Inside, "inside"));
+        Ok(arranged(func, &order, signature))
     }
 
     fn post(&self, sites: &mut Sites<'m>) -> Made<(Func, Vec<Input>)> {

@@ -178,9 +178,9 @@ pub fn outside_its_set(
     span: Span,
     name: &str,
     values: &[f64],
-    set: crate::ir::system::Constraint,
+    set: crate::ir::program::Constraint,
 ) -> Diagnostic {
-    use crate::ir::system::Constraint;
+    use crate::ir::program::Constraint;
     let set = match set {
         Constraint::Free => "the real numbers".to_owned(),
         Constraint::Positive => "the positive numbers".to_owned(),

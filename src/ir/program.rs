@@ -1,0 +1,231 @@
+//! A model as data: what `sema` hands to `plan`.
+//!
+//! A [`Program`] is a list of systems, a list of solves of them in an order in which each needs only
+//! those before it, and the functions of the whole run. Every function describes one example and
+//! takes its inputs by position, in the order given at each field:
+//!
+//! - *params* arrive on their declared scale, as separate tensors in the order of
+//!   [`Program::params`]; *data* likewise in the order of [`Program::data`];
+//! - *known* values of a list of solves are, for each solve: its start and end time, then for each
+//!   of its [sites](crate::ir::system::Site) each state and each channel of its system, with the
+//!   shape of the unknown for a single time and `[T, ..]` for a vector of times.
+//!
+//! Element type: [`Program::real`] unless the data port says otherwise.
+
+use crate::base::span::Span;
+use crate::ir::func::Func;
+use crate::ir::system::{Solve, System};
+use crate::ir::types::{DType, Type};
+use std::sync::Arc;
+
+/// A complete model.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Element type of `real`.
+    pub real: DType,
+    /// Trainable numbers.
+    pub params: Vec<Param>,
+    /// What comes from outside: data fields, inputs, draws.
+    pub data: Vec<DataPort>,
+    /// What a run has many of.
+    pub examples: Examples,
+    /// Everything that moves. Two solves may be of one system.
+    pub systems: Vec<System>,
+    /// The integrations of a run, each needing only those before it.
+    pub solves: Vec<Solve>,
+    /// The solve of the file's own system, if it has one: what curves belong to.
+    pub main: Option<usize>,
+    /// Results that are one value per run: `(known of all solves, params, data) -> the value of
+    /// each of `results``.
+    pub post: Func,
+    /// What `post` computes.
+    pub results: Vec<RunResult>,
+    /// Results that vary along the main run: `(t, states, channels, known of all solves, params,
+    /// data) -> the value of each of `curves``. Without a main run it has no results.
+    pub observe: Func,
+    /// What `observe` computes.
+    pub curves: Vec<Curve>,
+    /// Pictures, in file order.
+    pub plots: Vec<Plot>,
+}
+
+/// What the invisible axis of a run counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Examples {
+    /// Nothing: a run is one example.
+    One,
+    /// The examples of the data sets, of which ports with [`Axis::Example`] take one at a time.
+    Data,
+    /// The members of an `ensemble`.
+    Members(usize),
+    /// Draws that no data need: `run.samples` of them.
+    Samples,
+}
+
+impl Program {
+    /// The system that a solve integrates.
+    pub fn system_of(&self, solve: usize) -> &System {
+        &self.systems[self.solves[solve].system]
+    }
+
+    /// The system of the main run.
+    pub fn main_system(&self) -> Option<&System> {
+        self.main.map(|solve| self.system_of(solve))
+    }
+}
+
+/// A trainable number or tensor.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// Its path: `net.fc[0].W`.
+    pub path: Arc<str>,
+    /// Its type.
+    pub ty: Type,
+    /// Its starting value on the declared scale, row-major.
+    pub init: Vec<f64>,
+    /// The set it lives in.
+    pub constraint: Constraint,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// A set with a bijection from free space.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Constraint {
+    /// All of ℝ.
+    Free,
+    /// x > 0, by exp.
+    Positive,
+    /// lo < x < hi, by the logistic function.
+    Interval(f64, f64),
+}
+
+/// A tensor that comes from outside.
+#[derive(Clone, Debug)]
+pub struct DataPort {
+    /// `obs.t`, or the name of an `input`, or the path of a draw.
+    pub path: Arc<str>,
+    /// Its type, for one example.
+    pub ty: Type,
+    /// Whether every example has its own.
+    pub axis: Axis,
+    /// Where its numbers come from.
+    pub source: PortSource,
+    /// Its value, if it is the same for all examples and known at compile time (a data file without
+    /// a batch axis, the default of an input).
+    pub value: Option<Vec<f64>>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// Whether a port has one value or one for every example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axis {
+    /// One value for the whole run.
+    Whole,
+    /// One slice for each example.
+    Example,
+}
+
+/// Where the numbers of a port come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortSource {
+    /// A data field or an `input`.
+    Given,
+    /// How many entries of the ragged axis of this name an example has.
+    Length(Arc<str>),
+    /// Independent draws, keyed by seed, path of the port, training step and example.
+    Drawn(Draw),
+    /// The number of the training step, from 0.
+    Step,
+    /// The number of the epoch, from 0.
+    Epoch,
+}
+
+/// A distribution without parameters: what other draws are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Draw {
+    /// Standard normal.
+    Normal,
+    /// Uniform on (0, 1).
+    Uniform,
+    /// -1 or 1, equally likely.
+    Rademacher,
+}
+
+/// A value of the whole run.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    /// What it is for.
+    pub role: Role,
+    /// `fit`, `pelts.hare`, `prior alpha`.
+    pub name: Arc<str>,
+    /// Its type: a scalar for every role but `Output`.
+    pub ty: Type,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// What a run result is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A `loss` term.
+    Loss,
+    /// Minus the log-likelihood of a `~` line.
+    Likelihood,
+    /// Minus the log-density of a prior; counted once, not per example.
+    Prior,
+    /// A `metric`.
+    Metric,
+    /// A run-phase `output`.
+    Output,
+    /// An abscissa, ordinate or observation that a plot needs.
+    Plot,
+}
+
+/// A value along the run.
+#[derive(Clone, Debug)]
+pub struct Curve {
+    /// As written: `x`, `drift`, `q[1]`.
+    pub name: Arc<str>,
+    /// Its type.
+    pub ty: Type,
+    /// Whether it is a declared `output` (else only a plot wants it).
+    pub output: bool,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// A picture: series over an abscissa.
+#[derive(Clone, Debug)]
+pub struct Plot {
+    /// The words at the horizontal axis.
+    pub x_label: Arc<str>,
+    /// What is drawn.
+    pub series: Vec<Series>,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// One series of a picture.
+#[derive(Clone, Debug)]
+pub enum Series {
+    /// A line along the run: indices into [`Program::curves`].
+    Line {
+        /// In the legend.
+        label: Arc<str>,
+        /// Abscissa.
+        x: usize,
+        /// Ordinate.
+        y: usize,
+    },
+    /// Points: indices into [`Program::results`].
+    Points {
+        /// In the legend.
+        label: Arc<str>,
+        /// Abscissa.
+        x: usize,
+        /// Ordinate.
+        y: usize,
+    },
+}
