@@ -204,7 +204,7 @@ impl Work {
             .map(|declared| &*declared.name)
             .collect();
         let request = Request {
-            file: &binder.model.file,
+            file: &binder.model.files.main,
             profile: binder.profile.as_deref(),
             flags: &binder.flags,
             names: &names,
@@ -237,7 +237,7 @@ impl Work {
         let changed = overrides.iter().filter(|(name, _)| is_const(name));
         let known =
             Known { sizes: data.sizes, consts: changed.map(|(n, v)| (n.clone(), v.clone())).collect() };
-        let checked = sema::check(&model.file, &self.sources, &known, &mut self.sink);
+        let checked = sema::check(&model.files, &self.sources, &known, &mut self.sink);
         if self.sink.has_errors() {
             return None;
         }
@@ -245,7 +245,7 @@ impl Work {
             Precision::F64 => DType::F64,
             Precision::F32 => DType::F32,
         };
-        let bindings = Bindings { real, data: data.fields, overrides };
+        let bindings = Bindings { real, data: data.fields, overrides, seed: 0 };
         let program = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
         let options = self.options(&settings.solve, main_system(&program))?;
         if self.sink.has_errors() {

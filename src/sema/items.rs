@@ -3,9 +3,11 @@
 use crate::base::span::Span;
 use crate::ir::program::Constraint;
 use crate::sema::dim::Dim;
-use crate::sema::infer::{number, size, to_real};
-use crate::sema::resolve::{Binding, Checker};
-use crate::sema::typed::{DefId, DefKind, Elem, Expr, Kind, Phase, Ty};
+use crate::sema::infer::{Value, number, size, to_real};
+use crate::sema::prelude::{self, Builtin, Special};
+use crate::sema::resolve::{Binding, Callable, Checker};
+use crate::sema::space::FILE;
+use crate::sema::typed::{DefId, DefKind, Drawn, Elem, Expr, Kind, Phase, Ty};
 use crate::sema::{DataRequest, FieldRequest};
 use crate::sema::{elaborate, errors};
 use crate::syntax::ast::{self, Arg, ExprKind};
@@ -31,7 +33,9 @@ impl<'a> Checker<'a> {
 
     /// The value that `--set` gives a const instead of its own.
     fn overridden(&mut self, name: &Arc<str>, value: Expr) -> Option<Expr> {
-        let Some(given) = self.known.consts.get(name) else { return Some(value) };
+        // What is set from outside is set in the file itself.
+        let given = (self.here == FILE).then(|| self.known.consts.get(name)).flatten();
+        let Some(given) = given else { return Some(value) };
         let count: i64 = value.ty.dims.iter().map(|dim| dim.as_number().unwrap_or(0)).product();
         let numbers = match given.entries(count.max(0) as usize) {
             Ok(numbers) => numbers,
@@ -118,31 +122,50 @@ impl<'a> Checker<'a> {
         item: &'a ast::Let,
         path: &[usize],
     ) -> Option<Binding<'a>> {
-        let mut value = self.infer(&item.value, self.home())?;
+        let mut value = self.evaluate(&item.value, self.home())?;
         if let Some(ty) = &item.ty {
-            let expected = self.written_type(ty, self.home())?;
-            value = self.fitted(value, &expected, ty.span, "this value")?;
+            value = self.fitted_value(value, ty, item.value.span, "this value", self.home())?;
         }
         let mut pattern = &item.pattern;
         for position in path {
             let ast::Pattern::Tuple(parts, pattern_span) = pattern else {
                 crate::bug!("the path of `{name}`")
             };
-            value = self.component(value, *position, parts.len(), *pattern_span)?;
+            value = self.part_of(value, *position, parts.len(), *pattern_span)?;
             pattern = &parts[*position];
         }
-        let (ty, phase) = (value.ty.clone(), value.phase);
-        let binding = self.value(name, span, DefKind::Let, ty, phase, Some(value));
+        let ident = ast::Ident { name: name.clone(), span };
+        let binding = self.binding_of(&ident, value, DefKind::Let, self.home());
         Some(if path.is_empty() { self.with_type_span(binding, item.ty.as_ref()) } else { binding })
     }
 
     pub(crate) fn param(&mut self, decl: &'a ast::ParamDecl, number: usize) -> Option<Binding<'a>> {
+        let path: Arc<str> = match &*self.space().path {
+            "" => decl.name.name.clone(),
+            owner => format!("{owner}.{}", decl.name.name).into(),
+        };
+        if let Some(value) = &decl.value
+            && let Some(made) = self.instances(value, &path, self.home())
+        {
+            return self.param_of_layers(decl, made?);
+        }
+        let mut drawn = None;
         let init = match &decl.value {
-            Some(value) if self.is_initialiser(value) => {
-                let instead = "give the starting value as a number";
-                return self.fail(errors::not_yet(value.span, "starting values that are drawn are", instead));
-            }
-            Some(value) => Some(to_real(self.infer(value, self.home())?)),
+            Some(value) => match self.drawn(value) {
+                Some(found) => match found? {
+                    // The shape is that of the declaration.
+                    Drawn::Fill(fill) => {
+                        let ty = self.declared_type(decl)?;
+                        let kind = Kind::Fill(fill);
+                        Some(Expr { kind, ty, phase: Phase::Static, span: value.span })
+                    }
+                    found => {
+                        drawn = Some(found);
+                        None
+                    }
+                },
+                None => Some(to_real(self.infer(value, self.home())?)),
+            },
             None => None,
         };
         let init = match (init, &decl.ty) {
@@ -162,32 +185,81 @@ impl<'a> Checker<'a> {
         }
         let ty = match (&init, &decl.ty) {
             (Some(init), _) => init.ty.clone(),
-            (None, Some(ty)) => self.written_type(ty, self.home())?,
-            (None, None) => Ty::scalar(Elem::Real),
+            (None, _) => self.declared_type(decl)?,
         };
         if ty.elem != Elem::Real {
             return self.fail(errors::derivative_by_integer("param", decl.name.span, &ty));
         }
-        let binding =
-            self.value(&decl.name.name, decl.name.span, DefKind::Param(number), ty, Phase::Run, init);
+        let binding = self.value(&path, decl.name.span, DefKind::Param(number), ty, Phase::Run, init);
+        if let (Binding::Value(def), Some(drawn)) = (&binding, drawn) {
+            self.drawn.insert(*def, drawn);
+        }
         Some(self.with_type_span(binding, decl.ty.as_ref()))
     }
 
-    /// Whether a starting value is to be drawn: a distribution or a layer. Those have functions of
-    /// their own only after `~`.
-    fn is_initialiser(&mut self, value: &'a ast::Expr) -> bool {
-        let ExprKind::Call { callee, .. } = &value.unparenthesised().kind else { return false };
-        let callee = match &callee.kind {
-            ExprKind::Index { base, .. } => base,
-            _ => callee,
-        };
-        match &callee.kind {
-            ExprKind::Name(name) if !self.space().globals.contains_key(name) => {
-                use crate::sema::prelude::{Builtin, function};
-                matches!(function(name), Some(Builtin::Distribution(_)))
-            }
-            _ => false,
+    fn declared_type(&mut self, decl: &'a ast::ParamDecl) -> Option<Ty> {
+        match &decl.ty {
+            Some(ty) => self.written_type(ty, self.home()),
+            None => Some(Ty::scalar(Elem::Real)),
         }
+    }
+
+    /// A param that is a layer or a system, or a list of them.
+    fn param_of_layers(&mut self, decl: &'a ast::ParamDecl, made: Value<'a>) -> Option<Binding<'a>> {
+        let extra = [&decl.constraint, &decl.prior].into_iter().flatten().map(|expr| expr.span).next();
+        if let Some(span) = decl.ty.as_ref().map(|ty| ty.span).or(extra) {
+            let message = "a layer has no type, set or prior of its own";
+            let expected = "none here; they stand at the params inside of the layer";
+            return self.fail(errors::wrong_kind(span, message, expected));
+        }
+        Some(match made {
+            Value::Callable(callable) => Binding::Callable(callable),
+            list => Binding::Aggregate(list),
+        })
+    }
+
+    /// How a starting value is drawn, if it is: `glorot()`, `normal(0, 0.1)`, also by the name of an
+    /// argument. `Some(None)` if wrong.
+    #[allow(clippy::option_option, reason = "a number, a wrong draw, a draw")]
+    fn drawn(&mut self, value: &'a ast::Expr) -> Option<Option<Drawn>> {
+        let value = value.unparenthesised();
+        let (callee, args) = match &value.kind {
+            ExprKind::Call { callee, args } => (&**callee, args.as_slice()),
+            ExprKind::Name(_) => (value, &[][..]),
+            _ => return None,
+        };
+        let ExprKind::Name(name) = &callee.kind else { return None };
+        let builtin = match self.lookup(name, callee.span, self.home()) {
+            Some(Binding::Callable(Callable::Builtin(_, builtin))) => builtin,
+            Some(_) => return None,
+            None => prelude::function(name)?,
+        };
+        let drawn = match builtin {
+            Builtin::Initialiser(initialiser) if args.is_empty() => Drawn::Weights(initialiser),
+            Builtin::Initialiser(_) => {
+                return Some(self.fail(errors::wrong_arguments(value.span, name, "no arguments here")));
+            }
+            Builtin::Special(Special::Zeros) if args.is_empty() => Drawn::Fill(0.0),
+            Builtin::Special(Special::Ones) if args.is_empty() => Drawn::Fill(1.0),
+            Builtin::Distribution(_) => return Some(self.drawn_from(value)),
+            _ => return None,
+        };
+        Some(Some(drawn))
+    }
+
+    fn drawn_from(&mut self, value: &'a ast::Expr) -> Option<Drawn> {
+        let (distribution, params) = self.distribution(value, self.home())?;
+        let mut numbers = Vec::new();
+        for param in &params {
+            if !param.ty.is_scalar() {
+                let story = self.story(param);
+                let what = "a parameter of a starting value's distribution";
+                return self.fail(errors::needs_scalar(what, param.span, &param.ty, story));
+            }
+            self.require(param, Phase::Static, "the starting value of a param")?;
+            numbers.extend(self.static_values(param)?);
+        }
+        Some(Drawn::From(distribution, numbers))
     }
 
     /// The set that stands after `in`.
@@ -247,7 +319,8 @@ impl<'a> Checker<'a> {
 
     /// The elements of a static expression.
     pub(crate) fn static_values(&mut self, value: &Expr) -> Option<Vec<f64>> {
-        match elaborate::static_values(&self.defs, value) {
+        let sizes = self.found_sizes();
+        match elaborate::static_values(&self.defs, &sizes, value) {
             Ok(values) => Some(values),
             Err(diagnostic) => self.fail(*diagnostic),
         }

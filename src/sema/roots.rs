@@ -4,10 +4,11 @@ use crate::base::span::Span;
 use crate::ir::program::{Constraint, Plot, Role, Series};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
+use crate::sema::infer::Value;
 use crate::sema::infer::to_real;
 use crate::sema::phase::reach;
 use crate::sema::prelude::Reduction;
-use crate::sema::resolve::{Binding, Checker};
+use crate::sema::resolve::{Binding, Callable, Checker};
 use crate::sema::typed::{
     Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, Prior, RunRoot, State,
     Ty,
@@ -31,13 +32,16 @@ impl<'a> Checker<'a> {
     /// The meaning of the whole file; `None` if something is wrong with it.
     pub(crate) fn model(&mut self) -> Option<Model> {
         self.refuse_what_is_not_built();
-        // Every declaration is looked into, used or not.
-        for position in 0..self.space().names.len() {
-            let name = self.space().names[position].clone();
-            let span = self.space().globals[&name].span;
-            self.global(&name, span);
+        self.look_into_everything();
+        // Looking into one instance may make others.
+        let mut next = 0;
+        while let Some(space) = self.instances.get(next).map(|instance| instance.space) {
+            self.within(space, |checker| checker.look_into_everything());
+            next += 1;
         }
-        let params = self.params();
+        let mut params = Vec::new();
+        self.params(&mut params);
+        self.params_of_anonymous_systems(&mut params);
         let ports = self.ports();
         let interval = self.interval();
         let states = self.states();
@@ -46,6 +50,10 @@ impl<'a> Checker<'a> {
         self.terms(&params, &mut roots);
         self.outputs(&mut roots);
         self.plots(&mut roots);
+        if self.failed {
+            return None;
+        }
+        self.report_open_sizes();
         if self.failed {
             return None;
         }
@@ -83,9 +91,17 @@ impl<'a> Checker<'a> {
                 }
             }
         }
+        for (number, param) in params.iter().enumerate() {
+            self.defs[param.def].kind = DefKind::Param(number);
+        }
+        for def in self.defs.ids().collect::<Vec<_>>() {
+            self.defs[def].ty = self.settled_ty(self.defs[def].ty.clone());
+        }
+        let sizes = self.found_sizes();
         let defs = std::mem::take(&mut self.defs);
         let model = Model {
             defs,
+            sizes,
             time,
             interval,
             params,
@@ -105,7 +121,6 @@ impl<'a> Checker<'a> {
         for item in items {
             let head = |len: usize| Span { hi: item.span.hi.min(item.span.lo + len as u32), ..item.span };
             let (what, len, instead) = match &item.kind {
-                ItemKind::Use(_) => ("modules are", 3, "write the functions into this file"),
                 ItemKind::Algebraic(_) => (
                     "algebraic unknowns are",
                     9,
@@ -119,14 +134,6 @@ impl<'a> Checker<'a> {
                 ItemKind::Control { .. } => {
                     ("control paths are", 7, "write the path as an expression of the time")
                 }
-                ItemKind::Layer(_) => {
-                    ("layers are", 5, "write the network as a `fn` with its weights as params")
-                }
-                ItemKind::System(_) => (
-                    "systems inside a file are",
-                    6,
-                    "write its lines at the top level: the file is the system",
-                ),
                 ItemKind::Event(_) => {
                     ("events are", 4, "split the run at the jumps, or smooth them in the equations")
                 }
@@ -141,6 +148,7 @@ impl<'a> Checker<'a> {
                     self.failed = true;
                     continue;
                 }
+                ItemKind::Use(_) | ItemKind::Layer(_) | ItemKind::System(_) => continue,
                 ItemKind::Const(_) | ItemKind::Input(_) | ItemKind::Output(_) | ItemKind::Param(_) => {
                     continue;
                 }
@@ -164,13 +172,51 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn params(&mut self) -> Vec<Option<Param>> {
-        let items = self.items();
-        let decls = items.iter().filter_map(|item| match &item.kind {
+    /// Looks into every declaration of this space, used or not.
+    fn look_into_everything(&mut self) {
+        for position in 0..self.space().names.len() {
+            let name = self.space().names[position].clone();
+            let span = self.space().globals[&name].span;
+            self.global(&name, span);
+        }
+    }
+
+    /// The params of this space and of the layers in it, in the order of the declarations.
+    fn params(&mut self, found: &mut Vec<Option<Param>>) {
+        let decls = self.items().iter().filter_map(|item| match &item.kind {
             ItemKind::Param(decls) => Some(decls),
             _ => None,
         });
-        decls.flatten().map(|decl| self.whole_param(decl)).collect()
+        for decl in decls.flatten() {
+            let binding = self.global(&decl.name.name, decl.name.span);
+            if self.space().globals[&decl.name.name].span != decl.name.span {
+                continue;
+            }
+            match binding {
+                Some(Binding::Callable(callable)) => self.params_inside(&Value::Callable(callable), found),
+                Some(Binding::Aggregate(value)) => self.params_inside(&value, found),
+                _ => found.push(self.whole_param(decl)),
+            }
+        }
+    }
+
+    fn params_inside(&mut self, value: &Value<'a>, found: &mut Vec<Option<Param>>) {
+        match value {
+            Value::Callable(Callable::Instance(instance)) => {
+                let space = self.instances[*instance].space;
+                self.within(space, |checker| checker.params(found));
+            }
+            Value::List(parts) | Value::Tuple(parts) => {
+                parts.iter().for_each(|part| self.params_inside(part, found));
+            }
+            Value::Expr(_) | Value::Record(_) | Value::Callable(_) => {}
+        }
+    }
+
+    fn params_of_anonymous_systems(&mut self, found: &mut Vec<Option<Param>>) {
+        for (_, instance) in self.anonymous.clone() {
+            self.params_inside(&Value::Callable(Callable::Instance(instance)), found);
+        }
     }
 
     fn whole_param(&mut self, decl: &'a ast::ParamDecl) -> Option<Param> {
@@ -195,7 +241,8 @@ impl<'a> Checker<'a> {
                 return self.fail(errors::outside_its_set(init.span, &decl.name.name, &values, constraint));
             }
         }
-        Some(Param { def, init, constraint: constraint?, prior })
+        let drawn = self.drawn.get(&def).cloned();
+        Some(Param { def, init, drawn, constraint: constraint?, prior })
     }
 
     fn prior(&mut self, def: DefId, prior: &'a ast::Expr) -> Option<Prior> {
@@ -206,7 +253,7 @@ impl<'a> Checker<'a> {
         let x = self.named(def, self.defs[def].span);
         let ty = x.ty.clone();
         let log_prob = self.log_prob(distribution, params, x, prior.span)?;
-        if log_prob.ty != ty {
+        if !self.same_ty(&log_prob.ty, &ty, prior.span) {
             let declared = self.defs[def].span;
             return self.fail(errors::declared_shape(
                 "the prior",
@@ -258,7 +305,7 @@ impl<'a> Checker<'a> {
             if self.failed {
                 return None;
             }
-            let span = Span { source: self.file.source, lo: 0, hi: 0 };
+            let span = Span { source: self.files.main.source, lo: 0, hi: 0 };
             return self.fail(errors::no_time(span));
         };
         let Some(Binding::Value(time)) = self.global(&name.name, name.span) else { return None };
