@@ -53,7 +53,7 @@ pub enum Failure {
         /// How.
         outcome: Outcome,
         /// What it cost.
-        stats: Stats,
+        stats: Box<Stats>,
         /// The last state, states then channels.
         y: Vec<f64>,
     },
@@ -142,7 +142,7 @@ impl<'a, T: Element> Context<'a, T> {
         let end = solve(&mut step, self.plan.tableau, (t0, t1), &y0, &controls.options, &mut recording)?;
         if !end.outcome.is_success() {
             let y = end.y.iter().map(|y| y.to_f64()).collect();
-            return Err(Failure::Outcome { outcome: end.outcome, stats: end.stats, y });
+            return Err(Failure::Outcome { outcome: end.outcome, stats: Box::new(end.stats), y });
         }
         let (Tracing { trace }, (sites, saved)) = recording;
         let places = times.iter().map(|time| trace.place(*time));
