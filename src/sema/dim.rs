@@ -18,7 +18,7 @@ pub struct Symbol {
 
 /// A polynomial: coefficient by monomial, a monomial being its sorted factors. Zero coefficients
 /// are left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dim {
     terms: BTreeMap<Vec<Symbol>, i64>,
 }
@@ -100,6 +100,14 @@ impl Dim {
             Some((monomial, 1)) if self.terms.len() == 1 && monomial.len() == 1 => monomial.first(),
             _ => None,
         }
+    }
+
+    /// The symbols in it, each once.
+    pub fn symbols(&self) -> Vec<Symbol> {
+        let mut symbols: Vec<Symbol> = self.terms.keys().flatten().cloned().collect();
+        symbols.sort();
+        symbols.dedup();
+        symbols
     }
 
     /// Its value where `known` says what the symbols are; `None` if one is not known.

@@ -450,8 +450,8 @@ fn what_is_not_built_says_so() {
         &[("E0290", "fold a = 1 for i in 0..3 { a*x }")],
     );
     check(
-        "data d = csv(\"a.csv\") { a: [batch, 2] }\ntime t in 0..1\nstate x = 1.0\nx' = -x",
-        &[("E0290", "batch")],
+        "data d = synthetic(f(n = 3)) { a: [batch, 2] }\ntime t in 0..1\nstate x = 1.0\nx' = -x",
+        &[("E0290", "synthetic")],
     );
 }
 
