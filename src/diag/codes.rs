@@ -93,6 +93,7 @@ table! {
     "E0703" "a column that is not in the file"
     "E0704" "sizes of data that disagree"
     "E0705" "a cell that is not a number"
+    "E0706" "a schema that does not go with its source"
     "E0801" "a name that is no setting"
     "E0802" "a setting of the wrong type"
     "E0803" "a method that cannot solve this system"

@@ -25,9 +25,10 @@ mod diagnostics;
 mod outcome;
 mod run;
 mod solution;
+mod source;
 
 pub use bind::Binder;
-pub use dataset::DataFile;
+pub use dataset::{DataFile, Dataset};
 pub use diagnostics::{Diagnostics, Error};
 pub use run::{Gradient, ParamValue, Run};
 pub use solution::{RunValue, Solution, Trajectory, TrajectoryKind};

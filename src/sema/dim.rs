@@ -18,7 +18,7 @@ pub struct Symbol {
 
 /// A polynomial: coefficient by monomial, a monomial being its sorted factors. Zero coefficients
 /// are left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dim {
     terms: BTreeMap<Vec<Symbol>, i64>,
 }

@@ -8,7 +8,7 @@ use crate::sema::prelude::{self, Builtin, Special};
 use crate::sema::resolve::{Binding, Callable, Checker};
 use crate::sema::space::FILE;
 use crate::sema::typed::{DefId, DefKind, Drawn, Elem, Expr, Kind, Phase, Ty};
-use crate::sema::{DataRequest, FieldRequest};
+use crate::sema::{Columns, DataRequest, FieldRequest};
 use crate::sema::{elaborate, errors};
 use crate::syntax::ast::{self, Arg, ExprKind};
 use std::sync::Arc;
@@ -396,14 +396,22 @@ impl<'a> Checker<'a> {
         if let Some(first) = earlier.into_iter().find(|other| other.name.name == field.name.name) {
             return self.fail(errors::defined_twice(&field.name.name, first.name.span, field.name.span));
         }
-        if let ast::TypeKind::Tensor { dims, .. } = &field.ty.kind
-            && let Some(batch) =
-                dims.iter().find(|dim| matches!(&dim.value.kind, ExprKind::Name(name) if &**name == "batch"))
-        {
-            let instead = "leave `batch` away: the whole file is then one example";
-            return self.fail(errors::not_yet(batch.value.span, "minibatches are", instead));
+        if let Some(batch) = field.example_dims().iter().find(|dim| dim.is_batch()) {
+            return self.fail(errors::wrong_kind(
+                batch.value.span,
+                "`batch` counts the examples of a data set".to_owned(),
+                "`batch` in front of all sizes, once",
+            ));
         }
-        let ty = self.written_type(&field.ty, self.home())?;
+        let home = self.home();
+        let ty = match &field.ty.kind {
+            ast::TypeKind::Tensor { element, .. } => {
+                self.written_tensor(element.as_ref(), field.example_dims(), home)?
+            }
+            ast::TypeKind::Name(_) | ast::TypeKind::Fn { .. } | ast::TypeKind::Record(_) => {
+                self.written_type(&field.ty, home)?
+            }
+        };
         let path: Arc<str> = format!("{}.{}", data.name.name, field.name.name).into();
         let binding = self.value(&path, field.name.span, DefKind::Data(port), ty, Phase::Example, None);
         match self.with_type_span(binding, Some(&field.ty)) {
@@ -418,37 +426,24 @@ impl<'a> Checker<'a> {
         for set in 0..self.data_sets.len() {
             self.data_set(set);
             let data = self.data_sets[set].data;
-            let source = data.source.unparenthesised();
-            let is_csv = matches!(&source.kind, ExprKind::Call { callee, .. } if matches!(&callee.kind, ExprKind::Name(name) if &**name == "csv"));
-            if !is_csv {
-                let what = match &source.kind {
-                    ExprKind::Call { callee, .. } => {
-                        format!("the data source `{}` is", self.text(callee.span))
-                    }
-                    _ => "this data source is".to_owned(),
-                };
-                self.report(errors::not_yet(
-                    source.span,
-                    what,
-                    "write the numbers to a file and read it with `csv(\"file.csv\")`",
-                ));
-            }
+            self.check_source(data.source.unparenthesised());
             let defs = self.data_sets[set].fields.clone().unwrap_or_default();
             let mut fields = Vec::new();
             for (field, def) in data.fields.iter().zip(defs) {
-                let column = self.column(field);
-                let (Some(def), Some((column, column_span))) = (def, column) else { continue };
+                let columns = self.columns(field);
+                let (Some(def), Some(columns)) = (def, columns) else { continue };
                 let ty = self.defs[def].ty.clone();
                 fields.push(FieldRequest {
                     name: field.name.name.clone(),
                     path: self.defs[def].name.clone(),
                     elem: ty.elem,
                     dims: ty.dims,
-                    column,
+                    columns,
+                    batch: field.batch().map(|dim| dim.value.span),
+                    ragged: field.example_dims().first().is_some_and(|dim| dim.ragged),
                     span: field.span,
                     name_span: field.name.span,
                     ty_span: field.ty.span,
-                    column_span,
                 });
             }
             requests.push(DataRequest {
@@ -461,22 +456,76 @@ impl<'a> Checker<'a> {
         requests
     }
 
-    fn column(&mut self, field: &'a ast::Field) -> Option<(Arc<str>, Span)> {
-        let Some(value) = &field.value else { return Some((field.name.name.clone(), field.name.span)) };
+    /// Whether the language has this source of data and this version reads it.
+    fn check_source(&mut self, source: &ast::Expr) {
+        /// What reads files.
+        const FILES: [&str; 6] = ["csv", "npy", "npz", "idx", "parquet", "ts"];
+        /// What makes data.
+        const MADE: [&str; 3] = ["synthetic", "simulate", "windows"];
+        let name = match &source.kind {
+            ExprKind::Call { callee, .. } => match &callee.kind {
+                ExprKind::Name(name) => Some((name.clone(), callee.span)),
+                _ => None,
+            },
+            _ => None,
+        };
+        match name {
+            Some((name, _)) if FILES.contains(&&*name) => {}
+            Some((name, span)) if MADE.contains(&&*name) => self.report(errors::not_yet(
+                span,
+                format!("the data source `{name}` is"),
+                "write the numbers to a file and read it with `csv(\"file.csv\")`",
+            )),
+            Some((name, span)) => {
+                let message = format!("`{name}` is no source of data");
+                self.report(errors::wrong_kind(
+                    span,
+                    message,
+                    "`csv(\"file.csv\")`, `npy`, `npz`, `idx`, `ts`",
+                ));
+            }
+            None => {
+                let message = "this is no source of data".to_owned();
+                self.report(errors::wrong_kind(
+                    source.span,
+                    message,
+                    "`csv(\"file.csv\")`, `npy`, `npz`, `idx`, `ts`",
+                ));
+            }
+        }
+    }
+
+    /// What follows the type of a field: `column("a")`, `columns("a".."c")`, `columns("a", "b")`.
+    fn columns(&mut self, field: &'a ast::Field) -> Option<Columns> {
+        let Some(value) = &field.value else { return Some(Columns::Named) };
+        let text = |expr: &ast::Expr| match &expr.kind {
+            ExprKind::Str(name) => Some((name.clone(), expr.span)),
+            _ => None,
+        };
         if let ExprKind::Call { callee, args } = &value.kind
             && let ExprKind::Name(name) = &callee.kind
         {
-            match (&**name, args.as_slice()) {
-                ("column", [Arg::Positional(ast::Expr { kind: ExprKind::Str(column), span })]) => {
-                    return Some((column.clone(), *span));
+            let found = match (&**name, args.as_slice()) {
+                ("column", [Arg::Positional(column)]) => {
+                    text(column).map(|(column, span)| Columns::One(column, span))
                 }
-                ("columns", _) => {
-                    let instead = "declare one field for each column and put them together with `stack(...)`";
-                    return self.fail(errors::not_yet(value.span, "`columns` is", instead));
+                ("columns", [Arg::Positional(ast::Expr { kind: ExprKind::Range(first, last), .. })]) => {
+                    text(first).zip(text(last)).map(|(first, last)| Columns::Range(first, last))
                 }
-                _ => {}
+                ("columns", [_, ..]) => {
+                    let each = args.iter().map(|arg| match arg {
+                        Arg::Positional(column) => text(column),
+                        Arg::Named(..) | Arg::Spread(..) | Arg::Comprehension(..) => None,
+                    });
+                    each.collect::<Option<Vec<_>>>().map(Columns::Several)
+                }
+                _ => None,
+            };
+            if found.is_some() {
+                return found;
             }
         }
-        self.fail(errors::wrong_kind(value.span, "this does not name a column", "`column(\"name\")`"))
+        let expected = "`column(\"name\")`, `columns(\"first\"..\"last\")` or `columns(\"a\", \"b\")`";
+        self.fail(errors::wrong_kind(value.span, "this does not name a column", expected))
     }
 }

@@ -143,18 +143,33 @@ pub struct FieldRequest {
     pub path: Arc<str>,
     /// Its elements.
     pub elem: Elem,
-    /// Its sizes; a named one is bound by the file.
+    /// The sizes of one example; a named one is bound by the file.
     pub dims: Vec<Dim>,
-    /// The column it is read from.
-    pub column: Arc<str>,
+    /// The word `batch` in front of them, if every example has its own value.
+    pub batch: Option<Span>,
+    /// Whether the first of them differs from example to example (`T?`).
+    pub ragged: bool,
+    /// The columns it is read from.
+    pub columns: Columns,
     /// The whole declaration.
     pub span: Span,
     /// Its name.
     pub name_span: Span,
     /// Its type.
     pub ty_span: Span,
-    /// Where the column is named.
-    pub column_span: Span,
+}
+
+/// Which columns of a table a field is made of. Spans are those of the strings, quotes included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Columns {
+    /// The one called like the field.
+    Named,
+    /// `column("…")`
+    One(Arc<str>, Span),
+    /// `columns("a".."b")`
+    Range((Arc<str>, Span), (Arc<str>, Span)),
+    /// `columns("a", "b")`
+    Several(Vec<(Arc<str>, Span)>),
 }
 
 /// What is filled in when a checked file becomes a [`Program`](crate::ir::program::Program).
@@ -162,7 +177,8 @@ pub struct FieldRequest {
 pub struct Bindings {
     /// Element type of `real`.
     pub real: DType,
-    /// Shape and values of each data field by path, row-major.
+    /// Shape and values of each data field by path, row-major; of a field with a `batch` axis the
+    /// shape of one example, and no values.
     pub data: BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)>,
     /// Values that replace those of consts, params and inputs.
     pub overrides: BTreeMap<Arc<str>, Given>,

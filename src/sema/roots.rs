@@ -277,7 +277,7 @@ impl<'a> Checker<'a> {
                     for decl in decls {
                         ports.push(match self.global(&decl.name.name, decl.name.span) {
                             Some(Binding::Value(def)) => {
-                                Some(Port { def, default: self.defs[def].value.clone() })
+                                Some(Port { def, default: self.defs[def].value.clone(), batch: false })
                             }
                             _ => None,
                         });
@@ -286,7 +286,9 @@ impl<'a> Checker<'a> {
                 ItemKind::Data(_) => {
                     self.data_set(set);
                     let fields = self.data_sets[set].fields.clone().unwrap_or_default();
-                    ports.extend(fields.into_iter().map(|def| Some(Port { def: def?, default: None })));
+                    let batch = self.data_sets[set].data.fields.iter().map(|field| field.batch().is_some());
+                    let each = fields.into_iter().zip(batch);
+                    ports.extend(each.map(|(def, batch)| Some(Port { def: def?, default: None, batch })));
                     set += 1;
                 }
                 _ => {}

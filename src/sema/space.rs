@@ -379,16 +379,22 @@ impl<'a> Checker<'a> {
     fn declare_sizes(&mut self) {
         for set in 0..self.data_sets.len() {
             for field in &self.data_sets[set].data.fields {
-                if let ast::TypeKind::Tensor { dims, .. } = &field.ty.kind {
-                    for dim in dims {
-                        if let ExprKind::Name(name) = &dim.value.unparenthesised().kind
-                            && !self.space().globals.contains_key(name)
-                        {
-                            self.enter_as(name.clone(), dim.value.span, Declared::Size);
-                        }
+                for (name, span) in field.example_dims().iter().flat_map(|dim| names_in(&dim.value)) {
+                    if !self.space().globals.contains_key(&name) {
+                        self.enter_as(name, span, Declared::Size);
                     }
                 }
             }
         }
+    }
+}
+
+/// The names in a size: `C` in `2*C + 1`.
+fn names_in(size: &ast::Expr) -> Vec<(Arc<str>, Span)> {
+    match &size.unparenthesised().kind {
+        ExprKind::Name(name) => vec![(name.clone(), size.span)],
+        ExprKind::Unary(_, inner) => names_in(inner),
+        ExprKind::Binary { lhs, rhs, .. } => [names_in(lhs), names_in(rhs)].concat(),
+        _ => Vec::new(),
     }
 }

@@ -338,6 +338,8 @@ pub struct Port {
     pub def: DefId,
     /// The default of an input.
     pub default: Option<Expr>,
+    /// Whether every example has its own value.
+    pub batch: bool,
 }
 
 /// An unknown with a rate.

@@ -7,6 +7,8 @@ mod backends;
 mod bad_input;
 mod cli;
 mod data;
+mod datasets;
+mod events;
 mod examples;
 mod explain;
 mod failures;

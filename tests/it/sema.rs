@@ -451,8 +451,8 @@ fn what_is_not_built_says_so() {
     check_lines("x' = -x\nwhen x < 0 { x := 1 }", &[("E0290", "when")]);
     check_lines("x' = -x\nsweep k in linspace(0, 1, 3)", &[("E0290", "sweep")]);
     check(
-        "data d = csv(\"a.csv\") { a: [batch, 2] }\ntime t in 0..1\nstate x = 1.0\nx' = -x",
-        &[("E0290", "batch")],
+        "data d = synthetic(f(n = 3)) { a: [batch, 2] }\ntime t in 0..1\nstate x = 1.0\nx' = -x",
+        &[("E0290", "synthetic")],
     );
 }
 

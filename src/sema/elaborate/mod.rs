@@ -178,7 +178,7 @@ impl<'m> Elaboration<'m> {
             real: self.bindings.real,
             params: self.params()?,
             data: self.ports()?,
-            examples: Examples::One,
+            examples: if model.ports.iter().any(|port| port.batch) { Examples::Data } else { Examples::One },
             systems: vec![system],
             solves: vec![solve],
             main: Some(0),
@@ -273,6 +273,7 @@ impl<'m> Elaboration<'m> {
                 &port.default,
             ) {
                 (Some(values), _, _) => Some(self.set_values(def, values, ty.shape.count())?),
+                (None, Some(_), _) if port.batch => None,
                 (None, Some((_, values)), _) => Some(values.clone()),
                 (None, None, Some(default)) => {
                     Some(static_values(&self.model.defs, &self.model.sizes, default)?)
@@ -282,7 +283,7 @@ impl<'m> Elaboration<'m> {
             Ok(DataPort {
                 path: def.name.clone(),
                 ty,
-                axis: Axis::Whole,
+                axis: if port.batch { Axis::Example } else { Axis::Whole },
                 source: PortSource::Given,
                 value,
                 span: def.span,

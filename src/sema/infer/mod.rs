@@ -393,20 +393,28 @@ impl<'a> Checker<'a> {
     pub(crate) fn written_type(&mut self, ty: &'a ast::Type, scope: ScopeId) -> Option<Ty> {
         match &ty.kind {
             ast::TypeKind::Name(name) => Some(Ty::scalar(self.element(name)?)),
-            ast::TypeKind::Tensor { element, dims } => {
-                let elem = match element {
-                    Some(name) => self.element(name),
-                    None => Some(Elem::Real),
-                };
-                let dims: Vec<Option<Dim>> = dims.iter().map(|dim| self.written_dim(dim, scope)).collect();
-                Some(Ty { elem: elem?, dims: dims.into_iter().collect::<Option<_>>()? })
-            }
+            ast::TypeKind::Tensor { element, dims } => self.written_tensor(element.as_ref(), dims, scope),
             ast::TypeKind::Fn { .. } | ast::TypeKind::Record(_) => self.fail(errors::wrong_kind(
                 ty.span,
                 "functions and records are arguments, never stored",
                 "`real`, `int`, `bool` or `[sizes]`",
             )),
         }
+    }
+
+    /// The type `element[dims]`; reals without an element.
+    pub(crate) fn written_tensor(
+        &mut self,
+        element: Option<&'a ast::Ident>,
+        dims: &'a [ast::DimExpr],
+        scope: ScopeId,
+    ) -> Option<Ty> {
+        let elem = match element {
+            Some(name) => self.element(name),
+            None => Some(Elem::Real),
+        };
+        let dims: Vec<Option<Dim>> = dims.iter().map(|dim| self.written_dim(dim, scope)).collect();
+        Some(Ty { elem: elem?, dims: dims.into_iter().collect::<Option<_>>()? })
     }
 
     fn element(&mut self, name: &ast::Ident) -> Option<Elem> {
