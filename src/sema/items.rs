@@ -1,13 +1,11 @@
 //! Declarations: what each item of the file makes of its names.
 
 use crate::base::span::Span;
-use crate::ir::program::Constraint;
 use crate::sema::dim::Dim;
-use crate::sema::infer::{Value, number, size, to_real};
-use crate::sema::prelude::{self, Builtin, Special};
-use crate::sema::resolve::{Binding, Callable, Checker};
+use crate::sema::infer::{number, size, to_real};
+use crate::sema::resolve::{Binding, Checker};
 use crate::sema::space::FILE;
-use crate::sema::typed::{DefId, DefKind, Drawn, Elem, Expr, Kind, Phase, Ty};
+use crate::sema::typed::{DefId, DefKind, Elem, Expr, Kind, Phase, Ty};
 use crate::sema::{Columns, DataRequest, FieldRequest};
 use crate::sema::{elaborate, errors};
 use crate::syntax::ast::{self, Arg, ExprKind};
@@ -74,7 +72,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn with_type_span(&mut self, binding: Binding<'a>, ty: Option<&'a ast::Type>) -> Binding<'a> {
+    pub(crate) fn with_type_span(&mut self, binding: Binding<'a>, ty: Option<&'a ast::Type>) -> Binding<'a> {
         if let (Binding::Value(def), Some(ty)) = (&binding, ty) {
             self.defs[*def].ty_span = Some(ty.span);
         }
@@ -137,184 +135,6 @@ impl<'a> Checker<'a> {
         let ident = ast::Ident { name: name.clone(), span };
         let binding = self.binding_of(&ident, value, DefKind::Let, self.home());
         Some(if path.is_empty() { self.with_type_span(binding, item.ty.as_ref()) } else { binding })
-    }
-
-    pub(crate) fn param(&mut self, decl: &'a ast::ParamDecl, number: usize) -> Option<Binding<'a>> {
-        let path: Arc<str> = match &*self.space().path {
-            "" => decl.name.name.clone(),
-            owner => format!("{owner}.{}", decl.name.name).into(),
-        };
-        if let Some(value) = &decl.value
-            && let Some(made) = self.instances(value, &path, self.home())
-        {
-            return self.param_of_layers(decl, made?);
-        }
-        let mut drawn = None;
-        let init = match &decl.value {
-            Some(value) => match self.drawn(value) {
-                Some(found) => match found? {
-                    // The shape is that of the declaration.
-                    Drawn::Fill(fill) => {
-                        let ty = self.declared_type(decl)?;
-                        let kind = Kind::Fill(fill);
-                        Some(Expr { kind, ty, phase: Phase::Static, span: value.span })
-                    }
-                    found => {
-                        drawn = Some(found);
-                        None
-                    }
-                },
-                None => Some(to_real(self.infer(value, self.home())?)),
-            },
-            None => None,
-        };
-        let init = match (init, &decl.ty) {
-            (Some(init), Some(ty)) => {
-                let expected = self.written_type(ty, self.home())?;
-                Some(self.fitted(
-                    init,
-                    &expected,
-                    ty.span,
-                    &format!("the starting value of `{}`", decl.name.name),
-                )?)
-            }
-            (init, _) => init,
-        };
-        if let Some(init) = &init {
-            self.require(init, Phase::Static, "the starting value of a param")?;
-        }
-        let ty = match (&init, &decl.ty) {
-            (Some(init), _) => init.ty.clone(),
-            (None, _) => self.declared_type(decl)?,
-        };
-        if ty.elem != Elem::Real {
-            return self.fail(errors::derivative_by_integer("param", decl.name.span, &ty));
-        }
-        let binding = self.value(&path, decl.name.span, DefKind::Param(number), ty, Phase::Run, init);
-        if let (Binding::Value(def), Some(drawn)) = (&binding, drawn) {
-            self.drawn.insert(*def, drawn);
-        }
-        Some(self.with_type_span(binding, decl.ty.as_ref()))
-    }
-
-    fn declared_type(&mut self, decl: &'a ast::ParamDecl) -> Option<Ty> {
-        match &decl.ty {
-            Some(ty) => self.written_type(ty, self.home()),
-            None => Some(Ty::scalar(Elem::Real)),
-        }
-    }
-
-    /// A param that is a layer or a system, or a list of them.
-    fn param_of_layers(&mut self, decl: &'a ast::ParamDecl, made: Value<'a>) -> Option<Binding<'a>> {
-        let extra = [&decl.constraint, &decl.prior].into_iter().flatten().map(|expr| expr.span).next();
-        if let Some(span) = decl.ty.as_ref().map(|ty| ty.span).or(extra) {
-            let message = "a layer has no type, set or prior of its own";
-            let expected = "none here; they stand at the params inside of the layer";
-            return self.fail(errors::wrong_kind(span, message, expected));
-        }
-        Some(match made {
-            Value::Callable(callable) => Binding::Callable(callable),
-            list => Binding::Aggregate(list),
-        })
-    }
-
-    /// How a starting value is drawn, if it is: `glorot()`, `normal(0, 0.1)`, also by the name of an
-    /// argument. `Some(None)` if wrong.
-    #[allow(clippy::option_option, reason = "a number, a wrong draw, a draw")]
-    fn drawn(&mut self, value: &'a ast::Expr) -> Option<Option<Drawn>> {
-        let value = value.unparenthesised();
-        let (callee, args) = match &value.kind {
-            ExprKind::Call { callee, args } => (&**callee, args.as_slice()),
-            ExprKind::Name(_) => (value, &[][..]),
-            _ => return None,
-        };
-        let ExprKind::Name(name) = &callee.kind else { return None };
-        let builtin = match self.lookup(name, callee.span, self.home()) {
-            Some(Binding::Callable(Callable::Builtin(_, builtin))) => builtin,
-            Some(_) => return None,
-            None => prelude::function(name)?,
-        };
-        let drawn = match builtin {
-            Builtin::Initialiser(initialiser) if args.is_empty() => Drawn::Weights(initialiser),
-            Builtin::Initialiser(_) => {
-                return Some(self.fail(errors::wrong_arguments(value.span, name, "no arguments here")));
-            }
-            Builtin::Special(Special::Zeros) if args.is_empty() => Drawn::Fill(0.0),
-            Builtin::Special(Special::Ones) if args.is_empty() => Drawn::Fill(1.0),
-            Builtin::Distribution(_) => return Some(self.drawn_from(value)),
-            _ => return None,
-        };
-        Some(Some(drawn))
-    }
-
-    fn drawn_from(&mut self, value: &'a ast::Expr) -> Option<Drawn> {
-        let (distribution, params) = self.distribution(value, self.home())?;
-        let mut numbers = Vec::new();
-        for param in &params {
-            if !param.ty.is_scalar() {
-                let story = self.story(param);
-                let what = "a parameter of a starting value's distribution";
-                return self.fail(errors::needs_scalar(what, param.span, &param.ty, story));
-            }
-            self.require(param, Phase::Static, "the starting value of a param")?;
-            numbers.extend(self.static_values(param)?);
-        }
-        Some(Drawn::From(distribution, numbers))
-    }
-
-    /// The set that stands after `in`.
-    pub(crate) fn constraint(&mut self, expr: &'a ast::Expr) -> Option<Constraint> {
-        let expr = expr.unparenthesised();
-        match &expr.kind {
-            ExprKind::Name(name) => match &**name {
-                "positive" => Some(Constraint::Positive),
-                "unit" => Some(Constraint::Interval(0.0, 1.0)),
-                "simplex" | "ordered" | "corr_cholesky" | "orthogonal" => {
-                    let instead = "use `positive`, `unit` or `interval(a, b)` for each element";
-                    self.fail(errors::not_yet(expr.span, format!("the set `{name}` is"), instead))
-                }
-                _ => self.fail(errors::wrong_kind(
-                    expr.span,
-                    format!("`{name}` is not a set"),
-                    "`positive`, `unit` or `interval(a, b)`",
-                )),
-            },
-            ExprKind::Call { callee, args } if matches!(&callee.kind, ExprKind::Name(name) if &**name == "interval") =>
-            {
-                let [Arg::Positional(lo), Arg::Positional(hi)] = args.as_slice() else {
-                    return self.fail(errors::wrong_arguments(
-                        expr.span,
-                        "interval",
-                        "a lower and an upper bound",
-                    ));
-                };
-                let (lo, hi) = (self.static_number(lo, "a bound"), self.static_number(hi, "a bound"));
-                let (lo, hi) = (lo?, hi?);
-                if lo < hi && (hi - lo).is_finite() {
-                    return Some(Constraint::Interval(lo, hi));
-                }
-                if hi < lo {
-                    return self.fail(errors::interval_reversed(expr.span, lo, hi));
-                }
-                self.fail(errors::wrong_arguments(
-                    expr.span,
-                    "interval",
-                    "a lower bound below the upper one, both finite",
-                ))
-            }
-            _ => self.fail(errors::wrong_kind(
-                expr.span,
-                "this is not a set",
-                "`positive`, `unit` or `interval(a, b)`",
-            )),
-        }
-    }
-
-    fn static_number(&mut self, expr: &'a ast::Expr, what: &str) -> Option<f64> {
-        let value = self.infer(expr, self.home())?;
-        let value = self.scalar(value, what)?;
-        self.require(&value, Phase::Static, what)?;
-        self.static_values(&value)?.first().copied()
     }
 
     /// The elements of a static expression.

@@ -14,6 +14,7 @@ pub mod errors;
 mod infer;
 mod items;
 pub mod library;
+mod params;
 mod phase;
 pub mod prelude;
 mod resolve;

@@ -1,19 +1,17 @@
 //! What a file asks for: terms of the objective, metrics, outputs, pictures; and the whole model.
 
 use crate::base::span::Span;
-use crate::ir::program::{Constraint, Plot, Role, Series};
+use crate::ir::program::{Plot, Role, Series};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
-use crate::sema::infer::Value;
 use crate::sema::infer::to_real;
 use crate::sema::phase::reach;
 use crate::sema::prelude::Reduction;
-use crate::sema::resolve::{Binding, Callable, Checker};
+use crate::sema::resolve::{Binding, Checker};
 use crate::sema::typed::{
-    Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, Prior, RunRoot, State,
-    Ty,
+    Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, RunRoot, State, Ty,
 };
-use crate::sema::{elaborate, equations, typed};
+use crate::sema::{equations, typed};
 use crate::syntax::ast::{self, Arg, ExprKind, ItemKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -98,10 +96,19 @@ impl<'a> Checker<'a> {
             self.defs[def].ty = self.settled_ty(self.defs[def].ty.clone());
         }
         let sizes = self.found_sizes();
+        let instances = self.instances.iter().map(|instance| typed::Instance {
+            path: instance.path.clone(),
+            name: instance.template.container.name.name.clone(),
+            is_system: instance.template.is_system,
+            sizes: instance.sizes.iter().map(|size| self.settled(size)).collect(),
+            span: instance.span,
+        });
+        let instances = instances.collect();
         let defs = std::mem::take(&mut self.defs);
         let model = Model {
             defs,
             sizes,
+            instances,
             time,
             interval,
             params,
@@ -179,92 +186,6 @@ impl<'a> Checker<'a> {
             let span = self.space().globals[&name].span;
             self.global(&name, span);
         }
-    }
-
-    /// The params of this space and of the layers in it, in the order of the declarations.
-    fn params(&mut self, found: &mut Vec<Option<Param>>) {
-        let decls = self.items().iter().filter_map(|item| match &item.kind {
-            ItemKind::Param(decls) => Some(decls),
-            _ => None,
-        });
-        for decl in decls.flatten() {
-            let binding = self.global(&decl.name.name, decl.name.span);
-            if self.space().globals[&decl.name.name].span != decl.name.span {
-                continue;
-            }
-            match binding {
-                Some(Binding::Callable(callable)) => self.params_inside(&Value::Callable(callable), found),
-                Some(Binding::Aggregate(value)) => self.params_inside(&value, found),
-                _ => found.push(self.whole_param(decl)),
-            }
-        }
-    }
-
-    fn params_inside(&mut self, value: &Value<'a>, found: &mut Vec<Option<Param>>) {
-        match value {
-            Value::Callable(Callable::Instance(instance)) => {
-                let space = self.instances[*instance].space;
-                self.within(space, |checker| checker.params(found));
-            }
-            Value::List(parts) | Value::Tuple(parts) => {
-                parts.iter().for_each(|part| self.params_inside(part, found));
-            }
-            Value::Expr(_) | Value::Record(_) | Value::Callable(_) => {}
-        }
-    }
-
-    fn params_of_anonymous_systems(&mut self, found: &mut Vec<Option<Param>>) {
-        for (_, instance) in self.anonymous.clone() {
-            self.params_inside(&Value::Callable(Callable::Instance(instance)), found);
-        }
-    }
-
-    fn whole_param(&mut self, decl: &'a ast::ParamDecl) -> Option<Param> {
-        let constraint = match &decl.constraint {
-            Some(constraint) => self.constraint(constraint),
-            None => Some(Constraint::Free),
-        };
-        let Binding::Value(def) = self.global(&decl.name.name, decl.name.span)? else { return None };
-        if self.defs[def].span != decl.name.span {
-            return None;
-        }
-        let prior = match &decl.prior {
-            Some(prior) => Some(self.prior(def, prior)?),
-            None => None,
-        };
-        let init = self.defs[def].value.clone();
-        let is_known =
-            init.as_ref().is_some_and(|init| init.ty.dims.iter().all(|dim| dim.as_number().is_some()));
-        if let (Some(init), Some(constraint), true) = (&init, constraint, is_known) {
-            let values = self.static_values(init)?;
-            if !elaborate::is_inside(constraint, &values) {
-                return self.fail(errors::outside_its_set(init.span, &decl.name.name, &values, constraint));
-            }
-        }
-        let drawn = self.drawn.get(&def).cloned();
-        Some(Param { def, init, drawn, constraint: constraint?, prior })
-    }
-
-    fn prior(&mut self, def: DefId, prior: &'a ast::Expr) -> Option<Prior> {
-        let (distribution, params) = self.distribution(prior, self.home())?;
-        for param in &params {
-            self.require(param, Phase::Run, "a prior")?;
-        }
-        let x = self.named(def, self.defs[def].span);
-        let ty = x.ty.clone();
-        let log_prob = self.log_prob(distribution, params, x, prior.span)?;
-        if !self.same_ty(&log_prob.ty, &ty, prior.span) {
-            let declared = self.defs[def].span;
-            return self.fail(errors::declared_shape(
-                "the prior",
-                declared,
-                &ty,
-                prior.span,
-                &log_prob.ty,
-                None,
-            ));
-        }
-        Some(Prior { log_prob, span: prior.span })
     }
 
     fn ports(&mut self) -> Vec<Option<Port>> {

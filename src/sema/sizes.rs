@@ -71,7 +71,7 @@ impl<'a> Checker<'a> {
             return true;
         }
         for symbol in difference.symbols() {
-            if !self.open_sizes.get(&symbol.id).is_some_and(|open| open.found.is_none()) {
+            if self.open_sizes.get(&symbol.id).is_none_or(|open| open.found.is_some()) {
                 continue;
             }
             // c*s + rest = 0

@@ -5,7 +5,7 @@ use crate::sema::containers::{InstanceId, Template};
 use crate::sema::errors;
 use crate::sema::infer::Value;
 use crate::sema::infer::call::Given;
-use crate::sema::resolve::{Checker, ScopeId};
+use crate::sema::resolve::{Callable, Checker, ScopeId};
 use crate::syntax::ast;
 
 impl<'a> Checker<'a> {
@@ -46,12 +46,18 @@ impl<'a> Checker<'a> {
     /// `inverse(cnf)`
     pub(crate) fn inverse_of(
         &mut self,
-        _name: &str,
-        _given: &[Given<'a>],
+        name: &str,
+        given: &[Given<'a>],
         span: Span,
-        _scope: ScopeId,
+        scope: ScopeId,
     ) -> Option<Value<'a>> {
-        self.no_systems(span)
+        let [system] = self.positional(name, given, span, "a system")?;
+        match self.evaluate(system, scope)? {
+            Value::Callable(Callable::Instance(instance)) if self.instances[instance].template.is_system => {
+                Some(Value::Callable(Callable::Inverse(instance)))
+            }
+            _ => self.fail(errors::wrong_kind(system.span, "only a system has an inverse", "a system")),
+        }
     }
 
     /// `solve(cnf, z = x)`

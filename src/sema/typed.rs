@@ -391,6 +391,21 @@ pub struct CurveRoot {
     pub span: Span,
 }
 
+/// A layer or a system in use.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// `net.fc[0]`
+    pub path: Arc<str>,
+    /// As declared: `Dense`.
+    pub name: Arc<str>,
+    /// Whether it is a system.
+    pub is_system: bool,
+    /// Its sizes.
+    pub sizes: Vec<Dim>,
+    /// Where it is made.
+    pub span: Span,
+}
+
 /// What a program without errors means.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -398,6 +413,8 @@ pub struct Model {
     pub defs: IndexVec<DefId, Def>,
     /// What the sizes that were left open turned out to be.
     pub sizes: Sizes,
+    /// The layers and systems in use, in the order they are made.
+    pub instances: Vec<Instance>,
     /// The independent variable.
     pub time: DefId,
     /// First and last time.

@@ -54,7 +54,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Exactly `N` arguments without names.
-    pub(super) fn positional<const N: usize>(
+    pub(crate) fn positional<const N: usize>(
         &mut self,
         name: &str,
         given: &[Given<'a>],

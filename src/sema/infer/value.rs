@@ -9,7 +9,7 @@ use crate::sema::errors;
 use crate::sema::infer::size;
 use crate::sema::prelude;
 use crate::sema::resolve::{Binding, Callable, Checker, ScopeId};
-use crate::sema::typed::{Def, DefKind, Expr, Kind, Phase};
+use crate::sema::typed::{Def, DefKind, Expr, Kind};
 use crate::syntax::ast::{self, Arg, ExprKind, Ident, IndexExpr};
 use std::sync::Arc;
 
@@ -40,17 +40,6 @@ impl Value<'_> {
         match self {
             Value::Expr(expr) => Value::Expr(Expr { span, ..expr }),
             Value::Record(_) | Value::Tuple(_) | Value::List(_) | Value::Callable(_) => self,
-        }
-    }
-
-    /// When all of it is known.
-    pub(crate) fn phase(&self) -> Phase {
-        let latest = |phases: &mut dyn Iterator<Item = Phase>| phases.max().unwrap_or(Phase::Static);
-        match self {
-            Value::Expr(expr) => expr.phase,
-            Value::Record(fields) => latest(&mut fields.iter().map(|(_, value)| value.phase())),
-            Value::Tuple(parts) | Value::List(parts) => latest(&mut parts.iter().map(Value::phase)),
-            Value::Callable(_) => Phase::Static,
         }
     }
 }
