@@ -6,6 +6,8 @@
 mod frame;
 mod guard;
 mod initial;
+#[allow(dead_code, reason = "a `control` is a path; see `path::Path`")]
+mod path;
 
 use crate::base::index::IndexVec;
 use crate::base::span::{Sources, Span};
