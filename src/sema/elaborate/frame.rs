@@ -4,6 +4,7 @@
 //! name has one node for each moment it is evaluated at, and a name that a derivative operator
 //! varies has a node that nothing else can be: a `variable`.
 
+mod arrays;
 mod motion;
 
 use super::guard::{both, guarded};
@@ -465,6 +466,20 @@ impl<'m, 's> Frame<'m, 's> {
                 let x = self.value(x)?;
                 Ok(self.b.must(Op::Reverse, &[x], Attr::Axes([*axis].as_slice().into())))
             }
+            Kind::Pad(x, pads) => self.padded(expr, x, pads),
+            Kind::Repeat(x, axis) => self.repeated(expr, x, *axis),
+            Kind::Iota => self.iota(expr),
+            Kind::Eye => self.unit_matrix(expr),
+            Kind::Cumsum(x, axis) => {
+                let x = self.value(x)?;
+                Ok(self.cumulated(x, *axis as usize))
+            }
+            Kind::Einsum(x, y, spec) => {
+                let (x, y) = (self.value(x)?, self.value(y)?);
+                Ok(self.b.einsum(x, y, &spec.lhs, &spec.rhs, &spec.out))
+            }
+            Kind::Extreme(which, x, axis) => self.extreme(*which, x, *axis, expr.span),
+            Kind::Gather(x, index) => self.gathered(x, index, expr.span),
             Kind::Reduce(reduction, x, axes) => {
                 let x = self.value(x)?;
                 let empty = axes.iter().any(|axis| self.b.shape(x).dims()[*axis as usize] == 0);
