@@ -57,6 +57,9 @@ impl Brownian {
         let (mut dw, mut arch) = (x, y / 12.0_f64.sqrt());
         let mut node: u64 = 1;
         for _ in 0..DEPTH {
+            if share == a {
+                break;
+            }
             // Source: J. Foster, T. Lyons, H. Oberhauser, An optimal polynomial approximation of
             // Brownian motion, SIAM J. Numer. Anal. 58 (2020), theorem 4.1 halved.
             node = 2 * node;

@@ -87,8 +87,29 @@ pub struct Sde<'a, T, S: ?Sized> {
     /// Increments of the processes, and `∫ (W - W_t)` over the step.
     dw: Vec<f64>,
     dz: Vec<f64>,
+    seen: Seen,
     /// `[1, dim]`
     chord: Vec<T>,
+}
+
+/// The processes and their integrals at a time.
+#[derive(Clone, Debug)]
+struct Seen {
+    t: f64,
+    w: Vec<f64>,
+    area: Vec<f64>,
+}
+
+impl Seen {
+    fn look(&mut self, paths: &[Brownian], t: f64) {
+        let mut from = 0;
+        for path in paths {
+            let to = from + path.len();
+            path.at(t, &mut self.w[from..to], &mut self.area[from..to]);
+            from = to;
+        }
+        self.t = t;
+    }
 }
 
 impl<'a, T: Real, S: Stochastic<T> + ?Sized> Sde<'a, T, S> {
@@ -114,25 +135,21 @@ impl<'a, T: Real, S: Stochastic<T> + ?Sized> Sde<'a, T, S> {
             shares: [zeros(n_driven * m), zeros(n_driven * m)],
             dw: vec![0.0; m],
             dz: vec![0.0; m],
+            seen: Seen { t: f64::NAN, w: vec![0.0; m], area: vec![0.0; m] },
             chord: zeros(dim),
         }
     }
 
     /// The increments over a step from `t` to `t_new`.
     fn draw(&mut self, t: f64, t_new: f64) {
-        let m = self.dw.len();
-        let (mut w, mut area) = (vec![0.0; 2 * m], vec![0.0; 2 * m]);
-        for (end, t) in [t, t_new].into_iter().enumerate() {
-            let mut from = end * m;
-            for path in self.paths {
-                let to = from + path.len();
-                path.at(t, &mut w[from..to], &mut area[from..to]);
-                from = to;
-            }
+        if self.seen.t != t {
+            self.seen.look(self.paths, t);
         }
-        for i in 0..m {
-            self.dw[i] = w[m + i] - w[i];
-            self.dz[i] = area[m + i] - area[i] - (t_new - t) * w[i];
+        let before = self.seen.clone();
+        self.seen.look(self.paths, t_new);
+        for i in 0..self.dw.len() {
+            self.dw[i] = self.seen.w[i] - before.w[i];
+            self.dz[i] = self.seen.area[i] - before.area[i] - (t_new - t) * before.w[i];
         }
     }
 

@@ -146,7 +146,8 @@ fn one_step_methods_have_their_orders_inside_steps_and_at_their_ends() {
             assert_eq!((end.outcome, end.stats.accepted), (Outcome::Finished, u64::from(n)));
             driven_error(2.0, &end.y)
         });
-        assert_order(&format!("{choice:?} inside"), 8, dense + 1.0, |n| {
+        // The collocation polynomial comes to its order late, and rounding later still.
+        assert_order(&format!("{choice:?} inside"), 64, dense + 1.0, |n| {
             let options = Options::fixed(2.0 / f64::from(n));
             let mut inside = Inside(0.0);
             let y0 = [0.5_f64.cos() - 1.0, 0.5_f64.sin(), 0.0];
