@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// are held at once.
 pub const LEAVES: usize = 32;
 
+/// The sum of a run, or why there is none.
+type Sum<E> = Result<Vec<f64>, E>;
+
 /// The mean of `of(example)` over `examples`, each a vector of `width` numbers that `of` adds to
 /// what it is given. The first failure (in the order of the examples) is the result if there is
 /// one.
@@ -31,7 +34,7 @@ pub fn mean<E: Send>(
         let mut sum = vec![0.0; width];
         run(leaf).iter().try_for_each(|example| of(*example, &mut sum)).map(|()| sum)
     };
-    let sums: Vec<Mutex<Option<Result<Vec<f64>, E>>>> = (0..n_leaves).map(|_| Mutex::new(None)).collect();
+    let sums: Vec<Mutex<Option<Sum<E>>>> = (0..n_leaves).map(|_| Mutex::new(None)).collect();
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let work = || {

@@ -5,8 +5,8 @@ use nodec::diag::render::{Format, render};
 use nodec::diag::{Diagnostic, Sink};
 use nodec::settings::table::SETTINGS;
 use nodec::settings::{
-    ErrorNorm, Flag, Moments, OptimizerChoice, Origin, Override, Precision, Request, Save, Settings, listing,
-    resolve,
+    ErrorNorm, Flag, Moments, OptimizerChoice, Origin, Override, Precision, Request, Save, Schedule,
+    Settings, listing, resolve,
 };
 use nodec::syntax::parser::parse;
 
