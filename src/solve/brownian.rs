@@ -62,7 +62,7 @@ impl Brownian {
             }
             // Source: J. Foster, T. Lyons, H. Oberhauser, An optimal polynomial approximation of
             // Brownian motion, SIAM J. Numer. Anal. 58 (2020), theorem 4.1 halved.
-            node = 2 * node;
+            node *= 2;
             let [x, y] = self.draw(node, process);
             let (z, n) = (0.25 * f64::sqrt(h) * x, f64::sqrt(h / 12.0) * y);
             let left = 0.5 * dw + 1.5 * arch + z;

@@ -31,6 +31,8 @@ pub mod sde;
 #[allow(clippy::module_inception, reason = "the loop is what the layer is named after")]
 pub mod solve;
 pub mod stepper;
+#[allow(clippy::excessive_precision, reason = "the digits are those of the source")]
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 pub mod symplectic;
 pub mod tableau;
 mod watch;

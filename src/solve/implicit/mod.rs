@@ -4,12 +4,17 @@
 //! Only the states are coupled: channels are quadratures and stay outside the linear equations.
 //! All computations are in `f64`, whatever the element type of the run.
 
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 mod bdf;
 mod field;
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 mod initial;
 mod linear;
 mod pace;
+#[allow(clippy::excessive_precision, reason = "the digits are those of the source")]
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 mod radau;
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 mod rosenbrock;
 
 pub use bdf::Bdf;
