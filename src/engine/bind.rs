@@ -231,7 +231,7 @@ impl Work {
             .map(|declared| &*declared.name)
             .collect();
         let request = Request {
-            file: &binder.model.file,
+            file: &binder.model.files.main,
             profile: binder.profile.as_deref(),
             flags: &binder.flags,
             names: &names,
@@ -265,14 +265,14 @@ impl Work {
             Known { consts: changed.map(|(n, v)| (n.clone(), v.clone())).collect(), ..Known::default() };
         // A const that is set may be a size of the schema.
         let resized = (!known.consts.is_empty())
-            .then(|| sema::check(&model.file, &self.sources, &known, &mut self.sink));
+            .then(|| sema::check(&model.files, &self.sources, &known, &mut self.sink));
         let requests = resized.as_ref().map_or(&model.checked.data, |checked| &checked.data);
         if self.sink.has_errors() {
             return None;
         }
         let data = dataset::load(requests, &model.folder, binder.part, &mut self.sources, &mut self.sink)?;
         known.sizes = data.sizes.clone();
-        let checked = sema::check(&model.file, &self.sources, &known, &mut self.sink);
+        let checked = sema::check(&model.files, &self.sources, &known, &mut self.sink);
         if self.sink.has_errors() {
             return None;
         }
@@ -280,7 +280,7 @@ impl Work {
             Precision::F64 => DType::F64,
             Precision::F32 => DType::F32,
         };
-        let bindings = Bindings { real, data: values(&data), overrides };
+        let bindings = Bindings { real, data: values(&data), overrides, seed: 0 };
         let program = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
         let options = self.options(&settings.solve, main_system(&program))?;
         if self.sink.has_errors() {

@@ -1,10 +1,10 @@
 //! Declarations: what each item of the file makes of its names.
 
 use crate::base::span::Span;
-use crate::ir::program::Constraint;
 use crate::sema::dim::Dim;
 use crate::sema::infer::{number, size, to_real};
 use crate::sema::resolve::{Binding, Checker};
+use crate::sema::space::FILE;
 use crate::sema::typed::{DefId, DefKind, Elem, Expr, Kind, Phase, Ty};
 use crate::sema::{Columns, DataRequest, FieldRequest};
 use crate::sema::{elaborate, errors};
@@ -31,7 +31,9 @@ impl<'a> Checker<'a> {
 
     /// The value that `--set` gives a const instead of its own.
     fn overridden(&mut self, name: &Arc<str>, value: Expr) -> Option<Expr> {
-        let Some(given) = self.known.consts.get(name) else { return Some(value) };
+        // What is set from outside is set in the file itself.
+        let given = (self.here == FILE).then(|| self.known.consts.get(name)).flatten();
+        let Some(given) = given else { return Some(value) };
         let count: i64 = value.ty.dims.iter().map(|dim| dim.as_number().unwrap_or(0)).product();
         let numbers = match given.entries(count.max(0) as usize) {
             Ok(numbers) => numbers,
@@ -70,7 +72,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn with_type_span(&mut self, binding: Binding<'a>, ty: Option<&'a ast::Type>) -> Binding<'a> {
+    pub(crate) fn with_type_span(&mut self, binding: Binding<'a>, ty: Option<&'a ast::Type>) -> Binding<'a> {
         if let (Binding::Value(def), Some(ty)) = (&binding, ty) {
             self.defs[*def].ty_span = Some(ty.span);
         }
@@ -118,136 +120,27 @@ impl<'a> Checker<'a> {
         item: &'a ast::Let,
         path: &[usize],
     ) -> Option<Binding<'a>> {
-        let mut value = self.infer(&item.value, self.home())?;
+        let mut value = self.evaluate(&item.value, self.home())?;
         if let Some(ty) = &item.ty {
-            let expected = self.written_type(ty, self.home())?;
-            value = self.fitted(value, &expected, ty.span, "this value")?;
+            value = self.fitted_value(value, ty, item.value.span, "this value", self.home())?;
         }
         let mut pattern = &item.pattern;
         for position in path {
             let ast::Pattern::Tuple(parts, pattern_span) = pattern else {
                 crate::bug!("the path of `{name}`")
             };
-            value = self.component(value, *position, parts.len(), *pattern_span)?;
+            value = self.part_of(value, *position, parts.len(), *pattern_span)?;
             pattern = &parts[*position];
         }
-        let (ty, phase) = (value.ty.clone(), value.phase);
-        let binding = self.value(name, span, DefKind::Let, ty, phase, Some(value));
+        let ident = ast::Ident { name: name.clone(), span };
+        let binding = self.binding_of(&ident, value, DefKind::Let, self.home());
         Some(if path.is_empty() { self.with_type_span(binding, item.ty.as_ref()) } else { binding })
-    }
-
-    pub(crate) fn param(&mut self, decl: &'a ast::ParamDecl, number: usize) -> Option<Binding<'a>> {
-        let init = match &decl.value {
-            Some(value) if self.is_initialiser(value) => {
-                let instead = "give the starting value as a number";
-                return self.fail(errors::not_yet(value.span, "starting values that are drawn are", instead));
-            }
-            Some(value) => Some(to_real(self.infer(value, self.home())?)),
-            None => None,
-        };
-        let init = match (init, &decl.ty) {
-            (Some(init), Some(ty)) => {
-                let expected = self.written_type(ty, self.home())?;
-                Some(self.fitted(
-                    init,
-                    &expected,
-                    ty.span,
-                    &format!("the starting value of `{}`", decl.name.name),
-                )?)
-            }
-            (init, _) => init,
-        };
-        if let Some(init) = &init {
-            self.require(init, Phase::Static, "the starting value of a param")?;
-        }
-        let ty = match (&init, &decl.ty) {
-            (Some(init), _) => init.ty.clone(),
-            (None, Some(ty)) => self.written_type(ty, self.home())?,
-            (None, None) => Ty::scalar(Elem::Real),
-        };
-        if ty.elem != Elem::Real {
-            return self.fail(errors::derivative_by_integer("param", decl.name.span, &ty));
-        }
-        let binding =
-            self.value(&decl.name.name, decl.name.span, DefKind::Param(number), ty, Phase::Run, init);
-        Some(self.with_type_span(binding, decl.ty.as_ref()))
-    }
-
-    /// Whether a starting value is to be drawn: a distribution or a layer. Those have functions of
-    /// their own only after `~`.
-    fn is_initialiser(&mut self, value: &'a ast::Expr) -> bool {
-        let ExprKind::Call { callee, .. } = &value.unparenthesised().kind else { return false };
-        let callee = match &callee.kind {
-            ExprKind::Index { base, .. } => base,
-            _ => callee,
-        };
-        match &callee.kind {
-            ExprKind::Name(name) if !self.space().globals.contains_key(name) => {
-                use crate::sema::prelude::{Builtin, function};
-                matches!(function(name), Some(Builtin::Distribution(_)))
-            }
-            _ => false,
-        }
-    }
-
-    /// The set that stands after `in`.
-    pub(crate) fn constraint(&mut self, expr: &'a ast::Expr) -> Option<Constraint> {
-        let expr = expr.unparenthesised();
-        match &expr.kind {
-            ExprKind::Name(name) => match &**name {
-                "positive" => Some(Constraint::Positive),
-                "unit" => Some(Constraint::Interval(0.0, 1.0)),
-                "simplex" | "ordered" | "corr_cholesky" | "orthogonal" => {
-                    let instead = "use `positive`, `unit` or `interval(a, b)` for each element";
-                    self.fail(errors::not_yet(expr.span, format!("the set `{name}` is"), instead))
-                }
-                _ => self.fail(errors::wrong_kind(
-                    expr.span,
-                    format!("`{name}` is not a set"),
-                    "`positive`, `unit` or `interval(a, b)`",
-                )),
-            },
-            ExprKind::Call { callee, args } if matches!(&callee.kind, ExprKind::Name(name) if &**name == "interval") =>
-            {
-                let [Arg::Positional(lo), Arg::Positional(hi)] = args.as_slice() else {
-                    return self.fail(errors::wrong_arguments(
-                        expr.span,
-                        "interval",
-                        "a lower and an upper bound",
-                    ));
-                };
-                let (lo, hi) = (self.static_number(lo, "a bound"), self.static_number(hi, "a bound"));
-                let (lo, hi) = (lo?, hi?);
-                if lo < hi && (hi - lo).is_finite() {
-                    return Some(Constraint::Interval(lo, hi));
-                }
-                if hi < lo {
-                    return self.fail(errors::interval_reversed(expr.span, lo, hi));
-                }
-                self.fail(errors::wrong_arguments(
-                    expr.span,
-                    "interval",
-                    "a lower bound below the upper one, both finite",
-                ))
-            }
-            _ => self.fail(errors::wrong_kind(
-                expr.span,
-                "this is not a set",
-                "`positive`, `unit` or `interval(a, b)`",
-            )),
-        }
-    }
-
-    fn static_number(&mut self, expr: &'a ast::Expr, what: &str) -> Option<f64> {
-        let value = self.infer(expr, self.home())?;
-        let value = self.scalar(value, what)?;
-        self.require(&value, Phase::Static, what)?;
-        self.static_values(&value)?.first().copied()
     }
 
     /// The elements of a static expression.
     pub(crate) fn static_values(&mut self, value: &Expr) -> Option<Vec<f64>> {
-        match elaborate::static_values(&self.defs, value) {
+        let sizes = self.found_sizes();
+        match elaborate::static_values(&self.defs, &sizes, value) {
             Ok(values) => Some(values),
             Err(diagnostic) => self.fail(*diagnostic),
         }

@@ -6,18 +6,23 @@
 //! [`Program`](crate::ir::program::Program) that `plan` runs. Neither reads files, solves, or knows of settings: their entries
 //! are only collected.
 
+mod containers;
 pub mod dim;
 mod elaborate;
 mod equations;
 pub mod errors;
 mod infer;
 mod items;
+pub mod library;
+mod params;
 mod phase;
 pub mod prelude;
 mod resolve;
 mod roots;
 mod show;
+pub mod sizes;
 mod space;
+mod systems;
 pub mod typed;
 
 use crate::base::span::{Sources, Span};
@@ -25,6 +30,7 @@ use crate::diag::Sink;
 use crate::ir::types::DType;
 use crate::syntax::ast;
 use dim::Dim;
+use library::Files;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use typed::{Elem, Model};
@@ -63,8 +69,8 @@ impl Given {
 /// What a checked file turned out to be.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// The file.
-    file: Arc<ast::File>,
+    /// The file and what it uses.
+    files: Arc<Files>,
     /// What was known.
     known: Known,
     /// Its meaning; `None` if it has errors.
@@ -73,7 +79,7 @@ pub struct Checked {
     pub data: Vec<DataRequest>,
     /// Consts in file order.
     pub consts: Vec<Declared>,
-    /// Params in file order.
+    /// Params in file order, those of layers by path.
     pub params: Vec<Declared>,
     /// Inputs in file order.
     pub inputs: Vec<Declared>,
@@ -177,22 +183,24 @@ pub struct Bindings {
     pub data: BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)>,
     /// Values that replace those of consts, params and inputs.
     pub overrides: BTreeMap<Arc<str>, Given>,
+    /// What starting values are drawn from.
+    pub seed: u64,
 }
 
 impl Default for Bindings {
     fn default() -> Bindings {
-        Bindings { real: DType::F64, data: BTreeMap::new(), overrides: BTreeMap::new() }
+        Bindings { real: DType::F64, data: BTreeMap::new(), overrides: BTreeMap::new(), seed: 0 }
     }
 }
 
 /// Checks a file. Every error is reported to `sink`; the result tells what could be found out.
-pub fn check(file: &Arc<ast::File>, sources: &Sources, known: &Known, sink: &mut Sink) -> Checked {
-    let mut checker = resolve::Checker::new(file, sources, known, sink);
-    checker.open_space(&file.items, None);
+pub fn check(files: &Arc<Files>, sources: &Sources, known: &Known, sink: &mut Sink) -> Checked {
+    let mut checker = resolve::Checker::new(files, sources, known, sink);
+    checker.open_space(&files.main.items, None, "");
     let data = checker.data_requests();
     let model = checker.model();
     let mut checked = Checked {
-        file: file.clone(),
+        files: files.clone(),
         known: known.clone(),
         model,
         data,
@@ -203,7 +211,7 @@ pub fn check(file: &Arc<ast::File>, sources: &Sources, known: &Known, sink: &mut
         settings: Vec::new(),
         profiles: Vec::new(),
     };
-    collect(file, &mut checked);
+    collect(&files.main, &mut checked);
     checked
 }
 
@@ -235,6 +243,8 @@ fn collect(file: &ast::File, checked: &mut Checked) {
         }
     }
     if let Some(model) = &checked.model {
+        let params = model.params.iter().map(|param| &model.defs[param.def]);
+        checked.params = params.map(|def| Declared { name: def.name.clone(), span: def.span }).collect();
         let states = model.states.iter().map(|state| &model.defs[state.def]);
         checked.states = states.map(|def| Declared { name: def.name.clone(), span: def.span }).collect();
     }
