@@ -209,7 +209,7 @@ impl<'a> Checker<'a> {
             let total = repeated(total, axis, &shifted.ty);
             let shifted = self.elementwise(Op::Sub, vec![shifted, total], span);
             return Some(match special {
-                Special::Softmax => self.mapped(Map::Op(Op::Exp), shifted),
+                Special::Softmax => self.applied(Map::Op(Op::Exp), shifted),
                 _ => shifted,
             });
         }
@@ -224,13 +224,13 @@ impl<'a> Checker<'a> {
         let square = Expr { kind: Kind::PowInt(Box::new(deviation), Dim::number(2)), ty, phase, span };
         let variance = reduced(Reduction::Mean, square, axes, span);
         Some(match special {
-            Special::Std => self.mapped(Map::Op(Op::Sqrt), variance),
+            Special::Std => self.applied(Map::Op(Op::Sqrt), variance),
             _ => variance,
         })
     }
 
     /// An elementwise function.
-    pub(super) fn mapped(&mut self, map: Map, x: Expr) -> Expr {
+    pub(super) fn applied(&mut self, map: Map, x: Expr) -> Expr {
         let (ty, phase, span) = (x.ty.clone(), x.phase, x.span);
         Expr { kind: Kind::Map(map, Box::new(x)), ty, phase, span }
     }

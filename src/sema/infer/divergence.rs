@@ -52,13 +52,13 @@ impl<'a> Checker<'a> {
             // log(b2/b1) + d/b2 + b1/b2 exp(-d/b1) - 1 with d = |m1 - m2|
             (Laplace, Laplace, Ok([m1, b1, m2, b2])) => {
                 let apart = self.elementwise(Op::Sub, vec![m1, m2], span);
-                let apart = self.mapped(Map::Op(Op::Abs), apart);
+                let apart = self.applied(Map::Op(Op::Abs), apart);
                 let apart = self.used_twice(apart, scope);
                 let ratio = self.elementwise(Op::Div, vec![b1.clone(), b2.clone()], span);
                 let ratio = self.used_twice(ratio, scope);
                 let near = self.elementwise(Op::Div, vec![apart.clone(), b1], span);
                 let near = self.elementwise(Op::Neg, vec![near], span);
-                let near = self.mapped(Map::Op(Op::Exp), near);
+                let near = self.applied(Map::Op(Op::Exp), near);
                 let near = self.elementwise(Op::Mul, vec![ratio.clone(), near], span);
                 let far = self.elementwise(Op::Div, vec![apart, b2], span);
                 let sum = self.elementwise(Op::Add, vec![near, far], span);
@@ -88,6 +88,6 @@ impl<'a> Checker<'a> {
     }
 
     fn logarithm(&mut self, x: Expr) -> Expr {
-        self.mapped(Map::Op(Op::Log), x)
+        self.applied(Map::Op(Op::Log), x)
     }
 }

@@ -8,6 +8,7 @@ mod arrays;
 mod builtin;
 pub(crate) mod call;
 mod choose;
+mod data_fold;
 mod derivative;
 mod divergence;
 mod einsum;
@@ -438,13 +439,6 @@ impl<'a> Checker<'a> {
     }
 
     fn written_dim(&mut self, dim: &'a ast::DimExpr, scope: ScopeId) -> Option<Dim> {
-        if dim.ragged {
-            return self.fail(errors::not_yet(
-                dim.value.span,
-                "ragged axes are",
-                "use data in which every series has one length",
-            ));
-        }
         let size = self.size_of(&dim.value, scope, "a size")?;
         self.not_negative(size, dim.value.span)
     }

@@ -6,10 +6,31 @@ use crate::ir::op::Op;
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
-use crate::sema::typed::{Expr, Extreme};
+use crate::sema::typed::{Expr, Extreme, Kind};
 
 impl<'m> Frame<'m, '_> {
-    pub(super) fn padded(&mut self, expr: &Expr, x: &'m Expr, pads: &[(Dim, Dim)]) -> Made<ValueId> {
+    /// The node of an expression that arranges others.
+    pub(super) fn arranged(&mut self, expr: &'m Expr) -> Made<ValueId> {
+        match &expr.kind {
+            Kind::Pad(x, pads) => self.padded(expr, x, pads),
+            Kind::Repeat(x, axis) => self.repeated(expr, x, *axis),
+            Kind::Iota => self.iota(expr),
+            Kind::Eye => self.unit_matrix(expr),
+            Kind::Cumsum(x, axis) => {
+                let x = self.value(x)?;
+                Ok(self.cumulated(x, *axis as usize))
+            }
+            Kind::Einsum(x, y, spec) => {
+                let (x, y) = (self.value(x)?, self.value(y)?);
+                Ok(self.b.einsum(x, y, &spec.lhs, &spec.rhs, &spec.out))
+            }
+            Kind::Extreme(which, x, axis) => self.extreme(*which, x, *axis, expr.span),
+            Kind::Gather(x, index) => self.gathered(x, index, expr.span),
+            other => crate::bug!("{other:?} arranges nothing"),
+        }
+    }
+
+    fn padded(&mut self, expr: &Expr, x: &'m Expr, pads: &[(Dim, Dim)]) -> Made<ValueId> {
         self.shape(&expr.ty.dims, expr.span)?;
         let x = self.value(x)?;
         let mut numbers = Vec::with_capacity(pads.len());
@@ -23,20 +44,20 @@ impl<'m> Frame<'m, '_> {
         Ok(self.b.must(Op::Pad, &[x], Attr::Pads(numbers.into())))
     }
 
-    pub(super) fn repeated(&mut self, expr: &Expr, x: &'m Expr, axis: u32) -> Made<ValueId> {
+    fn repeated(&mut self, expr: &Expr, x: &'m Expr, axis: u32) -> Made<ValueId> {
         let shape = self.shape(&expr.ty.dims, expr.span)?;
         let x = self.value(x)?;
         let kept: Vec<u32> = (0..shape.rank() as u32).filter(|other| *other != axis).collect();
         Ok(self.b.broadcast(x, shape, &kept))
     }
 
-    pub(super) fn iota(&mut self, expr: &Expr) -> Made<ValueId> {
+    fn iota(&mut self, expr: &Expr) -> Made<ValueId> {
         let shape = self.shape(&expr.ty.dims, expr.span)?;
         let numbers = self.b.must(Op::Iota, &[], Attr::Shape(shape));
         Ok(self.b.must(Op::Convert, &[numbers], Attr::To(self.world.real)))
     }
 
-    pub(super) fn unit_matrix(&mut self, expr: &Expr) -> Made<ValueId> {
+    fn unit_matrix(&mut self, expr: &Expr) -> Made<ValueId> {
         let shape = self.shape(&expr.ty.dims, expr.span)?;
         let numbers = self.b.must(Op::Iota, &[], Attr::Shape(Shape::new(&shape.dims()[..1])));
         let row = self.b.broadcast(numbers, shape.clone(), &[0]);
@@ -47,7 +68,7 @@ impl<'m> Frame<'m, '_> {
 
     /// Each element plus what is 1, 2, 4, .. before it: log n sums of whole arrays.
     /// Source: W. D. Hillis, G. L. Steele, Data parallel algorithms, Comm. ACM 29 (1986).
-    pub(super) fn cumulated(&mut self, x: ValueId, axis: usize) -> ValueId {
+    fn cumulated(&mut self, x: ValueId, axis: usize) -> ValueId {
         let dims = self.b.shape(x).dims().to_vec();
         let mut sums = x;
         let mut distance = 1;
@@ -66,7 +87,7 @@ impl<'m> Frame<'m, '_> {
 
     /// The smallest number among the places where the extreme value stands; the length of the axis
     /// if that is NaN.
-    pub(super) fn extreme(
+    fn extreme(
         &mut self,
         which: Extreme,
         x: &'m Expr,
@@ -99,12 +120,7 @@ impl<'m> Frame<'m, '_> {
         Ok(self.b.must(Op::Convert, &[first], Attr::To(DType::I64)))
     }
 
-    pub(super) fn gathered(
-        &mut self,
-        x: &'m Expr,
-        index: &'m Expr,
-        span: crate::base::span::Span,
-    ) -> Made<ValueId> {
+    fn gathered(&mut self, x: &'m Expr, index: &'m Expr, span: crate::base::span::Span) -> Made<ValueId> {
         let (x, index) = (self.value(x)?, self.value(index)?);
         let count = self.b.shape(x).dims()[0];
         if count == 0 {
