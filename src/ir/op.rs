@@ -146,6 +146,7 @@ pub enum ScalarOp {
     Erf,
     Lgamma,
     Digamma,
+    Polygamma,
 }
 
 /// The operation of a reduction.
@@ -246,6 +247,9 @@ ops! {
     Sigmoid => elementary::SIGMOID,
     Softplus => elementary::SOFTPLUS,
     Erf => elementary::ERF,
+    Lgamma => gamma::LGAMMA,
+    Digamma => gamma::DIGAMMA,
+    Polygamma => gamma::POLYGAMMA,
     // Choice.
     Lt => select::LT,
     Le => select::LE,

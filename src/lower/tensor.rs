@@ -279,6 +279,10 @@ impl Pass<'_> {
         let args: SmallVec<[ScalarId; 3]> = node.args.iter().map(|arg| self.element(*arg, coords)).collect();
         match op {
             ScalarOp::PowInt => math::pow_int(&self.code, args[0], exponent(&node.attr)),
+            ScalarOp::Polygamma => {
+                let Attr::Index(order) = node.attr else { crate::bug!("polygamma without an order") };
+                math::polygamma(&self.code, args[0], order)
+            }
             ScalarOp::Convert => self.code.convert(args[0], node.ty.dtype),
             _ => math::expand(&self.code, op, &args)
                 .unwrap_or_else(|| crate::bug!("`{}` has no scalar expansion", node.op.def().name)),

@@ -8,6 +8,7 @@
 
 mod containers;
 pub mod dim;
+mod distributions;
 mod elaborate;
 mod equations;
 pub mod errors;

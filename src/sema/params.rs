@@ -130,6 +130,11 @@ impl<'a> Checker<'a> {
             self.require(param, Phase::Static, "the starting value of a param")?;
             numbers.extend(self.static_values(param)?);
         }
+        if !elaborate::draws_from(distribution) {
+            let what = format!("starting values from `{}` are", self.text(value.span));
+            let instead = "use `normal`, `lognormal`, `uniform`, `exponential`, `cauchy` or `laplace`";
+            return self.fail(errors::not_yet(value.span, what, instead));
+        }
         Some(Drawn::From(distribution, numbers))
     }
 

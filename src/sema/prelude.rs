@@ -61,6 +61,20 @@ pub enum Distribution {
     Cauchy,
     /// `laplace(location, scale)`
     Laplace,
+    /// `gamma(shape, rate)`
+    Gamma,
+    /// `beta(a, b)`
+    Beta,
+    /// `student_t(degrees of freedom, location, scale)`
+    StudentT,
+    /// `bernoulli(probability)`
+    Bernoulli,
+    /// `categorical(probabilities)`
+    Categorical,
+    /// `poisson(rate)`
+    Poisson,
+    /// `rademacher()`
+    Rademacher,
 }
 
 /// How the entries of a weight are drawn, independently. With a weight of shape `[O, I, ..]`, a
@@ -130,6 +144,7 @@ pub enum Special {
     Var,
     Std,
     Kl,
+    Sample,
 }
 
 /// What a name of the prelude does.
@@ -158,10 +173,12 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("cos", Builtin::Map(Map::Op(Op::Cos))),
     ("cosh", Builtin::Map(Map::Op(Op::Cosh))),
     ("erf", Builtin::Map(Map::Op(Op::Erf))),
+    ("digamma", Builtin::Map(Map::Op(Op::Digamma))),
     ("exp", Builtin::Map(Map::Op(Op::Exp))),
     ("expm1", Builtin::Map(Map::Op(Op::Expm1))),
     ("floor", Builtin::Map(Map::Op(Op::Floor))),
     ("gelu", Builtin::Map(Map::Gelu)),
+    ("lgamma", Builtin::Map(Map::Op(Op::Lgamma))),
     ("log", Builtin::Map(Map::Op(Op::Log))),
     ("log10", Builtin::Map(Map::Log10)),
     ("log1p", Builtin::Map(Map::Op(Op::Log1p))),
@@ -219,6 +236,7 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("pad", Builtin::Special(Special::Pad)),
     ("reshape", Builtin::Special(Special::Reshape)),
     ("reverse", Builtin::Special(Special::Reverse)),
+    ("sample", Builtin::Special(Special::Sample)),
     ("softmax", Builtin::Special(Special::Softmax)),
     ("solve", Builtin::Special(Special::Solve)),
     ("split", Builtin::Special(Special::Split)),
@@ -231,28 +249,30 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("var", Builtin::Special(Special::Var)),
     ("vjp", Builtin::Special(Special::Vjp)),
     ("zeros", Builtin::Special(Special::Zeros)),
+    ("bernoulli", Builtin::Distribution(Distribution::Bernoulli)),
+    ("beta", Builtin::Distribution(Distribution::Beta)),
+    ("categorical", Builtin::Distribution(Distribution::Categorical)),
     ("cauchy", Builtin::Distribution(Distribution::Cauchy)),
     ("exponential", Builtin::Distribution(Distribution::Exponential)),
+    ("gamma", Builtin::Distribution(Distribution::Gamma)),
     ("laplace", Builtin::Distribution(Distribution::Laplace)),
     ("lognormal", Builtin::Distribution(Distribution::Lognormal)),
     ("normal", Builtin::Distribution(Distribution::Normal)),
+    ("poisson", Builtin::Distribution(Distribution::Poisson)),
+    ("rademacher", Builtin::Distribution(Distribution::Rademacher)),
+    ("student_t", Builtin::Distribution(Distribution::StudentT)),
     ("uniform", Builtin::Distribution(Distribution::Uniform)),
     ("fan_in", Builtin::Initialiser(Initialiser::FanIn)),
     ("glorot", Builtin::Initialiser(Initialiser::Glorot)),
     ("he", Builtin::Initialiser(Initialiser::He)),
     ("batch_mean", Builtin::NotYet("there are no batches yet; use `mean` over an axis of the data")),
-    ("beta", Builtin::NotYet("use `uniform(0, 1)`, or `normal` with `in unit`")),
-    ("categorical", Builtin::NotYet("write the log-probability as a `loss`")),
     ("cubic", Builtin::NotYet("write the path as an expression of the time")),
     ("det", Builtin::NotYet("write the determinant out for small matrices")),
     ("eigh", Builtin::NotYet("there is no replacement in the language yet")),
-    ("gamma", Builtin::NotYet("use `lognormal`")),
     ("heatmap", Builtin::NotYet("plot curves or pairs")),
     ("hermite", Builtin::NotYet("write the path as an expression of the time")),
     ("inv", Builtin::NotYet("write the inverse out for small matrices")),
     ("linear", Builtin::NotYet("write the path as an expression of the time")),
-    ("rademacher", Builtin::NotYet("give the numbers as `const` or data")),
-    ("student_t", Builtin::NotYet("use `cauchy` or `normal`")),
     ("wiener", Builtin::NotYet("leave the noise out and fit the deterministic system")),
 ];
 
@@ -262,102 +282,6 @@ pub const NUMBERS: &[(&str, f64)] = &[("pi", std::f64::consts::PI)];
 /// The function of this name.
 pub fn function(name: &str) -> Option<Builtin> {
     FUNCTIONS.iter().find(|(known, _)| *known == name).map(|(_, builtin)| *builtin)
-}
-
-impl Distribution {
-    /// How many parameters it takes, and what they are.
-    pub fn params(self) -> &'static [&'static str] {
-        match self {
-            Distribution::Normal => &["mean", "sd"],
-            Distribution::Lognormal => &["mean of the logarithm", "sd of the logarithm"],
-            Distribution::Uniform => &["lo", "hi"],
-            Distribution::Exponential => &["rate"],
-            Distribution::Cauchy | Distribution::Laplace => &["location", "scale"],
-        }
-    }
-
-    /// The logarithm of the density at `x`, elementwise; operands broadcast if scalar.
-    ///
-    /// Source: Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, 2nd edition
-    /// (1994–1995), chapters 13, 14, 16, 19, 24, 26.
-    pub fn log_prob(self, b: &mut Builder, params: &[ValueId], x: ValueId) -> ValueId {
-        // log √(2π)
-        const LOG_SQRT_TAU: f64 = 0.918_938_533_204_672_7;
-        let dtype = b.ty(x).dtype;
-        match (self, params) {
-            // −((x − μ)/σ)²/2 − log σ − log √(2π)
-            (Distribution::Normal, &[mean, sd]) => {
-                let deviation = b.sub(x, mean);
-                let z = b.div(deviation, sd);
-                let square = b.mul(z, z);
-                let half = b.scale(-0.5, square);
-                let log_sd = b.unary(Op::Log, sd);
-                let scaled = b.sub(half, log_sd);
-                let constant = b.scalar(LOG_SQRT_TAU, dtype);
-                b.sub(scaled, constant)
-            }
-            // normal density of log x, times 1/x
-            (Distribution::Lognormal, &[_, _]) => {
-                let log_x = b.unary(Op::Log, x);
-                let normal = Distribution::Normal.log_prob(b, params, log_x);
-                b.sub(normal, log_x)
-            }
-            // −log(hi − lo) inside, −∞ outside
-            (Distribution::Uniform, &[lo, hi]) => {
-                let width = b.sub(hi, lo);
-                let log_width = b.unary(Op::Log, width);
-                let inside = b.neg(log_width);
-                let outside = b.scalar(f64::NEG_INFINITY, dtype);
-                let above = b.binary(Op::Le, lo, x);
-                let below = b.binary(Op::Le, x, hi);
-                let within = b.binary(Op::And, above, below);
-                // Both sides take the shape of the condition.
-                let shape = b.shape(within).clone();
-                let inside = spread(b, inside, &shape);
-                let outside = spread(b, outside, &shape);
-                b.select(within, inside, outside)
-            }
-            // log λ − λx for x ≥ 0, −∞ below
-            (Distribution::Exponential, &[rate]) => {
-                let log_rate = b.unary(Op::Log, rate);
-                let decay = b.mul(rate, x);
-                let density = b.sub(log_rate, decay);
-                let zero = b.zeros_like(x);
-                let within = b.binary(Op::Le, zero, x);
-                let shape = b.shape(density).clone();
-                let outside = b.scalar(f64::NEG_INFINITY, dtype);
-                let outside = spread(b, outside, &shape);
-                let within = spread(b, within, &shape);
-                b.select(within, density, outside)
-            }
-            // −log π − log s − log(1 + ((x − m)/s)²)
-            (Distribution::Cauchy, &[location, scale]) => {
-                let deviation = b.sub(x, location);
-                let z = b.div(deviation, scale);
-                let square = b.mul(z, z);
-                let tail = b.unary(Op::Log1p, square);
-                let log_scale = b.unary(Op::Log, scale);
-                let sum = b.add(tail, log_scale);
-                let log_pi = b.scalar(std::f64::consts::PI.ln(), dtype);
-                let total = b.add(sum, log_pi);
-                b.neg(total)
-            }
-            // −log 2s − |x − m|/s
-            (Distribution::Laplace, &[location, scale]) => {
-                let deviation = b.sub(x, location);
-                let size = b.unary(Op::Abs, deviation);
-                let z = b.div(size, scale);
-                let log_scale = b.unary(Op::Log, scale);
-                let sum = b.add(z, log_scale);
-                let log_2 = b.scalar(std::f64::consts::LN_2, dtype);
-                let total = b.add(sum, log_2);
-                b.neg(total)
-            }
-            (distribution, params) => {
-                crate::bug!("{distribution:?} with {} parameters", params.len())
-            }
-        }
-    }
 }
 
 /// A scalar in every place of `shape`; anything else as it is.
@@ -412,7 +336,7 @@ impl Map {
 /// See [`Map::safe_operand`]; for a unary op.
 fn safe_operand(op: Op) -> Option<f64> {
     match op {
-        Op::Log | Op::Sqrt => Some(1.0),
+        Op::Log | Op::Sqrt | Op::Lgamma | Op::Digamma => Some(1.0),
         Op::Abs | Op::Sign | Op::Floor | Op::Neg => None,
         _ => Some(0.0),
     }

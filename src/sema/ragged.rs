@@ -39,22 +39,24 @@ impl<'a> Checker<'a> {
             && self.settled(dim).symbols().iter().any(|symbol| self.ragged.contains_key(&symbol.id))
     }
 
-    /// A port that no item declares, with a value for every example.
+    /// A port that no item declares. What counts the training is the same for all examples; of the
+    /// rest each has its own.
     pub(crate) fn late_port(&mut self, name: Arc<str>, span: Span, ty: Ty, source: PortSource) -> DefId {
         let number = self.n_ports;
         self.n_ports += 1;
+        let batch = !matches!(source, PortSource::Step | PortSource::Epoch);
         let def = self.defs.push(Def {
             name,
             span,
             ty_span: None,
             kind: DefKind::Data(number),
             ty,
-            phase: Phase::Example,
+            phase: if batch { Phase::Example } else { Phase::Run },
             value: None,
             loops: Vec::new(),
             varied: false,
         });
-        self.late_ports.insert(number, Port { def, default: None, batch: true, source });
+        self.late_ports.insert(number, Port { def, default: None, batch, source });
         def
     }
 

@@ -111,6 +111,8 @@ pub(crate) struct Checker<'a> {
     pub n_channels: usize,
     /// Ports that no item declares, by number.
     pub late_ports: BTreeMap<usize, Port>,
+    /// Where a draw is that is being looked at: the calls and the turns around it.
+    pub route: Vec<usize>,
     /// The ragged axes, by symbol.
     pub ragged: BTreeMap<u32, Ragged>,
     pub data_sets: Vec<DataSet<'a>>,
@@ -151,6 +153,7 @@ impl<'a> Checker<'a> {
             n_ports: 0,
             n_channels: 0,
             late_ports: BTreeMap::new(),
+            route: Vec::new(),
             ragged: BTreeMap::new(),
             data_sets: Vec::new(),
             calls: Vec::new(),
@@ -263,7 +266,9 @@ impl<'a> Checker<'a> {
         }
         let (declared, span) = (global.declared.clone(), global.span);
         self.set_found(&key, Found::Underway);
+        let route = std::mem::take(&mut self.route);
         let binding = self.resolve(&key, span, declared).unwrap_or(Binding::Poisoned);
+        self.route = route;
         self.set_found(&key, Found::Done(binding.clone()));
         Some(binding)
     }
@@ -294,6 +299,7 @@ impl<'a> Checker<'a> {
                 self.data_set(number);
                 Some(Binding::DataSet(number))
             }
+            Declared::Random(name, ty, distribution) => self.random(name, ty, distribution),
             Declared::Size => Some(Binding::Size(self.named_size(name))),
             Declared::Function(function) => {
                 Some(Binding::Callable(Callable::Function(function, self.home())))

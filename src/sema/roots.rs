@@ -142,7 +142,6 @@ impl<'a> Checker<'a> {
                     "solve the constraint by hand and name the result with `let`",
                 ),
                 ItemKind::Discrete(_) => ("discrete states are", 8, "split the run at the jumps"),
-                ItemKind::Random { .. } => ("random draws are", 6, "give the numbers as `const` or `input`"),
                 ItemKind::Noise { .. } => {
                     ("noises are", 5, "leave the noise out for the deterministic system")
                 }
@@ -168,6 +167,7 @@ impl<'a> Checker<'a> {
                     continue;
                 }
                 ItemKind::State(_) | ItemKind::Time { .. } | ItemKind::Let(_) | ItemKind::Data(_) => continue,
+                ItemKind::Random { .. } => continue,
                 ItemKind::Channel { .. } | ItemKind::Loss { .. } | ItemKind::Metric { .. } => continue,
                 ItemKind::Plot { .. } | ItemKind::Settings { .. } | ItemKind::Profile { .. } => continue,
                 ItemKind::Equation { .. } | ItemKind::Likelihood { .. } => continue,

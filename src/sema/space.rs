@@ -46,6 +46,7 @@ pub(crate) enum Declared<'a> {
     Time,
     Let(&'a ast::Let, Vec<usize>),
     DataSet(usize),
+    Random(&'a Ident, Option<&'a ast::Type>, &'a ast::Expr),
     Size,
     Function(&'a ast::Function),
     /// A layer, or a system.
@@ -71,6 +72,7 @@ impl Declared<'_> {
             Declared::Time => "time variable",
             Declared::Let(..) => "let",
             Declared::DataSet(_) => "data set",
+            Declared::Random(..) => "draw",
             Declared::Size => "size",
             Declared::Function(_) => "function",
             Declared::Template(_, false) => "layer",
@@ -287,9 +289,10 @@ impl<'a> Checker<'a> {
                     let plain = unknowns.iter().filter(|unknown| unknown.primes == 0);
                     plain.for_each(|unknown| self.enter(&unknown.name, Declared::NotYet));
                 }
-                ItemKind::Random { name, .. }
-                | ItemKind::Noise { name, .. }
-                | ItemKind::Control { name, .. } => {
+                ItemKind::Random { name, ty, distribution } => {
+                    self.enter(name, Declared::Random(name, ty.as_ref(), distribution));
+                }
+                ItemKind::Noise { name, .. } | ItemKind::Control { name, .. } => {
                     self.enter(name, Declared::NotYet);
                 }
                 ItemKind::Layer(container) => {

@@ -8,6 +8,7 @@ mod bad_input;
 mod cli;
 mod data;
 mod datasets;
+mod draws;
 mod events;
 mod examples;
 mod explain;

@@ -10,12 +10,12 @@ use nodec::backend::{self, Backend, Input, Output, Workspace};
 use nodec::ir::op::ScalarOp;
 use nodec::lower::code::Code;
 use nodec::lower::loops::{BufferKind, DType, Index, LoopFunc, LoopModule, Target};
-use nodec::lower::math::{expand, pow_int};
+use nodec::lower::math::{expand, polygamma, pow_int};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Function, largest error in ulps over its domain.
-const BOUNDS: [(&str, ScalarOp, f64); 17] = [
+const BOUNDS: [(&str, ScalarOp, f64); 19] = [
     ("exp", ScalarOp::Exp, 1.1),
     ("expm1", ScalarOp::Expm1, 2.0),
     ("log", ScalarOp::Log, 1.0),
@@ -33,6 +33,8 @@ const BOUNDS: [(&str, ScalarOp, f64); 17] = [
     ("softplus", ScalarOp::Softplus, 2.0),
     ("erf", ScalarOp::Erf, 1.5),
     ("pow", ScalarOp::Pow, 1.0),
+    ("lgamma", ScalarOp::Lgamma, 2.0),
+    ("digamma", ScalarOp::Digamma, 2.5),
 ];
 
 /// `z[i] = op(x[i], y[i])` (or of `x[i]` alone) for vectors of `n`.
@@ -134,6 +136,33 @@ fn errors_stay_below_the_documented_bounds() {
     println!("{}", report.join("\n"));
 }
 
+/// `polygamma` of every order in the table, to `2 n + 4` units in the last place.
+#[test]
+fn polygamma_stays_below_its_bound() {
+    for (name, samples) in samples() {
+        let Some(order) = name.strip_prefix("polygamma") else { continue };
+        let order: u32 = order.parse().expect("an order");
+        let code = Code::new(Target { fma: false });
+        let input = code.buffer("x", DType::F64, samples.len(), BufferKind::Input);
+        let output = code.buffer("y", DType::F64, samples.len(), BufferKind::Output);
+        let var = code.open_loop();
+        let index = Index { terms: [(var, 1)].into_iter().collect(), ..Index::default() };
+        let x = code.load(input, index.clone());
+        code.store(output, index, polygamma(&code, x, order));
+        code.close_loop(samples.len(), &[]);
+        let func = code.finish("polygamma");
+        let args = vec![samples.iter().map(|sample| sample.args[0]).collect::<Vec<f64>>()];
+        let expected = run64(&Interp::new(Target { fma: false }), func.clone(), &args);
+        for backend in backend::all() {
+            assert_eq!(run64(backend.as_ref(), func.clone(), &args), expected, "{}", backend.name());
+        }
+        for (sample, got) in samples.iter().zip(expected) {
+            let error = ((got - sample.value) / ulp(sample.value) - sample.rest).abs();
+            assert!(error <= f64::from(2 * order + 4), "{name} of {:?}: {error} ulp", sample.args);
+        }
+    }
+}
+
 /// One value of an op on every back end, fused or not.
 fn value(op: ScalarOp, args: &[f64]) -> f64 {
     let columns: Vec<Vec<f64>> = args.iter().map(|arg| vec![*arg]).collect();
@@ -185,6 +214,8 @@ fn special_values() {
         (Sigmoid, 0.0, 1.0),
         (Softplus, 0.0, INF),
         (Erf, -1.0, 1.0),
+        (Lgamma, NAN, INF),
+        (Digamma, NAN, INF),
     ];
     for (op, below, above) in at_infinity {
         check(op, &[-INF], below);
@@ -208,6 +239,12 @@ fn special_values() {
     check(Acos, &[-1.0], std::f64::consts::PI);
     check(Asin, &[1.0], half_pi);
     check(Asin, &[1.5], NAN);
+    check(Lgamma, &[0.0], INF);
+    check(Lgamma, &[1.0], 0.0);
+    check(Lgamma, &[2.0], 0.0);
+    check(Lgamma, &[-0.5], NAN);
+    check(Digamma, &[0.0], -INF);
+    check(Digamma, &[-0.5], NAN);
     check(Acos, &[-1.5], NAN);
 }
 

@@ -67,6 +67,7 @@ pub fn samples(op: Op) -> Vec<Sample> {
             (vec![index(&[3])], Attr::To(DType::F64)),
         ],
         Op::PowInt => [-3, -1, 0, 1, 2, 3, 5].map(|n: i32| (vec![f64s(&[3])], Attr::Index(n as u32))).into(),
+        Op::Polygamma => [1, 2, 5].map(|n| (vec![f64s(&[3])], Attr::Index(n))).into(),
         Op::And | Op::Or => vec![(vec![bools(&[6]), bools(&[6])], Attr::None)],
         Op::Not => vec![(vec![bools(&[2])], Attr::None)],
         Op::Select => vec![(vec![bools(&[2, 3]), f64s(&[2, 3]), f64s(&[2, 3])], Attr::None)],

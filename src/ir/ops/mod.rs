@@ -3,6 +3,7 @@
 pub mod arith;
 pub mod contract;
 pub mod elementary;
+pub mod gamma;
 pub mod layout;
 pub mod leaf;
 pub mod reduce;

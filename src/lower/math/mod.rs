@@ -18,11 +18,15 @@
 //! | `cos` | 1 | 0.71 |  | `softplus` | 2 | 1.29 |
 //! | `tan` | 2 | 1.72 |  | `erf` | 1.5 | 1.18 |
 //! | `tanh` | 2 | 1.89 |  | `pow` | 1 | 0.85 |
-//! | `sinh` | 2 | 1.51 |  | `f32`, all | 0.5 + 2^-27 | |
+//! | `sinh` | 2 | 1.51 |  | `lgamma` | 2 | 1.57 |
+//! | `f32`, all | 0.5 + 2^-27 | |  | `digamma` | 2.5 | 1.91 |
+//!
+//! `polygamma` of order n: 2 n + 4.
 
 mod double;
 mod exp;
 mod expr;
+mod gamma;
 mod hyperbolic;
 mod inverse;
 mod log;
@@ -35,12 +39,13 @@ use crate::ir::op::ScalarOp;
 use crate::lower::code::Code;
 use crate::lower::loops::{DType, Prim, ScalarId};
 use expr::Scalar;
+pub use gamma::polygamma;
 
 type Function = for<'c> fn(Scalar<'c>) -> Scalar<'c>;
 
 /// `op(args)` where all operands have the type `code.dtype(args.last())`, except that the first of
-/// `Select` is `bool`; gives `None` for an op that has no expansion here (`PowInt` and `Convert`
-/// need their attribute; the gamma functions are not built).
+/// `Select` is `bool`; gives `None` for an op that has no expansion here (`PowInt`, `Convert` and
+/// `Polygamma` need their attribute).
 pub fn expand(code: &Code, op: ScalarOp, args: &[ScalarId]) -> Option<ScalarId> {
     let prim = |prim| Some(code.op(prim, args));
     let test = |prim| Some(code.test(prim, args[0], args[1]));
@@ -86,7 +91,9 @@ pub fn expand(code: &Code, op: ScalarOp, args: &[ScalarId]) -> Option<ScalarId> 
             let [x, y] = [args[0], args[1]].map(|arg| Scalar::new(code, code.convert(arg, DType::F64)));
             Some(code.convert(pow::pow(x, y).id(), dtype))
         }
-        ScalarOp::PowInt | ScalarOp::Convert | ScalarOp::Lgamma | ScalarOp::Digamma => None,
+        ScalarOp::Lgamma => function(gamma::lgamma),
+        ScalarOp::Digamma => function(gamma::digamma),
+        ScalarOp::PowInt | ScalarOp::Convert | ScalarOp::Polygamma => None,
     }
 }
 

@@ -512,17 +512,13 @@ impl<'m, 's> Frame<'m, 's> {
             }
             Kind::At(of, time) => self.at_time(expr, of, time),
             Kind::LogProb { distribution, params, x } => {
-                let params = self.values(params)?;
-                let x = self.value(x)?;
-                // Harmless for every distribution: a unit scale or rate, and one half inside 0..1.
-                let last = params.len() - 1;
-                let params: Vec<ValueId> = params
-                    .into_iter()
-                    .enumerate()
-                    .map(|(n, param)| self.safe(param, if n == last { 1.0 } else { 0.0 }))
-                    .collect();
-                let x = self.safe(x, 0.5);
-                let value = distribution.log_prob(&mut self.b, &params, x);
+                let mut operands = self.values(params)?;
+                operands.push(self.value(x)?);
+                for (operand, safe) in operands.iter_mut().zip(distribution.safe_operands()) {
+                    *operand = self.safe(*operand, *safe);
+                }
+                let Some((x, params)) = operands.split_last() else { crate::bug!("`x` is among them") };
+                let value = distribution.log_prob(&mut self.b, params, *x);
                 let shape = self.shape(&expr.ty.dims, expr.span)?;
                 Ok(spread(&mut self.b, value, &shape))
             }

@@ -36,6 +36,17 @@ pub(super) fn draws(drawn: Option<&Drawn>, seed: u64, path: &str, shape: &Shape)
     (0..shape.count()).map(|_| entry()).collect()
 }
 
+/// Whether [`draws`] can be from this distribution.
+pub(crate) fn draws_from(distribution: Distribution) -> bool {
+    match distribution {
+        Distribution::Normal | Distribution::Lognormal | Distribution::Uniform => true,
+        Distribution::Exponential | Distribution::Cauchy | Distribution::Laplace => true,
+        Distribution::Rademacher | Distribution::Bernoulli => true,
+        Distribution::Gamma | Distribution::Beta | Distribution::StudentT => false,
+        Distribution::Categorical | Distribution::Poisson => false,
+    }
+}
+
 /// How many numbers a unit reads, and how many read it: `[O, I, ..]`.
 fn fans(dims: &[usize]) -> (f64, f64) {
     let product = |dims: &[usize]| dims.iter().product::<usize>().max(1) as f64;
@@ -63,6 +74,14 @@ fn draw(distribution: Distribution, numbers: &[f64], stream: &mut Stream) -> f64
         (Distribution::Laplace, &[location, scale]) => {
             let u = open(stream) - 0.5;
             location - scale * u.signum() * libm::log1p(-2.0 * u.abs())
+        }
+        (Distribution::Bernoulli, &[probability]) => f64::from(u8::from(stream.uniform() < probability)),
+        (Distribution::Rademacher, &[]) => {
+            if stream.uniform() < 0.5 {
+                -1.0
+            } else {
+                1.0
+            }
         }
         (distribution, numbers) => crate::bug!("{distribution:?} with {} parameters", numbers.len()),
     }

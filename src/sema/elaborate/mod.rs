@@ -15,7 +15,9 @@ use crate::diag::{Diagnostic, Severity, Sink};
 use crate::ir::builder::Builder;
 use crate::ir::eval::eval;
 use crate::ir::func::{Func, ValueId};
-use crate::ir::program::{Axis, Constraint, Curve, DataPort, Examples, Param, Program, Role, RunResult};
+use crate::ir::program::{
+    Axis, Constraint, Curve, DataPort, Examples, Param, PortSource, Program, Role, RunResult,
+};
 use crate::ir::system::{Site, SiteKind, Solve, System, Unknown, UnknownKind};
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::Given;
@@ -25,6 +27,7 @@ use crate::sema::sizes::Sizes;
 use crate::sema::typed::{self, Def, DefId, Elem, Expr, Model, Phase};
 use crate::sema::{Bindings, Checked, Known, check};
 use frame::{Frame, Input, MAX_ELEMENTS, Moment, Sites, World};
+pub(crate) use initial::draws_from;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -186,7 +189,7 @@ impl<'m> Elaboration<'m> {
             real: self.bindings.real,
             params: self.params()?,
             data: self.ports()?,
-            examples: if model.ports.iter().any(|port| port.batch) { Examples::Data } else { Examples::One },
+            examples: self.examples(),
             systems: vec![system],
             solves: vec![solve],
             main: Some(0),
@@ -196,6 +199,18 @@ impl<'m> Elaboration<'m> {
             observe,
             plots: model.plots.clone(),
         })
+    }
+
+    /// What the examples of a run are. The draws of a model without examples in its data are of
+    /// samples.
+    fn examples(&self) -> Examples {
+        let mut each = self.model.ports.iter().filter(|port| port.batch);
+        let drawn = |port: &typed::Port| matches!(port.source, PortSource::Drawn(_));
+        match each.next() {
+            None => Examples::One,
+            Some(first) if drawn(first) && each.all(drawn) => Examples::Samples,
+            Some(_) => Examples::Data,
+        }
     }
 
     /// Refuses states of more than [`MAX_ELEMENTS`] together. Each alone has no more.

@@ -355,3 +355,9 @@ fn listed(names: &[&str]) -> String {
     }
     if quoted.is_empty() { "nothing".to_owned() } else { quoted.join(", ") }
 }
+
+/// `normal(0, -1)`
+pub fn not_positive(span: Span, distribution: &str, parameter: &str) -> Diagnostic {
+    let message = format!("the {parameter} of `{distribution}` must be above 0");
+    Diagnostic::new(Code("E0204"), message, span, "this is not")
+}

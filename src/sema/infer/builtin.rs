@@ -219,6 +219,7 @@ impl<'a> Checker<'a> {
             Special::Argmax => self.extreme(name, Extreme::Largest, given, span, scope),
             Special::Argmin => self.extreme(name, Extreme::Smallest, given, span, scope),
             Special::CrossEntropy => self.cross_entropy(name, given, span, scope),
+            Special::Sample => self.sample(name, given, span, scope),
             Special::Kl => self.divergence(name, given, span, scope),
             Special::Trace => {
                 let [x] = self.positional(name, given, span, "one square matrix")?;

@@ -1,6 +1,8 @@
 //! Calls: trajectories at a time, functions of the file (inlined), distributions.
 
+use crate::base::index::Idx;
 use crate::base::span::Span;
+use crate::ir::op::Op;
 use crate::sema::containers::Template;
 use crate::sema::errors;
 use crate::sema::infer::Value;
@@ -37,7 +39,12 @@ impl<'a> Checker<'a> {
         scope: ScopeId,
     ) -> Option<Value<'a>> {
         match self.target(callee, scope)? {
-            Value::Callable(callable) => self.apply(callable, callee, args, first, span, scope),
+            Value::Callable(callable) => {
+                self.route.push(span.source.index() << 32 | span.lo as usize);
+                let value = self.apply(callable, callee, args, first, span, scope);
+                self.route.pop();
+                value
+            }
             Value::Expr(target) => self.trajectory(target, args, first, span, scope).map(Value::Expr),
             value @ (Value::Record(_) | Value::Tuple(_) | Value::List(_)) => {
                 self.plain(value, callee.span).map(Value::Expr)
@@ -531,7 +538,15 @@ impl<'a> Checker<'a> {
                 }
                 let params: Vec<Option<Expr>> =
                     given.iter().map(|arg| self.infer_real(arg.value, name, scope)).collect();
-                Some((distribution, params.into_iter().collect::<Option<_>>()?))
+                let params: Vec<Expr> = params.into_iter().collect::<Option<_>>()?;
+                for position in distribution.positive() {
+                    let param = &params[*position];
+                    if self.literal(param).is_some_and(|number| number <= 0.0) {
+                        let diagnostic = errors::not_positive(param.span, name, names[*position]);
+                        return self.fail(diagnostic);
+                    }
+                }
+                Some((distribution, params))
             }
             Some(Builtin::NotYet(instead)) => {
                 self.fail(errors::not_yet(callee.span, format!("`{name}` is"), instead))
@@ -554,6 +569,22 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// The number that is written, or that a const is.
+    fn literal(&self, expr: &Expr) -> Option<f64> {
+        match &expr.kind {
+            Kind::Real(x) => Some(*x),
+            Kind::Size(dim) => dim.as_number().map(|n| n as f64),
+            Kind::ToReal(x) => self.literal(x),
+            Kind::Elementwise(Op::Neg, operands) => {
+                operands.first().and_then(|x| self.literal(x)).map(|x| -x)
+            }
+            Kind::Def(def) if self.defs[*def].kind == DefKind::Const => {
+                self.defs[*def].value.as_ref().and_then(|value| self.literal(value))
+            }
+            _ => None,
+        }
+    }
+
     /// The log-density of each element of `x`.
     pub(crate) fn log_prob(
         &mut self,
@@ -562,6 +593,9 @@ impl<'a> Checker<'a> {
         x: Expr,
         span: Span,
     ) -> Option<Expr> {
+        if let (Distribution::Categorical, [probabilities]) = (distribution, params.as_slice()) {
+            return self.log_prob_of_class(probabilities.clone(), x, span);
+        }
         let mut widest = x.clone();
         for param in &params {
             self.level("~", span, &widest, param)?;

@@ -5,8 +5,8 @@ use crate::ir::op::Op;
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::infer::call::Given;
-use crate::sema::infer::reduced;
-use crate::sema::prelude::Reduction;
+use crate::sema::infer::{reduced, size};
+use crate::sema::prelude::{Map, Reduction};
 use crate::sema::resolve::{Checker, ScopeId};
 use crate::sema::typed::{Elem, Expr, Extreme, Kind, Pick, Ty};
 
@@ -81,21 +81,45 @@ impl<'a> Checker<'a> {
             return self.fail(errors::wrong_operand(name, label.span, expected, &label.ty, story));
         }
         let logits = self.used_twice(logits, scope);
-        let chosen = match &label.kind {
+        let chosen = self.chosen_entry(logits.clone(), label, span)?;
+        let total = reduced(Reduction::LogSumExp, logits, vec![0], span);
+        Some(self.elementwise(Op::Sub, vec![total, chosen], span))
+    }
+
+    /// The logarithm of the probabilities that `x` names.
+    pub(super) fn log_prob_of_class(&mut self, probabilities: Expr, x: Expr, span: Span) -> Option<Expr> {
+        self.rank("categorical", &probabilities, 1, "a vector of probabilities, one for each class")?;
+        // Elsewhere values are real; here they are places.
+        let label = match x.kind {
+            Kind::ToReal(label) => *label,
+            Kind::Real(at) if at.fract() == 0.0 => size(Dim::number(at as i64), x.span),
+            _ => x,
+        };
+        if label.ty.elem != Elem::Int {
+            let story = self.story(&label);
+            let expected = "the numbers of classes, of type `int`";
+            return self.fail(errors::wrong_operand("categorical", label.span, expected, &label.ty, story));
+        }
+        let chosen = self.chosen_entry(probabilities, label, span)?;
+        Some(self.applied(Map::Op(Op::Log), chosen))
+    }
+
+    /// The entries of a vector that `label` names.
+    fn chosen_entry(&mut self, entries: Expr, label: Expr, span: Span) -> Option<Expr> {
+        match &label.kind {
             Kind::Size(at) => {
-                let (at, axis) = (self.settled(at), self.settled(&logits.ty.dims[0]));
+                let (at, axis) = (self.settled(at), self.settled(&entries.ty.dims[0]));
                 let beyond = axis.minus(&at).as_number().is_some_and(|rest| rest <= 0);
                 if beyond || at.as_number().is_some_and(|n| n < 0) {
                     let (at, axis) = (at.to_string(), axis.to_string());
                     return self.fail(errors::out_of_bounds(label.span, &at, &axis));
                 }
-                let kind = Kind::Index(Box::new(logits.clone()), vec![Pick::At(at)]);
-                Expr { kind, ty: Ty::scalar(Elem::Real), phase: logits.phase, span }
+                let phase = entries.phase;
+                let kind = Kind::Index(Box::new(entries), vec![Pick::At(at)]);
+                Some(Expr { kind, ty: Ty::scalar(Elem::Real), phase, span })
             }
-            _ => self.gathered(logits.clone(), 0, label, span)?,
-        };
-        let total = reduced(Reduction::LogSumExp, logits, vec![0], span);
-        Some(self.elementwise(Op::Sub, vec![total, chosen], span))
+            _ => self.gathered(entries, 0, label, span),
+        }
     }
 }
 

@@ -25,11 +25,14 @@ impl<'a> Checker<'a> {
         }
         let mut carried = self.evaluate(&fold.init, scope)?;
         let mut all = Vec::new();
-        for turn in turns {
+        for (number, turn) in turns.into_iter().enumerate() {
             let inner = self.open(scope);
             self.bind_pattern(&fold.carried, carried, inner)?;
             self.bind_pattern(&fold.variable, turn, inner)?;
-            carried = self.block(&fold.body, inner)?;
+            self.route.push(number);
+            let next = self.block(&fold.body, inner);
+            self.route.pop();
+            carried = next?;
             if fold.scan {
                 carried = self.kept(carried, inner);
                 all.push(carried.clone());
@@ -124,7 +127,7 @@ impl<'a> Checker<'a> {
                 MAX_UNROLLED_TURNS,
             ));
         }
-        for turn in turns {
+        for (number, turn) in turns.into_iter().enumerate() {
             let inner = self.open(scope);
             self.bind_pattern(&clause.pattern, turn, inner)?;
             if let Some(condition) = &clause.condition {
@@ -142,7 +145,10 @@ impl<'a> Checker<'a> {
                     }
                 }
             }
-            self.turns(inner_clauses, inner, each)?;
+            self.route.push(number);
+            let made = self.turns(inner_clauses, inner, each);
+            self.route.pop();
+            made?;
         }
         Some(())
     }

@@ -14,6 +14,7 @@ mod divergence;
 mod einsum;
 mod fold;
 mod index;
+mod random;
 mod value;
 
 pub(crate) use builtin::reduced;

@@ -128,9 +128,8 @@ impl<'a> Checker<'a> {
                 if let Some(expr) = self.language_name(name, span) {
                     return Some(Value::Expr(expr));
                 }
-                if matches!(name, "epoch" | "step") {
-                    let what = format!("`{name}` in a model is");
-                    return self.fail(errors::not_yet(span, what, "use a const, and `--set` it"));
+                if let Some(count) = self.training_count(name, span) {
+                    return Some(Value::Expr(count));
                 }
                 if let Some(builtin) = prelude::function(name) {
                     return Some(Value::Callable(Callable::Builtin(name, builtin)));
