@@ -5,6 +5,7 @@ pub mod ast;
 mod build;
 mod depth;
 mod errors;
+mod foreign;
 pub mod format;
 mod hints;
 pub mod lexer;
