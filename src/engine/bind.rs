@@ -319,7 +319,12 @@ impl Work {
             self.sink.report(settings::errors::needs_dt(solve.method.name, span));
             return None;
         };
-        Some(Options { stepping, max_steps: solve.max_steps, stops: Vec::new() })
+        Some(Options {
+            stepping,
+            max_steps: solve.max_steps,
+            max_events: Options::MAX_EVENTS,
+            stops: Vec::new(),
+        })
     }
 
     fn tolerances(&mut self, solve: &SolveSettings, system: &System) -> Atol {

@@ -138,6 +138,10 @@ fn ended_early(outcome: &Outcome, stats: &Stats, y: &[f64], given: &Given<'_>) -
             not_finite(*t, *h, *component, *quantity, y, given)
                 .note(format!("{state} at t = {}, the last time all was finite", number(*t)))
         }
+        Outcome::Zeno { .. } => crate::bug!("no program has events yet"),
+        Outcome::Inconsistent { .. } | Outcome::NewtonFailed { .. } | Outcome::Singular { .. } => {
+            crate::bug!("an explicit method solves no equations")
+        }
         Outcome::Finished | Outcome::Stopped => crate::bug!("a successful run has no failure"),
     }
 }
@@ -181,6 +185,8 @@ fn not_finite(
     let (name, equation) = unknown(given.plan.system(), component);
     let what = match quantity {
         Quantity::Start => crate::bug!("start values have words of their own"),
+        Quantity::Jump { .. } => crate::bug!("no program has events yet"),
+        Quantity::Jacobian => crate::bug!("an explicit method takes no derivatives"),
         Quantity::Rate => format!("the rate of `{name}` is not a finite number at t = {}", number(t)),
         Quantity::State => format!("`{name}` is not a finite number after t = {}", number(t)),
         Quantity::Error => {

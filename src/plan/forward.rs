@@ -9,7 +9,7 @@ use crate::ir::system::SiteKind;
 use crate::plan::Plan;
 use crate::plan::trace::{Place, Trace};
 use crate::plan::unit::{Data, Element, Inputs, PlanError};
-use crate::solve::dense::Accepted;
+use crate::solve::dense::{Accepted, Interior};
 use crate::solve::outcome::{Invalid, Outcome, Stats};
 use crate::solve::problem::Step;
 use crate::solve::record::{Observer, SaveAt};
@@ -53,7 +53,7 @@ pub enum Failure {
         /// How.
         outcome: Outcome,
         /// What it cost.
-        stats: Stats,
+        stats: Box<Stats>,
         /// The last state, states then channels.
         y: Vec<f64>,
     },
@@ -142,7 +142,7 @@ impl<'a, T: Element> Context<'a, T> {
         let end = solve(&mut step, self.plan.tableau, (t0, t1), &y0, &controls.options, &mut recording)?;
         if !end.outcome.is_success() {
             let y = end.y.iter().map(|y| y.to_f64()).collect();
-            return Err(Failure::Outcome { outcome: end.outcome, stats: end.stats, y });
+            return Err(Failure::Outcome { outcome: end.outcome, stats: Box::new(end.stats), y });
         }
         let (Tracing { trace }, (sites, saved)) = recording;
         let places = times.iter().map(|time| trace.place(*time));
@@ -174,8 +174,7 @@ impl<'a, T: Element> Context<'a, T> {
             t_new: trace.t[step + 1],
             y: trace.state(step),
             y_new: &y_new,
-            stages: &stages,
-            tableau: self.plan.tableau,
+            interior: Interior::Stages { tableau: self.plan.tableau, stages: &stages },
         };
         accepted.at(t, &mut out);
         Some(out)
@@ -321,7 +320,10 @@ struct Tracing<T> {
 
 impl<T: Element> Observer<T> for Tracing<T> {
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
-        self.trace.push(step.h, &step.stages[..step.y.len()], step.t_new, step.y_new);
+        let Interior::Stages { stages, .. } = step.interior else {
+            crate::bug!("a compiled step is one of a table");
+        };
+        self.trace.push(step.h, &stages[..step.y.len()], step.t_new, step.y_new);
         ControlFlow::Continue(())
     }
 }
@@ -341,7 +343,7 @@ impl<T: Element> Step<T> for CompiledStep<'_, T> {
         self.context.plan.tableau.n_stages()
     }
 
-    fn rate(&mut self, t: f64, y: &[T], dy: &mut [T]) {
+    fn rate(&mut self, t: f64, _inside: f64, y: &[T], dy: &mut [T]) {
         let t = [T::from_f64(t)];
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(y)]);
         self.context.push_params_and_data(&mut inputs);

@@ -6,7 +6,8 @@ use crate::base::span::Span;
 use crate::sema::errors;
 use crate::sema::infer::{to_real, unprimed};
 use crate::sema::phase::reach;
-use crate::sema::resolve::{Binding, Checker, Declared, FILE};
+use crate::sema::resolve::{Binding, Checker};
+use crate::sema::space::Declared;
 use crate::sema::typed::{Channel, Def, DefId, DefKind, Expr, Kind, Phase, State};
 use crate::syntax::ast::{self, Arg, BinaryOp, ExprKind, IndexExpr, ItemKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,15 +26,15 @@ impl<'a> Checker<'a> {
     /// The states with their starts and rates; `None` in place of a wrong one.
     pub(crate) fn states(&mut self) -> Vec<Option<State>> {
         let (solved, implicit) = self.solved_lines();
-        let mut states: Vec<Option<State>> = vec![None; self.n_states];
-        let file = self.file;
+        let mut states: Vec<Option<State>> = vec![None; self.movers.len()];
+        let items = self.items();
         let mut missing = false;
-        for item in &file.items {
+        for item in items {
             let ItemKind::State(unknowns) = &item.kind else { continue };
             for unknown in unknowns {
                 let base = unknown.name.name.clone();
                 let name = format!("{base}{}", "'".repeat(unknown.primes as usize));
-                let motion = self.motions[&base].clone();
+                let motion = self.space().motions[&base].clone();
                 let number = motion.first + unknown.primes as usize;
                 let last = motion.first + motion.order as usize - 1;
                 let binding = self.global(&name, unknown.span);
@@ -42,7 +43,7 @@ impl<'a> Checker<'a> {
                     missing = true;
                     let mut constraints = implicit.iter().filter(|(_, primes)| !primes);
                     let n_constraints = constraints.clone().count();
-                    let counts = [solved.len(), n_constraints, self.motions.len()];
+                    let counts = [solved.len(), n_constraints, self.space().motions.len()];
                     let left_over = constraints.next().map(|(span, _)| (*span, counts));
                     let primes = "'".repeat(motion.order as usize);
                     self.report(errors::no_equation(unknown.name.span, &base, &primes, left_over));
@@ -78,7 +79,7 @@ impl<'a> Checker<'a> {
         let Some(value) = &unknown.value else {
             return self.fail(errors::no_start(unknown.span, name));
         };
-        let value = to_real(self.infer(value, FILE)?);
+        let value = to_real(self.infer(value, self.home())?);
         self.require(&value, Phase::Example, &format!("the start value of `{name}`"))?;
         let Some(Binding::Value(def)) = binding else { return None };
         let (ty, declared) =
@@ -98,7 +99,7 @@ impl<'a> Checker<'a> {
     }
 
     fn rate(&mut self, line: &Solved<'a>, def: DefId, name: &str) -> Option<Expr> {
-        let rate = to_real(self.infer(line.rhs?, FILE)?);
+        let rate = to_real(self.infer(line.rhs?, self.home())?);
         let found = &self.defs[def];
         let (ty, declared) = (found.ty.clone(), found.ty_span.unwrap_or(found.span));
         if rate.ty != ty {
@@ -111,9 +112,9 @@ impl<'a> Checker<'a> {
 
     /// The channels; `None` in place of a wrong one.
     pub(crate) fn channels(&mut self) -> Vec<Option<Channel>> {
-        let file = self.file;
+        let items = self.items();
         let mut channels = Vec::new();
-        for item in &file.items {
+        for item in items {
             let ItemKind::Channel { name, value, .. } = &item.kind else { continue };
             channels.push(self.channel_rate(name, value));
         }
@@ -125,7 +126,7 @@ impl<'a> Checker<'a> {
         if self.defs[def].span != name.span {
             return None;
         }
-        let rate = to_real(self.infer(value, FILE)?);
+        let rate = to_real(self.infer(value, self.home())?);
         let (ty, declared) = (self.defs[def].ty.clone(), self.defs[def].ty_span.unwrap_or(name.span));
         if rate.ty != ty {
             let story = self.story(&rate);
@@ -163,7 +164,7 @@ impl<'a> Checker<'a> {
             }
             Some((span, Some(def))) => {
                 let (name, declared) = (self.defs[def].name.clone(), self.defs[def].span);
-                let integrand = match self.globals.get(&name).map(|global| &global.declared) {
+                let integrand = match self.space().globals.get(&name).map(|global| &global.declared) {
                     Some(Declared::Channel(_, _, value, _)) => self.text(value.span),
                     _ => "...",
                 };
@@ -197,14 +198,14 @@ impl<'a> Checker<'a> {
     /// Sorts the equations: the line of each unknown, and those that are not in solved form, with
     /// whether they contain a prime.
     fn solved_lines(&mut self) -> (SolvedLines<'a>, Vec<(Span, bool)>) {
-        let file = self.file;
+        let items = self.items();
         let mut solved: SolvedLines<'a> = BTreeMap::new();
         let mut implicit = Vec::new();
-        for item in &file.items {
+        for item in items {
             let ItemKind::Equation { lhs, rhs } = &item.kind else { continue };
             let (base, primes) = unprimed(lhs.unparenthesised());
             if let (ExprKind::Name(name), true) = (&base.kind, primes > 0) {
-                let Some(motion) = self.motions.get(name).cloned() else {
+                let Some(motion) = self.space().motions.get(name).cloned() else {
                     self.equation_of_a_stranger(name, base.span);
                     continue;
                 };
@@ -239,8 +240,8 @@ impl<'a> Checker<'a> {
 
     /// An unknown that a line in error speaks of is not said to lack an equation as well.
     fn excuse(&mut self, solved: &mut SolvedLines<'a>) {
-        let file = self.file;
-        for item in &file.items {
+        let items = self.items();
+        for item in items {
             let ItemKind::Equation { lhs, rhs } = &item.kind else { continue };
             let mut names = Vec::new();
             match leibniz_names(lhs) {
@@ -259,7 +260,7 @@ impl<'a> Checker<'a> {
                 continue;
             }
             for name in names {
-                if self.motions.contains_key(name.as_str()) && !solved.contains_key(name.as_str()) {
+                if self.space().motions.contains_key(name.as_str()) && !solved.contains_key(name.as_str()) {
                     self.failed = true;
                     let rhs = leibniz_names(lhs).map(|_| rhs);
                     solved.insert(name.into(), Solved { equation: item.span, rhs });
@@ -269,8 +270,8 @@ impl<'a> Checker<'a> {
     }
 
     fn equation_of_a_stranger(&mut self, name: &str, span: Span) {
-        match self.globals.get(name).map(|global| global.declared.clone()) {
-            None => self.unknown_name(name, span, FILE, false),
+        match self.space().globals.get(name).map(|global| global.declared.clone()) {
+            None => self.unknown_name(name, span, self.home(), false),
             Some(Declared::NotYet) => self.failed = true,
             Some(declared) => self.report(errors::not_an_unknown(span, name, declared.noun())),
         }
@@ -279,11 +280,11 @@ impl<'a> Checker<'a> {
     /// `dx/dt = …`, where neither is a name.
     fn is_leibniz(&mut self, lhs: &ast::Expr) -> bool {
         let Some((numerator, denominator)) = leibniz_names(lhs) else { return false };
-        if self.globals.contains_key(numerator) || self.globals.contains_key(denominator) {
+        if self.space().globals.contains_key(numerator) || self.space().globals.contains_key(denominator) {
             return false;
         }
         let state = &numerator[1..];
-        let is_state = self.motions.contains_key(state);
+        let is_state = self.space().motions.contains_key(state);
         self.report(errors::leibniz(lhs.span, state, numerator, denominator, is_state));
         true
     }

@@ -4,7 +4,7 @@ use crate::base::span::Span;
 use crate::ir::program::Constraint;
 use crate::sema::dim::Dim;
 use crate::sema::infer::{number, size, to_real};
-use crate::sema::resolve::{Binding, Checker, FILE};
+use crate::sema::resolve::{Binding, Checker};
 use crate::sema::typed::{DefId, DefKind, Elem, Expr, Kind, Phase, Ty};
 use crate::sema::{DataRequest, FieldRequest};
 use crate::sema::{elaborate, errors};
@@ -20,7 +20,7 @@ impl<'a> Checker<'a> {
                 "`const name = value`",
             ));
         };
-        let value = self.infer(value, FILE)?;
+        let value = self.infer(value, self.home())?;
         let value = self.declared_value(value, decl.ty.as_ref(), &decl.name)?;
         self.require(&value, Phase::Static, "a const")?;
         let value = self.overridden(&decl.name.name, value)?;
@@ -63,7 +63,7 @@ impl<'a> Checker<'a> {
     fn declared_value(&mut self, value: Expr, ty: Option<&'a ast::Type>, name: &ast::Ident) -> Option<Expr> {
         match ty {
             Some(ty) => {
-                let expected = self.written_type(ty, FILE)?;
+                let expected = self.written_type(ty, self.home())?;
                 self.fitted(value, &expected, ty.span, &format!("`{}`", name.name))
             }
             None => Some(value),
@@ -80,7 +80,7 @@ impl<'a> Checker<'a> {
     pub(crate) fn input(&mut self, decl: &'a ast::Decl, number: usize) -> Option<Binding<'a>> {
         let default = match &decl.value {
             Some(value) => {
-                let value = to_real(self.infer(value, FILE)?);
+                let value = to_real(self.infer(value, self.home())?);
                 let value = self.declared_value(value, decl.ty.as_ref(), &decl.name)?;
                 self.require(&value, Phase::Static, "the default of an input")?;
                 Some(value)
@@ -89,7 +89,7 @@ impl<'a> Checker<'a> {
         };
         let ty = match (&default, &decl.ty) {
             (Some(value), _) => value.ty.clone(),
-            (None, Some(ty)) => self.written_type(ty, FILE)?,
+            (None, Some(ty)) => self.written_type(ty, self.home())?,
             (None, None) => Ty::scalar(Elem::Real),
         };
         let binding =
@@ -105,7 +105,7 @@ impl<'a> Checker<'a> {
                 "`output name = value`",
             ));
         };
-        let value = to_real(self.infer(value, FILE)?);
+        let value = to_real(self.infer(value, self.home())?);
         let value = self.declared_value(value, decl.ty.as_ref(), &decl.name)?;
         let (ty, phase) = (value.ty.clone(), value.phase);
         Some(self.value(&decl.name.name, decl.name.span, DefKind::Output, ty, phase, Some(value)))
@@ -118,9 +118,9 @@ impl<'a> Checker<'a> {
         item: &'a ast::Let,
         path: &[usize],
     ) -> Option<Binding<'a>> {
-        let mut value = self.infer(&item.value, FILE)?;
+        let mut value = self.infer(&item.value, self.home())?;
         if let Some(ty) = &item.ty {
-            let expected = self.written_type(ty, FILE)?;
+            let expected = self.written_type(ty, self.home())?;
             value = self.fitted(value, &expected, ty.span, "this value")?;
         }
         let mut pattern = &item.pattern;
@@ -142,12 +142,12 @@ impl<'a> Checker<'a> {
                 let instead = "give the starting value as a number";
                 return self.fail(errors::not_yet(value.span, "starting values that are drawn are", instead));
             }
-            Some(value) => Some(to_real(self.infer(value, FILE)?)),
+            Some(value) => Some(to_real(self.infer(value, self.home())?)),
             None => None,
         };
         let init = match (init, &decl.ty) {
             (Some(init), Some(ty)) => {
-                let expected = self.written_type(ty, FILE)?;
+                let expected = self.written_type(ty, self.home())?;
                 Some(self.fitted(
                     init,
                     &expected,
@@ -162,7 +162,7 @@ impl<'a> Checker<'a> {
         }
         let ty = match (&init, &decl.ty) {
             (Some(init), _) => init.ty.clone(),
-            (None, Some(ty)) => self.written_type(ty, FILE)?,
+            (None, Some(ty)) => self.written_type(ty, self.home())?,
             (None, None) => Ty::scalar(Elem::Real),
         };
         if ty.elem != Elem::Real {
@@ -182,7 +182,7 @@ impl<'a> Checker<'a> {
             _ => callee,
         };
         match &callee.kind {
-            ExprKind::Name(name) if !self.globals.contains_key(name) => {
+            ExprKind::Name(name) if !self.space().globals.contains_key(name) => {
                 use crate::sema::prelude::{Builtin, function};
                 matches!(function(name), Some(Builtin::Distribution(_)))
             }
@@ -239,7 +239,7 @@ impl<'a> Checker<'a> {
     }
 
     fn static_number(&mut self, expr: &'a ast::Expr, what: &str) -> Option<f64> {
-        let value = self.infer(expr, FILE)?;
+        let value = self.infer(expr, self.home())?;
         let value = self.scalar(value, what)?;
         self.require(&value, Phase::Static, what)?;
         self.static_values(&value)?.first().copied()
@@ -264,7 +264,7 @@ impl<'a> Checker<'a> {
         let ty = match (&unknown.ty, &unknown.value) {
             (Some(ty), _) => {
                 let ty_span = ty.span;
-                let ty = self.written_type(ty, FILE)?;
+                let ty = self.written_type(ty, self.home())?;
                 if ty.elem != Elem::Real {
                     let instead = "a state is real; what jumps between integers is `discrete`";
                     return self.fail(errors::wrong_kind(ty_span, format!("a state of {ty}"), instead));
@@ -276,7 +276,7 @@ impl<'a> Checker<'a> {
                 let Binding::Value(def) = found else { return None };
                 self.defs[def].ty.clone()
             }
-            (None, Some(value)) => to_real(self.infer(value, FILE)?).ty,
+            (None, Some(value)) => to_real(self.infer(value, self.home())?).ty,
             (None, None) => {
                 return self.fail(errors::no_start(unknown.span, base));
             }
@@ -293,8 +293,8 @@ impl<'a> Checker<'a> {
         number: usize,
     ) -> Option<Binding<'a>> {
         let shape = match ty {
-            Some(ty) => self.written_type(ty, FILE)?,
-            None => to_real(self.infer(value, FILE)?).ty,
+            Some(ty) => self.written_type(ty, self.home())?,
+            None => to_real(self.infer(value, self.home())?).ty,
         };
         let binding = self.value(&name.name, name.span, DefKind::Channel(number), shape, Phase::Time, None);
         Some(self.with_type_span(binding, ty))
@@ -330,7 +330,7 @@ impl<'a> Checker<'a> {
             let instead = "leave `batch` away: the whole file is then one example";
             return self.fail(errors::not_yet(batch.value.span, "minibatches are", instead));
         }
-        let ty = self.written_type(&field.ty, FILE)?;
+        let ty = self.written_type(&field.ty, self.home())?;
         let path: Arc<str> = format!("{}.{}", data.name.name, field.name.name).into();
         let binding = self.value(&path, field.name.span, DefKind::Data(port), ty, Phase::Example, None);
         match self.with_type_span(binding, Some(&field.ty)) {

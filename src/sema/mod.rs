@@ -17,6 +17,7 @@ pub mod prelude;
 mod resolve;
 mod roots;
 mod show;
+mod space;
 pub mod typed;
 
 use crate::base::span::{Sources, Span};
@@ -171,7 +172,7 @@ impl Default for Bindings {
 /// Checks a file. Every error is reported to `sink`; the result tells what could be found out.
 pub fn check(file: &Arc<ast::File>, sources: &Sources, known: &Known, sink: &mut Sink) -> Checked {
     let mut checker = resolve::Checker::new(file, sources, known, sink);
-    checker.declare();
+    checker.open_space(&file.items, None);
     let data = checker.data_requests();
     let model = checker.model();
     let mut checked = Checked {

@@ -42,7 +42,7 @@ impl Checker<'_> {
         for set in 0..self.data_sets.len() {
             self.data_set(set);
         }
-        let time = self.time.map(|(name, _)| name.name.to_string());
+        let time = self.space().time.map(|(name, _)| name.name.to_string());
         let vectors = self.data_sets.iter().flat_map(|set| {
             let fields = set.fields.iter().flatten().flatten();
             fields

@@ -11,9 +11,10 @@ use crate::sema::Known;
 use crate::sema::dim::{Dim, Symbol};
 use crate::sema::errors;
 use crate::sema::prelude::{self, Builtin};
+use crate::sema::space::{Declared, FILE, Found, Mover, Space, SpaceId};
 use crate::sema::typed::{Def, DefId, DefKind, Expr, Kind, Phase, Ty};
-use crate::syntax::ast::{self, ExprKind, Ident, ItemKind, Pattern};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::syntax::ast::{self, Pattern};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a name stands for.
@@ -45,81 +46,17 @@ pub(crate) enum Callable<'a> {
 /// A scope in [`Checker::scopes`].
 pub(crate) type ScopeId = usize;
 
-/// The scope of the file.
-pub(crate) const FILE: ScopeId = 0;
-
 /// Local names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope<'a> {
     /// Where a name is looked up that is not here.
     pub parent: Option<ScopeId>,
+    /// The space whose names belong here, behind the local ones.
+    pub space: Option<SpaceId>,
     /// Later ones hide earlier ones.
     pub names: Vec<(Arc<str>, Binding<'a>)>,
     /// The comprehensions around it.
     pub loops: Vec<Symbol>,
-}
-
-/// Where a name of the file is declared.
-#[derive(Clone, Debug)]
-pub(crate) enum Declared<'a> {
-    Const(&'a ast::Decl),
-    Input(&'a ast::Decl, usize),
-    Output(&'a ast::Decl),
-    Param(&'a ast::ParamDecl, usize),
-    State(&'a ast::Unknown, usize),
-    Channel(&'a Ident, Option<&'a ast::Type>, &'a ast::Expr, usize),
-    Time,
-    Let(&'a ast::Let, Vec<usize>),
-    DataSet(usize),
-    Size,
-    Function(&'a ast::Function),
-    /// Of a kind that is not built yet, which has been said.
-    NotYet,
-}
-
-impl Declared<'_> {
-    /// As messages call it.
-    pub fn noun(&self) -> &'static str {
-        match self {
-            Declared::Const(_) => "const",
-            Declared::Input(..) => "input",
-            Declared::Output(_) => "output",
-            Declared::Param(..) => "param",
-            Declared::State(..) => "state",
-            Declared::Channel(..) => "channel",
-            Declared::Time => "time variable",
-            Declared::Let(..) => "let",
-            Declared::DataSet(_) => "data set",
-            Declared::Size => "size",
-            Declared::Function(_) => "function",
-            Declared::NotYet => "name",
-        }
-    }
-}
-
-/// A name of the file.
-#[derive(Clone, Debug)]
-pub(crate) struct Global<'a> {
-    pub declared: Declared<'a>,
-    pub span: Span,
-    pub found: Found<'a>,
-}
-
-/// How far a declaration has been looked into.
-#[derive(Clone, Debug)]
-pub(crate) enum Found<'a> {
-    NotYet,
-    Underway,
-    Done(Binding<'a>),
-}
-
-/// The unknowns of one name: `x`, `x'`, …
-#[derive(Clone, Debug)]
-pub(crate) struct Motion {
-    /// Number of the first one among the states.
-    pub first: usize,
-    /// Number of primes of the rate.
-    pub order: u32,
 }
 
 /// A data set.
@@ -141,16 +78,16 @@ pub(crate) struct Checker<'a> {
     /// Whether an error has been reported by this check.
     pub failed: bool,
     pub defs: IndexVec<DefId, Def>,
-    pub globals: BTreeMap<Arc<str>, Global<'a>>,
-    /// The names of the file in order, for suggestions.
-    pub names: Vec<Arc<str>>,
+    pub spaces: Vec<Space<'a>>,
+    /// The space whose items are looked into.
+    pub here: SpaceId,
     pub scopes: Vec<Scope<'a>>,
-    pub motions: BTreeMap<Arc<str>, Motion>,
-    pub n_states: usize,
-    /// The name of each state without its primes, by number.
-    pub motion_names: Vec<Arc<str>>,
+    /// What each state belongs to, by number.
+    pub movers: Vec<Mover>,
+    pub n_params: usize,
+    pub n_ports: usize,
+    pub n_channels: usize,
     pub data_sets: Vec<DataSet<'a>>,
-    pub time: Option<(&'a Ident, &'a ast::Expr)>,
     /// Functions being inlined.
     pub calls: Vec<(&'a ast::Function, Span)>,
     /// How many calls were inlined so far.
@@ -173,14 +110,14 @@ impl<'a> Checker<'a> {
             sink,
             failed: false,
             defs: IndexVec::new(),
-            globals: BTreeMap::new(),
-            names: Vec::new(),
-            scopes: vec![Scope::default()],
-            motions: BTreeMap::new(),
-            n_states: 0,
-            motion_names: Vec::new(),
+            spaces: Vec::new(),
+            here: FILE,
+            scopes: Vec::new(),
+            movers: Vec::new(),
+            n_params: 0,
+            n_ports: 0,
+            n_channels: 0,
             data_sets: Vec::new(),
-            time: None,
             calls: Vec::new(),
             n_inlined: 0,
             symbols: 0,
@@ -216,173 +153,13 @@ impl<'a> Checker<'a> {
     /// A scope inside `parent`.
     pub fn open(&mut self, parent: ScopeId) -> ScopeId {
         let loops = self.scopes[parent].loops.clone();
-        self.scopes.push(Scope { parent: Some(parent), names: Vec::new(), loops });
+        self.scopes.push(Scope { parent: Some(parent), space: None, names: Vec::new(), loops });
         self.scopes.len() - 1
     }
 
     /// Gives `name` a meaning in `scope`.
     pub fn bind(&mut self, scope: ScopeId, name: &Arc<str>, binding: Binding<'a>) {
         self.scopes[scope].names.push((name.clone(), binding));
-    }
-
-    // ---- declarations ----------------------------------------------------------------------
-
-    /// Enters the names that the items of the file declare.
-    pub fn declare(&mut self) {
-        let file = self.file;
-        let (mut n_params, mut n_ports, mut n_channels) = (0, 0, 0);
-        self.declare_states();
-        for item in &file.items {
-            match &item.kind {
-                ItemKind::Const(decls) => {
-                    decls.iter().for_each(|decl| self.enter(&decl.name, Declared::Const(decl)));
-                }
-                ItemKind::Input(decls) => {
-                    for decl in decls {
-                        self.enter(&decl.name, Declared::Input(decl, n_ports));
-                        n_ports += 1;
-                    }
-                }
-                ItemKind::Output(decls) => {
-                    decls.iter().for_each(|decl| self.enter(&decl.name, Declared::Output(decl)));
-                }
-                ItemKind::Param(decls) => {
-                    for decl in decls {
-                        self.enter(&decl.name, Declared::Param(decl, n_params));
-                        n_params += 1;
-                    }
-                }
-                ItemKind::Time { name, interval } => match self.time {
-                    Some((first, _)) => self.report(errors::defined_twice(&name.name, first.span, name.span)),
-                    None => {
-                        self.time = Some((name, interval));
-                        self.enter(name, Declared::Time);
-                    }
-                },
-                ItemKind::Let(item) => self.enter_pattern(item, &item.pattern, &mut Vec::new()),
-                ItemKind::Data(data) => {
-                    self.enter(&data.name, Declared::DataSet(self.data_sets.len()));
-                    self.data_sets.push(DataSet { data, first_port: n_ports, fields: None });
-                    n_ports += data.fields.len();
-                }
-                ItemKind::Channel { name, ty, value } => {
-                    self.enter(name, Declared::Channel(name, ty.as_ref(), value, n_channels));
-                    n_channels += 1;
-                }
-                ItemKind::Fn(function) => {
-                    if let Some(name) = &function.name {
-                        self.enter(name, Declared::Function(function));
-                    }
-                }
-                ItemKind::Use(ast::Use::Module { names, .. }) => {
-                    names.iter().flatten().for_each(|name| self.enter(name, Declared::NotYet));
-                }
-                ItemKind::Use(ast::Use::File { alias, .. }) => {
-                    alias.iter().for_each(|name| self.enter(name, Declared::NotYet));
-                }
-                ItemKind::Algebraic(unknowns) | ItemKind::Discrete(unknowns) => {
-                    let plain = unknowns.iter().filter(|unknown| unknown.primes == 0);
-                    plain.for_each(|unknown| self.enter(&unknown.name, Declared::NotYet));
-                }
-                ItemKind::Random { name, .. }
-                | ItemKind::Noise { name, .. }
-                | ItemKind::Control { name, .. } => {
-                    self.enter(name, Declared::NotYet);
-                }
-                ItemKind::Layer(container) | ItemKind::System(container) => {
-                    self.enter(&container.name, Declared::NotYet);
-                }
-                ItemKind::State(_) | ItemKind::Event(_) | ItemKind::Loss { .. } | ItemKind::Metric { .. } => {
-                }
-                ItemKind::Plot { .. } | ItemKind::Export { .. } | ItemKind::Settings { .. } => {}
-                ItemKind::Profile { .. } | ItemKind::Sweep { .. } | ItemKind::Ensemble { .. } => {}
-                ItemKind::Equation { .. } | ItemKind::Likelihood { .. } | ItemKind::Error => {}
-            }
-        }
-        self.declare_sizes();
-    }
-
-    fn enter(&mut self, name: &Ident, declared: Declared<'a>) {
-        self.enter_as(name.name.clone(), name.span, declared);
-    }
-
-    fn enter_as(&mut self, name: Arc<str>, span: Span, declared: Declared<'a>) {
-        if let Some(first) = self.globals.get(&name) {
-            let first = first.span;
-            self.report(errors::defined_twice(&name, first, span));
-            return;
-        }
-        self.names.push(name.clone());
-        self.globals.insert(name, Global { declared, span, found: Found::NotYet });
-    }
-
-    fn enter_pattern(&mut self, item: &'a ast::Let, pattern: &'a Pattern, path: &mut Vec<usize>) {
-        match pattern {
-            Pattern::Name(name) => self.enter(name, Declared::Let(item, path.clone())),
-            Pattern::Tuple(parts, _) => {
-                for (position, part) in parts.iter().enumerate() {
-                    path.push(position);
-                    self.enter_pattern(item, part, path);
-                    path.pop();
-                }
-            }
-        }
-    }
-
-    /// Numbers the states: in file order of their names, each followed by its hidden ones.
-    fn declare_states(&mut self) {
-        let file = self.file;
-        let unknowns = || {
-            let states = file.items.iter().filter_map(|item| match &item.kind {
-                ItemKind::State(unknowns) => Some(unknowns),
-                _ => None,
-            });
-            states.flatten()
-        };
-        let mut primes_of: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
-        for unknown in unknowns() {
-            primes_of.entry(&unknown.name.name).or_default().insert(unknown.primes);
-        }
-        for unknown in unknowns() {
-            let name = &unknown.name.name;
-            if self.motions.contains_key(name) {
-                continue;
-            }
-            let declared = &primes_of[&**name];
-            let order = declared.last().map_or(1, |primes| primes + 1);
-            self.motions.insert(name.clone(), Motion { first: self.n_states, order });
-            self.motion_names.extend(std::iter::repeat_n(name.clone(), order as usize));
-            self.n_states += order as usize;
-            for primes in 0..order {
-                if !declared.contains(&primes) {
-                    let name = format!("{name}{}", "'".repeat(primes as usize));
-                    self.report(errors::no_start(unknown.span, &name));
-                }
-            }
-        }
-        for unknown in unknowns() {
-            let number = self.motions[&unknown.name.name].first + unknown.primes as usize;
-            let name = format!("{}{}", unknown.name.name, "'".repeat(unknown.primes as usize));
-            let span = Span { hi: unknown.name.span.hi + unknown.primes, ..unknown.name.span };
-            self.enter_as(name.into(), span, Declared::State(unknown, number));
-        }
-    }
-
-    /// An unbound name among the sizes of a data field is bound by the file.
-    fn declare_sizes(&mut self) {
-        for set in 0..self.data_sets.len() {
-            for field in &self.data_sets[set].data.fields {
-                if let ast::TypeKind::Tensor { dims, .. } = &field.ty.kind {
-                    for dim in dims {
-                        if let ExprKind::Name(name) = &dim.value.unparenthesised().kind
-                            && !self.globals.contains_key(name)
-                        {
-                            self.enter_as(name.clone(), dim.value.span, Declared::Size);
-                        }
-                    }
-                }
-            }
-        }
     }
 
     /// The size of this name, a number if the data are known.
@@ -409,14 +186,19 @@ impl<'a> Checker<'a> {
             {
                 return Some(binding.clone());
             }
+            if let Some(space) = self.scopes[scope].space
+                && let Some(binding) = self.within(space, |checker| checker.global(name, span))
+            {
+                return Some(binding);
+            }
             at = self.scopes[scope].parent;
         }
-        self.global(name, span)
+        None
     }
 
-    /// What `name` stands for in the file.
+    /// What the items of this space declare as `name`.
     pub fn global(&mut self, name: &str, used: Span) -> Option<Binding<'a>> {
-        let (key, global) = self.globals.get_key_value(name)?;
+        let (key, global) = self.space().globals.get_key_value(name)?;
         let key = key.clone();
         match &global.found {
             Found::Done(binding) => return Some(binding.clone()),
@@ -435,7 +217,8 @@ impl<'a> Checker<'a> {
     }
 
     fn set_found(&mut self, name: &str, found: Found<'a>) {
-        self.globals.get_mut(name).expect("the name was looked up just before").found = found;
+        let globals = &mut self.spaces[self.here].globals;
+        globals.get_mut(name).expect("the name was looked up just before").found = found;
     }
 
     fn resolve(&mut self, name: &Arc<str>, span: Span, declared: Declared<'a>) -> Option<Binding<'a>> {
@@ -460,7 +243,9 @@ impl<'a> Checker<'a> {
                 Some(Binding::DataSet(number))
             }
             Declared::Size => Some(Binding::Size(self.named_size(name))),
-            Declared::Function(function) => Some(Binding::Callable(Callable::Function(function, FILE))),
+            Declared::Function(function) => {
+                Some(Binding::Callable(Callable::Function(function, self.home())))
+            }
             Declared::NotYet => None,
         }
     }
@@ -508,10 +293,12 @@ impl<'a> Checker<'a> {
         let mut at = Some(scope);
         while let Some(scope) = at {
             candidates.extend(self.scopes[scope].names.iter().map(|(name, _)| ("local name", name.clone())));
+            if let Some(space) = self.scopes[scope].space.map(|space| &self.spaces[space]) {
+                let declared = space.names.iter().filter(|name| !name.contains('\''));
+                candidates.extend(declared.map(|name| (space.globals[name].declared.noun(), name.clone())));
+            }
             at = self.scopes[scope].parent;
         }
-        let declared = self.names.iter().filter(|name| !name.contains('\''));
-        candidates.extend(declared.map(|name| (self.globals[name].declared.noun(), name.clone())));
         if called {
             candidates.extend(prelude::FUNCTIONS.iter().map(|(name, _)| ("function", Arc::from(*name))));
         }

@@ -7,7 +7,7 @@ use crate::sema::errors;
 use crate::sema::infer::to_real;
 use crate::sema::phase::reach;
 use crate::sema::prelude::Reduction;
-use crate::sema::resolve::{Binding, Checker, FILE};
+use crate::sema::resolve::{Binding, Checker};
 use crate::sema::typed::{
     Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, Prior, RunRoot, State,
     Ty,
@@ -32,9 +32,9 @@ impl<'a> Checker<'a> {
     pub(crate) fn model(&mut self) -> Option<Model> {
         self.refuse_what_is_not_built();
         // Every declaration is looked into, used or not.
-        for position in 0..self.names.len() {
-            let name = self.names[position].clone();
-            let span = self.globals[&name].span;
+        for position in 0..self.space().names.len() {
+            let name = self.space().names[position].clone();
+            let span = self.space().globals[&name].span;
             self.global(&name, span);
         }
         let params = self.params();
@@ -101,8 +101,8 @@ impl<'a> Checker<'a> {
     }
 
     fn refuse_what_is_not_built(&mut self) {
-        let file = self.file;
-        for item in &file.items {
+        let items = self.items();
+        for item in items {
             let head = |len: usize| Span { hi: item.span.hi.min(item.span.lo + len as u32), ..item.span };
             let (what, len, instead) = match &item.kind {
                 ItemKind::Use(_) => ("modules are", 3, "write the functions into this file"),
@@ -165,8 +165,8 @@ impl<'a> Checker<'a> {
     }
 
     fn params(&mut self) -> Vec<Option<Param>> {
-        let file = self.file;
-        let decls = file.items.iter().filter_map(|item| match &item.kind {
+        let items = self.items();
+        let decls = items.iter().filter_map(|item| match &item.kind {
             ItemKind::Param(decls) => Some(decls),
             _ => None,
         });
@@ -199,7 +199,7 @@ impl<'a> Checker<'a> {
     }
 
     fn prior(&mut self, def: DefId, prior: &'a ast::Expr) -> Option<Prior> {
-        let (distribution, params) = self.distribution(prior, FILE)?;
+        let (distribution, params) = self.distribution(prior, self.home())?;
         for param in &params {
             self.require(param, Phase::Run, "a prior")?;
         }
@@ -221,10 +221,10 @@ impl<'a> Checker<'a> {
     }
 
     fn ports(&mut self) -> Vec<Option<Port>> {
-        let file = self.file;
+        let items = self.items();
         let mut ports = Vec::new();
         let mut set = 0;
-        for item in &file.items {
+        for item in items {
             match &item.kind {
                 ItemKind::Input(decls) => {
                     for decl in decls {
@@ -249,28 +249,28 @@ impl<'a> Checker<'a> {
     }
 
     fn interval(&mut self) -> Option<(DefId, (Expr, Expr))> {
-        let Some((name, interval)) = self.time else {
-            let file = self.file;
-            if let Some(item) = file.items.iter().find(|item| matches!(item.kind, ItemKind::State(_))) {
+        let Some((name, interval)) = self.space().time else {
+            let items = self.items();
+            if let Some(item) = items.iter().find(|item| matches!(item.kind, ItemKind::State(_))) {
                 return self.fail(errors::no_time(item.span));
             }
             // A file of layers or systems alone has been refused for those.
             if self.failed {
                 return None;
             }
-            let span = Span { source: file.source, lo: 0, hi: 0 };
+            let span = Span { source: self.file.source, lo: 0, hi: 0 };
             return self.fail(errors::no_time(span));
         };
         let Some(Binding::Value(time)) = self.global(&name.name, name.span) else { return None };
         let what = "the time interval";
         let (lo, hi) = match &interval.unparenthesised().kind {
-            ExprKind::Range(lo, hi) => (self.infer(lo, FILE)?, self.infer(hi, FILE)?),
+            ExprKind::Range(lo, hi) => (self.infer(lo, self.home())?, self.infer(hi, self.home())?),
             ExprKind::Call { callee, args } if matches!(&callee.kind, ExprKind::Name(name) if &**name == "span") =>
             {
                 let [Arg::Positional(times)] = args.as_slice() else {
                     return self.fail(errors::wrong_arguments(interval.span, "span", "one vector of times"));
                 };
-                let times = to_real(self.infer(times, FILE)?);
+                let times = to_real(self.infer(times, self.home())?);
                 if times.ty.is_scalar() {
                     return self.fail(errors::wrong_operand(
                         "span",
@@ -308,8 +308,8 @@ impl<'a> Checker<'a> {
     // ---- terms -----------------------------------------------------------------------------
 
     fn terms(&mut self, params: &[Option<Param>], roots: &mut Roots) {
-        let file = self.file;
-        for item in &file.items {
+        let items = self.items();
+        for item in items {
             match &item.kind {
                 ItemKind::Loss { name, value } => {
                     self.term(Role::Loss, "a loss", name.as_ref(), value, item.span, roots)
@@ -362,7 +362,7 @@ impl<'a> Checker<'a> {
             return;
         }
         roots.terms.push((name.clone(), span));
-        let Some(value) = self.infer(value, FILE) else { return };
+        let Some(value) = self.infer(value, self.home()) else { return };
         if self.require(&value, Phase::Example, place).is_none() {
             return;
         }
@@ -386,7 +386,7 @@ impl<'a> Checker<'a> {
         distribution: &'a ast::Expr,
         item: Span,
     ) -> Option<RunRoot> {
-        let x = self.infer(data, FILE)?;
+        let x = self.infer(data, self.home())?;
         let mut param: Option<DefId> = None;
         let (mut has_data, mut other) = (false, false);
         let defs = &self.defs;
@@ -411,7 +411,7 @@ impl<'a> Checker<'a> {
             return self.fail(errors::likelihood_of_params(data.span, item, name.as_deref(), fix));
         }
         let x = self.real(x, "~")?;
-        let (kind, params) = self.distribution(distribution, FILE)?;
+        let (kind, params) = self.distribution(distribution, self.home())?;
         for param in &params {
             self.require(param, Phase::Example, "a likelihood")?;
         }
@@ -436,8 +436,8 @@ impl<'a> Checker<'a> {
     }
 
     fn outputs(&mut self, roots: &mut Roots) {
-        let file = self.file;
-        for item in &file.items {
+        let items = self.items();
+        for item in items {
             let ItemKind::Output(decls) = &item.kind else { continue };
             for decl in decls {
                 let Some(Binding::Value(def)) = self.global(&decl.name.name, decl.name.span) else {
@@ -460,19 +460,19 @@ impl<'a> Checker<'a> {
     // ---- pictures --------------------------------------------------------------------------
 
     fn plots(&mut self, roots: &mut Roots) {
-        let file = self.file;
+        let items = self.items();
         let mut n_points = 0;
-        for item in &file.items {
+        for item in items {
             let ItemKind::Plot { curves, versus } = &item.kind else { continue };
-            let x = match (versus, self.time) {
-                (Some(versus), _) => self.infer(versus, FILE).map(to_real),
+            let x = match (versus, self.space().time) {
+                (Some(versus), _) => self.infer(versus, self.home()).map(to_real),
                 (None, Some((name, _))) => match self.global(&name.name, name.span) {
                     Some(Binding::Value(time)) => Some(self.named(time, name.span)),
                     _ => None,
                 },
                 (None, None) => None,
             };
-            let x_label = match (versus, self.time) {
+            let x_label = match (versus, self.space().time) {
                 (Some(versus), _) => self.text(versus.span).into(),
                 (None, time) => time.map_or("".into(), |(name, _)| name.name.clone()),
             };
@@ -502,14 +502,14 @@ impl<'a> Checker<'a> {
                 ));
             };
             let label = self.text(y.span);
-            let (x, y) = (to_real(self.infer(x, FILE)?), to_real(self.infer(y, FILE)?));
+            let (x, y) = (to_real(self.infer(x, self.home())?), to_real(self.infer(y, self.home())?));
             for part in [&x, &y] {
                 self.require(part, Phase::Example, "a pair of a plot")?;
             }
             return self.points(label, x, y, curve.span, roots, n_points);
         }
         let label = self.text(curve.span);
-        let y = to_real(self.infer(curve, FILE)?);
+        let y = to_real(self.infer(curve, self.home())?);
         let x = x?.clone();
         if x.phase.max(y.phase) < Phase::Time {
             if x.ty.is_scalar() || y.ty.is_scalar() {

@@ -196,8 +196,9 @@ impl Adaptive {
         }
     }
 
-    /// Size of the first step from `(t, y)` towards `direction` (±1), with `dy` the rate there.
-    /// Costs one evaluation; `y_try` and `dy_try` are scratch. Never above `limit`.
+    /// Size of the first step from `(t, y)` towards `direction` (±1), with `dy` the rate there and
+    /// `inside` a time in the smooth piece ahead. Costs one evaluation; `y_try` and `dy_try` are
+    /// scratch. Never above `limit`.
     ///
     /// Source: Hairer, Nørsett, Wanner, Solving ODEs I, II.4, "Starting step size", with
     /// `1/(p + 1)` the reciprocal of `q`.
@@ -206,7 +207,7 @@ impl Adaptive {
         &self,
         step: &mut (impl Step<T> + ?Sized),
         q: u32,
-        (t, direction, limit): (f64, f64, f64),
+        (t, direction, limit, inside): (f64, f64, f64, f64),
         y: &[T],
         dy: &[T],
         y_try: &mut [T],
@@ -218,7 +219,7 @@ impl Adaptive {
         for at in 0..y.len() {
             y_try[at] = T::from_f64(y[at].to_f64() + direction * h0 * dy[at].to_f64());
         }
-        step.rate(t + direction * h0, y_try, dy_try);
+        step.rate(t + direction * h0, inside, y_try, dy_try);
         for at in 0..y.len() {
             dy_try[at] = T::from_f64(dy_try[at].to_f64() - dy[at].to_f64());
         }
@@ -233,6 +234,11 @@ impl Adaptive {
             libm::pow(0.01 / largest, 1.0 / f64::from(q))
         };
         h1.min(100.0 * h0).min(limit)
+    }
+
+    /// No step from `t` can be shorter: ten units in the last place of `t`, or as the options say.
+    pub fn shortest(&self, t: f64) -> f64 {
+        self.min_step.max(10.0 * f64::EPSILON * t.abs()).max(f64::MIN_POSITIVE)
     }
 }
 

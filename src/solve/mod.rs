@@ -18,19 +18,27 @@
 
 pub mod control;
 pub mod dense;
+pub mod event;
+pub mod explicit;
 pub mod method;
 pub mod outcome;
 pub mod problem;
 pub mod record;
+mod roots;
 #[allow(clippy::module_inception, reason = "the loop is what the layer is named after")]
 pub mod solve;
+pub mod stepper;
 pub mod tableau;
+mod watch;
 
 pub use control::{Adaptive, Atol, Controller, Errors, Norm};
-pub use dense::Accepted;
+pub use dense::{Accepted, Interior};
+pub use event::{Condition, Effect, Events, Jump, NoEvents, Trigger};
+pub use explicit::Explicit;
 pub use method::{Kind, Method};
 pub use outcome::{End, Invalid, Outcome, Quantity, Stats};
 pub use problem::{Real, Step};
-pub use record::{Observer, SaveAt, SaveSteps};
-pub use solve::{Options, Stepping, solve};
+pub use record::{Observer, Recorded, SaveAt, SaveSteps};
+pub use solve::{Options, Stepping, integrate, solve};
+pub use stepper::{Flow, Grid, Leg, Stepper};
 pub use tableau::{RungeKutta, Tableau};

@@ -5,7 +5,7 @@
 pub enum Outcome {
     /// Reached the end of the interval.
     Finished,
-    /// An observer stopped the run.
+    /// An observer or an event stopped the run.
     Stopped,
     /// The step size the error estimate asks for is below the smallest allowed.
     StepTooSmall {
@@ -38,6 +38,40 @@ pub enum Outcome {
         /// What is not finite.
         quantity: Quantity,
     },
+    /// Events come ever faster.
+    Zeno {
+        /// Where the run stands.
+        t: f64,
+        /// The event that was one too many.
+        event: usize,
+        /// How many may happen in one step.
+        max_events: u64,
+    },
+    /// No start fulfils the constraints.
+    Inconsistent {
+        /// The start of the run, or the time of the event after which it should go on.
+        t: f64,
+        /// The equation with the largest residual.
+        component: usize,
+        /// That residual at the last state tried.
+        residual: f64,
+    },
+    /// The equations of a step could not be solved, for every step size that was tried.
+    NewtonFailed {
+        /// Where the run stands.
+        t: f64,
+        /// The step of the last attempt, with its sign.
+        h: f64,
+        /// The component whose last correction was the largest, relative to its tolerance.
+        component: usize,
+    },
+    /// The linear equations of a step, or of the start, have no single solution.
+    Singular {
+        /// Where the run stands.
+        t: f64,
+        /// The step of the last attempt, with its sign; 0 at a start.
+        h: f64,
+    },
 }
 
 /// A vector that a run computes.
@@ -51,6 +85,13 @@ pub enum Quantity {
     State,
     /// The error estimate of a step.
     Error,
+    /// The state after an event.
+    Jump {
+        /// Which.
+        event: usize,
+    },
+    /// The derivatives of the rate.
+    Jacobian,
 }
 
 impl Outcome {
@@ -58,7 +99,13 @@ impl Outcome {
     pub fn is_success(&self) -> bool {
         match self {
             Outcome::Finished | Outcome::Stopped => true,
-            Outcome::StepTooSmall { .. } | Outcome::MaxSteps { .. } | Outcome::NonFinite { .. } => false,
+            Outcome::StepTooSmall { .. }
+            | Outcome::MaxSteps { .. }
+            | Outcome::NonFinite { .. }
+            | Outcome::Zeno { .. }
+            | Outcome::Inconsistent { .. }
+            | Outcome::NewtonFailed { .. }
+            | Outcome::Singular { .. } => false,
         }
     }
 }
@@ -72,8 +119,16 @@ pub struct Stats {
     pub rejected: u64,
     /// Those of the rejected steps in which a number was not finite.
     pub non_finite: u64,
+    /// Those of the rejected steps whose equations could not be solved.
+    pub newton_failures: u64,
     /// Evaluations of the rate of change, those for the first step size included.
     pub evaluations: u64,
+    /// Evaluations of the derivatives of the rate.
+    pub jacobians: u64,
+    /// Factorisations of a matrix of linear equations; a complex one counts once.
+    pub factorisations: u64,
+    /// Newton iterations.
+    pub newton_iterations: u64,
     /// The size of the first step that was tried, with its sign; 0 if there was none.
     pub first_step: f64,
     /// The step the controller would take next, with its sign: a good first step for a run that
@@ -99,6 +154,8 @@ pub struct End<T> {
     pub outcome: Outcome,
     /// What it cost.
     pub stats: Stats,
+    /// The events whose condition was true at the start already, so that they did not happen there.
+    pub true_at_start: Vec<usize>,
 }
 
 /// Why a run cannot begin: the request itself makes no sense.

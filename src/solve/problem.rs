@@ -44,11 +44,14 @@ pub trait Step<T: Real> {
     /// Number of stages `s` of the method.
     fn n_stages(&self) -> usize;
 
-    /// The rate of change at `(t, y)`: writes `dim` numbers to `dy`. One evaluation.
-    fn rate(&mut self, t: f64, y: &[T], dy: &mut [T]);
+    /// The rate of change at `(t, y)`: writes `dim` numbers to `dy`. One evaluation. `inside` is a
+    /// time strictly inside the smooth piece of the field that is meant: it tells on which side of
+    /// a stop a field is asked for that changes there.
+    fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]);
 
     /// A step of size `h` from `(t, y)`. `stages` is `[s, dim]`; row 0 holds the rate at `(t, y)`
     /// on entry, and all rows hold the stage rates on return. Writes the new state, and the
-    /// embedded error estimate (zeros for a method that has none). Costs `s - 1` evaluations.
+    /// embedded error estimate (zeros for a method that has none). Costs `s - 1` evaluations, all in
+    /// the smooth piece around `t + h/2`.
     fn step(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T], y_new: &mut [T], err: &mut [T]);
 }

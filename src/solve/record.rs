@@ -1,7 +1,8 @@
 //! Observers of a run, and those that keep something of it: the state at given times, or at the
 //! ends of every step.
 
-use super::dense::Accepted;
+use super::dense::{Accepted, polynomial};
+use super::event::Jump;
 use super::problem::Real;
 use std::ops::ControlFlow;
 
@@ -15,6 +16,16 @@ pub trait Observer<T: Real> {
     /// A step was accepted. `Break(t)` ends the run at time `t`, which lies in the step or at its
     /// end; the state there is that of the dense output.
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64>;
+
+    /// An event happened at the end of the last step, or at the start of the run.
+    fn jumped(&mut self, jump: &Jump<'_, T>) {
+        let _ = jump;
+    }
+
+    /// All events at `t` have happened, and the run goes on, or ends, at `(t, y)`.
+    fn resumed(&mut self, t: f64, y: &[T]) {
+        let _ = (t, y);
+    }
 }
 
 /// Watches nothing.
@@ -32,6 +43,14 @@ impl<T: Real, O: Observer<T> + ?Sized> Observer<T> for &mut O {
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
         (**self).accepted(step)
     }
+
+    fn jumped(&mut self, jump: &Jump<'_, T>) {
+        (**self).jumped(jump);
+    }
+
+    fn resumed(&mut self, t: f64, y: &[T]) {
+        (**self).resumed(t, y);
+    }
 }
 
 /// Both watch, the first one first; what the first stops, the second does not see.
@@ -45,9 +64,19 @@ impl<T: Real, A: Observer<T>, B: Observer<T>> Observer<T> for (A, B) {
         self.0.accepted(step)?;
         self.1.accepted(step)
     }
+
+    fn jumped(&mut self, jump: &Jump<'_, T>) {
+        self.0.jumped(jump);
+        self.1.jumped(jump);
+    }
+
+    fn resumed(&mut self, t: f64, y: &[T]) {
+        self.0.resumed(t, y);
+        self.1.resumed(t, y);
+    }
 }
 
-/// Keeps the state at given times, by dense output.
+/// Keeps the state at given times, by dense output; at the time of an event, the state after it.
 #[derive(Clone, Debug)]
 pub struct SaveAt<T> {
     ts: Vec<f64>,
@@ -115,9 +144,17 @@ impl<T: Real> Observer<T> for SaveAt<T> {
         self.save(|s| step.covers(s), |s, out| step.at(s, out));
         ControlFlow::Continue(())
     }
+
+    fn resumed(&mut self, t: f64, y: &[T]) {
+        let now = |row: &&usize| self.ts[**row] == t;
+        let n_now = self.order[..self.n_passed].iter().rev().take_while(now).count();
+        self.n_passed -= n_now;
+        self.n_saved -= n_now;
+        self.save(|s| s == t, |_, out| out.copy_from_slice(y));
+    }
 }
 
-/// Keeps the start and the end of every accepted step.
+/// Keeps the start and the end of every accepted step, and the state after the events of an instant.
 #[derive(Clone, Debug, Default)]
 pub struct SaveSteps<T> {
     /// Times.
@@ -136,5 +173,74 @@ impl<T: Real> Observer<T> for SaveSteps<T> {
         self.ts.push(step.t_new);
         self.ys.extend_from_slice(step.y_new);
         ControlFlow::Continue(())
+    }
+
+    fn resumed(&mut self, t: f64, y: &[T]) {
+        self.start(t, y);
+    }
+}
+
+/// Keeps a whole run as a piecewise polynomial, from which the state at any time can be had: for
+/// methods whose steps cannot be computed again cheaply.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded<T> {
+    pieces: Vec<Piece>,
+    /// For each piece the state at its start, then the coefficients of its powers of `θ`.
+    numbers: Vec<T>,
+    /// Where the run stands.
+    end: (f64, Vec<T>),
+}
+
+/// A step of a [`Recorded`] run.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    t: f64,
+    h: f64,
+    /// Where its numbers begin.
+    from: usize,
+}
+
+impl<T: Real> Recorded<T> {
+    /// Writes the state at time `t` to `out`, `[dim]`; at the time of an event, the state after it.
+    /// Says whether the run covers `t`.
+    pub fn at(&self, t: f64, out: &mut [T]) -> bool {
+        if t == self.end.0 {
+            out.copy_from_slice(&self.end.1);
+            return true;
+        }
+        let reached = |piece: &Piece| if piece.h >= 0.0 { piece.t <= t } else { piece.t >= t };
+        let n_reached = self.pieces.partition_point(reached);
+        let beyond = self.pieces.first().is_none_or(|p| (t - self.end.0) * p.h > 0.0) || t.is_nan();
+        if n_reached == 0 || beyond {
+            return false;
+        }
+        let Piece { t: start, h, from } = self.pieces[n_reached - 1];
+        let until = self.pieces.get(n_reached).map_or(self.numbers.len(), |next| next.from);
+        let (y, coefficients) = self.numbers[from..until].split_at(out.len());
+        polynomial(coefficients, (t - start) / h, out);
+        for (out, y) in out.iter_mut().zip(y) {
+            *out = T::from_f64(y.to_f64() + out.to_f64());
+        }
+        true
+    }
+}
+
+impl<T: Real> Observer<T> for Recorded<T> {
+    fn start(&mut self, t: f64, y: &[T]) {
+        self.pieces.clear();
+        self.numbers.clear();
+        self.end = (t, y.to_vec());
+    }
+
+    fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
+        self.pieces.push(Piece { t: step.t, h: step.h, from: self.numbers.len() });
+        self.numbers.extend_from_slice(step.y);
+        step.push_powers(&mut self.numbers);
+        self.end = (step.t_new, step.y_new.to_vec());
+        ControlFlow::Continue(())
+    }
+
+    fn resumed(&mut self, t: f64, y: &[T]) {
+        self.end = (t, y.to_vec());
     }
 }

@@ -8,6 +8,7 @@ use crate::sema::infer::call::Given;
 use crate::sema::infer::{number, to_real};
 use crate::sema::prelude::{Reduction, Special};
 use crate::sema::resolve::{Binding, Checker, ScopeId};
+use crate::sema::space::Mover;
 use crate::sema::typed::{DefId, DefKind, Elem, Expr, Kind, Operator, Phase, Ty};
 use crate::syntax::ast::{self, ExprKind};
 
@@ -49,8 +50,12 @@ impl<'a> Checker<'a> {
 
     /// The derivative of the state of this number: a hidden state, a rate, or beyond.
     fn prime_of_state(&mut self, number: usize, primes: u32, span: Span) -> Option<Expr> {
-        let name = self.motion_names[number].clone();
-        let motion = self.motions[&name].clone();
+        let Mover { space, name } = self.movers[number].clone();
+        self.within(space, |checker| checker.prime_of(&name, number, primes, span))
+    }
+
+    fn prime_of(&mut self, name: &str, number: usize, primes: u32, span: Span) -> Option<Expr> {
+        let motion = self.space().motions[name].clone();
         let target = number + primes as usize;
         let last = motion.first + motion.order as usize - 1;
         if target <= last {

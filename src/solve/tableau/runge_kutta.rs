@@ -3,7 +3,8 @@
 use super::Tableau;
 use crate::solve::problem::{Real, Step};
 
-/// The step of `tableau` for the field `f(t, y, dy)`, which writes the rate at `(t, y)` to `dy`.
+/// The step of `tableau` for the smooth field `f(t, y, dy)`, which writes the rate at `(t, y)` to
+/// `dy`.
 ///
 /// Sums run in `f64`, from the first stage to the last, coefficients that are zero left out; each
 /// result is rounded to `T` once.
@@ -30,7 +31,7 @@ impl<T: Real, F: FnMut(f64, &[T], &mut [T])> Step<T> for RungeKutta<'_, T, F> {
         self.tableau.n_stages()
     }
 
-    fn rate(&mut self, t: f64, y: &[T], dy: &mut [T]) {
+    fn rate(&mut self, t: f64, _inside: f64, y: &[T], dy: &mut [T]) {
         (self.f)(t, y, dy);
     }
 

@@ -1,0 +1,234 @@
+//! An explicit Runge–Kutta method at work: fixed steps, or steps as the tolerances ask.
+//!
+//! Formulas live in the tableau, decisions about step sizes in `control`.
+
+use super::control::{Adaptive, positive};
+use super::dense::{Accepted, Interior};
+use super::outcome::{Invalid, Outcome, Quantity, Stats};
+use super::problem::{Real, Step};
+use super::solve::Stepping;
+use super::stepper::{Flow, Grid, Leg, Stepper, fitted, non_finite, require_finite};
+use super::tableau::Tableau;
+
+/// The method `tableau`, whose steps `step` takes.
+pub struct Explicit<'a, T, S: ?Sized> {
+    step: &'a mut S,
+    tableau: &'a Tableau,
+    pace: Pace<'a>,
+    /// The step last taken: its start, its size, its end.
+    taken: (f64, f64, f64),
+    y_new: Vec<T>,
+    err: Vec<T>,
+    /// `[s, dim]`.
+    stages: Vec<T>,
+    rate: Known,
+}
+
+/// Where the rate at the start of the next step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// Not computed yet.
+    No,
+    /// In row 0 of the stages.
+    First,
+    /// In the last row of the stages.
+    Last,
+}
+
+/// How step sizes are chosen.
+enum Pace<'a> {
+    Fixed(f64, Grid),
+    Adaptive {
+        control: &'a Adaptive,
+        /// The step wished for next.
+        size: f64,
+        /// The error norm of the last accepted step.
+        err_prev: f64,
+    },
+}
+
+impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
+    /// The method `tableau`, whose steps `step` takes.
+    pub fn new(step: &'a mut S, tableau: &'a Tableau, stepping: &'a Stepping) -> Self {
+        let dim = step.dim();
+        let pace = match stepping {
+            Stepping::Fixed { dt } => Pace::Fixed(*dt, Grid::new(*dt)),
+            Stepping::Adaptive(control) => Pace::Adaptive { control, size: 0.0, err_prev: 0.0 },
+        };
+        Explicit {
+            step,
+            tableau,
+            pace,
+            taken: (0.0, 0.0, 0.0),
+            y_new: vec![T::default(); dim],
+            err: vec![T::default(); dim],
+            stages: vec![T::default(); dim * tableau.n_stages()],
+            rate: Known::No,
+        }
+    }
+
+    /// Ready for a step of size `h`: the rate at `(t, y)` is in row 0 of the stages.
+    fn prepare(&mut self, t: f64, h: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> Flow {
+        leg.spend(t, h, stats)?;
+        let dim = y.len();
+        match self.rate {
+            Known::First => {}
+            Known::Last => {
+                let last = (self.tableau.n_stages() - 1) * dim;
+                self.stages.copy_within(last.., 0);
+            }
+            Known::No => {
+                let rate = &mut self.stages[..dim];
+                self.step.rate(t, leg.inside(t), y, rate);
+                stats.evaluations += 1;
+                require_finite(rate, t, 0.0, Quantity::Rate)?;
+            }
+        }
+        self.rate = Known::First;
+        Flow::Continue(())
+    }
+
+    fn attempt(&mut self, t: f64, h: f64, y: &[T], stats: &mut Stats) {
+        if stats.attempts() == 0 {
+            stats.first_step = h;
+        }
+        self.step.step(t, h, y, &mut self.stages, &mut self.y_new, &mut self.err);
+        stats.evaluations += self.tableau.n_stages() as u64 - 1;
+    }
+
+    fn take(&mut self, t: f64, h: f64, t_new: f64, stats: &mut Stats) -> Flow {
+        stats.accepted += 1;
+        self.taken = (t, h, t_new);
+        self.rate = if self.tableau.fsal() { Known::Last } else { Known::No };
+        Flow::Continue(())
+    }
+
+    /// What is not finite after an attempt: the new state, or the rate there if it is known.
+    fn fault(&self) -> Option<(Quantity, usize)> {
+        let state = non_finite(&self.y_new).map(|at| (Quantity::State, at));
+        let rate = || {
+            let last = &self.stages[(self.tableau.n_stages() - 1) * self.y_new.len()..];
+            if self.tableau.fsal() { non_finite(last).map(|at| (Quantity::Rate, at)) } else { None }
+        };
+        let error = || non_finite(&self.err).map(|at| (Quantity::Error, at));
+        state.or_else(rate).or_else(error)
+    }
+
+    fn first_size(&mut self, control: &Adaptive, t: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> f64 {
+        let longest = control.max_step.min(leg.length);
+        match control.first_step {
+            Some(dt) => dt.min(longest),
+            None => {
+                stats.evaluations += 1;
+                let (dy, dy_try) = self.stages.split_at_mut(y.len());
+                let dy_try = &mut dy_try[..y.len()];
+                let limit = longest.min((leg.target - t).abs());
+                let from = (t, leg.direction, limit, leg.inside(t));
+                let q = self.tableau.error_exponent();
+                control.first_step_size(self.step, q, from, y, dy, &mut self.y_new, dy_try)
+            }
+        }
+    }
+}
+
+impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
+    fn dim(&self) -> usize {
+        self.y_new.len()
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        let (expected, found) = (self.tableau.n_stages(), self.step.n_stages());
+        if found != expected {
+            return Err(Invalid::Stages { expected, found });
+        }
+        match &self.pace {
+            Pace::Fixed(dt, _) => positive("dt", *dt),
+            Pace::Adaptive { .. } if self.tableau.embedded.is_none() => {
+                Err(Invalid::NoErrorEstimate { method: self.tableau.name })
+            }
+            Pace::Adaptive { control, .. } => control.check(self.y_new.len()),
+        }
+    }
+
+    fn start(&mut self, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow {
+        self.rate = Known::No;
+        match &mut self.pace {
+            Pace::Fixed(dt, grid) => {
+                grid.restart();
+                stats.next_step = *dt * leg.direction;
+            }
+            Pace::Adaptive { control, .. } => {
+                let control = *control;
+                self.prepare(t, leg.direction * control.max_step.min(leg.length), y, leg, stats)?;
+                let size = self.first_size(control, t, y, leg, stats);
+                let err_prev = control.controller.remembered(0.0);
+                self.pace = Pace::Adaptive { control, size, err_prev };
+            }
+        }
+        Flow::Continue(())
+    }
+
+    fn pass_stop(&mut self) {
+        self.rate = Known::No;
+    }
+
+    fn advance(&mut self, t: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> Flow {
+        let (control, mut size, err_prev) = match &mut self.pace {
+            Pace::Fixed(_, grid) => {
+                let (h, t_new) = grid.next(t, leg);
+                self.prepare(t, h, y, leg, stats)?;
+                self.attempt(t, h, y, stats);
+                if let Some(component) = non_finite(&self.y_new) {
+                    stats.rejected += 1;
+                    stats.non_finite += 1;
+                    let quantity = Quantity::State;
+                    return Flow::Break(Outcome::NonFinite { t, h, component, quantity });
+                }
+                return self.take(t, h, t_new, stats);
+            }
+            Pace::Adaptive { control, size, err_prev } => (*control, *size, *err_prev),
+        };
+        let q = self.tableau.error_exponent();
+        let controller = control.controller;
+        let longest = control.max_step.min(leg.length);
+        size = size.max(control.shortest(t));
+        let mut after_rejection = false;
+        loop {
+            let (tried, lands) = fitted(size, (leg.target - t).abs());
+            let h = if lands { leg.target - t } else { leg.direction * tried };
+            self.prepare(t, h, y, leg, stats)?;
+            self.attempt(t, h, y, stats);
+            let fault = self.fault();
+            let err = if fault.is_none() { control.norm(&self.err, y, &self.y_new) } else { f64::NAN };
+            if err <= 1.0 {
+                let factor = controller.after_accepted(q, err, err_prev);
+                let factor = if after_rejection { factor.min(1.0) } else { factor };
+                // A step cut short by a target says nothing against the size that was planned.
+                let planned = if tried < size && !after_rejection { size } else { 0.0 };
+                let size = (tried * factor).max(planned).min(longest);
+                stats.next_step = leg.direction * size;
+                self.pace = Pace::Adaptive { control, size, err_prev: controller.remembered(err) };
+                return self.take(t, h, if lands { leg.target } else { t + h }, stats);
+            }
+            size = tried * controller.after_rejected(q, err);
+            after_rejection = true;
+            stats.rejected += 1;
+            stats.non_finite += u64::from(!err.is_finite());
+            if size < control.shortest(t) {
+                return Flow::Break(match fault {
+                    Some((quantity, component)) => Outcome::NonFinite { t, h, component, quantity },
+                    None => {
+                        let (component, ratio) = control.largest(&self.err, y, &self.y_new);
+                        Outcome::StepTooSmall { t, h: leg.direction * size, component, ratio }
+                    }
+                });
+            }
+        }
+    }
+
+    fn accepted<'a>(&'a self, y: &'a [T]) -> Accepted<'a, T> {
+        let (t, h, t_new) = self.taken;
+        let interior = Interior::Stages { tableau: self.tableau, stages: &self.stages };
+        Accepted { t, h, t_new, y, y_new: &self.y_new, interior }
+    }
+}

@@ -1,0 +1,126 @@
+//! What the loop asks of a method: one accepted step at a time.
+//!
+//! The loop knows where the run stands, which times steps must land on and which events lie in a
+//! step; a [`Stepper`] knows how to take a step and when to take it again shorter.
+
+use super::dense::Accepted;
+use super::outcome::{Invalid, Outcome, Quantity, Stats};
+use super::problem::Real;
+use std::ops::ControlFlow;
+
+/// Goes on, or ends the run.
+pub type Flow = ControlFlow<Outcome>;
+
+/// The road ahead of a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Leg {
+    /// The next time to land on; the field is smooth up to it.
+    pub target: f64,
+    /// 1 when time runs forwards, -1 when backwards.
+    pub direction: f64,
+    /// Length of the whole run.
+    pub length: f64,
+    /// The most steps the run may try, rejected ones included.
+    pub max_steps: u64,
+}
+
+/// A method at work on one run of one system.
+pub trait Stepper<T: Real> {
+    /// Length of the state vector, channels included.
+    fn dim(&self) -> usize;
+
+    /// Refuses a request that makes no sense, before anything is evaluated.
+    fn check(&self) -> Result<(), Invalid>;
+
+    /// Begins at `(t, y)`, at the start of the run or after an event: nothing from before holds,
+    /// and the step size is chosen anew. May move `y` to where constraints hold.
+    fn start(&mut self, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow;
+
+    /// The last step ended on a stop, beyond which the field may continue differently.
+    fn pass_stop(&mut self);
+
+    /// Takes a step from `(t, y)` that is accepted and does not pass `leg.target`; counts it and
+    /// those it rejects on the way. [`accepted`](Stepper::accepted) shows it.
+    fn advance(&mut self, t: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> Flow;
+
+    /// The step last taken, which started at `y`.
+    fn accepted<'a>(&'a self, y: &'a [T]) -> Accepted<'a, T>;
+}
+
+impl Leg {
+    /// A time strictly inside the smooth piece that begins at `t`.
+    pub fn inside(&self, t: f64) -> f64 {
+        t + 0.5 * (self.target - t)
+    }
+
+    /// Ends a run that has used up its steps; `h` is the one it would try next.
+    pub fn spend(&self, t: f64, h: f64, stats: &Stats) -> Flow {
+        if stats.attempts() >= self.max_steps {
+            return Flow::Break(Outcome::MaxSteps { t, h, max_steps: self.max_steps });
+        }
+        Flow::Continue(())
+    }
+}
+
+/// Equal steps: times are counted from the last time landed on, not summed, so that they do not
+/// drift. The last step before a target is shortened to land on it.
+#[derive(Clone, Debug)]
+pub struct Grid {
+    dt: f64,
+    base: f64,
+    target: f64,
+    n_taken: u64,
+}
+
+impl Grid {
+    /// Steps of size `dt > 0`.
+    pub fn new(dt: f64) -> Grid {
+        Grid { dt, base: f64::NAN, target: f64::NAN, n_taken: 0 }
+    }
+
+    /// Counts from `t`, whatever the target was before.
+    pub fn restart(&mut self) {
+        self.target = f64::NAN;
+    }
+
+    /// Size and end of the next step from `t`.
+    pub fn next(&mut self, t: f64, leg: &Leg) -> (f64, f64) {
+        let dt = self.dt * leg.direction;
+        if self.target != leg.target {
+            (self.base, self.target, self.n_taken) = (t, leg.target, 0);
+        }
+        // A ratio that is whole but for rounding counts as whole.
+        let n_steps = ((self.target - self.base) / dt * (1.0 - 1e-12)).ceil().max(1.0) as u64;
+        self.n_taken += 1;
+        if self.n_taken >= n_steps {
+            (self.target - t, self.target)
+        } else {
+            (dt, self.base + self.n_taken as f64 * dt)
+        }
+    }
+}
+
+/// The step to take when `size` is wished and `remaining` is left to the next target, and whether
+/// it lands there. Two steps share what is left rather than leave a tiny one.
+pub(super) fn fitted(size: f64, remaining: f64) -> (f64, bool) {
+    if remaining <= size * (1.0 + 1e-10) {
+        (remaining, true)
+    } else if remaining < 2.0 * size {
+        (0.5 * remaining, false)
+    } else {
+        (size, false)
+    }
+}
+
+/// The position of the first number that is infinite or not a number.
+pub(super) fn non_finite<T: Real>(v: &[T]) -> Option<usize> {
+    v.iter().position(|x| !x.to_f64().is_finite())
+}
+
+/// Ends the run if `v` has a number that is not finite.
+pub(super) fn require_finite<T: Real>(v: &[T], t: f64, h: f64, quantity: Quantity) -> Flow {
+    match non_finite(v) {
+        Some(component) => Flow::Break(Outcome::NonFinite { t, h, component, quantity }),
+        None => Flow::Continue(()),
+    }
+}
