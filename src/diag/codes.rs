@@ -59,6 +59,7 @@ table! {
     "E0204" "a call with the wrong arguments"
     "E0205" "two items of one name"
     "E0206" "a definition that needs itself"
+    "E0207" "a name without a word that declares it"
     "E0214" "the left of ~ must be data"
     "E0290" "in the language, not built yet"
     "E0301" "two sides of different shape"

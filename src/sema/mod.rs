@@ -18,6 +18,7 @@ mod resolve;
 mod roots;
 mod show;
 mod space;
+mod translate;
 pub mod typed;
 
 use crate::base::span::{Sources, Span};
@@ -171,10 +172,13 @@ impl Default for Bindings {
 
 /// Checks a file. Every error is reported to `sink`; the result tells what could be found out.
 pub fn check(file: &Arc<ast::File>, sources: &Sources, known: &Known, sink: &mut Sink) -> Checked {
-    let mut checker = resolve::Checker::new(file, sources, known, sink);
+    let mut own = Sink::new();
+    let mut checker = resolve::Checker::new(file, sources, known, &mut own);
     checker.open_space(&file.items, None);
     let data = checker.data_requests();
     let model = checker.model();
+    let messages = translate::translated(file, sources, own.into_diagnostics());
+    messages.into_iter().for_each(|message| sink.report(message));
     let mut checked = Checked {
         file: file.clone(),
         known: known.clone(),

@@ -122,10 +122,20 @@ pub fn unknown_character(span: Span, text: &str, prefix: bool) -> Diagnostic {
         "√" => diagnostic.help("a square root is `sqrt(x)`"),
         "∫" => diagnostic.help("an integral along the run is `channel name' = ...`"),
         "∑" | "∏" => diagnostic.help("a sum is `sum(f(i) for i in 0..N)`"),
-        "∂" => diagnostic.help("the derivative by time is `x'`, by a name `grad(e, x)`"),
         "’" | "′" => diagnostic.fix("write a plain prime", vec![edit(span, "'")]),
         "“" | "”" => diagnostic.fix("write a plain quote", vec![edit(span, "\"")]),
         _ => diagnostic,
+    }
+}
+
+/// E0105: `∂x/∂t`; `quotient` is all of it.
+pub fn partial(span: Span, name: &str, quotient: Option<Span>) -> Diagnostic {
+    let diagnostic = Diagnostic::new(Code("E0105"), "`∂` has no meaning here", span, "");
+    match quotient {
+        Some(quotient) => diagnostic
+            .fix("for the derivative by time write", vec![edit(quotient, format!("{name}'"))])
+            .help("by a name it is `grad(e, x)` or `jac(f, x)`; a field on a grid is a list with a state for each point"),
+        None => diagnostic.help("the derivative by time is `x'`, by a name `grad(e, x)` or `jac(f, x)`"),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::base::span::{SourceId, Span};
 use crate::diag::Sink;
 use crate::syntax::errors;
 use crate::syntax::token::{Lexeme, Token};
+use crate::syntax::typeset::{latex, raised_digit};
 use logos::Logos;
 use std::ops::Range;
 
@@ -298,6 +299,19 @@ impl Layout<'_> {
                 let span = Span::new(self.source, lexeme.lo, hi);
                 errors::foreign::latex(span, &self.text[lexeme.lo..name.hi], replacement.as_deref())
             }
+            ("∂", Some(name)) => {
+                // One message for the line: `∂x/∂t` has two of them.
+                let line_end = self.text[lexeme.lo..].find('\n').map_or(self.text.len(), |at| lexeme.lo + at);
+                self.explained = line_end;
+                let ends = self.text[name.hi..].strip_prefix("/∂t").map(|_| name.hi + "/∂t".len());
+                let quotient = ends.map(|end| Span::new(self.source, lexeme.lo, end));
+                errors::partial(span, name.slice(self.text), quotient)
+            }
+            ("$", _) => {
+                self.explained =
+                    self.text[lexeme.lo..].find('\n').map_or(self.text.len(), |at| lexeme.lo + at);
+                errors::unknown_character(span, text, true)
+            }
             ("|", Some(_)) if !value_before => {
                 let line = rest.iter().take_while(|l| l.token != Token::Newline);
                 let close = line.into_iter().find(|l| l.token == Token::Error && self.slice(**l) == "|");
@@ -425,69 +439,6 @@ impl Layout<'_> {
     fn span(&self, lexeme: Lexeme) -> Span {
         Span::new(self.source, lexeme.lo, lexeme.hi)
     }
-}
-
-/// The digit that a raised one stands for.
-fn raised_digit(c: char) -> Option<char> {
-    const RAISED: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
-    let digit = RAISED.iter().position(|raised| *raised == c)?;
-    char::from_digit(digit as u32, 10)
-}
-
-/// Where the LaTeX command ends that `\name` begins, and what it is here.
-fn latex(text: &str, name: Lexeme) -> (usize, Option<String>) {
-    const GREEK: [(&str, &str); 24] = [
-        ("alpha", "α"),
-        ("beta", "β"),
-        ("gamma", "γ"),
-        ("delta", "δ"),
-        ("epsilon", "ε"),
-        ("varepsilon", "ε"),
-        ("zeta", "ζ"),
-        ("eta", "η"),
-        ("theta", "θ"),
-        ("kappa", "κ"),
-        ("lambda", "λ"),
-        ("mu", "μ"),
-        ("nu", "ν"),
-        ("xi", "ξ"),
-        ("pi", "pi"),
-        ("rho", "ρ"),
-        ("sigma", "σ"),
-        ("tau", "τ"),
-        ("phi", "φ"),
-        ("varphi", "φ"),
-        ("chi", "χ"),
-        ("psi", "ψ"),
-        ("omega", "ω"),
-        ("Omega", "Ω"),
-    ];
-    const OTHER: [(&str, &str); 12] = [
-        ("cdot", "*"),
-        ("times", "*"),
-        ("le", "<="),
-        ("leq", "<="),
-        ("ge", ">="),
-        ("geq", ">="),
-        ("ne", "!="),
-        ("neq", "!="),
-        ("sin", "sin"),
-        ("cos", "cos"),
-        ("exp", "exp"),
-        ("log", "log"),
-    ];
-    let command = name.slice(text);
-    let braced = text[name.hi..].strip_prefix('{').and_then(|rest| rest.split_once('}'));
-    let primes = match command {
-        "dot" => "'",
-        "ddot" => "''",
-        _ => "",
-    };
-    if let (false, Some((inside, _))) = (primes.is_empty(), braced) {
-        return (name.hi + inside.len() + 2, Some(format!("{inside}{primes}")));
-    }
-    let known = GREEK.iter().chain(&OTHER).find(|(known, _)| *known == command);
-    (name.hi, known.map(|(_, replacement)| (*replacement).to_string()))
 }
 
 fn is_exponent(name: &str) -> bool {

@@ -13,5 +13,6 @@ pub mod parser;
 pub mod print;
 mod spacing;
 pub mod token;
+mod typeset;
 
 pub use parser::{Parsed, parse, parse_expr};

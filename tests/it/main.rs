@@ -36,5 +36,6 @@ mod series;
 mod settings;
 mod solve;
 mod solve_gradients;
+mod styles;
 mod threads;
 mod tidy;

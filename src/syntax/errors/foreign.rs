@@ -1,4 +1,4 @@
-//! The messages for what other languages write differently: E0119 to E0123.
+//! The messages for what other languages write differently: E0119 to E0123, and E0112.
 //!
 //! Each says how it is written here, with a patch where there is one way only.
 
@@ -8,6 +8,13 @@ use crate::diag::{Code, Diagnostic, Edit};
 
 fn foreign(message: impl Into<String>, span: Span, label: impl Into<String>) -> Diagnostic {
     Diagnostic::new(Code("E0119"), message, span, label)
+}
+
+/// E0112: `d/dt x`
+pub fn differential_operator(span: Span, state: &str) -> Diagnostic {
+    let label = "an operator in front of a name";
+    Diagnostic::new(Code("E0112"), "derivatives are written with a prime", span, label)
+        .fix("write", vec![edit(span, format!("{state}'"))])
 }
 
 /// E0119: `solve_ivp(…)`, `ode45(…)`, `NDSolve[…]`
