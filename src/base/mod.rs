@@ -1,6 +1,7 @@
-//! Layer 0: indices, source texts, random streams. No knowledge of the language.
+//! Layer 0: indices, numbers, source texts, random streams. No knowledge of the language.
 
 pub mod index;
+pub mod numbers;
 pub mod random;
 pub mod span;
 

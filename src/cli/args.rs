@@ -155,7 +155,7 @@ pub struct ConfigArgs {
 /// `nodec schema`
 #[derive(Clone, Debug, Args)]
 pub struct SchemaArgs {
-    /// A file of comma-separated values
+    /// A file: csv, npy, npz, idx or ts, also with .gz
     pub file: PathBuf,
 }
 

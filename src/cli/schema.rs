@@ -6,11 +6,14 @@ use super::{Console, Exit};
 impl Console<'_> {
     /// Prints the declaration.
     pub(super) fn schema(&mut self, args: &SchemaArgs) -> Exit {
-        let text = match self.read(&args.file) {
-            Ok(text) => text,
-            Err(exit) => return exit,
+        let bytes = match std::fs::read(&args.file) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.say(&format!("error: cannot read `{}`: {error}\n", args.file.display()));
+                return Exit::Io;
+            }
         };
-        match crate::data::schema(&args.file.display().to_string(), &text) {
+        match crate::data::schema(&args.file.display().to_string(), &bytes) {
             Ok(item) => {
                 self.print(&item);
                 Exit::Success

@@ -1,186 +1,212 @@
 //! Columns of numbers out of a comma-separated file.
 //!
-//! A request comes from a `data` item: a path, and for each field the column it wants. The file
-//! becomes a source of its own, so a bad cell is shown where it stands. The first line names the
-//! columns; cells may be quoted (RFC 4180) and are trimmed; every cell asked for must be a finite
-//! number. Columns nobody asks for may hold anything.
+//! The file becomes a source of its own, so a bad cell is shown where it stands. The first line
+//! names the columns; cells may be quoted (RFC 4180) and are trimmed; every cell asked for must be
+//! a finite number. Columns nobody asks for may hold anything. With `by = "column"`, the rows that
+//! agree in that column make one example, in the order of the file.
 
+use super::array::EXACT;
 use super::errors::{self, BadCell, MissingColumn};
-use super::{Digest, Element};
+use super::{Array, Columns, Element, FieldRequest, Request, file};
+use crate::base::numbers::Numbers;
 use crate::base::span::{SourceId, Sources, Span};
-use crate::diag::Sink;
+use crate::diag::{Diagnostic, Sink};
 use csv::{ReaderBuilder, StringRecord, Trim};
-use std::path::Path;
+use std::collections::BTreeMap;
 
-/// A `data … = csv("path") { … }` item.
-#[derive(Clone, Debug)]
-pub struct CsvRequest<'a> {
-    /// The file as the program names it, relative to `folder`.
-    pub path: &'a str,
-    /// The folder of the model.
-    pub folder: &'a Path,
-    /// The string that names the file.
-    pub path_span: Span,
-    /// What is asked for.
-    pub fields: Vec<FieldRequest>,
+/// What the fields ask for, in their order, and the rows of data in the file, at least 1; E0701 to
+/// E0705 for what is wrong with it. A column is reported once, at its first bad cell.
+pub(super) fn read(
+    request: &Request<'_>,
+    bytes: Vec<u8>,
+    sources: &mut Sources,
+    sink: &mut Sink,
+) -> Option<(Vec<Array>, usize)> {
+    let text = file::text(bytes, &request.place, sink)?;
+    let source = sources.add(request.place.path, text.as_str());
+    Table { text: &text, source, request }.arrays(sink)
 }
 
-/// A line of the schema.
-#[derive(Clone, Debug)]
-pub struct FieldRequest {
-    /// The field, which is also the column unless `column` says otherwise.
-    pub name: String,
-    /// Where the name stands.
-    pub span: Span,
-    /// What its cells must be.
-    pub element: Element,
-    /// Where the type of the field ends; `= column("…")` would be inserted after it.
-    pub ty_span: Span,
-    /// The string of `column("…")` and its place, quotes included.
-    pub column: Option<(String, Span)>,
-}
-
-/// What a file holds of what was asked for.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// One column for each field of the request, in its order, each `[rows]`.
-    pub columns: Vec<Vec<f64>>,
-    /// Rows of data, at least 1.
-    pub rows: usize,
-    /// Which text the file became.
-    pub source: SourceId,
-    /// Its fingerprint.
-    pub digest: Digest,
-}
-
-/// Reads what `request` asks for, or reports everything that is wrong with the file: E0701 to
-/// E0705, E0290 for a compressed file. A column is reported once, at its first bad cell.
-pub fn load_csv(request: &CsvRequest<'_>, sources: &mut Sources, sink: &mut Sink) -> Option<Loaded> {
-    let CsvRequest { path, folder, path_span, .. } = *request;
-    if path.ends_with(".gz") {
-        sink.report(errors::not_built("a compressed file", path_span));
-        return None;
-    }
-    let bytes = match std::fs::read(folder.join(path)) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            sink.report(errors::unreadable(path, folder, path_span, &reason(&error)));
-            return None;
-        }
-    };
-    let digest = Digest::of(&bytes);
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let reason = format!("it is not UTF-8 text (byte {at})");
-            sink.report(errors::unreadable(path, folder, path_span, &reason));
-            return None;
-        }
-    };
-    if u32::try_from(text.len()).is_err() {
-        sink.report(errors::unreadable(path, folder, path_span, "it is larger than 4 GiB"));
-        return None;
-    }
-    let source = sources.add(path, text.as_str());
-    let (columns, rows) = Table { text: &text, source }.columns(request, sink)?;
-    Some(Loaded { columns, rows, source, digest })
-}
-
-/// The numbers in `text`, a comma-separated file that is source `source`.
+/// `text`, a comma-separated file that is source `source`, and what is wanted of it.
 struct Table<'a> {
     text: &'a str,
     source: SourceId,
+    request: &'a Request<'a>,
+}
+
+/// The cells of one field as they are read, row by row.
+struct Cells<'a> {
+    field: &'a FieldRequest,
+    columns: Vec<usize>,
+    numbers: Vec<f64>,
+    /// The first bad cell: its row, counted from 1, its column, and why.
+    bad: Option<(usize, StringRecord, usize, BadCell)>,
+    n_bad: usize,
 }
 
 impl Table<'_> {
-    fn columns(&self, request: &CsvRequest<'_>, sink: &mut Sink) -> Option<(Vec<Vec<f64>>, usize)> {
+    fn arrays(&self, sink: &mut Sink) -> Option<(Vec<Array>, usize)> {
         let errors_before = sink.diagnostics().len();
-        let (header, rows) = self.records(request, sink)?;
-        let indices: Vec<Option<usize>> = request
-            .fields
-            .iter()
-            .map(|field| self.column_index(field, &header, rows.len(), request, sink))
-            .collect();
-        let mut columns = Vec::with_capacity(indices.len());
-        for (field, index) in request.fields.iter().zip(indices) {
-            let Some(index) = index else { continue };
-            columns.push(self.column(field, index, &header, &rows, sink));
+        let (header, n_rows) = self.header(sink)?;
+        let mut cells = Vec::new();
+        for field in &self.request.fields {
+            if let Some(columns) = self.columns_of(field, &header, n_rows, sink) {
+                let numbers = Vec::with_capacity(n_rows * columns.len());
+                cells.push(Cells { field, columns, numbers, bad: None, n_bad: 0 });
+            }
         }
-        (sink.diagnostics().len() == errors_before).then_some((columns, rows.len()))
-    }
-
-    /// The header and the rows of data; none if a row is ragged or there is no row.
-    fn records(
-        &self,
-        request: &CsvRequest<'_>,
-        sink: &mut Sink,
-    ) -> Option<(StringRecord, Vec<StringRecord>)> {
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .trim(Trim::All)
-            .from_reader(self.text.as_bytes());
-        let mut records = reader.records().map(|record| record.expect("the text is UTF-8 and in memory"));
-        let Some(header) = records.next() else {
-            sink.report(errors::empty(request.path, request.path_span, false));
-            return None;
+        let key = match &self.request.by {
+            Some((column, span)) => Some(self.column_index(column, *span, *span, &header, n_rows, sink)?),
+            None => None,
         };
-        if let Some(quote) = self.open_quote() {
-            sink.report(errors::open_quote(request.path, quote));
+        let mut groups = Groups::default();
+        let mut records = self.reader();
+        let mut record = StringRecord::new();
+        let mut at = 0;
+        // The header was read before; nothing is left to go wrong with text in memory.
+        while records.read_record(&mut record).expect("the text is UTF-8 and in memory") {
+            if at > 0 {
+                cells.iter_mut().for_each(|cells| cells.push(at, &record));
+                if let Some(key) = key {
+                    groups.push(&record[key]);
+                }
+            }
+            at += 1;
+        }
+        for Cells { field, bad, n_bad, .. } in &cells {
+            if let Some((row, record, column, why)) = bad {
+                let cell = self.cell_span(record, *column);
+                let place = (*row, &header[*column]);
+                sink.report(errors::bad_cell(why, place, cell, field.span, n_bad - 1));
+            }
+        }
+        if sink.diagnostics().len() > errors_before {
             return None;
         }
-        if let Some(separator) = other_separator(&header, &request.fields) {
-            let header = self.record_span(&header);
-            sink.report(errors::wrong_separator(request.path, request.path_span, separator, header));
-            return None;
+        let each = cells.into_iter().map(|cells| match key {
+            Some(_) => self.grouped(cells, &groups),
+            None => self.regular(cells, n_rows),
+        });
+        let arrays: Vec<_> = each.collect::<Vec<_>>();
+        let mut complete = Vec::new();
+        for array in arrays {
+            match array {
+                Ok(array) => complete.push(array),
+                Err(diagnostic) => sink.report(*diagnostic),
+            }
         }
-        let rows: Vec<StringRecord> = records.collect();
-        if rows.is_empty() {
-            sink.report(errors::empty(request.path, request.path_span, true));
-            return None;
-        }
-        let mut ragged = rows.iter().enumerate().filter(|(_, row)| row.len() != header.len());
-        if let Some((at, row)) = ragged.next() {
-            sink.report(errors::ragged(
-                request.path,
-                at + 1,
-                row.len(),
-                header.len(),
-                self.record_span(row),
-                self.record_span(&header),
-            ));
-            return None;
-        }
-        Some((header, rows))
+        (complete.len() == self.request.fields.len()).then_some((complete, n_rows))
     }
 
-    /// Which column `field` asks for.
-    fn column_index(
+    fn reader(&self) -> csv::Reader<&[u8]> {
+        let mut builder = ReaderBuilder::new();
+        builder.has_headers(false).flexible(true).trim(Trim::All).from_reader(self.text.as_bytes())
+    }
+
+    /// The header and the number of rows; none if a row is ragged or there is no row.
+    fn header(&self, sink: &mut Sink) -> Option<(StringRecord, usize)> {
+        let place = &self.request.place;
+        let mut records = self.reader();
+        let mut header = StringRecord::new();
+        if !records.read_record(&mut header).expect("the text is UTF-8 and in memory") {
+            sink.report(errors::empty(place, false));
+            return None;
+        }
+        if let Some(quote) = self.open_quote() {
+            sink.report(errors::open_quote(place.path, quote));
+            return None;
+        }
+        if let Some(separator) = other_separator(&header, &self.request.fields) {
+            let header = self.record_span(&header);
+            sink.report(errors::wrong_separator(place, separator, header));
+            return None;
+        }
+        let mut row = StringRecord::new();
+        let mut n_rows = 0;
+        while records.read_record(&mut row).expect("the text is UTF-8 and in memory") {
+            n_rows += 1;
+            if row.len() != header.len() {
+                sink.report(errors::ragged(
+                    place.path,
+                    n_rows,
+                    row.len(),
+                    header.len(),
+                    self.record_span(&row),
+                    self.record_span(&header),
+                ));
+                return None;
+            }
+        }
+        if n_rows == 0 {
+            sink.report(errors::empty(place, true));
+            return None;
+        }
+        Some((header, n_rows))
+    }
+
+    /// Which columns `field` is made of.
+    fn columns_of(
         &self,
         field: &FieldRequest,
         header: &StringRecord,
+        n_rows: usize,
+        sink: &mut Sink,
+    ) -> Option<Vec<usize>> {
+        let mut index = |name: &str, asked: Span, patch: Span| {
+            self.column_index(name, asked, patch, header, n_rows, sink)
+        };
+        match &field.columns {
+            Columns::Named => {
+                let end = Span { lo: field.ty_span.hi, ..field.ty_span };
+                Some(vec![index(&field.name, field.span, end)?])
+            }
+            Columns::One(name, span) => Some(vec![index(name, *span, *span)?]),
+            Columns::Several(names) => {
+                let found: Vec<Option<usize>> =
+                    names.iter().map(|(name, span)| index(name, *span, *span)).collect();
+                found.into_iter().collect()
+            }
+            Columns::Range((first, first_span), (last, last_span)) => {
+                let (lo, hi) = (index(first, *first_span, *first_span), index(last, *last_span, *last_span));
+                let (lo, hi) = (lo?, hi?);
+                if lo > hi {
+                    sink.report(errors::backwards(
+                        self.request.place.path,
+                        first,
+                        last,
+                        first_span.to(*last_span),
+                    ));
+                    return None;
+                }
+                Some((lo..=hi).collect())
+            }
+        }
+    }
+
+    /// The column called `wanted`, asked for at `asked`; `patch` is what to replace to ask for
+    /// another one.
+    fn column_index(
+        &self,
+        wanted: &str,
+        asked: Span,
+        patch: Span,
+        header: &StringRecord,
         rows: usize,
-        request: &CsvRequest<'_>,
         sink: &mut Sink,
     ) -> Option<usize> {
-        let (wanted, asked, patch) = match &field.column {
-            Some((column, span)) => (column, *span, *span),
-            None => (&field.name, field.span, Span { lo: field.ty_span.hi, ..field.ty_span }),
-        };
+        let place = &self.request.place;
         let mut found = (0..header.len()).filter(|at| &header[*at] == wanted);
         match (found.next(), found.next()) {
             (Some(index), None) => Some(index),
             (Some(_), Some(second)) => {
                 let second = self.cell_span(header, second);
-                sink.report(errors::ambiguous_column(request.path, wanted, asked, second));
+                sink.report(errors::ambiguous_column(place.path, wanted, asked, second));
                 None
             }
             (None, _) => {
                 let header: Vec<String> = header.iter().map(String::from).collect();
                 sink.report(errors::no_such_column(&MissingColumn {
-                    path: request.path,
-                    path_span: request.path_span,
+                    place,
                     column: wanted,
                     asked,
                     patch,
@@ -192,29 +218,52 @@ impl Table<'_> {
         }
     }
 
-    /// The numbers of column `index`, with a report if a cell does not hold one.
-    fn column(
-        &self,
-        field: &FieldRequest,
-        index: usize,
-        header: &StringRecord,
-        rows: &[StringRecord],
-        sink: &mut Sink,
-    ) -> Vec<f64> {
-        let mut numbers = Vec::with_capacity(rows.len());
-        let mut bad: Vec<(usize, BadCell)> = Vec::new();
-        for (at, row) in rows.iter().enumerate() {
-            match number(&row[index], field.element) {
-                Ok(number) => numbers.push(number),
-                Err(why) => bad.push((at, why)),
+    /// `[rows]`, or `[rows, columns]` for `columns(…)`.
+    fn regular(&self, cells: Cells<'_>, n_rows: usize) -> Result<Array, Box<Diagnostic>> {
+        let Cells { field, columns, numbers, .. } = cells;
+        let mut shape = vec![n_rows];
+        shape.extend(several(field, columns.len()));
+        if field.ragged {
+            return Err(Box::new(errors::needs_by(field)));
+        }
+        Ok(Array::regular(typed(numbers, field.element), shape))
+    }
+
+    /// The rows of each group together: `[groups, K?]`, `[groups, K?, columns]`, or `[groups]` for
+    /// what is the same in all rows of a group.
+    fn grouped(&self, cells: Cells<'_>, groups: &Groups) -> Result<Array, Box<Diagnostic>> {
+        let Cells { field, columns, numbers, .. } = cells;
+        let width = columns.len();
+        let lengths: Vec<usize> = groups.rows.iter().map(Vec::len).collect();
+        let mut shape = vec![lengths.len()];
+        if !field.batch {
+            return Err(Box::new(errors::by_needs_batch(field)));
+        }
+        let axes = several(field, width);
+        if field.rank == axes.len() {
+            // One value for each group.
+            let differs = groups.rows.iter().position(|rows| {
+                let value = |row: usize| &numbers[row * width..][..width];
+                rows.iter().any(|row| value(*row) != value(rows[0]))
+            });
+            if let Some(group) = differs {
+                return Err(Box::new(errors::differs_in_group(field, &groups.names[group])));
             }
+            shape.extend(axes);
+            let numbers = typed(numbers, field.element);
+            return Ok(Array::regular(numbers.rows(groups.rows.iter().map(|rows| rows[0]), width), shape));
         }
-        if let Some((at, why)) = bad.first() {
-            let cell = self.cell_span(&rows[*at], index);
-            let place = (at + 1, &header[index]);
-            sink.report(errors::bad_cell(why, place, cell, field.span, bad.len() - 1));
+        let numbers = typed(numbers, field.element).rows(groups.rows.iter().flatten().copied(), width);
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        shape.push(longest);
+        shape.extend(axes);
+        if field.ragged {
+            return Ok(Array { numbers, shape, lengths: Some(lengths) });
         }
-        numbers
+        match lengths.iter().position(|length| *length != longest) {
+            Some(at) => Err(Box::new(errors::unequal_groups(field, &groups.names[at], lengths[at], longest))),
+            None => Ok(Array::regular(numbers, shape)),
+        }
     }
 
     /// The quote that opens a cell and is never closed, with the rest of its line. A quote opens a
@@ -297,25 +346,89 @@ impl Table<'_> {
 /// nobody asks for.
 fn other_separator(header: &StringRecord, fields: &[FieldRequest]) -> Option<char> {
     let only = if header.len() == 1 { &header[0] } else { return None };
-    if fields.iter().any(|field| field.column.as_ref().is_some_and(|(column, _)| column == only)) {
+    let asked = |field: &FieldRequest| match &field.columns {
+        Columns::One(column, _) => column == only,
+        Columns::Named | Columns::Range(..) | Columns::Several(_) => false,
+    };
+    if fields.iter().any(asked) {
         return None;
     }
     [';', '\t', '|'].into_iter().find(|separator| only.contains(*separator))
 }
 
+/// The axis that `columns(…)` adds.
+fn several(field: &FieldRequest, width: usize) -> Vec<usize> {
+    match field.columns {
+        Columns::Named | Columns::One(..) => Vec::new(),
+        Columns::Range(..) | Columns::Several(_) => vec![width],
+    }
+}
+
+/// The rows of a long table by the example they belong to, the examples in the order in which they
+/// first appear.
+#[derive(Default)]
+struct Groups {
+    numbers: BTreeMap<String, usize>,
+    names: Vec<String>,
+    rows: Vec<Vec<usize>>,
+    n_rows: usize,
+}
+
+impl Groups {
+    /// The next row belongs to `name`.
+    fn push(&mut self, name: &str) {
+        let group = match self.numbers.get(name) {
+            Some(group) => *group,
+            None => {
+                self.numbers.insert(name.to_owned(), self.names.len());
+                self.names.push(name.to_owned());
+                self.rows.push(Vec::new());
+                self.names.len() - 1
+            }
+        };
+        self.rows[group].push(self.n_rows);
+        self.n_rows += 1;
+    }
+}
+
+impl Cells<'_> {
+    fn push(&mut self, row: usize, record: &StringRecord) {
+        for column in &self.columns {
+            match number(&record[*column], self.field.element) {
+                Ok(number) => self.numbers.push(number),
+                Err(why) => {
+                    self.n_bad += 1;
+                    if self.bad.is_none() {
+                        self.bad = Some((row, record.clone(), *column, why));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Checked numbers in the element type they are kept in.
+fn typed(numbers: Vec<f64>, element: Element) -> Numbers {
+    match element {
+        Element::Real => Numbers::F64(numbers),
+        Element::Int => Numbers::I64(numbers.into_iter().map(|number| number as i64).collect()),
+        Element::Bool => Numbers::U8(numbers.into_iter().map(|number| number as u8).collect()),
+    }
+}
+
 /// The number in a cell.
-fn number(cell: &str, element: Element) -> Result<f64, BadCell> {
-    /// Largest magnitude below which every whole number is an `f64`.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
+pub(super) fn number(cell: &str, element: Element) -> Result<f64, BadCell> {
     if cell.is_empty() {
         return Err(BadCell::Empty);
     }
-    let number: f64 = match cell.parse() {
-        Ok(number) => number,
-        Err(_) if cell.eq_ignore_ascii_case("na") || cell.eq_ignore_ascii_case("n/a") => {
+    let number: f64 = match (cell.parse(), element) {
+        (Ok(number), _) => number,
+        (Err(_), Element::Bool) if cell.eq_ignore_ascii_case("true") => 1.0,
+        (Err(_), Element::Bool) if cell.eq_ignore_ascii_case("false") => 0.0,
+        (Err(_), _) if cell.eq_ignore_ascii_case("na") || cell.eq_ignore_ascii_case("n/a") => {
             return Err(BadCell::NotANumber);
         }
-        Err(_) => return Err(BadCell::Text(cell.to_owned())),
+        (Err(_), _) => return Err(BadCell::Text(cell.to_owned())),
     };
     if number.is_nan() {
         return Err(BadCell::NotANumber);
@@ -327,16 +440,7 @@ fn number(cell: &str, element: Element) -> Result<f64, BadCell> {
         Element::Real => Ok(number),
         Element::Int if number.fract() != 0.0 => Err(BadCell::Fraction(cell.to_owned())),
         Element::Int if number.abs() > EXACT => Err(BadCell::TooLarge(cell.to_owned())),
-        Element::Int => Ok(number),
-    }
-}
-
-/// Why the operating system did not give the file.
-fn reason(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => String::from("there is no such file"),
-        std::io::ErrorKind::PermissionDenied => String::from("permission denied"),
-        std::io::ErrorKind::IsADirectory => String::from("it is a folder"),
-        _ => error.to_string(),
+        Element::Bool if number != 0.0 && number != 1.0 => Err(BadCell::NotABool(cell.to_owned())),
+        Element::Int | Element::Bool => Ok(number),
     }
 }

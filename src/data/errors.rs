@@ -1,32 +1,33 @@
 //! E07xx: what a data file can do wrong, one named constructor each.
 
+use super::{Columns, FieldRequest, Place, Request};
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Edit};
 use std::path::Path;
 
-/// The file is not there, or cannot be read as UTF-8 text. `reason` completes "cannot read `f`: …".
-pub fn unreadable(path: &str, folder: &Path, path_span: Span, reason: &str) -> Diagnostic {
-    Diagnostic::new(Code("E0701"), format!("cannot read `{path}`: {reason}"), path_span, reason)
+/// The file is not there, or is not what it should be. `reason` completes "cannot read `f`: …".
+pub fn unreadable(place: &Place<'_>, reason: &str) -> Diagnostic {
+    let Place { path, span, folder } = place;
+    Diagnostic::new(Code("E0701"), format!("cannot read `{path}`: {reason}"), *span, reason)
         .help(format!("paths are relative to the model's folder; looked in `{}`", shown(folder)))
 }
 
 /// The file holds no row of data. `header` says whether it has at least a header.
-pub fn empty(path: &str, path_span: Span, header: bool) -> Diagnostic {
+pub fn empty(place: &Place<'_>, header: bool) -> Diagnostic {
+    let path = place.path;
     let (message, label) = if header {
         (format!("`{path}` has a header and no rows"), "not a single row of data")
     } else {
         (format!("`{path}` is empty"), "nothing in this file")
     };
-    Diagnostic::new(Code("E0702"), message, path_span, label)
+    Diagnostic::new(Code("E0702"), message, place.span, label)
         .help("the first line must name the columns and every other line be a row of data")
 }
 
 /// What `no_such_column` needs to know about the line of the schema and the file.
 pub struct MissingColumn<'a> {
-    /// The file as the program names it.
-    pub path: &'a str,
-    /// Where the program names it.
-    pub path_span: Span,
+    /// The file.
+    pub place: &'a Place<'a>,
     /// The column asked for.
     pub column: &'a str,
     /// What asked: the field's name, or the string in `column("…")`.
@@ -42,12 +43,13 @@ pub struct MissingColumn<'a> {
 
 /// The file has no column of that name.
 pub fn no_such_column(missing: &MissingColumn<'_>) -> Diagnostic {
-    let MissingColumn { path, path_span, column, asked, patch, header, rows } = missing;
+    let MissingColumn { place, column, asked, patch, header, rows } = missing;
+    let path = place.path;
     let message = format!("`{path}` has no column `{column}`");
     let has = format!("has the columns {} ({rows} {})", listed(header), plural(*rows, "row", "rows"));
     let explicit = patch.lo != patch.hi;
     let label = if explicit { "asked for here" } else { "declared here" };
-    let mut diagnostic = Diagnostic::new(Code("E0703"), message, *asked, label).label(*path_span, has);
+    let mut diagnostic = Diagnostic::new(Code("E0703"), message, *asked, label).label(place.span, has);
     if header.iter().all(|name| name.parse::<f64>().is_ok()) {
         return diagnostic.help("the first line of the file must name the columns");
     }
@@ -108,7 +110,8 @@ pub fn open_quote(path: &str, span: Span) -> Diagnostic {
 }
 
 /// The columns are not separated by commas.
-pub fn wrong_separator(path: &str, path_span: Span, separator: char, header: Span) -> Diagnostic {
+pub fn wrong_separator(place: &Place<'_>, separator: char, header: Span) -> Diagnostic {
+    let path = place.path;
     let name = match separator {
         '\t' => String::from("tabs"),
         other => format!("`{other}`"),
@@ -119,8 +122,50 @@ pub fn wrong_separator(path: &str, path_span: Span, separator: char, header: Spa
         header,
         "this is one column",
     )
-    .label(path_span, "read as a comma-separated file")
+    .label(place.span, "read as a comma-separated file")
     .help("save it with commas between the cells, and with a point in decimal numbers")
+}
+
+/// The axes of a field are not those of the file.
+pub fn other_shape(field: &str, written: &str, batch: bool, found: &[usize], ty_span: Span) -> Diagnostic {
+    let written = match (batch, written) {
+        (true, "" | "[]" | "a scalar") => String::from("[batch]"),
+        (true, written) => format!("[batch, {}", written.trim_start_matches('[')),
+        (false, written) => written.to_owned(),
+    };
+    let found: Vec<String> = found.iter().map(usize::to_string).collect();
+    let found = format!("[{}]", found.join(", "));
+    let message = format!("the schema gives `{field}` the shape {written}, in the file it is {found}");
+    Diagnostic::new(Code("E0704"), message, ty_span, format!("{found} in the file")).help(
+        "`batch` counts examples; every other axis of the file stands in the schema by a name or a number",
+    )
+}
+
+/// The length of an axis is another than the schema says; `known` is what the schema comes to.
+pub fn other_size(field: &str, dim: &str, known: Option<i64>, found: usize, ty_span: Span) -> Diagnostic {
+    let is = match known {
+        Some(known) if known.to_string() != dim => format!("{dim}, which is {known}"),
+        Some(_) | None => dim.to_owned(),
+    };
+    let message = format!("the schema gives an axis of `{field}` the length {is}, the file has {found}");
+    Diagnostic::new(Code("E0704"), message, ty_span, format!("{found} in the file"))
+        .help("name the size, as in `[T]`, and the file says how long it is")
+}
+
+/// Two fields share a ragged axis and an example has different lengths in them.
+pub fn lengths_differ(
+    size: &str,
+    example: usize,
+    names: (&str, &str),
+    lengths: (usize, usize),
+    span: Span,
+) -> Diagnostic {
+    let message = format!(
+        "`{size}` is {} in `{}` and {} in `{}`, in example {example}",
+        lengths.0, names.0, lengths.1, names.1
+    );
+    Diagnostic::new(Code("E0704"), message, span, format!("shares `{size}`"))
+        .help("series of different length need differently named sizes")
 }
 
 /// Two fields that share a size got different numbers of rows from their files.
@@ -129,9 +174,9 @@ pub fn size_disagreement(size: &str, first: (Span, usize), second: (Span, usize)
         Code("E0704"),
         format!("`{size}` is {} here, and {} elsewhere", second.1, first.1),
         second.0,
-        format!("{} rows", second.1),
+        format!("{} here", second.1),
     )
-    .label(first.0, format!("{} rows", first.1))
+    .label(first.0, format!("{} here", first.1))
     .help("data sets of different length need differently named sizes")
 }
 
@@ -150,6 +195,8 @@ pub enum BadCell {
     Fraction(String),
     /// It holds a whole number above 2⁵³.
     TooLarge(String),
+    /// It holds something else than `true` or `false` where one of them should be.
+    NotABool(String),
 }
 
 /// A cell does not hold what the schema says. `more` counts further bad cells of this column.
@@ -172,9 +219,13 @@ pub fn bad_cell(
         BadCell::TooLarge(text) => {
             (format!("{place}: `{text}` is above 2^53"), String::from("too large to be kept exactly"))
         }
+        BadCell::NotABool(text) => {
+            (format!("{place}: expected `true` or `false`, found `{text}`"), "neither of them".into())
+        }
     };
     let expects = match why {
         BadCell::Fraction(_) | BadCell::TooLarge(_) => "declared here as whole numbers",
+        BadCell::NotABool(_) => "declared here as truth values",
         BadCell::Empty | BadCell::NotANumber | BadCell::Infinite | BadCell::Text(_) => {
             "declared here as numbers"
         }
@@ -189,14 +240,193 @@ pub fn bad_cell(
             diagnostic.help("missing values are not filled in; take the row out of the file")
         }
         BadCell::Fraction(_) => diagnostic.help("declare the field without `int` if fractions are meant"),
-        BadCell::Infinite | BadCell::Text(_) | BadCell::TooLarge(_) => diagnostic,
+        BadCell::Infinite | BadCell::Text(_) | BadCell::TooLarge(_) | BadCell::NotABool(_) => diagnostic,
     }
 }
 
-/// The data source is in the language and not built yet.
-pub fn not_built(what: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(Code("E0290"), format!("{what} cannot be read yet"), span, "not supported yet")
-        .help("plain `csv(\"file.csv\")` is")
+/// `columns("b".."a")` where `a` stands before `b`.
+pub fn backwards(path: &str, first: &str, last: &str, span: Span) -> Diagnostic {
+    let message = format!("in `{path}` the column `{first}` comes after `{last}`");
+    Diagnostic::new(Code("E0703"), message, span, "from the first to the last, in the order of the file")
+}
+
+/// A ragged field of a table whose rows are not grouped.
+pub fn needs_by(field: &FieldRequest) -> Diagnostic {
+    let message = format!("nothing says which rows belong to one example of `{}`", field.name);
+    Diagnostic::new(Code("E0706"), message, field.ty_span, "differs from example to example")
+        .help("name the column that says it: `csv(\"file.csv\", by = \"patient\")`")
+}
+
+/// A field without `batch` in a table whose rows are grouped.
+pub fn by_needs_batch(field: &FieldRequest) -> Diagnostic {
+    let message = format!("`{}` has no `batch` axis, and `by` makes an example of each group", field.name);
+    Diagnostic::new(Code("E0706"), message, field.ty_span, "begins without `batch`")
+        .help("write `[batch, K?]` for a series, `[batch]` for one number of each group")
+}
+
+/// A number of each group that is not one.
+pub fn differs_in_group(field: &FieldRequest, group: &str) -> Diagnostic {
+    let message = format!("`{}` differs between the rows of `{group}`", field.name);
+    Diagnostic::new(Code("E0706"), message, field.ty_span, "declared as one value for each example")
+        .help("declare it `[batch, K?]` if each row has its own")
+}
+
+/// Groups of different length where the schema says one.
+pub fn unequal_groups(field: &FieldRequest, group: &str, found: usize, longest: usize) -> Diagnostic {
+    let message =
+        format!("`{group}` has {found} {}, another example {longest}", plural(found, "row", "rows"));
+    Diagnostic::new(Code("E0704"), message, field.ty_span, "declared as one length for all examples")
+        .help("a `?` after the size lets it differ: `[batch, K?]`")
+}
+
+/// A file of one array is asked for several fields, or none.
+pub fn one_field(request: &Request<'_>) -> Diagnostic {
+    let Request { format, place, fields, .. } = request;
+    let count = fields.len();
+    let message = format!(
+        "`{}` holds one array, the schema has {count} {}",
+        place.path,
+        plural(count, "field", "fields")
+    );
+    Diagnostic::new(Code("E0706"), message, place.span, "one file for each field")
+        .help(format!("give a list, one file for each field: `{}([\"x.{0}\", \"y.{0}\"])`", format.name()))
+}
+
+/// `columns(…)` where the file has no columns.
+pub fn no_columns(field: &FieldRequest, request: &Request<'_>) -> Diagnostic {
+    let message = format!("`{}` is a file of arrays and has no columns to put together", request.place.path);
+    let span = field.columns.span().unwrap_or(field.span);
+    Diagnostic::new(Code("E0706"), message, span, "takes columns of a table")
+        .help("name one array: `x: [batch, 3] = column(\"x\")`")
+}
+
+/// The archive or series file has nothing of that name.
+pub fn no_such_array(
+    request: &Request<'_>,
+    field: &FieldRequest,
+    wanted: &str,
+    names: &[String],
+) -> Diagnostic {
+    let path = request.place.path;
+    let (_, asked) = field.columns.only(field).unwrap_or((wanted, field.span));
+    let message = format!("`{path}` has no array `{wanted}`");
+    let diagnostic = Diagnostic::new(Code("E0703"), message, asked, "asked for here")
+        .label(request.place.span, format!("has {}", listed(names)))
+        .help(format!("`nodec schema {path}` prints a declaration to paste"));
+    match (&field.columns, closest_column(wanted, names)) {
+        (Columns::Named, Some(name)) => {
+            let end = Span { lo: field.ty_span.hi, ..field.ty_span };
+            let text = format!(" = column(\"{name}\")");
+            diagnostic.fix("say which array it is", vec![Edit { span: end, text }])
+        }
+        _ => diagnostic,
+    }
+}
+
+/// Why an entry of an array is not the number it should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BadEntry {
+    /// It is NaN.
+    NotANumber,
+    /// It is infinite.
+    Infinite,
+    /// It is a fraction where a whole number should be.
+    Fraction(f64),
+    /// It is a whole number above 2⁵³.
+    TooLarge(f64),
+    /// It is neither 0 nor 1 where a truth value should be.
+    NotABool(f64),
+}
+
+/// An entry of an array is not what the schema says. `more` counts further ones.
+pub fn bad_entry(
+    why: &BadEntry,
+    field: &FieldRequest,
+    place: &Place<'_>,
+    index: &[usize],
+    more: usize,
+) -> Diagnostic {
+    let index: Vec<String> = index.iter().map(usize::to_string).collect();
+    let entry = format!("`{}`: `{}[{}]`", place.path, field.name, index.join(", "));
+    let (message, label) = match why {
+        BadEntry::NotANumber => (format!("{entry} is NaN"), "declared here as numbers"),
+        BadEntry::Infinite => (format!("{entry} is not finite"), "declared here as numbers"),
+        BadEntry::Fraction(value) => {
+            (format!("{entry} is {value}, not a whole number"), "declared here as whole numbers")
+        }
+        BadEntry::TooLarge(value) => {
+            (format!("{entry} is {value:e}, above 2^53"), "declared here as whole numbers")
+        }
+        BadEntry::NotABool(value) => {
+            (format!("{entry} is {value}, neither 0 nor 1"), "declared here as truth values")
+        }
+    };
+    let mut diagnostic =
+        Diagnostic::new(Code("E0705"), message, field.ty_span, label).label(place.span, "found in this file");
+    if more > 0 {
+        diagnostic =
+            diagnostic.note(format!("{more} more {} like this", plural(more, "entry is", "entries are")));
+    }
+    match why {
+        BadEntry::NotANumber => diagnostic.help(
+            "missing values are not filled in; an axis `T?` may end in rows of NaN, which are left out",
+        ),
+        BadEntry::Fraction(_) => diagnostic.help("declare the field without `int` if fractions are meant"),
+        BadEntry::Infinite | BadEntry::TooLarge(_) | BadEntry::NotABool(_) => diagnostic,
+    }
+}
+
+/// A ragged field needs an axis of examples and one of rows.
+pub fn not_ragged(field: &FieldRequest, place: &Place<'_>, shape: &[usize]) -> Diagnostic {
+    let message =
+        format!("`{}` has shape {shape:?} in `{}`, which has no axis to be ragged", field.name, place.path);
+    Diagnostic::new(Code("E0704"), message, field.ty_span, "needs examples and rows")
+        .label(place.span, "in this file")
+}
+
+/// The array of lengths has another number of examples.
+pub fn lengths_count(field: &FieldRequest, place: &Place<'_>, found: usize, examples: usize) -> Diagnostic {
+    let message = format!("there are {found} lengths for {examples} examples of `{}`", field.name);
+    Diagnostic::new(Code("E0704"), message, field.ty_span, format!("{examples} examples"))
+        .label(place.span, "in this file")
+}
+
+/// An example without rows, or with more than the array has room for.
+pub fn bad_length(
+    field: &FieldRequest,
+    place: &Place<'_>,
+    example: usize,
+    length: usize,
+    longest: usize,
+) -> Diagnostic {
+    let message = format!("example {example} of `{}` has the length {length}", field.name);
+    let (code, label) = match length {
+        0 => (Code("E0702"), String::from("an example needs at least one row")),
+        _ => (Code("E0704"), format!("there is room for {longest}")),
+    };
+    Diagnostic::new(code, message, field.ty_span, label).label(place.span, "in this file")
+}
+
+/// A line of a series file that does not fit the rest. `reason` is a sentence about it.
+pub fn bad_series(span: Span, message: String, label: &str) -> Diagnostic {
+    Diagnostic::new(Code("E0704"), message, span, label)
+}
+
+/// A series file is asked for something it does not have.
+pub fn no_such_part(place: &Place<'_>, wanted: &str, asked: Span) -> Diagnostic {
+    Diagnostic::new(Code("E0703"), format!("a series file has no column `{wanted}`"), asked, "asked for here")
+        .label(place.span, "has `time`, `values` and `class`")
+        .help("write `x: [batch, T?, C] = column(\"values\")`, `y: int[batch] = column(\"class\")`, `t: [batch, T?] = column(\"time\")`")
+}
+
+/// The schema gives the values of a series file another form than they have.
+pub fn wrong_series(field: &FieldRequest, form: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0704"),
+        format!("`{}` must be {form}", field.name),
+        field.ty_span,
+        "has another form here",
+    )
 }
 
 /// The header name that `wanted` most likely means: equal but for case and surrounding marks,

@@ -1,12 +1,96 @@
-//! A `data` item to paste, from the header of a file: what `nodec schema FILE` prints.
+//! A `data` item to paste, from what is in a file: what `nodec schema FILE` prints.
 
+use super::file::unpacked;
+use super::{Array, Format, idx, npy, npz, ts};
+use crate::base::numbers::Numbers;
 use csv::{ReaderBuilder, Trim};
+use flate2::read::MultiGzDecoder;
 use std::fmt::Write as _;
 
-/// The declaration for a comma-separated `text` that the program would call `path`. Columns that
-/// are not numbers throughout become comments that show the first cell at fault. The item's name
-/// and the fields' names are made of the file's and the columns'; `Err` says why there is none.
-pub fn schema(path: &str, text: &str) -> Result<String, String> {
+/// Largest size of a file once it is unpacked.
+const LARGEST: u64 = u32::MAX as u64;
+
+/// The declaration for a file with these bytes that the program would call `path`; its name says
+/// which format it has. The item's name and the fields' names are made of the file's and the
+/// columns'; `Err` says why there is none.
+pub fn schema(path: &str, bytes: &[u8]) -> Result<String, String> {
+    let contents: Vec<u8>;
+    let bytes = if path.ends_with(".gz") {
+        let result = unpacked(MultiGzDecoder::new(bytes), LARGEST);
+        contents = result
+            .map_err(|error| format!("`{path}` is not a whole gzip file ({error})"))?
+            .ok_or_else(|| format!("`{path}` is too large"))?;
+        &contents
+    } else {
+        bytes
+    };
+    let failed = |reason: String| format!("cannot read `{path}`: {reason}");
+    let text = || std::str::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8 text"));
+    match Format::of_file(path) {
+        Some(Format::Npy) => Ok(arrays(path, Format::Npy, &[(None, npy::array(bytes).map_err(failed)?)])),
+        Some(Format::Idx) => Ok(arrays(path, Format::Idx, &[(None, idx::array(bytes).map_err(failed)?)])),
+        Some(Format::Npz) => {
+            let found = npz::decoded(bytes).map_err(failed)?;
+            let named: Vec<_> = found.into_iter().map(|(name, array)| (Some(name), array)).collect();
+            Ok(arrays(path, Format::Npz, &named))
+        }
+        Some(Format::Ts) => series(path, text()?),
+        Some(Format::Csv) | None => table(path, text()?),
+    }
+}
+
+/// The item for arrays, each with its name if it has one. The first axis counts examples if all
+/// arrays have the same one.
+fn arrays(path: &str, format: Format, arrays: &[(Option<String>, Array)]) -> String {
+    let mut item = format!("data {} = {}(\"{}\") {{\n", item_name(path), format.name(), escaped(path));
+    let first = arrays.first().and_then(|(_, array)| array.shape.first());
+    let batch = first.is_some() && arrays.iter().all(|(_, array)| array.shape.first() == first);
+    for (name, array) in arrays {
+        let element = match &array.numbers {
+            Numbers::F32(_) | Numbers::F64(_) => "",
+            // Bytes in more than one axis are brightnesses, in one axis they are labels.
+            Numbers::U8(_) if array.shape.len() > 1 => "",
+            Numbers::U8(_) | Numbers::I32(_) | Numbers::I64(_) => "int",
+        };
+        let sizes = array.shape.iter().enumerate().map(|(axis, size)| match (axis, batch) {
+            (0, true) => String::from("batch"),
+            _ => size.to_string(),
+        });
+        let sizes: Vec<String> = sizes.collect();
+        let ty = match (sizes.is_empty(), element) {
+            (true, "") => String::from("real"),
+            (true, element) => element.to_owned(),
+            (false, element) => format!("{element}[{}]", sizes.join(", ")),
+        };
+        let _ = match name {
+            None => writeln!(item, "  x: {ty}"),
+            Some(name) if identifier(name) == *name => writeln!(item, "  {name}: {ty}"),
+            Some(name) => writeln!(item, "  {}: {ty} = column(\"{}\")", identifier(name), escaped(name)),
+        };
+    }
+    item.push_str("}\n");
+    item
+}
+
+/// The item for labelled series.
+fn series(path: &str, text: &str) -> Result<String, String> {
+    let (lengths, channels, classes) =
+        ts::form(text).map_err(|reason| format!("cannot read `{path}`: {reason}"))?;
+    let equal = lengths.iter().all(|length| *length == lengths[0]);
+    let size = if equal { "T" } else { "T?" };
+    let mut item = format!("data {} = ts(\"{}\") {{\n", item_name(path), escaped(path));
+    let _ = writeln!(item, "  t: [batch, {size}] = column(\"time\")");
+    let _ = writeln!(item, "  x: [batch, {size}, {channels}] = column(\"values\")");
+    if classes {
+        let _ = writeln!(item, "  y: int[batch] = column(\"class\")");
+    }
+    item.push_str("}\n");
+    Ok(item)
+}
+
+/// The item for a comma-separated `text`. Columns that are not numbers throughout become comments
+/// that show the first cell at fault.
+fn table(path: &str, text: &str) -> Result<String, String> {
     let mut reader = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| error.to_string())?.clone();
     if header.is_empty() {
@@ -21,8 +105,7 @@ pub fn schema(path: &str, text: &str) -> Result<String, String> {
             }
         }
     }
-    let stem = path.rsplit(['/', '\\']).next().unwrap_or(path).split('.').next().unwrap_or(path);
-    let mut item = format!("data {} = csv(\"{}\") {{\n", identifier(stem), escaped(path));
+    let mut item = format!("data {} = csv(\"{}\") {{\n", item_name(path), escaped(path));
     for (column, word) in header.iter().zip(words) {
         let name = identifier(column);
         let _ = match word {
@@ -33,6 +116,12 @@ pub fn schema(path: &str, text: &str) -> Result<String, String> {
     }
     item.push_str("}\n");
     Ok(item)
+}
+
+/// A name for the item out of the file's.
+fn item_name(path: &str) -> String {
+    let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    identifier(file.split('.').next().unwrap_or(file))
 }
 
 /// A name of the language as close to `text` as one can be: other characters become `_`.

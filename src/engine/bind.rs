@@ -2,12 +2,13 @@
 
 use crate::backend;
 use crate::base::span::Span;
+use crate::data::Part;
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
-use crate::engine::{DataFile, Model, dataset};
-use crate::ir::program::Program;
+use crate::engine::{Dataset, Model, dataset};
+use crate::ir::program::{Examples, Program};
 use crate::ir::system::System;
 use crate::ir::types::DType;
 use crate::plan::Plan;
@@ -27,12 +28,20 @@ pub struct Binder {
     flags: Vec<Flag>,
     malformed: Vec<String>,
     profile: Option<String>,
+    part: Part,
     values: BTreeMap<Arc<str>, Given>,
 }
 
 impl Binder {
     pub(crate) fn new(model: Model) -> Binder {
-        Binder { model, flags: Vec::new(), malformed: Vec::new(), profile: None, values: BTreeMap::new() }
+        Binder {
+            model,
+            flags: Vec::new(),
+            malformed: Vec::new(),
+            profile: None,
+            part: Part::Train,
+            values: BTreeMap::new(),
+        }
     }
 
     /// Gives a `const`, `param` or `input` its value; one number fills a tensor.
@@ -105,6 +114,14 @@ impl Binder {
         self
     }
 
+    /// Takes another part of the data than `train`, where a data set without a `batch` axis is
+    /// split.
+    #[must_use]
+    pub fn part(mut self, part: Part) -> Binder {
+        self.part = part;
+        self
+    }
+
     /// The settings that would be in force, without reading data or compiling.
     pub fn settings(&self) -> Result<Settings, Diagnostics> {
         let mut work = Work::new(self);
@@ -147,6 +164,16 @@ impl Binder {
         Diagnostics::new(unread.collect(), work.sources)
     }
 
+    /// Reads the data and checks them against the schema.
+    pub fn data(&self) -> Result<Arc<Dataset>, Diagnostics> {
+        let mut work = Work::new(self);
+        let bound = work.bound(self);
+        match bound {
+            Some(bound) => Ok(bound.dataset),
+            None => Err(work.diagnostics()),
+        }
+    }
+
     /// Reads the data, checks everything against everything, and compiles.
     pub fn build(&self) -> Result<Run, Diagnostics> {
         let mut work = Work::new(self);
@@ -166,7 +193,7 @@ struct Work {
 /// A model with its numbers and settings.
 struct Bound {
     settings: Settings,
-    data_files: Vec<DataFile>,
+    dataset: Arc<Dataset>,
     program: Arc<Program>,
     options: Options,
 }
@@ -204,7 +231,7 @@ impl Work {
             .map(|declared| &*declared.name)
             .collect();
         let request = Request {
-            file: &binder.model.file,
+            file: &binder.model.files.main,
             profile: binder.profile.as_deref(),
             flags: &binder.flags,
             names: &names,
@@ -231,13 +258,21 @@ impl Work {
     fn bound(&mut self, binder: &Binder) -> Option<Bound> {
         let model = &binder.model;
         let (settings, overrides) = self.settings(binder)?;
-        let data = dataset::load(&model.checked.data, &model.folder, &mut self.sources, &mut self.sink)?;
         let consts = &model.checked.consts;
         let is_const = |name: &Arc<str>| consts.iter().any(|declared| declared.name == *name);
         let changed = overrides.iter().filter(|(name, _)| is_const(name));
-        let known =
-            Known { sizes: data.sizes, consts: changed.map(|(n, v)| (n.clone(), v.clone())).collect() };
-        let checked = sema::check(&model.file, &self.sources, &known, &mut self.sink);
+        let mut known =
+            Known { consts: changed.map(|(n, v)| (n.clone(), v.clone())).collect(), ..Known::default() };
+        // A const that is set may be a size of the schema.
+        let resized = (!known.consts.is_empty())
+            .then(|| sema::check(&model.files, &self.sources, &known, &mut self.sink));
+        let requests = resized.as_ref().map_or(&model.checked.data, |checked| &checked.data);
+        if self.sink.has_errors() {
+            return None;
+        }
+        let data = dataset::load(requests, &model.folder, binder.part, &mut self.sources, &mut self.sink)?;
+        known.sizes = data.sizes.clone();
+        let checked = sema::check(&model.files, &self.sources, &known, &mut self.sink);
         if self.sink.has_errors() {
             return None;
         }
@@ -245,13 +280,13 @@ impl Work {
             Precision::F64 => DType::F64,
             Precision::F32 => DType::F32,
         };
-        let bindings = Bindings { real, data: data.fields, overrides };
+        let bindings = Bindings { real, data: values(&data), overrides, seed: 0 };
         let program = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
         let options = self.options(&settings.solve, main_system(&program))?;
         if self.sink.has_errors() {
             return None;
         }
-        Some(Bound { settings, data_files: data.files, program, options })
+        Some(Bound { settings, dataset: Arc::new(data), program, options })
     }
 
     fn check(&mut self, binder: &Binder) -> Option<()> {
@@ -260,7 +295,11 @@ impl Work {
     }
 
     fn build(&mut self, binder: &Binder) -> Option<Run> {
-        let Bound { settings, data_files, program, options } = self.bound(binder)?;
+        let Bound { settings, dataset, program, options } = self.bound(binder)?;
+        if program.examples != Examples::One {
+            self.sink.report(no_minibatches());
+            return None;
+        }
         let backend = match settings.run.backend {
             Backend::Cranelift => backend::by_name("cranelift"),
             Backend::Interp => backend::by_name("interp"),
@@ -291,7 +330,7 @@ impl Work {
             controls: Controls { options, save },
             plan,
             settings,
-            files: data_files,
+            dataset,
             warnings: std::mem::take(&mut self.sink).into_diagnostics(),
             sources: Arc::new(std::mem::take(&mut self.sources)),
             source: binder.model.source,
@@ -352,6 +391,24 @@ impl Work {
 /// What moves: every model has a system of its own so far.
 fn main_system(program: &Program) -> &System {
     program.main_system().unwrap_or_else(|| crate::bug!("a program without a main run"))
+}
+
+/// What `sema` is told of the data: the values of what is the same for every example, the shape of
+/// the rest.
+fn values(data: &Dataset) -> BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)> {
+    let each = data.fields.iter().map(|(path, field)| {
+        let values = match (field.batch, field.parts.iter().flatten().next()) {
+            (false, Some(only)) => only.to_f64(0),
+            (true, _) | (false, None) => Vec::new(),
+        };
+        (path.clone(), (field.shape().to_vec(), values))
+    });
+    each.collect()
+}
+
+fn no_minibatches() -> Diagnostic {
+    Diagnostic::without_span(Code("E0290"), "data with a `batch` axis cannot be run yet, only checked")
+        .help("leave `batch` away: the whole file is then one example")
 }
 
 fn unknown_name(name: &str, names: &[&str]) -> Diagnostic {

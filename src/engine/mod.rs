@@ -25,15 +25,17 @@ mod diagnostics;
 mod outcome;
 mod run;
 mod solution;
+mod source;
 
 pub use bind::Binder;
-pub use dataset::DataFile;
+pub use dataset::{DataFile, Dataset};
 pub use diagnostics::{Diagnostics, Error};
 pub use run::{Gradient, ParamValue, Run};
 pub use solution::{RunValue, Solution, Trajectory, TrajectoryKind};
 
 use crate::base::span::{SourceId, Sources};
 use crate::diag::{Code, Diagnostic, Sink};
+use crate::sema::library::Files;
 use crate::sema::{self, Checked, Known};
 use crate::syntax::{ast, parser};
 use std::path::{Path, PathBuf};
@@ -44,7 +46,7 @@ use std::sync::Arc;
 pub struct Model {
     sources: Sources,
     source: SourceId,
-    file: Arc<ast::File>,
+    files: Arc<Files>,
     checked: Arc<Checked>,
     folder: PathBuf,
     warnings: Vec<Diagnostic>,
@@ -83,13 +85,15 @@ impl Model {
         if sink.has_errors() {
             return Err(Diagnostics::new(sink.into_diagnostics(), sources));
         }
-        let file = Arc::new(parsed.file);
-        let checked = sema::check(&file, &sources, &Known::default(), &mut sink);
+        let mut read =
+            |path: &str| std::fs::read_to_string(folder.join(path)).map_err(|error| error.to_string());
+        let files = Arc::new(Files::gather(Arc::new(parsed.file), &mut sources, &mut sink, &mut read));
+        let checked = sema::check(&files, &sources, &Known::default(), &mut sink);
         if sink.has_errors() {
             return Err(Diagnostics::new(sink.into_diagnostics(), sources));
         }
         let warnings = sink.into_diagnostics();
-        Ok(Model { sources, source, file, checked: Arc::new(checked), folder, warnings })
+        Ok(Model { sources, source, files, checked: Arc::new(checked), folder, warnings })
     }
 
     /// What is suspicious about the program, though it runs.
@@ -109,7 +113,7 @@ impl Model {
 
     /// Whether the program has a `train` block. `nodec run` then fits.
     pub fn is_trainable(&self) -> bool {
-        self.file.items.iter().any(|item| match &item.kind {
+        self.files.main.items.iter().any(|item| match &item.kind {
             ast::ItemKind::Settings { group, .. } => *group == ast::SettingsGroup::Train,
             _ => false,
         })

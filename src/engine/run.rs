@@ -2,7 +2,7 @@
 
 use crate::base::span::{SourceId, Sources};
 use crate::diag::Diagnostic;
-use crate::engine::dataset::DataFile;
+use crate::engine::dataset::{DataFile, Dataset};
 use crate::engine::diagnostics::{Diagnostics, Error};
 use crate::engine::outcome::{Given, diagnose, uncompiled};
 use crate::engine::solution::{Solution, solution};
@@ -31,7 +31,7 @@ pub(crate) struct RunParts {
     pub settings: Settings,
     /// On the declared scale, `[P]`.
     pub params: Vec<f64>,
-    pub files: Vec<DataFile>,
+    pub dataset: Arc<Dataset>,
     pub warnings: Vec<Diagnostic>,
     pub sources: Arc<Sources>,
     pub source: SourceId,
@@ -95,7 +95,7 @@ impl Run {
 
     /// The data files that were read.
     pub fn files(&self) -> &[DataFile] {
-        &self.parts.files
+        &self.parts.dataset.files
     }
 
     /// What is suspicious about the model, though it runs.

@@ -18,7 +18,7 @@ pub struct Symbol {
 
 /// A polynomial: coefficient by monomial, a monomial being its sorted factors. Zero coefficients
 /// are left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dim {
     terms: BTreeMap<Vec<Symbol>, i64>,
 }
@@ -102,6 +102,34 @@ impl Dim {
         }
     }
 
+    /// The symbols in it, each once.
+    pub fn symbols(&self) -> Vec<Symbol> {
+        let mut symbols: Vec<Symbol> = self.terms.keys().flatten().cloned().collect();
+        symbols.sort();
+        symbols.dedup();
+        symbols
+    }
+
+    /// `(c, rest)` if this is `c*symbol + rest` with a number `c` and a `rest` without `symbol`.
+    pub fn linear_in(&self, symbol: &Symbol) -> Option<(i64, Dim)> {
+        let coefficient = *self.terms.get(std::slice::from_ref(symbol))?;
+        let rest = self.minus(&Dim::symbol(symbol.clone()).times_number(coefficient));
+        (!rest.terms.keys().flatten().any(|other| other == symbol)).then_some((coefficient, rest))
+    }
+
+    /// The polynomial in which symbols are what `found` says.
+    pub fn substituted(&self, found: &dyn Fn(&Symbol) -> Option<Dim>) -> Dim {
+        let mut sum = Dim::default();
+        for (monomial, coefficient) in &self.terms {
+            let mut term = Dim::number(*coefficient);
+            for symbol in monomial {
+                term = term.times(&found(symbol).unwrap_or_else(|| Dim::symbol(symbol.clone())));
+            }
+            sum = sum.plus(&term);
+        }
+        sum
+    }
+
     /// Its value where `known` says what the symbols are; `None` if one is not known.
     pub fn value(&self, known: &dyn Fn(&Symbol) -> Option<i64>) -> Option<i64> {
         let mut sum: i64 = 0;
@@ -160,6 +188,17 @@ mod tests {
         assert_eq!(left, right);
         assert_eq!(left.to_string(), "2*C + 1");
         assert_eq!(left.minus(&right).as_number(), Some(0));
+    }
+
+    #[test]
+    fn a_symbol_is_split_off_where_it_is_linear_and_replaced_everywhere() {
+        let (c, h) = (symbol(0, "C"), symbol(1, "H"));
+        let one = Symbol { id: 0, name: "C".into() };
+        let dim = c.times_number(3).plus(&h).plus(&Dim::number(1));
+        assert_eq!(dim.linear_in(&one), Some((3, h.plus(&Dim::number(1)))));
+        assert_eq!(dim.times(&c).linear_in(&one), None);
+        let found = |symbol: &Symbol| (symbol.id == 0).then(|| h.times_number(2));
+        assert_eq!(dim.substituted(&found), h.times_number(7).plus(&Dim::number(1)));
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl<'a> Checker<'a> {
         let rate = to_real(self.infer(line.rhs?, self.home())?);
         let found = &self.defs[def];
         let (ty, declared) = (found.ty.clone(), found.ty_span.unwrap_or(found.span));
-        if rate.ty != ty {
+        if !self.same_ty(&rate.ty, &ty, rate.span) {
             let story = self.story(&rate);
             return self.fail(errors::equation_shapes(name, declared, &ty, rate.span, &rate.ty, story));
         }
@@ -128,7 +128,7 @@ impl<'a> Checker<'a> {
         }
         let rate = to_real(self.infer(value, self.home())?);
         let (ty, declared) = (self.defs[def].ty.clone(), self.defs[def].ty_span.unwrap_or(name.span));
-        if rate.ty != ty {
+        if !self.same_ty(&rate.ty, &ty, rate.span) {
             let story = self.story(&rate);
             return self.fail(errors::equation_shapes(&name.name, declared, &ty, rate.span, &rate.ty, story));
         }
@@ -169,8 +169,7 @@ impl<'a> Checker<'a> {
                     _ => "...",
                 };
                 let item = self
-                    .file
-                    .items
+                    .items()
                     .iter()
                     .find(|item| item.span.lo <= declared.lo && declared.hi <= item.span.hi);
                 let item = item.map_or(declared, |item| item.span);
@@ -303,7 +302,7 @@ fn leibniz_names(lhs: &ast::Expr) -> Option<(&str, &str)> {
 }
 
 /// The expressions directly inside one.
-fn children(expr: &ast::Expr) -> Vec<&ast::Expr> {
+pub(crate) fn children(expr: &ast::Expr) -> Vec<&ast::Expr> {
     fn of_args(args: &[Arg]) -> impl Iterator<Item = &ast::Expr> {
         args.iter().map(|arg| match arg {
             Arg::Positional(e) | Arg::Named(_, e) | Arg::Spread(e, _) | Arg::Comprehension(e, _) => e,

@@ -1,12 +1,12 @@
 //! Declarations: what each item of the file makes of its names.
 
 use crate::base::span::Span;
-use crate::ir::program::Constraint;
 use crate::sema::dim::Dim;
 use crate::sema::infer::{number, size, to_real};
 use crate::sema::resolve::{Binding, Checker};
+use crate::sema::space::FILE;
 use crate::sema::typed::{DefId, DefKind, Elem, Expr, Kind, Phase, Ty};
-use crate::sema::{DataRequest, FieldRequest};
+use crate::sema::{Columns, DataRequest, FieldRequest};
 use crate::sema::{elaborate, errors};
 use crate::syntax::ast::{self, Arg, ExprKind};
 use std::sync::Arc;
@@ -31,7 +31,9 @@ impl<'a> Checker<'a> {
 
     /// The value that `--set` gives a const instead of its own.
     fn overridden(&mut self, name: &Arc<str>, value: Expr) -> Option<Expr> {
-        let Some(given) = self.known.consts.get(name) else { return Some(value) };
+        // What is set from outside is set in the file itself.
+        let given = (self.here == FILE).then(|| self.known.consts.get(name)).flatten();
+        let Some(given) = given else { return Some(value) };
         let count: i64 = value.ty.dims.iter().map(|dim| dim.as_number().unwrap_or(0)).product();
         let numbers = match given.entries(count.max(0) as usize) {
             Ok(numbers) => numbers,
@@ -70,7 +72,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn with_type_span(&mut self, binding: Binding<'a>, ty: Option<&'a ast::Type>) -> Binding<'a> {
+    pub(crate) fn with_type_span(&mut self, binding: Binding<'a>, ty: Option<&'a ast::Type>) -> Binding<'a> {
         if let (Binding::Value(def), Some(ty)) = (&binding, ty) {
             self.defs[*def].ty_span = Some(ty.span);
         }
@@ -118,136 +120,27 @@ impl<'a> Checker<'a> {
         item: &'a ast::Let,
         path: &[usize],
     ) -> Option<Binding<'a>> {
-        let mut value = self.infer(&item.value, self.home())?;
+        let mut value = self.evaluate(&item.value, self.home())?;
         if let Some(ty) = &item.ty {
-            let expected = self.written_type(ty, self.home())?;
-            value = self.fitted(value, &expected, ty.span, "this value")?;
+            value = self.fitted_value(value, ty, item.value.span, "this value", self.home())?;
         }
         let mut pattern = &item.pattern;
         for position in path {
             let ast::Pattern::Tuple(parts, pattern_span) = pattern else {
                 crate::bug!("the path of `{name}`")
             };
-            value = self.component(value, *position, parts.len(), *pattern_span)?;
+            value = self.part_of(value, *position, parts.len(), *pattern_span)?;
             pattern = &parts[*position];
         }
-        let (ty, phase) = (value.ty.clone(), value.phase);
-        let binding = self.value(name, span, DefKind::Let, ty, phase, Some(value));
+        let ident = ast::Ident { name: name.clone(), span };
+        let binding = self.binding_of(&ident, value, DefKind::Let, self.home());
         Some(if path.is_empty() { self.with_type_span(binding, item.ty.as_ref()) } else { binding })
-    }
-
-    pub(crate) fn param(&mut self, decl: &'a ast::ParamDecl, number: usize) -> Option<Binding<'a>> {
-        let init = match &decl.value {
-            Some(value) if self.is_initialiser(value) => {
-                let instead = "give the starting value as a number";
-                return self.fail(errors::not_yet(value.span, "starting values that are drawn are", instead));
-            }
-            Some(value) => Some(to_real(self.infer(value, self.home())?)),
-            None => None,
-        };
-        let init = match (init, &decl.ty) {
-            (Some(init), Some(ty)) => {
-                let expected = self.written_type(ty, self.home())?;
-                Some(self.fitted(
-                    init,
-                    &expected,
-                    ty.span,
-                    &format!("the starting value of `{}`", decl.name.name),
-                )?)
-            }
-            (init, _) => init,
-        };
-        if let Some(init) = &init {
-            self.require(init, Phase::Static, "the starting value of a param")?;
-        }
-        let ty = match (&init, &decl.ty) {
-            (Some(init), _) => init.ty.clone(),
-            (None, Some(ty)) => self.written_type(ty, self.home())?,
-            (None, None) => Ty::scalar(Elem::Real),
-        };
-        if ty.elem != Elem::Real {
-            return self.fail(errors::derivative_by_integer("param", decl.name.span, &ty));
-        }
-        let binding =
-            self.value(&decl.name.name, decl.name.span, DefKind::Param(number), ty, Phase::Run, init);
-        Some(self.with_type_span(binding, decl.ty.as_ref()))
-    }
-
-    /// Whether a starting value is to be drawn: a distribution or a layer. Those have functions of
-    /// their own only after `~`.
-    fn is_initialiser(&mut self, value: &'a ast::Expr) -> bool {
-        let ExprKind::Call { callee, .. } = &value.unparenthesised().kind else { return false };
-        let callee = match &callee.kind {
-            ExprKind::Index { base, .. } => base,
-            _ => callee,
-        };
-        match &callee.kind {
-            ExprKind::Name(name) if !self.space().globals.contains_key(name) => {
-                use crate::sema::prelude::{Builtin, function};
-                matches!(function(name), Some(Builtin::Distribution(_)))
-            }
-            _ => false,
-        }
-    }
-
-    /// The set that stands after `in`.
-    pub(crate) fn constraint(&mut self, expr: &'a ast::Expr) -> Option<Constraint> {
-        let expr = expr.unparenthesised();
-        match &expr.kind {
-            ExprKind::Name(name) => match &**name {
-                "positive" => Some(Constraint::Positive),
-                "unit" => Some(Constraint::Interval(0.0, 1.0)),
-                "simplex" | "ordered" | "corr_cholesky" | "orthogonal" => {
-                    let instead = "use `positive`, `unit` or `interval(a, b)` for each element";
-                    self.fail(errors::not_yet(expr.span, format!("the set `{name}` is"), instead))
-                }
-                _ => self.fail(errors::wrong_kind(
-                    expr.span,
-                    format!("`{name}` is not a set"),
-                    "`positive`, `unit` or `interval(a, b)`",
-                )),
-            },
-            ExprKind::Call { callee, args } if matches!(&callee.kind, ExprKind::Name(name) if &**name == "interval") =>
-            {
-                let [Arg::Positional(lo), Arg::Positional(hi)] = args.as_slice() else {
-                    return self.fail(errors::wrong_arguments(
-                        expr.span,
-                        "interval",
-                        "a lower and an upper bound",
-                    ));
-                };
-                let (lo, hi) = (self.static_number(lo, "a bound"), self.static_number(hi, "a bound"));
-                let (lo, hi) = (lo?, hi?);
-                if lo < hi && (hi - lo).is_finite() {
-                    return Some(Constraint::Interval(lo, hi));
-                }
-                if hi < lo {
-                    return self.fail(errors::interval_reversed(expr.span, lo, hi));
-                }
-                self.fail(errors::wrong_arguments(
-                    expr.span,
-                    "interval",
-                    "a lower bound below the upper one, both finite",
-                ))
-            }
-            _ => self.fail(errors::wrong_kind(
-                expr.span,
-                "this is not a set",
-                "`positive`, `unit` or `interval(a, b)`",
-            )),
-        }
-    }
-
-    fn static_number(&mut self, expr: &'a ast::Expr, what: &str) -> Option<f64> {
-        let value = self.infer(expr, self.home())?;
-        let value = self.scalar(value, what)?;
-        self.require(&value, Phase::Static, what)?;
-        self.static_values(&value)?.first().copied()
     }
 
     /// The elements of a static expression.
     pub(crate) fn static_values(&mut self, value: &Expr) -> Option<Vec<f64>> {
-        match elaborate::static_values(&self.defs, value) {
+        let sizes = self.found_sizes();
+        match elaborate::static_values(&self.defs, &sizes, value) {
             Ok(values) => Some(values),
             Err(diagnostic) => self.fail(*diagnostic),
         }
@@ -323,14 +216,22 @@ impl<'a> Checker<'a> {
         if let Some(first) = earlier.into_iter().find(|other| other.name.name == field.name.name) {
             return self.fail(errors::defined_twice(&field.name.name, first.name.span, field.name.span));
         }
-        if let ast::TypeKind::Tensor { dims, .. } = &field.ty.kind
-            && let Some(batch) =
-                dims.iter().find(|dim| matches!(&dim.value.kind, ExprKind::Name(name) if &**name == "batch"))
-        {
-            let instead = "leave `batch` away: the whole file is then one example";
-            return self.fail(errors::not_yet(batch.value.span, "minibatches are", instead));
+        if let Some(batch) = field.example_dims().iter().find(|dim| dim.is_batch()) {
+            return self.fail(errors::wrong_kind(
+                batch.value.span,
+                "`batch` counts the examples of a data set".to_owned(),
+                "`batch` in front of all sizes, once",
+            ));
         }
-        let ty = self.written_type(&field.ty, self.home())?;
+        let home = self.home();
+        let ty = match &field.ty.kind {
+            ast::TypeKind::Tensor { element, .. } => {
+                self.written_tensor(element.as_ref(), field.example_dims(), home)?
+            }
+            ast::TypeKind::Name(_) | ast::TypeKind::Fn { .. } | ast::TypeKind::Record(_) => {
+                self.written_type(&field.ty, home)?
+            }
+        };
         let path: Arc<str> = format!("{}.{}", data.name.name, field.name.name).into();
         let binding = self.value(&path, field.name.span, DefKind::Data(port), ty, Phase::Example, None);
         match self.with_type_span(binding, Some(&field.ty)) {
@@ -345,37 +246,24 @@ impl<'a> Checker<'a> {
         for set in 0..self.data_sets.len() {
             self.data_set(set);
             let data = self.data_sets[set].data;
-            let source = data.source.unparenthesised();
-            let is_csv = matches!(&source.kind, ExprKind::Call { callee, .. } if matches!(&callee.kind, ExprKind::Name(name) if &**name == "csv"));
-            if !is_csv {
-                let what = match &source.kind {
-                    ExprKind::Call { callee, .. } => {
-                        format!("the data source `{}` is", self.text(callee.span))
-                    }
-                    _ => "this data source is".to_owned(),
-                };
-                self.report(errors::not_yet(
-                    source.span,
-                    what,
-                    "write the numbers to a file and read it with `csv(\"file.csv\")`",
-                ));
-            }
+            self.check_source(data.source.unparenthesised());
             let defs = self.data_sets[set].fields.clone().unwrap_or_default();
             let mut fields = Vec::new();
             for (field, def) in data.fields.iter().zip(defs) {
-                let column = self.column(field);
-                let (Some(def), Some((column, column_span))) = (def, column) else { continue };
+                let columns = self.columns(field);
+                let (Some(def), Some(columns)) = (def, columns) else { continue };
                 let ty = self.defs[def].ty.clone();
                 fields.push(FieldRequest {
                     name: field.name.name.clone(),
                     path: self.defs[def].name.clone(),
                     elem: ty.elem,
                     dims: ty.dims,
-                    column,
+                    columns,
+                    batch: field.batch().map(|dim| dim.value.span),
+                    ragged: field.example_dims().first().is_some_and(|dim| dim.ragged),
                     span: field.span,
                     name_span: field.name.span,
                     ty_span: field.ty.span,
-                    column_span,
                 });
             }
             requests.push(DataRequest {
@@ -388,22 +276,76 @@ impl<'a> Checker<'a> {
         requests
     }
 
-    fn column(&mut self, field: &'a ast::Field) -> Option<(Arc<str>, Span)> {
-        let Some(value) = &field.value else { return Some((field.name.name.clone(), field.name.span)) };
+    /// Whether the language has this source of data and this version reads it.
+    fn check_source(&mut self, source: &ast::Expr) {
+        /// What reads files.
+        const FILES: [&str; 6] = ["csv", "npy", "npz", "idx", "parquet", "ts"];
+        /// What makes data.
+        const MADE: [&str; 3] = ["synthetic", "simulate", "windows"];
+        let name = match &source.kind {
+            ExprKind::Call { callee, .. } => match &callee.kind {
+                ExprKind::Name(name) => Some((name.clone(), callee.span)),
+                _ => None,
+            },
+            _ => None,
+        };
+        match name {
+            Some((name, _)) if FILES.contains(&&*name) => {}
+            Some((name, span)) if MADE.contains(&&*name) => self.report(errors::not_yet(
+                span,
+                format!("the data source `{name}` is"),
+                "write the numbers to a file and read it with `csv(\"file.csv\")`",
+            )),
+            Some((name, span)) => {
+                let message = format!("`{name}` is no source of data");
+                self.report(errors::wrong_kind(
+                    span,
+                    message,
+                    "`csv(\"file.csv\")`, `npy`, `npz`, `idx`, `ts`",
+                ));
+            }
+            None => {
+                let message = "this is no source of data".to_owned();
+                self.report(errors::wrong_kind(
+                    source.span,
+                    message,
+                    "`csv(\"file.csv\")`, `npy`, `npz`, `idx`, `ts`",
+                ));
+            }
+        }
+    }
+
+    /// What follows the type of a field: `column("a")`, `columns("a".."c")`, `columns("a", "b")`.
+    fn columns(&mut self, field: &'a ast::Field) -> Option<Columns> {
+        let Some(value) = &field.value else { return Some(Columns::Named) };
+        let text = |expr: &ast::Expr| match &expr.kind {
+            ExprKind::Str(name) => Some((name.clone(), expr.span)),
+            _ => None,
+        };
         if let ExprKind::Call { callee, args } = &value.kind
             && let ExprKind::Name(name) = &callee.kind
         {
-            match (&**name, args.as_slice()) {
-                ("column", [Arg::Positional(ast::Expr { kind: ExprKind::Str(column), span })]) => {
-                    return Some((column.clone(), *span));
+            let found = match (&**name, args.as_slice()) {
+                ("column", [Arg::Positional(column)]) => {
+                    text(column).map(|(column, span)| Columns::One(column, span))
                 }
-                ("columns", _) => {
-                    let instead = "declare one field for each column and put them together with `stack(...)`";
-                    return self.fail(errors::not_yet(value.span, "`columns` is", instead));
+                ("columns", [Arg::Positional(ast::Expr { kind: ExprKind::Range(first, last), .. })]) => {
+                    text(first).zip(text(last)).map(|(first, last)| Columns::Range(first, last))
                 }
-                _ => {}
+                ("columns", [_, ..]) => {
+                    let each = args.iter().map(|arg| match arg {
+                        Arg::Positional(column) => text(column),
+                        Arg::Named(..) | Arg::Spread(..) | Arg::Comprehension(..) => None,
+                    });
+                    each.collect::<Option<Vec<_>>>().map(Columns::Several)
+                }
+                _ => None,
+            };
+            if found.is_some() {
+                return found;
             }
         }
-        self.fail(errors::wrong_kind(value.span, "this does not name a column", "`column(\"name\")`"))
+        let expected = "`column(\"name\")`, `columns(\"first\"..\"last\")` or `columns(\"a\", \"b\")`";
+        self.fail(errors::wrong_kind(value.span, "this does not name a column", expected))
     }
 }

@@ -6,18 +6,23 @@
 //! [`Program`](crate::ir::program::Program) that `plan` runs. Neither reads files, solves, or knows of settings: their entries
 //! are only collected.
 
+mod containers;
 pub mod dim;
 mod elaborate;
 mod equations;
 pub mod errors;
 mod infer;
 mod items;
+pub mod library;
+mod params;
 mod phase;
 pub mod prelude;
 mod resolve;
 mod roots;
 mod show;
+pub mod sizes;
 mod space;
+mod systems;
 mod translate;
 pub mod typed;
 
@@ -26,6 +31,7 @@ use crate::diag::Sink;
 use crate::ir::types::DType;
 use crate::syntax::ast;
 use dim::Dim;
+use library::Files;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use typed::{Elem, Model};
@@ -64,8 +70,8 @@ impl Given {
 /// What a checked file turned out to be.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// The file.
-    file: Arc<ast::File>,
+    /// The file and what it uses.
+    files: Arc<Files>,
     /// What was known.
     known: Known,
     /// Its meaning; `None` if it has errors.
@@ -74,7 +80,7 @@ pub struct Checked {
     pub data: Vec<DataRequest>,
     /// Consts in file order.
     pub consts: Vec<Declared>,
-    /// Params in file order.
+    /// Params in file order, those of layers by path.
     pub params: Vec<Declared>,
     /// Inputs in file order.
     pub inputs: Vec<Declared>,
@@ -139,18 +145,33 @@ pub struct FieldRequest {
     pub path: Arc<str>,
     /// Its elements.
     pub elem: Elem,
-    /// Its sizes; a named one is bound by the file.
+    /// The sizes of one example; a named one is bound by the file.
     pub dims: Vec<Dim>,
-    /// The column it is read from.
-    pub column: Arc<str>,
+    /// The word `batch` in front of them, if every example has its own value.
+    pub batch: Option<Span>,
+    /// Whether the first of them differs from example to example (`T?`).
+    pub ragged: bool,
+    /// The columns it is read from.
+    pub columns: Columns,
     /// The whole declaration.
     pub span: Span,
     /// Its name.
     pub name_span: Span,
     /// Its type.
     pub ty_span: Span,
-    /// Where the column is named.
-    pub column_span: Span,
+}
+
+/// Which columns of a table a field is made of. Spans are those of the strings, quotes included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Columns {
+    /// The one called like the field.
+    Named,
+    /// `column("…")`
+    One(Arc<str>, Span),
+    /// `columns("a".."b")`
+    Range((Arc<str>, Span), (Arc<str>, Span)),
+    /// `columns("a", "b")`
+    Several(Vec<(Arc<str>, Span)>),
 }
 
 /// What is filled in when a checked file becomes a [`Program`](crate::ir::program::Program).
@@ -158,29 +179,32 @@ pub struct FieldRequest {
 pub struct Bindings {
     /// Element type of `real`.
     pub real: DType,
-    /// Shape and values of each data field by path, row-major.
+    /// Shape and values of each data field by path, row-major; of a field with a `batch` axis the
+    /// shape of one example, and no values.
     pub data: BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)>,
     /// Values that replace those of consts, params and inputs.
     pub overrides: BTreeMap<Arc<str>, Given>,
+    /// What starting values are drawn from.
+    pub seed: u64,
 }
 
 impl Default for Bindings {
     fn default() -> Bindings {
-        Bindings { real: DType::F64, data: BTreeMap::new(), overrides: BTreeMap::new() }
+        Bindings { real: DType::F64, data: BTreeMap::new(), overrides: BTreeMap::new(), seed: 0 }
     }
 }
 
 /// Checks a file. Every error is reported to `sink`; the result tells what could be found out.
-pub fn check(file: &Arc<ast::File>, sources: &Sources, known: &Known, sink: &mut Sink) -> Checked {
+pub fn check(files: &Arc<Files>, sources: &Sources, known: &Known, sink: &mut Sink) -> Checked {
     let mut own = Sink::new();
-    let mut checker = resolve::Checker::new(file, sources, known, &mut own);
-    checker.open_space(&file.items, None);
+    let mut checker = resolve::Checker::new(files, sources, known, &mut own);
+    checker.open_space(&files.main.items, None, "");
     let data = checker.data_requests();
     let model = checker.model();
-    let messages = translate::translated(file, sources, own.into_diagnostics());
+    let messages = translate::translated(&files.main, sources, own.into_diagnostics());
     messages.into_iter().for_each(|message| sink.report(message));
     let mut checked = Checked {
-        file: file.clone(),
+        files: files.clone(),
         known: known.clone(),
         model,
         data,
@@ -191,7 +215,7 @@ pub fn check(file: &Arc<ast::File>, sources: &Sources, known: &Known, sink: &mut
         settings: Vec::new(),
         profiles: Vec::new(),
     };
-    collect(file, &mut checked);
+    collect(&files.main, &mut checked);
     checked
 }
 
@@ -223,6 +247,8 @@ fn collect(file: &ast::File, checked: &mut Checked) {
         }
     }
     if let Some(model) = &checked.model {
+        let params = model.params.iter().map(|param| &model.defs[param.def]);
+        checked.params = params.map(|def| Declared { name: def.name.clone(), span: def.span }).collect();
         let states = model.states.iter().map(|state| &model.defs[state.def]);
         checked.states = states.map(|def| Declared { name: def.name.clone(), span: def.span }).collect();
     }

@@ -63,6 +63,22 @@ pub enum Distribution {
     Laplace,
 }
 
+/// How the entries of a weight are drawn, independently. With a weight of shape `[O, I, ..]`, a
+/// unit of the layer reads `fan_in = I*..` numbers and is read by `fan_out = O*..`; a vector of
+/// `n` has `fan_in = fan_out = n`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initialiser {
+    /// Uniform on ±√(6/(fan_in + fan_out)). Source: X. Glorot, Y. Bengio, Understanding the
+    /// difficulty of training deep feedforward neural networks, AISTATS 2010, equation 16.
+    Glorot,
+    /// Normal with variance 2/fan_in. Source: K. He, X. Zhang, S. Ren, J. Sun, Delving deep into
+    /// rectifiers, ICCV 2015, equation 10.
+    He,
+    /// Uniform on ±1/√fan_in. Source: Y. LeCun, L. Bottou, G. Orr, K.-R. Müller, Efficient
+    /// backprop, 1998, section 4.6, up to the factor √3 that common libraries leave out.
+    FanIn,
+}
+
 /// Functions with a shape rule of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the function of the same name in the language")]
@@ -95,6 +111,8 @@ pub enum Special {
     Taylor,
     StopGradient,
     LogProb,
+    Inverse,
+    Solve,
 }
 
 /// What a name of the prelude does.
@@ -108,6 +126,8 @@ pub enum Builtin {
     Special(Special),
     /// A distribution; only where a density is meant.
     Distribution(Distribution),
+    /// How starting values of params are drawn.
+    Initialiser(Initialiser),
     /// Named in the language, not built yet; what to use instead.
     NotYet(&'static str),
 }
@@ -156,6 +176,7 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("grad", Builtin::Special(Special::Grad)),
     ("hvp", Builtin::Special(Special::Hvp)),
     ("hypot", Builtin::Special(Special::Hypot)),
+    ("inverse", Builtin::Special(Special::Inverse)),
     ("jac", Builtin::Special(Special::Jac)),
     ("jac_frob2", Builtin::Special(Special::JacFrob2)),
     ("jvp", Builtin::Special(Special::Jvp)),
@@ -167,6 +188,7 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("outer", Builtin::Special(Special::Outer)),
     ("reshape", Builtin::Special(Special::Reshape)),
     ("reverse", Builtin::Special(Special::Reverse)),
+    ("solve", Builtin::Special(Special::Solve)),
     ("softmax", Builtin::Special(Special::Softmax)),
     ("stack", Builtin::Special(Special::Stack)),
     ("stop_gradient", Builtin::Special(Special::StopGradient)),
@@ -181,6 +203,9 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("lognormal", Builtin::Distribution(Distribution::Lognormal)),
     ("normal", Builtin::Distribution(Distribution::Normal)),
     ("uniform", Builtin::Distribution(Distribution::Uniform)),
+    ("fan_in", Builtin::Initialiser(Initialiser::FanIn)),
+    ("glorot", Builtin::Initialiser(Initialiser::Glorot)),
+    ("he", Builtin::Initialiser(Initialiser::He)),
     ("argmax", Builtin::NotYet("compare with `max` where that says the same")),
     ("argmin", Builtin::NotYet("compare with `min` where that says the same")),
     ("batch_mean", Builtin::NotYet("there are no batches yet; use `mean` over an axis of the data")),
@@ -193,11 +218,9 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("diff", Builtin::NotYet("write `a[1..] - a[..n - 1]`")),
     ("einsum", Builtin::NotYet("use `@`, `dot`, `outer` or a comprehension")),
     ("gamma", Builtin::NotYet("use `lognormal`")),
-    ("glorot", Builtin::NotYet("give the starting values as numbers")),
     ("heatmap", Builtin::NotYet("plot curves or pairs")),
     ("hermite", Builtin::NotYet("write the path as an expression of the time")),
     ("inv", Builtin::NotYet("write the inverse out for small matrices")),
-    ("inverse", Builtin::NotYet("write the reversed system out")),
     ("kl", Builtin::NotYet("write the divergence as a `loss`")),
     ("linear", Builtin::NotYet("write the path as an expression of the time")),
     ("rademacher", Builtin::NotYet("give the numbers as `const` or data")),

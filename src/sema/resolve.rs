@@ -8,11 +8,15 @@ use crate::base::index::IndexVec;
 use crate::base::span::{Sources, Span};
 use crate::diag::{Diagnostic, Sink};
 use crate::sema::Known;
+use crate::sema::containers::{Instance, InstanceId, Template};
 use crate::sema::dim::{Dim, Symbol};
 use crate::sema::errors;
+use crate::sema::infer::Value;
+use crate::sema::library::Files;
 use crate::sema::prelude::{self, Builtin};
+use crate::sema::sizes::Open;
 use crate::sema::space::{Declared, FILE, Found, Mover, Space, SpaceId};
-use crate::sema::typed::{Def, DefId, DefKind, Expr, Kind, Phase, Ty};
+use crate::sema::typed::{Def, DefId, DefKind, Drawn, Expr, Kind, Phase, Ty};
 use crate::syntax::ast::{self, Pattern};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +32,10 @@ pub(crate) enum Binding<'a> {
     Callable(Callable<'a>),
     /// A data set, by number.
     DataSet(usize),
+    /// A record, a tuple or a list.
+    Aggregate(Value<'a>),
+    /// A file that is used.
+    Module(SpaceId),
     /// Its declaration is wrong, and that has been said.
     Poisoned,
 }
@@ -41,6 +49,19 @@ pub(crate) enum Callable<'a> {
     Lambda(&'a Pattern, &'a ast::Expr, ScopeId),
     /// A function of the language.
     Builtin(&'a str, Builtin),
+    /// `Dense`, a layer or a system that has no params yet.
+    Template(Template<'a>),
+    /// A layer or a system.
+    Instance(InstanceId),
+    /// `inverse(cnf)`
+    Inverse(InstanceId),
+}
+
+/// A function whose body is being looked at.
+pub(crate) struct OpenCall<'a> {
+    pub function: &'a ast::Function,
+    /// What it sees: another instance of a layer is another function.
+    pub home: ScopeId,
 }
 
 /// A scope in [`Checker::scopes`].
@@ -71,7 +92,7 @@ pub(crate) struct DataSet<'a> {
 
 /// What checking a file has found so far.
 pub(crate) struct Checker<'a> {
-    pub file: &'a ast::File,
+    pub files: &'a Files,
     pub sources: &'a Sources,
     pub known: &'a Known,
     pub sink: &'a mut Sink,
@@ -89,7 +110,19 @@ pub(crate) struct Checker<'a> {
     pub n_channels: usize,
     pub data_sets: Vec<DataSet<'a>>,
     /// Functions being inlined.
-    pub calls: Vec<(&'a ast::Function, Span)>,
+    pub calls: Vec<OpenCall<'a>>,
+    /// How many calls are being inlined inside each other.
+    pub call_depth: usize,
+    /// The layers and systems in use.
+    pub instances: Vec<Instance<'a>>,
+    /// Systems that are called by the name of their declaration, without arguments.
+    pub anonymous: Vec<(&'a ast::Container, InstanceId)>,
+    /// How the starting values of params are drawn.
+    pub drawn: BTreeMap<DefId, Drawn>,
+    /// The spaces of the files that are used, once they are looked into.
+    pub modules: BTreeMap<usize, SpaceId>,
+    /// Sizes to be found out, by symbol.
+    pub open_sizes: BTreeMap<u32, Open>,
     /// How many calls were inlined so far.
     pub n_inlined: usize,
     symbols: u32,
@@ -97,14 +130,9 @@ pub(crate) struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    pub fn new(
-        file: &'a ast::File,
-        sources: &'a Sources,
-        known: &'a Known,
-        sink: &'a mut Sink,
-    ) -> Checker<'a> {
+    pub fn new(files: &'a Files, sources: &'a Sources, known: &'a Known, sink: &'a mut Sink) -> Checker<'a> {
         Checker {
-            file,
+            files,
             sources,
             known,
             sink,
@@ -119,6 +147,12 @@ impl<'a> Checker<'a> {
             n_channels: 0,
             data_sets: Vec::new(),
             calls: Vec::new(),
+            call_depth: 0,
+            instances: Vec::new(),
+            anonymous: Vec::new(),
+            drawn: BTreeMap::new(),
+            modules: BTreeMap::new(),
+            open_sizes: BTreeMap::new(),
             n_inlined: 0,
             symbols: 0,
             sizes: BTreeMap::new(),
@@ -245,6 +279,15 @@ impl<'a> Checker<'a> {
             Declared::Size => Some(Binding::Size(self.named_size(name))),
             Declared::Function(function) => {
                 Some(Binding::Callable(Callable::Function(function, self.home())))
+            }
+            Declared::Template(container, is_system) => {
+                let template = Template { container, home: self.home(), is_system };
+                Some(Binding::Callable(Callable::Template(template)))
+            }
+            Declared::Module(number) => Some(Binding::Module(self.module(number))),
+            Declared::Imported(number, module, ident) => {
+                let space = self.module(number);
+                self.given_by(space, module, ident)
             }
             Declared::NotYet => None,
         }

@@ -1,7 +1,7 @@
 //! What a file asks for: terms of the objective, metrics, outputs, pictures; and the whole model.
 
 use crate::base::span::Span;
-use crate::ir::program::{Constraint, Plot, Role, Series};
+use crate::ir::program::{Plot, Role, Series};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::infer::to_real;
@@ -9,10 +9,9 @@ use crate::sema::phase::reach;
 use crate::sema::prelude::Reduction;
 use crate::sema::resolve::{Binding, Checker};
 use crate::sema::typed::{
-    Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, Prior, RunRoot, State,
-    Ty,
+    Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, RunRoot, State, Ty,
 };
-use crate::sema::{elaborate, equations, typed};
+use crate::sema::{equations, typed};
 use crate::syntax::ast::{self, Arg, ExprKind, ItemKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,13 +30,16 @@ impl<'a> Checker<'a> {
     /// The meaning of the whole file; `None` if something is wrong with it.
     pub(crate) fn model(&mut self) -> Option<Model> {
         self.refuse_what_is_not_built();
-        // Every declaration is looked into, used or not.
-        for position in 0..self.space().names.len() {
-            let name = self.space().names[position].clone();
-            let span = self.space().globals[&name].span;
-            self.global(&name, span);
+        self.look_into_everything();
+        // Looking into one instance may make others.
+        let mut next = 0;
+        while let Some(space) = self.instances.get(next).map(|instance| instance.space) {
+            self.within(space, |checker| checker.look_into_everything());
+            next += 1;
         }
-        let params = self.params();
+        let mut params = Vec::new();
+        self.params(&mut params);
+        self.params_of_anonymous_systems(&mut params);
         let ports = self.ports();
         let interval = self.interval();
         let states = self.states();
@@ -46,6 +48,10 @@ impl<'a> Checker<'a> {
         self.terms(&params, &mut roots);
         self.outputs(&mut roots);
         self.plots(&mut roots);
+        if self.failed {
+            return None;
+        }
+        self.report_open_sizes();
         if self.failed {
             return None;
         }
@@ -83,9 +89,26 @@ impl<'a> Checker<'a> {
                 }
             }
         }
+        for (number, param) in params.iter().enumerate() {
+            self.defs[param.def].kind = DefKind::Param(number);
+        }
+        for def in self.defs.ids().collect::<Vec<_>>() {
+            self.defs[def].ty = self.settled_ty(self.defs[def].ty.clone());
+        }
+        let sizes = self.found_sizes();
+        let instances = self.instances.iter().map(|instance| typed::Instance {
+            path: instance.path.clone(),
+            name: instance.template.container.name.name.clone(),
+            is_system: instance.template.is_system,
+            sizes: instance.sizes.iter().map(|size| self.settled(size)).collect(),
+            span: instance.span,
+        });
+        let instances = instances.collect();
         let defs = std::mem::take(&mut self.defs);
         let model = Model {
             defs,
+            sizes,
+            instances,
             time,
             interval,
             params,
@@ -105,7 +128,6 @@ impl<'a> Checker<'a> {
         for item in items {
             let head = |len: usize| Span { hi: item.span.hi.min(item.span.lo + len as u32), ..item.span };
             let (what, len, instead) = match &item.kind {
-                ItemKind::Use(_) => ("modules are", 3, "write the functions into this file"),
                 ItemKind::Algebraic(_) => (
                     "algebraic unknowns are",
                     9,
@@ -119,14 +141,6 @@ impl<'a> Checker<'a> {
                 ItemKind::Control { .. } => {
                     ("control paths are", 7, "write the path as an expression of the time")
                 }
-                ItemKind::Layer(_) => {
-                    ("layers are", 5, "write the network as a `fn` with its weights as params")
-                }
-                ItemKind::System(_) => (
-                    "systems inside a file are",
-                    6,
-                    "write its lines at the top level: the file is the system",
-                ),
                 ItemKind::Event(_) => {
                     ("events are", 4, "split the run at the jumps, or smooth them in the equations")
                 }
@@ -141,6 +155,7 @@ impl<'a> Checker<'a> {
                     self.failed = true;
                     continue;
                 }
+                ItemKind::Use(_) | ItemKind::Layer(_) | ItemKind::System(_) => continue,
                 ItemKind::Const(_) | ItemKind::Input(_) | ItemKind::Output(_) | ItemKind::Param(_) => {
                     continue;
                 }
@@ -164,60 +179,13 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn params(&mut self) -> Vec<Option<Param>> {
-        let items = self.items();
-        let decls = items.iter().filter_map(|item| match &item.kind {
-            ItemKind::Param(decls) => Some(decls),
-            _ => None,
-        });
-        decls.flatten().map(|decl| self.whole_param(decl)).collect()
-    }
-
-    fn whole_param(&mut self, decl: &'a ast::ParamDecl) -> Option<Param> {
-        let constraint = match &decl.constraint {
-            Some(constraint) => self.constraint(constraint),
-            None => Some(Constraint::Free),
-        };
-        let Binding::Value(def) = self.global(&decl.name.name, decl.name.span)? else { return None };
-        if self.defs[def].span != decl.name.span {
-            return None;
+    /// Looks into every declaration of this space, used or not.
+    fn look_into_everything(&mut self) {
+        for position in 0..self.space().names.len() {
+            let name = self.space().names[position].clone();
+            let span = self.space().globals[&name].span;
+            self.global(&name, span);
         }
-        let prior = match &decl.prior {
-            Some(prior) => Some(self.prior(def, prior)?),
-            None => None,
-        };
-        let init = self.defs[def].value.clone();
-        let is_known =
-            init.as_ref().is_some_and(|init| init.ty.dims.iter().all(|dim| dim.as_number().is_some()));
-        if let (Some(init), Some(constraint), true) = (&init, constraint, is_known) {
-            let values = self.static_values(init)?;
-            if !elaborate::is_inside(constraint, &values) {
-                return self.fail(errors::outside_its_set(init.span, &decl.name.name, &values, constraint));
-            }
-        }
-        Some(Param { def, init, constraint: constraint?, prior })
-    }
-
-    fn prior(&mut self, def: DefId, prior: &'a ast::Expr) -> Option<Prior> {
-        let (distribution, params) = self.distribution(prior, self.home())?;
-        for param in &params {
-            self.require(param, Phase::Run, "a prior")?;
-        }
-        let x = self.named(def, self.defs[def].span);
-        let ty = x.ty.clone();
-        let log_prob = self.log_prob(distribution, params, x, prior.span)?;
-        if log_prob.ty != ty {
-            let declared = self.defs[def].span;
-            return self.fail(errors::declared_shape(
-                "the prior",
-                declared,
-                &ty,
-                prior.span,
-                &log_prob.ty,
-                None,
-            ));
-        }
-        Some(Prior { log_prob, span: prior.span })
     }
 
     fn ports(&mut self) -> Vec<Option<Port>> {
@@ -230,7 +198,7 @@ impl<'a> Checker<'a> {
                     for decl in decls {
                         ports.push(match self.global(&decl.name.name, decl.name.span) {
                             Some(Binding::Value(def)) => {
-                                Some(Port { def, default: self.defs[def].value.clone() })
+                                Some(Port { def, default: self.defs[def].value.clone(), batch: false })
                             }
                             _ => None,
                         });
@@ -239,7 +207,9 @@ impl<'a> Checker<'a> {
                 ItemKind::Data(_) => {
                     self.data_set(set);
                     let fields = self.data_sets[set].fields.clone().unwrap_or_default();
-                    ports.extend(fields.into_iter().map(|def| Some(Port { def: def?, default: None })));
+                    let batch = self.data_sets[set].data.fields.iter().map(|field| field.batch().is_some());
+                    let each = fields.into_iter().zip(batch);
+                    ports.extend(each.map(|(def, batch)| Some(Port { def: def?, default: None, batch })));
                     set += 1;
                 }
                 _ => {}
@@ -258,7 +228,7 @@ impl<'a> Checker<'a> {
             if self.failed {
                 return None;
             }
-            let span = Span { source: self.file.source, lo: 0, hi: 0 };
+            let span = Span { source: self.files.main.source, lo: 0, hi: 0 };
             return self.fail(errors::no_time(span));
         };
         let Some(Binding::Value(time)) = self.global(&name.name, name.span) else { return None };

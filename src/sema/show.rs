@@ -2,7 +2,7 @@
 
 use crate::base::span::Sources;
 use crate::ir::program::{Constraint, Role};
-use crate::sema::typed::{DefId, Expr, Model};
+use crate::sema::typed::{DefId, Expr, Model, dims_text};
 use std::fmt::Write;
 
 /// One line for each unknown, channel, param, term and curve.
@@ -28,6 +28,11 @@ pub(super) fn equations(model: &Model, sources: &Sources) -> String {
     }
     for channel in &model.channels {
         line(format!("channel {}' = {}", typed(channel.def), text(&channel.rate)));
+    }
+    for instance in &model.instances {
+        let noun = if instance.is_system { "system" } else { "layer" };
+        let sizes = if instance.sizes.is_empty() { String::new() } else { dims_text(&instance.sizes) };
+        line(format!("{noun} {} = {}{sizes}", instance.path, instance.name));
     }
     for param in &model.params {
         let set = match param.constraint {

@@ -4,6 +4,7 @@
 //! channels and what comes from outside are numbered through all spaces.
 
 use crate::base::span::Span;
+use crate::sema::containers::InstanceId;
 use crate::sema::errors;
 use crate::sema::resolve::{Binding, Checker, DataSet, Scope, ScopeId};
 use crate::syntax::ast::{self, ExprKind, Ident, ItemKind, Pattern};
@@ -27,6 +28,10 @@ pub(crate) struct Space<'a> {
     /// The unknowns, by the name without primes.
     pub motions: BTreeMap<Arc<str>, Motion>,
     pub time: Option<(&'a Ident, &'a ast::Expr)>,
+    /// What stands before the names of its params: `net.fc[0]`; empty for a file.
+    pub path: Arc<str>,
+    /// The instance whose items these are.
+    pub instance: Option<InstanceId>,
 }
 
 /// How a name is declared.
@@ -43,6 +48,12 @@ pub(crate) enum Declared<'a> {
     DataSet(usize),
     Size,
     Function(&'a ast::Function),
+    /// A layer, or a system.
+    Template(&'a ast::Container, bool),
+    /// A used file, by number.
+    Module(usize),
+    /// A name of a used file: its number, its name, the name.
+    Imported(usize, &'a str, &'a Ident),
     /// Of a kind that is not built yet, which has been said.
     NotYet,
 }
@@ -62,6 +73,10 @@ impl Declared<'_> {
             Declared::DataSet(_) => "data set",
             Declared::Size => "size",
             Declared::Function(_) => "function",
+            Declared::Template(_, false) => "layer",
+            Declared::Template(_, true) => "system",
+            Declared::Module(_) => "module",
+            Declared::Imported(..) => "name",
             Declared::NotYet => "name",
         }
     }
@@ -102,8 +117,8 @@ pub(crate) struct Mover {
 }
 
 impl<'a> Checker<'a> {
-    /// A space for `items`, the names of which are entered; `home` is the scope outside of it.
-    pub fn open_space(&mut self, items: &'a [ast::Item], outside: Option<ScopeId>) -> SpaceId {
+    /// A space for `items`, the names of which are entered; `outside` is the scope around it.
+    pub fn open_space(&mut self, items: &'a [ast::Item], outside: Option<ScopeId>, path: &str) -> SpaceId {
         let id = self.spaces.len();
         self.scopes.push(Scope { parent: outside, space: Some(id), names: Vec::new(), loops: Vec::new() });
         let home = self.scopes.len() - 1;
@@ -114,9 +129,85 @@ impl<'a> Checker<'a> {
             names: Vec::new(),
             motions: BTreeMap::new(),
             time: None,
+            path: path.into(),
+            instance: None,
         });
         self.within(id, |checker| checker.declare());
         id
+    }
+
+    /// The space of a used file.
+    pub fn module(&mut self, number: usize) -> SpaceId {
+        if let Some(space) = self.modules.get(&number) {
+            return *space;
+        }
+        let files = self.files;
+        let id = self.spaces.len();
+        self.scopes.push(Scope { parent: None, space: Some(id), names: Vec::new(), loops: Vec::new() });
+        let home = self.scopes.len() - 1;
+        self.spaces.push(Space {
+            items: &files.used[number].items,
+            home,
+            globals: BTreeMap::new(),
+            names: Vec::new(),
+            motions: BTreeMap::new(),
+            time: None,
+            path: "".into(),
+            instance: None,
+        });
+        self.modules.insert(number, id);
+        self.within(id, |checker| checker.declare_given());
+        id
+    }
+
+    /// Enters what a used file gives: its consts, functions, layers and systems, and for these what
+    /// it uses itself.
+    fn declare_given(&mut self) {
+        for item in self.items() {
+            match &item.kind {
+                ItemKind::Const(decls) => {
+                    decls.iter().for_each(|decl| self.enter(&decl.name, Declared::Const(decl)));
+                }
+                ItemKind::Fn(function) => {
+                    if let Some(name) = &function.name {
+                        self.enter(name, Declared::Function(function));
+                    }
+                }
+                ItemKind::Layer(container) => {
+                    self.enter(&container.name, Declared::Template(container, false));
+                }
+                ItemKind::System(container) => {
+                    self.enter(&container.name, Declared::Template(container, true));
+                }
+                ItemKind::Use(used) => self.enter_used(used, item.span),
+                _ => {}
+            }
+        }
+    }
+
+    /// Enters the names that a `use` takes, or the name of the module.
+    fn enter_used(&mut self, used: &'a ast::Use, item: Span) {
+        let number = self.files.linked(item);
+        let declared = |declared: Declared<'a>| if number.is_some() { declared } else { Declared::NotYet };
+        let at = number.unwrap_or(0);
+        self.failed |= number.is_none();
+        match used {
+            ast::Use::Module { path, names: Some(names) } => {
+                let Some(module) = path.parts.last() else { return };
+                for name in names {
+                    self.enter(name, declared(Declared::Imported(at, &module.name, name)));
+                }
+            }
+            ast::Use::Module { path, names: None } => {
+                if let Some(module) = path.parts.last() {
+                    self.enter(module, declared(Declared::Module(at)));
+                }
+            }
+            ast::Use::File { alias: Some(alias), .. } => {
+                self.enter(alias, declared(Declared::Module(at)));
+            }
+            ast::Use::File { file, alias: None } => self.report(errors::module_without_name(file.span)),
+        }
     }
 
     /// What `work` finds with `space` as the space whose items are looked into.
@@ -191,12 +282,7 @@ impl<'a> Checker<'a> {
                         self.enter(name, Declared::Function(function));
                     }
                 }
-                ItemKind::Use(ast::Use::Module { names, .. }) => {
-                    names.iter().flatten().for_each(|name| self.enter(name, Declared::NotYet));
-                }
-                ItemKind::Use(ast::Use::File { alias, .. }) => {
-                    alias.iter().for_each(|name| self.enter(name, Declared::NotYet));
-                }
+                ItemKind::Use(used) => self.enter_used(used, item.span),
                 ItemKind::Algebraic(unknowns) | ItemKind::Discrete(unknowns) => {
                     let plain = unknowns.iter().filter(|unknown| unknown.primes == 0);
                     plain.for_each(|unknown| self.enter(&unknown.name, Declared::NotYet));
@@ -206,8 +292,11 @@ impl<'a> Checker<'a> {
                 | ItemKind::Control { name, .. } => {
                     self.enter(name, Declared::NotYet);
                 }
-                ItemKind::Layer(container) | ItemKind::System(container) => {
-                    self.enter(&container.name, Declared::NotYet);
+                ItemKind::Layer(container) => {
+                    self.enter(&container.name, Declared::Template(container, false));
+                }
+                ItemKind::System(container) => {
+                    self.enter(&container.name, Declared::Template(container, true));
                 }
                 ItemKind::State(_) | ItemKind::Event(_) | ItemKind::Loss { .. } | ItemKind::Metric { .. } => {
                 }
@@ -290,16 +379,22 @@ impl<'a> Checker<'a> {
     fn declare_sizes(&mut self) {
         for set in 0..self.data_sets.len() {
             for field in &self.data_sets[set].data.fields {
-                if let ast::TypeKind::Tensor { dims, .. } = &field.ty.kind {
-                    for dim in dims {
-                        if let ExprKind::Name(name) = &dim.value.unparenthesised().kind
-                            && !self.space().globals.contains_key(name)
-                        {
-                            self.enter_as(name.clone(), dim.value.span, Declared::Size);
-                        }
+                for (name, span) in field.example_dims().iter().flat_map(|dim| names_in(&dim.value)) {
+                    if !self.space().globals.contains_key(&name) {
+                        self.enter_as(name, span, Declared::Size);
                     }
                 }
             }
         }
+    }
+}
+
+/// The names in a size: `C` in `2*C + 1`.
+fn names_in(size: &ast::Expr) -> Vec<(Arc<str>, Span)> {
+    match &size.unparenthesised().kind {
+        ExprKind::Name(name) => vec![(name.clone(), size.span)],
+        ExprKind::Unary(_, inner) => names_in(inner),
+        ExprKind::Binary { lhs, rhs, .. } => [names_in(lhs), names_in(rhs)].concat(),
+        _ => Vec::new(),
     }
 }

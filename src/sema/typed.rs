@@ -9,7 +9,8 @@ use crate::base::span::Span;
 use crate::ir::op::Op;
 use crate::ir::program::{Constraint, Role};
 use crate::sema::dim::{Dim, Symbol};
-use crate::sema::prelude::{Distribution, Map, Reduction};
+use crate::sema::prelude::{Distribution, Initialiser, Map, Reduction};
+use crate::sema::sizes::Sizes;
 use std::fmt;
 use std::sync::Arc;
 
@@ -300,12 +301,25 @@ pub struct Def {
 pub struct Param {
     /// Its definition.
     pub def: DefId,
-    /// Its starting value; the default of its constraint if there is none.
+    /// Its starting value; the default of its constraint if there is none and none is drawn.
     pub init: Option<Expr>,
+    /// How its starting value is drawn, if it is.
+    pub drawn: Option<Drawn>,
     /// The set it lives in.
     pub constraint: Constraint,
     /// Its prior: distribution and parameters.
     pub prior: Option<Prior>,
+}
+
+/// How the entries of a starting value are drawn, independently.
+#[derive(Clone, Debug)]
+pub enum Drawn {
+    /// All are this number.
+    Fill(f64),
+    /// By the shape of the weight.
+    Weights(Initialiser),
+    /// From a distribution with these parameters.
+    From(Distribution, Vec<f64>),
 }
 
 /// A prior.
@@ -324,6 +338,8 @@ pub struct Port {
     pub def: DefId,
     /// The default of an input.
     pub default: Option<Expr>,
+    /// Whether every example has its own value.
+    pub batch: bool,
 }
 
 /// An unknown with a rate.
@@ -375,11 +391,30 @@ pub struct CurveRoot {
     pub span: Span,
 }
 
+/// A layer or a system in use.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// `net.fc[0]`
+    pub path: Arc<str>,
+    /// As declared: `Dense`.
+    pub name: Arc<str>,
+    /// Whether it is a system.
+    pub is_system: bool,
+    /// Its sizes.
+    pub sizes: Vec<Dim>,
+    /// Where it is made.
+    pub span: Span,
+}
+
 /// What a program without errors means.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// Every definition.
     pub defs: IndexVec<DefId, Def>,
+    /// What the sizes that were left open turned out to be.
+    pub sizes: Sizes,
+    /// The layers and systems in use, in the order they are made.
+    pub instances: Vec<Instance>,
     /// The independent variable.
     pub time: DefId,
     /// First and last time.

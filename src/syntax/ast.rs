@@ -308,6 +308,29 @@ pub struct Field {
     pub span: Span,
 }
 
+impl Field {
+    /// The word `batch` where it begins the sizes: the axis of the examples.
+    pub fn batch(&self) -> Option<&DimExpr> {
+        let TypeKind::Tensor { dims, .. } = &self.ty.kind else { return None };
+        dims.first().filter(|dim| dim.is_batch())
+    }
+
+    /// The sizes of one example.
+    pub fn example_dims(&self) -> &[DimExpr] {
+        match &self.ty.kind {
+            TypeKind::Tensor { dims, .. } => &dims[usize::from(self.batch().is_some())..],
+            TypeKind::Name(_) | TypeKind::Fn { .. } | TypeKind::Record(_) => &[],
+        }
+    }
+}
+
+impl DimExpr {
+    /// Whether this is the word `batch`.
+    pub fn is_batch(&self) -> bool {
+        matches!(&self.value.kind, ExprKind::Name(name) if &**name == "batch")
+    }
+}
+
 /// `fn name[generics](params) -> result body`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {

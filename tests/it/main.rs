@@ -7,6 +7,7 @@ mod backends;
 mod bad_input;
 mod cli;
 mod data;
+mod datasets;
 mod events;
 mod examples;
 mod explain;

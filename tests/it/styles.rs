@@ -4,23 +4,18 @@
 //! applied, the first of each message, until none is left; the page shows what comes of it.
 
 use nodec::base::span::Sources;
+use nodec::diag::Diagnostic;
 use nodec::diag::render::{Format, render};
-use nodec::diag::{Diagnostic, Sink};
-use nodec::sema::{self, Known};
 use std::fmt::Write;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 /// What `nodec check` says of a program whose data files are not looked at.
 fn checked(text: &str) -> (Sources, Vec<Diagnostic>) {
-    let mut sources = Sources::new();
-    let source = sources.add("model.node", text);
-    let mut sink = Sink::new();
-    let file = Arc::new(nodec::syntax::parse(source, text, &mut sink).file);
-    if !sink.has_errors() {
-        sema::check(&file, &sources, &Known::default(), &mut sink);
-    }
-    (sources, sink.into_diagnostics())
+    let diagnostics = match nodec::Model::from_text("model.node", text, PathBuf::new()) {
+        Ok(model) => model.warnings(),
+        Err(diagnostics) => diagnostics,
+    };
+    (diagnostics.sources().clone(), diagnostics.iter().cloned().collect())
 }
 
 /// The program with the first patch of the first message that has one.

@@ -18,6 +18,7 @@ use crate::ir::types::{DType, Shape, Type};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::prelude::{Reduction, spread};
+use crate::sema::sizes::Sizes;
 use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Pick, State, dims_text};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ fn small_enough(count: usize, shape: impl FnOnce() -> String, span: Span) -> Mad
 #[derive(Clone, Copy)]
 pub(super) struct World<'m> {
     pub defs: &'m IndexVec<DefId, Def>,
+    pub sizes: &'m Sizes,
     pub states: &'m [State],
     pub channels: &'m [Channel],
     pub interval: Option<&'m (Expr, Expr)>,
@@ -193,7 +195,7 @@ impl<'m, 's> Frame<'m, 's> {
     // ---- types -----------------------------------------------------------------------------
 
     fn number(&self, dim: &Dim, span: Span) -> Made<i64> {
-        number_of(dim, &self.loops, span)
+        number_of(dim, &self.loops, self.world.sizes, span)
     }
 
     fn shape(&self, dims: &[Dim], span: Span) -> Made<Shape> {

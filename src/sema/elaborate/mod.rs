@@ -5,6 +5,9 @@
 
 mod frame;
 mod guard;
+mod initial;
+#[allow(dead_code, reason = "a `control` is a path; see `path::Path`")]
+mod path;
 
 use crate::base::index::IndexVec;
 use crate::base::span::{Sources, Span};
@@ -20,6 +23,7 @@ use crate::ir::types::{DType, Shape, Type};
 use crate::sema::Given;
 use crate::sema::dim::Dim;
 use crate::sema::errors;
+use crate::sema::sizes::Sizes;
 use crate::sema::typed::{self, Def, DefId, Elem, Expr, Model, Phase};
 use crate::sema::{Bindings, Checked, Known, check};
 use frame::{Frame, Input, MAX_ELEMENTS, Moment, Sites, World};
@@ -46,7 +50,7 @@ pub fn elaborate(
     } else {
         // With numbers for the sizes, the same check finds what the data do not fit.
         let mut found = Sink::new();
-        again = check(&checked.file, sources, &known, &mut found);
+        again = check(&checked.files, sources, &known, &mut found);
         let errors = found.into_diagnostics().into_iter().filter(|d| d.severity() == Severity::Error);
         errors.for_each(|error| sink.report(error));
         &again
@@ -96,8 +100,8 @@ fn known(checked: &Checked, bindings: &Bindings, sink: &mut Sink) -> Option<Know
 }
 
 /// The elements of a static expression, row-major.
-pub(crate) fn static_values(defs: &IndexVec<DefId, Def>, expr: &Expr) -> Made<Vec<f64>> {
-    let world = World { defs, states: &[], channels: &[], interval: None, real: DType::F64 };
+pub(crate) fn static_values(defs: &IndexVec<DefId, Def>, sizes: &Sizes, expr: &Expr) -> Made<Vec<f64>> {
+    let world = World { defs, sizes, states: &[], channels: &[], interval: None, real: DType::F64 };
     let mut frame = Frame::new("static", world, Moment::Never);
     let value = frame.value(expr)?;
     let func = frame.finish(vec![("value".into(), value)]).0;
@@ -176,7 +180,7 @@ impl<'m> Elaboration<'m> {
             real: self.bindings.real,
             params: self.params()?,
             data: self.ports()?,
-            examples: Examples::One,
+            examples: if model.ports.iter().any(|port| port.batch) { Examples::Data } else { Examples::One },
             systems: vec![system],
             solves: vec![solve],
             main: Some(0),
@@ -206,6 +210,7 @@ impl<'m> Elaboration<'m> {
         let model = self.model;
         World {
             defs: &model.defs,
+            sizes: &model.sizes,
             states: &model.states,
             channels: &model.channels,
             interval: Some(&model.interval),
@@ -239,7 +244,10 @@ impl<'m> Elaboration<'m> {
             let ty = self.ty(param.def);
             let init = match (self.bindings.overrides.get(&def.name), &param.init) {
                 (Some(values), _) => self.set_values(def, values, ty.shape.count())?,
-                (None, Some(init)) => static_values(&self.model.defs, init)?,
+                (None, Some(init)) => static_values(&self.model.defs, &self.model.sizes, init)?,
+                (None, None) if param.drawn.is_some() => {
+                    initial::draws(param.drawn.as_ref(), self.bindings.seed, &def.name, &ty.shape)
+                }
                 (None, None) => vec![middle(param.constraint); ty.shape.count()],
             };
             if !is_inside(param.constraint, &init) {
@@ -267,14 +275,17 @@ impl<'m> Elaboration<'m> {
                 &port.default,
             ) {
                 (Some(values), _, _) => Some(self.set_values(def, values, ty.shape.count())?),
+                (None, Some(_), _) if port.batch => None,
                 (None, Some((_, values)), _) => Some(values.clone()),
-                (None, None, Some(default)) => Some(static_values(&self.model.defs, default)?),
+                (None, None, Some(default)) => {
+                    Some(static_values(&self.model.defs, &self.model.sizes, default)?)
+                }
                 (None, None, None) => None,
             };
             Ok(DataPort {
                 path: def.name.clone(),
                 ty,
-                axis: Axis::Whole,
+                axis: if port.batch { Axis::Example } else { Axis::Whole },
                 source: PortSource::Given,
                 value,
                 span: def.span,
@@ -451,8 +462,11 @@ fn arranged(func: Func, order: &[Input], signature: Signature) -> Func {
 }
 
 /// The number that a size is; loop variables have their present values.
-fn number_of(dim: &Dim, loops: &[(u32, i64)], span: Span) -> Made<i64> {
-    let value = dim.value(&|symbol| loops.iter().rev().find(|(id, _)| *id == symbol.id).map(|(_, n)| *n));
+fn number_of(dim: &Dim, loops: &[(u32, i64)], sizes: &Sizes, span: Span) -> Made<i64> {
+    let value = dim.value(&|symbol| {
+        let turn = loops.iter().rev().find(|(id, _)| *id == symbol.id).map(|(_, n)| *n);
+        turn.or_else(|| sizes.get(&symbol.id)?.as_number())
+    });
     value.ok_or_else(|| Box::new(errors::unknown_size(span, &format!("`{dim}`"))))
 }
 

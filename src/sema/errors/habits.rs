@@ -1,4 +1,4 @@
-//! What other languages write differently, where only names tell: E0112, E0119 and E0207.
+//! What other languages write differently, where only names tell: E0112, E0119 and E0215.
 
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Edit};
@@ -80,7 +80,7 @@ pub fn returned(word: Span, expr: Span, text: String) -> Diagnostic {
     .fix("leave it away", vec![Edit { span: expr, text }])
 }
 
-/// E0207: `k = 0.5` where nothing declares `k`. `number` is whether a plain number stands on the
+/// E0215: `k = 0.5` where nothing declares `k`. `number` is whether a plain number stands on the
 /// right, `interval` whether the name is that of an interval of time elsewhere.
 pub fn undeclared(
     name: Span,
@@ -92,7 +92,7 @@ pub fn undeclared(
 ) -> Diagnostic {
     let start = Span { hi: name.lo, ..name };
     let diagnostic = Diagnostic::new(
-        Code("E0207"),
+        Code("E0215"),
         format!("this does not say what `{text}` is"),
         name,
         "`=` alone states an equation between things that are known",
@@ -112,10 +112,10 @@ pub fn undeclared(
     }
 }
 
-/// E0207: `x(0) = 1`. `known` is whether `x` is declared.
+/// E0215: `x(0) = 1`. `known` is whether `x` is declared.
 pub fn start_as_equation(item: Span, lhs: Span, name: &str, value: &str, known: bool) -> Diagnostic {
     let diagnostic = Diagnostic::new(
-        Code("E0207"),
+        Code("E0215"),
         "start values stand on the declaration",
         lhs,
         "not an equation that holds at every moment",

@@ -191,3 +191,167 @@ pub fn outside_its_set(
     Diagnostic::new(Code("E0806"), message, span, "must start inside the set it lives in")
         .help("start it inside, or change the set after `in`")
 }
+
+/// `use plus.maths`: not a module of the standard library, nor a file.
+pub fn not_a_module(span: Span, std: Option<String>) -> Diagnostic {
+    let message = "a module is `std.name`, or a file in quotes";
+    let diagnostic = Diagnostic::new(Code("E0207"), message, span, "neither of the two");
+    match std {
+        Some(text) => diagnostic.fix("the standard library has it", vec![Edit { span, text }]),
+        None => diagnostic.help("write `use std.layers (MLP)` or `use \"ours.node\" as ours`"),
+    }
+}
+
+/// `use std.layer`: the standard library has no such module.
+pub fn unknown_module(span: Span, name: &str, similar: Option<&str>, known: &[&str]) -> Diagnostic {
+    let message = format!("the standard library has no module `{name}`");
+    let diagnostic = Diagnostic::new(Code("E0207"), message, span, "not a module")
+        .help(format!("it has {}", listed(known)));
+    match similar {
+        Some(other) => {
+            diagnostic.fix("a module with a similar name exists", vec![Edit { span, text: other.to_owned() }])
+        }
+        None => diagnostic,
+    }
+}
+
+/// `use "ours.node"`: the file cannot be read.
+pub fn unreadable_module(span: Span, path: &str, why: &str) -> Diagnostic {
+    let message = format!("the module `{path}` cannot be read");
+    Diagnostic::new(Code("E0207"), message, span, why.to_owned())
+}
+
+/// `use "ours.node"` without a name.
+pub fn module_without_name(span: Span) -> Diagnostic {
+    let message = "a used file needs a name in this one";
+    Diagnostic::new(Code("E0207"), message, span, "add `as name`")
+        .help("write `use \"ours.node\" as ours`; then `ours.f` is what it calls `f`")
+}
+
+/// Files that use each other. `chain` is how the first comes to itself: each file between, and the
+/// `use` that asks for it.
+pub fn modules_in_a_circle(name: &str, span: Span, chain: &[(String, Span)]) -> Diagnostic {
+    let message = format!("`{name}` uses itself");
+    let mut diagnostic = Diagnostic::new(Code("E0208"), message, span, "used again here");
+    for (between, span) in chain {
+        diagnostic = diagnostic.label(*span, format!("by `{between}`, used here"));
+    }
+    diagnostic.help("move what both need into a third file")
+}
+
+/// A name that a module does not give.
+pub fn not_in_the_module(span: Span, module: &str, name: &str, known: &[&str]) -> Diagnostic {
+    let message = format!("`{module}` gives no `{name}`");
+    let diagnostic = Diagnostic::new(Code("E0209"), message, span, "not among its names");
+    let diagnostic = with_nearest(diagnostic, span, name, known);
+    diagnostic.help(format!("it gives {}", listed(known)))
+}
+
+/// A field of a record, or an item of a layer, that is not there.
+pub fn unknown_member(span: Span, owner: &str, name: &str, known: &[&str]) -> Diagnostic {
+    let message = format!("`{owner}` has no `{name}`");
+    let diagnostic = Diagnostic::new(Code("E0202"), message, span, "not among its names");
+    let known: Vec<&str> = known.iter().copied().filter(|name| !name.contains('\'')).collect();
+    let diagnostic = with_nearest(diagnostic, span, name, &known);
+    diagnostic.help(format!("it has {}", listed(&known)))
+}
+
+/// `cnf.z`: what moves is known only along a run.
+pub fn state_of_a_system(span: Span, system: &str, name: &str) -> Diagnostic {
+    let message = format!("`{name}` moves with `{system}` and has no value outside of it");
+    Diagnostic::new(Code("E0401"), message, span, "this varies along a run")
+        .help("call the system to run it; its states at the end are the fields of what it gives")
+}
+
+/// `Dense[2](…)` of a layer with two sizes.
+pub fn wrong_number_of_sizes(
+    span: Span,
+    name: &str,
+    generics: &[&str],
+    given: usize,
+    declared: Span,
+) -> Diagnostic {
+    let sizes = |n: usize| if n == 1 { "1 size".to_owned() } else { format!("{n} sizes") };
+    let message = format!("`{name}` has {}, found {given}", sizes(generics.len()));
+    let takes = match generics {
+        [] => "it takes none".to_owned(),
+        names => format!("it takes `[{}]`", names.join(", ")),
+    };
+    Diagnostic::new(Code("E0210"), message, span, takes)
+        .label(declared, "declared here")
+        .help("all may be left away where use tells them; `_` leaves one open")
+}
+
+/// `param net = MLP`
+pub fn layer_without_call(span: Span, name: &str, text: &str) -> Diagnostic {
+    let message = format!("`{name}` is a layer or a system, and makes one when it is called");
+    Diagnostic::new(Code("E0203"), message, span, "not called")
+        .fix("call it", vec![Edit { span, text: format!("{text}()") }])
+}
+
+/// A list of layers and other things.
+pub fn not_a_layer(span: Span) -> Diagnostic {
+    let message = "a list of layers holds layers and systems alone";
+    Diagnostic::new(Code("E0203"), message, span, "expected a layer, as in `Dense[2, 2]()`")
+}
+
+/// `Dense[2, 2]()(x)`, or `x |> Truth()`: an instance without a `param`.
+pub fn needs_a_param(span: Span, name: &str, is_system: bool, text: &str) -> Diagnostic {
+    let noun = if is_system { "system" } else { "layer" };
+    let message = format!("the {noun} `{name}` has no name here");
+    Diagnostic::new(Code("E0203"), message, span, "its params would have no path")
+        .help(format!("make it with `param net = {text}(...)`, then call `net(...)`"))
+}
+
+/// An item that a layer or a system cannot hold.
+pub fn not_in_a_container(span: Span, noun: &str, holds: &str) -> Diagnostic {
+    let message = format!("this does not belong into a {noun}");
+    Diagnostic::new(Code("E0203"), message, span, format!("a {noun} holds {holds}"))
+        .help("write it at the top level of the file")
+}
+
+/// A layer that does nothing is called.
+pub fn layer_without_fn(span: Span, name: &str, declared: Span) -> Diagnostic {
+    let message = format!("the layer `{name}` cannot be called");
+    Diagnostic::new(Code("E0203"), message, span, "it has no `fn` without a name")
+        .label(declared, "declared here")
+        .help("write `fn (x) = ...` into it")
+}
+
+/// Calls inside calls inside calls.
+pub fn calls_too_deep(span: Span, most: usize) -> Diagnostic {
+    let message = format!("calls are nested more than {most} deep");
+    Diagnostic::new(Code("E0320"), message, span, "functions are inlined, and this goes too deep")
+        .help("is a function given to itself as an argument?")
+}
+
+/// Many turns of something that is unrolled.
+pub fn too_many_turns(span: Span, what: &str, most: usize) -> Diagnostic {
+    let message = format!("{what} of more than {most} turns is too large");
+    Diagnostic::new(Code("E0311"), message, span, "this range")
+        .note("every turn is written out, since its shape may differ")
+        .help("check the consts that the range comes from")
+}
+
+/// The keyword that an item starts with.
+pub fn head(item: Span, text: &str) -> Span {
+    let len = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len()).max(1);
+    Span { hi: item.hi.min(item.lo + len as u32), ..item }
+}
+
+fn with_nearest(diagnostic: Diagnostic, span: Span, name: &str, known: &[&str]) -> Diagnostic {
+    match crate::sema::resolve::nearest(name, known.iter().copied()) {
+        Some(at) => diagnostic.fix("a similar name exists", vec![Edit { span, text: known[at].to_owned() }]),
+        None => diagnostic,
+    }
+}
+
+/// "`a`, `b`", shortened where it is long.
+fn listed(names: &[&str]) -> String {
+    const SHOWN: usize = 12;
+    let mut quoted: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    if names.len() > SHOWN {
+        quoted.push(format!("and {} more", names.len() - SHOWN));
+    }
+    if quoted.is_empty() { "nothing".to_owned() } else { quoted.join(", ") }
+}

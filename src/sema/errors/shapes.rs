@@ -116,6 +116,17 @@ pub fn unknown_size(span: Span, what: &str) -> Diagnostic {
     .help("write it out, as in `x: [3]`")
 }
 
+/// A size of a layer that no use tells.
+pub fn open_size(span: Span, owner: &str, size: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0306"),
+        format!("the size `{size}` of `{owner}` could not be inferred"),
+        span,
+        "left open here, and no use tells it",
+    )
+    .help(format!("write the sizes out, as in `{owner}[2, 2](...)`"))
+}
+
 /// A size must be an integer known at compile time.
 pub fn not_a_size(span: Span, what: &str) -> Diagnostic {
     Diagnostic::new(

@@ -6,7 +6,7 @@ use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::infer::call::Given;
 use crate::sema::infer::index::transposed;
-use crate::sema::infer::{size, to_real};
+use crate::sema::infer::{Value, size, to_real};
 use crate::sema::prelude::{Builtin, Map, Reduction, Special};
 use crate::sema::resolve::{Checker, ScopeId};
 use crate::sema::typed::{Elem, Expr, Kind, Loop, Phase, Pick, Ty};
@@ -21,8 +21,14 @@ impl<'a> Checker<'a> {
         callee: Span,
         span: Span,
         scope: ScopeId,
-    ) -> Option<Expr> {
-        match builtin {
+    ) -> Option<Value<'a>> {
+        let value = match builtin {
+            Builtin::Initialiser(_) => {
+                let message = format!("`{name}()` draws starting values, and is not a number");
+                self.fail(errors::wrong_kind(span, message, "a number; it stands behind the `=` of a param"))
+            }
+            Builtin::Special(Special::Inverse) => return self.inverse_of(name, given, span, scope),
+            Builtin::Special(Special::Solve) => return self.solve_of(name, given, span, scope),
             Builtin::NotYet(instead) => self.fail(errors::not_yet(callee, format!("`{name}` is"), instead)),
             Builtin::Distribution(distribution) => {
                 let message =
@@ -43,11 +49,12 @@ impl<'a> Checker<'a> {
                 self.reduce(name, reduction, pairwise, given, span, scope)
             }
             Builtin::Special(special) => self.special(name, special, given, span, scope),
-        }
+        };
+        value.map(Value::Expr)
     }
 
     /// Exactly `N` arguments without names.
-    pub(super) fn positional<const N: usize>(
+    pub(crate) fn positional<const N: usize>(
         &mut self,
         name: &str,
         given: &[Given<'a>],
@@ -130,7 +137,7 @@ impl<'a> Checker<'a> {
             }
             Special::Dot => {
                 let [a, b] = self.pair(name, given, span, scope)?;
-                if a.ty.dims.is_empty() || a.ty.dims != b.ty.dims {
+                if a.ty.dims.is_empty() || !self.same_sizes(&a.ty.dims, &b.ty.dims, span) {
                     let (left, right) = (self.story(&a), self.story(&b));
                     return self.fail(errors::unequal_shapes(
                         name,
@@ -201,7 +208,7 @@ impl<'a> Checker<'a> {
                 let [x] = self.positional(name, given, span, "one square matrix")?;
                 let x = self.infer_real(x, name, scope)?;
                 let n = match x.ty.dims.as_slice() {
-                    [rows, columns] if rows == columns => rows.clone(),
+                    [rows, columns] if self.same_size(rows, columns, x.span) => rows.clone(),
                     _ => {
                         let story = self.story(&x);
                         return self.fail(errors::wrong_operand(
@@ -224,6 +231,7 @@ impl<'a> Checker<'a> {
                     Kind::Comprehension { loops, body: Box::new(element), reduction: Some(Reduction::Sum) };
                 Some(Expr { kind, ty: Ty::scalar(Elem::Real), phase, span })
             }
+            Special::Inverse | Special::Solve => crate::bug!("`{name}` is not a number"),
             Special::Concat => self.concat(name, given, span, scope),
             Special::Stack => {
                 let parts: Vec<Option<Expr>> = given.iter().map(|arg| self.infer(arg.value, scope)).collect();
@@ -238,7 +246,7 @@ impl<'a> Checker<'a> {
                     return self.fail(errors::not_a_size(shape.span, "the shape"));
                 };
                 let dims = self.sizes(sizes, shape.span, scope)?;
-                if count(&dims) != count(&x.ty.dims) {
+                if !self.same_size(&count(&dims), &count(&x.ty.dims), shape.span) {
                     let ty = Ty { elem: x.ty.elem, dims };
                     let story = self.story(&x);
                     return self.fail(errors::declared_shape(
@@ -278,9 +286,14 @@ impl<'a> Checker<'a> {
             }
             Special::Len => {
                 let [x] = self.positional(name, given, span, "one array")?;
-                let x = self.infer(x, scope)?;
+                let x = match self.evaluate(x, scope)? {
+                    Value::List(parts) | Value::Tuple(parts) => {
+                        return Some(size(Dim::number(parts.len() as i64), span));
+                    }
+                    value => self.plain(value, x.span)?,
+                };
                 match x.ty.dims.first() {
-                    Some(dim) => Some(size(dim.clone(), span)),
+                    Some(dim) => Some(size(self.settled(dim), span)),
                     None => {
                         let story = self.story(&x);
                         self.fail(errors::wrong_operand(name, x.span, "an array", &x.ty, story))
@@ -383,7 +396,7 @@ impl<'a> Checker<'a> {
             let mut rest = other.ty.dims.clone();
             let fits = rest.len() == dims.len() && {
                 rest[axis] = dims[axis].clone();
-                rest == dims
+                self.same_sizes(&rest, &dims, other.span)
             };
             if !fits {
                 let (a, b) = (self.story(first), self.story(other));

@@ -1,16 +1,19 @@
 //! Calls: trajectories at a time, functions of the file (inlined), distributions.
 
 use crate::base::span::Span;
+use crate::sema::containers::Template;
 use crate::sema::errors;
+use crate::sema::infer::Value;
 use crate::sema::phase::reach;
 use crate::sema::prelude::{self, Builtin, Distribution};
-use crate::sema::resolve::{Binding, Callable, Checker, ScopeId};
+use crate::sema::resolve::{Binding, Callable, Checker, OpenCall, ScopeId};
 use crate::sema::typed::{DefKind, Expr, Kind, Phase, Ty};
 use crate::syntax::ast::{self, Arg, ExprKind, Ident};
+use std::sync::Arc;
 
 /// An argument as given.
 #[derive(Clone, Copy)]
-pub(super) struct Given<'a> {
+pub(crate) struct Given<'a> {
     /// Its name, if it has one.
     pub name: Option<&'a Ident>,
     /// What is given.
@@ -19,6 +22,9 @@ pub(super) struct Given<'a> {
 
 /// Functions that call others twice grow by powers of two; beyond this a model is not what was meant.
 const MAX_INLINED: usize = 20_000;
+
+/// Most calls inside each other: what is inlined is a tree, and trees are walked recursively.
+const MAX_CALL_DEPTH: usize = 64;
 
 impl<'a> Checker<'a> {
     /// `callee(args)`, or `first |> callee(args)`.
@@ -29,11 +35,68 @@ impl<'a> Checker<'a> {
         first: Option<&'a ast::Expr>,
         span: Span,
         scope: ScopeId,
-    ) -> Option<Expr> {
-        if let Some(callable) = self.callable(callee, scope) {
-            return self.apply(callable?, callee.span, args, first, span, scope);
+    ) -> Option<Value<'a>> {
+        match self.target(callee, scope)? {
+            Value::Callable(callable) => self.apply(callable, callee, args, first, span, scope),
+            Value::Expr(target) => self.trajectory(target, args, first, span, scope).map(Value::Expr),
+            value @ (Value::Record(_) | Value::Tuple(_) | Value::List(_)) => {
+                self.plain(value, callee.span).map(Value::Expr)
+            }
         }
-        let callee = self.infer(callee, scope)?;
+    }
+
+    /// What is called. A name that nothing defines is said to be no function.
+    fn target(&mut self, callee: &'a ast::Expr, scope: ScopeId) -> Option<Value<'a>> {
+        let callee = callee.unparenthesised();
+        if let Some((template, _)) = self.template_of_call(callee, scope) {
+            return Some(Value::Callable(Callable::Template(template)));
+        }
+        if let ExprKind::Index { base, .. } = &callee.kind
+            && let Some(function @ Callable::Function(..)) = self.function_named(base, scope)
+        {
+            return Some(Value::Callable(function));
+        }
+        let ExprKind::Name(name) = &callee.kind else { return self.evaluate(callee, scope) };
+        if self.lookup(name, callee.span, scope).is_none()
+            && self.language_name(name, callee.span).is_none()
+            && prelude::function(name).is_none()
+        {
+            self.unknown_name(name, callee.span, scope, true);
+            return None;
+        }
+        self.evaluate(callee, scope)
+    }
+
+    /// The layer or system that is called by its own name.
+    fn template_of_call(
+        &mut self,
+        callee: &'a ast::Expr,
+        scope: ScopeId,
+    ) -> Option<(Template<'a>, Option<&'a [ast::IndexExpr]>)> {
+        match &callee.kind {
+            ExprKind::Index { .. } => self.template(callee, scope),
+            _ => None,
+        }
+    }
+
+    /// The function of the file that a plain name stands for.
+    fn function_named(&mut self, expr: &'a ast::Expr, scope: ScopeId) -> Option<Callable<'a>> {
+        let ExprKind::Name(name) = &expr.kind else { return None };
+        match self.lookup(name, expr.span, scope)? {
+            Binding::Callable(callable) => Some(callable),
+            _ => None,
+        }
+    }
+
+    /// `x(tau)`
+    fn trajectory(
+        &mut self,
+        callee: Expr,
+        args: &'a [Arg],
+        first: Option<&'a ast::Expr>,
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Expr> {
         if callee.phase != Phase::Time {
             let what = match &callee.kind {
                 Kind::Def(def) => format!("a {}", self.defs[*def].kind.noun()),
@@ -84,34 +147,7 @@ impl<'a> Checker<'a> {
         Some(Expr { kind: Kind::At(Box::new(callee), Box::new(time)), ty, phase, span })
     }
 
-    /// What is called, if it is a function: `Some(None)` if its name is poisoned or unknown.
-    #[allow(clippy::option_option, reason = "not a function, a wrong function, a function")]
-    fn callable(&mut self, callee: &'a ast::Expr, scope: ScopeId) -> Option<Option<Callable<'a>>> {
-        match &callee.unparenthesised().kind {
-            ExprKind::Lambda(pattern, body) => Some(Some(Callable::Lambda(pattern, body, scope))),
-            ExprKind::Name(name) => match self.lookup(name, callee.span, scope) {
-                Some(Binding::Callable(callable)) => Some(Some(callable)),
-                Some(Binding::Poisoned) => {
-                    self.failed = true;
-                    Some(None)
-                }
-                Some(Binding::Value(_) | Binding::Size(_) | Binding::DataSet(_)) => None,
-                None => {
-                    if self.language_name(name, callee.span).is_some() {
-                        return None;
-                    }
-                    let builtin = prelude::function(name);
-                    if builtin.is_none() {
-                        self.unknown_name(name, callee.span, scope, true);
-                    }
-                    Some(builtin.map(|builtin| Callable::Builtin(name, builtin)))
-                }
-            },
-            _ => None,
-        }
-    }
-
-    fn given(&mut self, args: &'a [Arg], first: Option<&'a ast::Expr>) -> Option<Vec<Given<'a>>> {
+    pub(crate) fn given(&mut self, args: &'a [Arg], first: Option<&'a ast::Expr>) -> Option<Vec<Given<'a>>> {
         let mut given: Vec<Given<'a>> = first.map(|value| Given { name: None, value }).into_iter().collect();
         for arg in args {
             given.push(match arg {
@@ -136,51 +172,99 @@ impl<'a> Checker<'a> {
     fn apply(
         &mut self,
         callable: Callable<'a>,
-        callee: Span,
+        callee: &'a ast::Expr,
         args: &'a [Arg],
         first: Option<&'a ast::Expr>,
         span: Span,
         scope: ScopeId,
-    ) -> Option<Expr> {
+    ) -> Option<Value<'a>> {
         if let (
             Callable::Builtin(_, Builtin::Reduce(reduction, _)),
             [Arg::Comprehension(body, clauses)],
             None,
         ) = (callable, args, first)
         {
-            return self.comprehension(body, clauses, Some(reduction), span, scope);
+            return self.reduction(reduction, body, clauses, span, scope).map(Value::Expr);
+        }
+        if let Callable::Template(template) = callable {
+            return self.direct(template, callee, args, first, span, scope);
         }
         let given = self.given(args, first)?;
         match callable {
-            Callable::Function(function, home) => self.inline(function, home, &given, span, scope),
+            Callable::Function(function, home) => {
+                let name = function.name.as_ref().expect("a function that is named has a name");
+                if let ExprKind::Index { indices, .. } = &callee.unparenthesised().kind {
+                    let inner = self.explicit_sizes(function, &name.name, home, indices, span, scope)?;
+                    return self.inline(function, &name.name, inner, &given, span, scope);
+                }
+                self.inline(function, &name.name, home, &given, span, scope)
+            }
             Callable::Lambda(pattern, body, home) => {
                 let [Given { name: None, value }] = given.as_slice() else {
-                    return self.fail(errors::wrong_arguments(span, self.text(callee), "one argument"));
+                    return self.fail(errors::wrong_arguments(span, self.text(callee.span), "one argument"));
                 };
-                let value = self.infer(value, scope)?;
+                let value = self.evaluate(value, scope)?;
                 let inner = self.open(home);
                 self.scopes[inner].loops = self.scopes[scope].loops.clone();
                 self.bind_pattern(pattern, value, inner)?;
-                Some(Expr { span, ..self.infer(body, inner)? })
+                self.enter_call(span)?;
+                let value = self.evaluate(body, inner);
+                self.call_depth -= 1;
+                Some(value?.at(span))
             }
-            Callable::Builtin(name, builtin) => self.builtin(name, builtin, &given, callee, span, scope),
+            Callable::Instance(instance) => self.call_instance(instance, &given, span, scope),
+            Callable::Inverse(instance) => self.run_inverse(instance, &given, span, scope),
+            Callable::Builtin(name, builtin) => self.builtin(name, builtin, &given, callee.span, span, scope),
+            Callable::Template(_) => crate::bug!("a template is instantiated above"),
         }
     }
 
-    // ---- functions of the file -------------------------------------------------------------
-
-    fn inline(
+    /// A layer or a system called by the name of its declaration.
+    fn direct(
         &mut self,
-        function: &'a ast::Function,
-        home: ScopeId,
-        given: &[Given<'a>],
+        template: Template<'a>,
+        callee: &'a ast::Expr,
+        args: &'a [Arg],
+        first: Option<&'a ast::Expr>,
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Value<'a>> {
+        let name = &template.container.name.name;
+        if !template.is_system || first.is_some() {
+            return self.fail(errors::needs_a_param(span, name, template.is_system, self.text(callee.span)));
+        }
+        self.anonymous_system(template, callee, args, span, scope)
+    }
+
+    /// `sum(f(i) for i in r)`
+    fn reduction(
+        &mut self,
+        reduction: prelude::Reduction,
+        body: &'a ast::Expr,
+        clauses: &'a [ast::ForClause],
         span: Span,
         scope: ScopeId,
     ) -> Option<Expr> {
-        let name = function.name.as_ref().expect("a function outside a layer has a name");
-        if self.calls.iter().any(|(open, _)| std::ptr::eq(*open, function)) {
-            return self.fail(errors::recursion(&name.name, span, name.span));
+        if !self.is_unrolled(body, clauses, scope) {
+            return self.comprehension(body, clauses, Some(reduction), span, scope);
         }
+        let mut parts = Vec::new();
+        self.turns(clauses, scope, &mut |checker, scope| {
+            let part = checker.infer(body, scope)?;
+            if !part.ty.is_scalar() {
+                let story = checker.story(&part);
+                let what = "the body of a reduction";
+                return checker.fail(errors::needs_scalar(what, part.span, &part.ty, story));
+            }
+            parts.push(super::to_real(part));
+            Some(())
+        })?;
+        let stacked = self.stacked(parts, span)?;
+        Some(super::reduced(reduction, stacked, vec![0], span))
+    }
+
+    /// Counts a call that is being inlined; one that goes too deep is refused.
+    fn enter_call(&mut self, span: Span) -> Option<()> {
         self.n_inlined += 1;
         if self.n_inlined > MAX_INLINED {
             // Said once; the calls that remain fail silently.
@@ -192,25 +276,82 @@ impl<'a> Checker<'a> {
                 None
             };
         }
+        if self.call_depth == MAX_CALL_DEPTH {
+            return self.fail(errors::calls_too_deep(span, MAX_CALL_DEPTH));
+        }
+        self.call_depth += 1;
+        Some(())
+    }
+
+    // ---- functions of the file -------------------------------------------------------------
+
+    /// A scope for a function whose sizes are written: `f[3](x)`.
+    fn explicit_sizes(
+        &mut self,
+        function: &'a ast::Function,
+        name: &str,
+        home: ScopeId,
+        indices: &'a [ast::IndexExpr],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<ScopeId> {
+        if indices.len() != function.generics.len() {
+            let names: Vec<&str> = function.generics.iter().map(|generic| &*generic.name).collect();
+            let declared = function.name.as_ref().map_or(span, |name| name.span);
+            let diagnostic = errors::wrong_number_of_sizes(span, name, &names, indices.len(), declared);
+            return self.fail(diagnostic);
+        }
+        let inner = self.open(home);
+        for (generic, index) in function.generics.iter().zip(indices) {
+            let ast::IndexExpr::At(expr) = index else {
+                return self.fail(errors::not_a_size(span, "a size"));
+            };
+            let size = self.size_of(expr, scope, "a size")?;
+            self.bind(inner, &generic.name, Binding::Size(size));
+        }
+        Some(inner)
+    }
+
+    pub(crate) fn inline(
+        &mut self,
+        function: &'a ast::Function,
+        name: &Arc<str>,
+        home: ScopeId,
+        given: &[Given<'a>],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Value<'a>> {
+        let is_open = |call: &OpenCall<'a>| std::ptr::eq(call.function, function) && call.home == home;
+        if self.calls.iter().any(is_open) {
+            let declared = function.name.as_ref().map_or(function.body.span, |name| name.span);
+            return self.fail(errors::recursion(name, span, declared));
+        }
+        self.enter_call(span)?;
+        let value = self.inlined(function, name, home, given, span, scope);
+        self.call_depth -= 1;
+        Some(value?.at(span))
+    }
+
+    fn inlined(
+        &mut self,
+        function: &'a ast::Function,
+        name: &Arc<str>,
+        home: ScopeId,
+        given: &[Given<'a>],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Value<'a>> {
         let inner = self.open(home);
         self.scopes[inner].loops = self.scopes[scope].loops.clone();
-        let arguments = self.arguments(function, given, span)?;
+        let arguments = self.arguments(name, &function.params, given, span)?;
         // Sizes first by the parameters that just name one, then all types are checked.
-        let mut values: Vec<(&'a ast::Decl, Expr)> = Vec::new();
+        let mut values: Vec<(&'a ast::Decl, Value<'a>, Span)> = Vec::new();
         let mut fine = true;
-        for (param, argument, from) in arguments {
-            let from = if from { scope } else { inner };
-            if let Some(callable) = self.function_value(argument, from) {
-                match callable {
-                    Some(callable) => self.bind(inner, &param.name.name, Binding::Callable(callable)),
-                    None => fine = false,
-                }
-                continue;
-            }
-            match self.infer(argument, from) {
+        for (param, argument, from_caller) in arguments {
+            match self.evaluate(argument, if from_caller { scope } else { inner }) {
                 Some(value) => {
                     self.settle_generics(function, param, &value, inner);
-                    values.push((param, value));
+                    values.push((param, value, argument.span));
                 }
                 None => fine = false,
             }
@@ -218,32 +359,40 @@ impl<'a> Checker<'a> {
         if !fine {
             return None;
         }
-        for (param, value) in values {
+        for generic in &function.generics {
+            let is_bound = |scope: &crate::sema::resolve::Scope<'a>| {
+                scope.names.iter().any(|(known, _)| *known == generic.name)
+            };
+            if !is_bound(&self.scopes[inner]) && !is_bound(&self.scopes[home]) {
+                let size = self.open_size(&generic.name, name, span);
+                self.bind(inner, &generic.name, Binding::Size(size));
+            }
+        }
+        for (param, value, at) in values {
             let value = match &param.ty {
                 Some(ty) => {
-                    let expected = self.written_type(ty, inner)?;
-                    let what = format!("the argument `{}` of `{}`", param.name.name, name.name);
-                    self.fitted(value, &expected, ty.span, &what)?
+                    let what = format!("the argument `{}` of `{name}`", param.name.name);
+                    self.fitted_value(value, ty, at, &what, inner)?
                 }
                 None => value,
             };
             self.bind_argument(param, value, inner);
         }
-        self.calls.push((function, span));
+        self.calls.push(OpenCall { function, home });
         let result = self.body(function, inner);
         self.calls.pop();
-        Some(Expr { span, ..result? })
+        result
     }
 
     /// Which argument each parameter gets; the flag says whether it is from the caller.
-    fn arguments(
+    pub(crate) fn arguments(
         &mut self,
-        function: &'a ast::Function,
+        name: &str,
+        params: &'a [ast::Decl],
         given: &[Given<'a>],
         span: Span,
     ) -> Option<Vec<(&'a ast::Decl, &'a ast::Expr, bool)>> {
-        let name = function.name.as_ref().map_or("fn", |name| &name.name);
-        let names: Vec<&str> = function.params.iter().map(|param| &*param.name.name).collect();
+        let names: Vec<&str> = params.iter().map(|param| &*param.name.name).collect();
         let expected = format!("({})", names.join(", "));
         let n_positional = given.iter().filter(|arg| arg.name.is_none()).count();
         let stranger = given.iter().filter_map(|arg| arg.name).find(|arg| !names.contains(&&*arg.name));
@@ -252,7 +401,7 @@ impl<'a> Checker<'a> {
         }
         let mut positional = given.iter().filter(|arg| arg.name.is_none());
         let mut arguments = Vec::new();
-        for param in &function.params {
+        for param in params {
             let named = given.iter().find(|arg| arg.name.is_some_and(|name| name.name == param.name.name));
             let chosen = match (named, &param.value) {
                 (Some(arg), _) => (arg.value, true),
@@ -270,18 +419,25 @@ impl<'a> Checker<'a> {
         Some(arguments)
     }
 
-    /// The function that an argument is, if it is one.
-    #[allow(clippy::option_option, reason = "not a function, a wrong function, a function")]
-    fn function_value(&mut self, argument: &'a ast::Expr, scope: ScopeId) -> Option<Option<Callable<'a>>> {
-        match &argument.unparenthesised().kind {
-            ExprKind::Lambda(..) => self.callable(argument, scope),
-            ExprKind::Name(name) => match self.lookup(name, argument.span, scope) {
-                Some(Binding::Callable(callable)) => Some(Some(callable)),
-                Some(_) => None,
-                None => prelude::function(name).map(|builtin| Some(Callable::Builtin(name, builtin))),
-            },
-            _ => None,
-        }
+    /// Gives the parameter `param` of `name` in the scope `inner` the value of `argument`.
+    pub(crate) fn take_argument(
+        &mut self,
+        name: &str,
+        param: &'a ast::Decl,
+        argument: &'a ast::Expr,
+        from: ScopeId,
+        inner: ScopeId,
+    ) -> Option<()> {
+        let value = self.evaluate(argument, from)?;
+        let value = match &param.ty {
+            Some(ty) => {
+                let what = format!("the argument `{}` of `{name}`", param.name.name);
+                self.fitted_value(value, ty, argument.span, &what, inner)?
+            }
+            None => value,
+        };
+        self.bind_argument(param, value, inner);
+        Some(())
     }
 
     /// Binds the generics that the type of `param` just names to the sizes of its argument.
@@ -289,9 +445,10 @@ impl<'a> Checker<'a> {
         &mut self,
         function: &'a ast::Function,
         param: &'a ast::Decl,
-        value: &Expr,
+        value: &Value<'a>,
         scope: ScopeId,
     ) {
+        let Value::Expr(value) = value else { return };
         let Some(ast::Type { kind: ast::TypeKind::Tensor { dims, .. }, .. }) = &param.ty else { return };
         for (dim, found) in dims.iter().zip(&value.ty.dims) {
             if let ExprKind::Name(name) = &dim.value.unparenthesised().kind
@@ -303,45 +460,36 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn bind_argument(&mut self, param: &'a ast::Decl, value: Expr, scope: ScopeId) {
-        let pattern_name = &param.name;
-        let def = crate::sema::typed::Def {
-            name: pattern_name.name.clone(),
-            span: pattern_name.span,
-            ty_span: param.ty.as_ref().map(|ty| ty.span),
-            kind: DefKind::Local,
-            ty: value.ty.clone(),
-            phase: value.phase,
-            value: Some(value),
-            loops: self.scopes[scope].loops.clone(),
-            varied: false,
-        };
-        let def = self.defs.push(def);
-        self.bind(scope, &pattern_name.name, Binding::Value(def));
+    fn bind_argument(&mut self, param: &'a ast::Decl, value: Value<'a>, scope: ScopeId) {
+        let binding = self.binding_of(&param.name, value, DefKind::Local, scope);
+        if let (Binding::Value(def), Some(ty)) = (&binding, &param.ty) {
+            self.defs[*def].ty_span = Some(ty.span);
+        }
+        self.bind(scope, &param.name.name, binding);
     }
 
-    fn body(&mut self, function: &'a ast::Function, scope: ScopeId) -> Option<Expr> {
+    fn body(&mut self, function: &'a ast::Function, scope: ScopeId) -> Option<Value<'a>> {
+        let scope = self.open(scope);
+        let value = self.block(&function.body, scope)?;
+        match &function.result {
+            Some(ty) => self.fitted_value(value, ty, function.body.value.span, "the result", scope),
+            None => Some(value),
+        }
+    }
+
+    /// The value that the `let`s of a block lead to.
+    pub(super) fn block(&mut self, block: &'a ast::Block, scope: ScopeId) -> Option<Value<'a>> {
         let mut scope = scope;
-        for item in &function.body.lets {
-            let value = self.infer(&item.value, scope)?;
+        for item in &block.lets {
+            let value = self.evaluate(&item.value, scope)?;
             let value = match &item.ty {
-                Some(ty) => {
-                    let expected = self.written_type(ty, scope)?;
-                    self.fitted(value, &expected, ty.span, "this value")?
-                }
+                Some(ty) => self.fitted_value(value, ty, item.value.span, "this value", scope)?,
                 None => value,
             };
             scope = self.open(scope);
             self.bind_pattern(&item.pattern, value, scope)?;
         }
-        let value = self.infer(&function.body.value, scope)?;
-        match &function.result {
-            Some(ty) => {
-                let expected = self.written_type(ty, scope)?;
-                self.fitted(value, &expected, ty.span, "the result")
-            }
-            None => Some(value),
-        }
+        self.evaluate(&block.value, scope)
     }
 
     // ---- distributions ---------------------------------------------------------------------

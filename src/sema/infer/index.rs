@@ -7,37 +7,9 @@ use crate::sema::infer::{size, to_real};
 use crate::sema::prelude::Reduction;
 use crate::sema::resolve::{Binding, Checker, ScopeId};
 use crate::sema::typed::{Elem, Expr, Kind, Loop, Phase, Pick, Ty};
-use crate::syntax::ast::{self, Arg, ExprKind, ForClause, Ident, IndexExpr, Pattern};
+use crate::syntax::ast::{self, ExprKind, ForClause, Ident, IndexExpr, Pattern};
 
 impl<'a> Checker<'a> {
-    /// `[a, b]` and `[f(i) for i in r]`
-    pub(super) fn array(&mut self, args: &'a [Arg], span: Span, scope: ScopeId) -> Option<Expr> {
-        if let [Arg::Comprehension(body, clauses)] = args {
-            return self.comprehension(body, clauses, None, span, scope);
-        }
-        let parts: Vec<Option<Expr>> = args
-            .iter()
-            .map(|arg| match arg {
-                Arg::Positional(part) => self.infer(part, scope),
-                Arg::Named(name, _) => self.fail(errors::wrong_kind(
-                    name.span,
-                    "an array has no names",
-                    "elements, as in `[a, b]`",
-                )),
-                Arg::Spread(_, span) => {
-                    self.fail(errors::not_yet(*span, "`..` in an array is", "use `concat(a, b)`"))
-                }
-                Arg::Comprehension(body, _) => self.fail(errors::not_yet(
-                    body.span,
-                    "a comprehension beside other elements is",
-                    "use `concat(a, b)`",
-                )),
-            })
-            .collect();
-        let parts: Vec<Expr> = parts.into_iter().collect::<Option<_>>()?;
-        self.stacked(parts, span)
-    }
-
     /// Parts of one type under a new leading axis.
     pub(super) fn stacked(&mut self, parts: Vec<Expr>, span: Span) -> Option<Expr> {
         if parts.is_empty() {
@@ -52,7 +24,9 @@ impl<'a> Checker<'a> {
             parts.into_iter().collect::<Option<_>>()?
         };
         let first = &parts[0];
-        if let Some(other) = parts.iter().find(|part| part.ty.dims != first.ty.dims) {
+        let differs =
+            |checker: &mut Self, part: &Expr| !checker.same_sizes(&part.ty.dims, &first.ty.dims, part.span);
+        if let Some(other) = parts.iter().find(|part| differs(self, part)) {
             let (a, b) = (self.story(first), self.story(other));
             let diagnostic =
                 errors::unequal_shapes("[...]", span, (first.span, &first.ty, a), (other.span, &other.ty, b));
@@ -191,15 +165,14 @@ impl<'a> Checker<'a> {
         Expr { kind: Kind::Index(Box::new(base), picks), ty, phase, span }
     }
 
-    /// `base[i, a..b, :, _]`
-    pub(super) fn index(
+    /// `base[i, a..b, :, _]` of an array.
+    pub(super) fn index_of(
         &mut self,
-        base: &'a ast::Expr,
+        base: Expr,
         indices: &'a [IndexExpr],
         span: Span,
         scope: ScopeId,
     ) -> Option<Expr> {
-        let base = self.infer(base, scope)?;
         let given = indices.iter().filter(|index| !is_new_axis(index)).count();
         if given > base.ty.dims.len() {
             return self.fail(errors::too_many_indices(span, &base.ty, given));
@@ -240,6 +213,14 @@ impl<'a> Checker<'a> {
         for axis in axes {
             picks.push(Pick::Range(Dim::number(0), axis.clone()));
             dims.push(axis);
+        }
+        // An entry of a list of sizes is a size.
+        if let [Pick::At(at)] = picks.as_slice()
+            && let Some(at) = self.settled(at).as_number()
+            && let Some(parts) = self.static_parts(&base)
+            && let Some(part) = usize::try_from(at).ok().and_then(|at| parts.into_iter().nth(at))
+        {
+            return Some(Expr { span, ..part });
         }
         let ty = Ty { elem: base.ty.elem, dims };
         let phase = base.phase;
@@ -283,28 +264,27 @@ impl<'a> Checker<'a> {
         Some(Pick::At(at))
     }
 
-    /// `obs.t` and `A.T`
-    pub(super) fn field(
+    /// `obs.t`
+    pub(super) fn data_field_of(
         &mut self,
-        base: &'a ast::Expr,
+        set: usize,
+        data_name: &str,
         name: &Ident,
         span: Span,
-        scope: ScopeId,
     ) -> Option<Expr> {
-        if let ExprKind::Name(base_name) = &base.kind
-            && let Some(Binding::DataSet(set)) = self.lookup(base_name, base.span, scope)
-        {
-            self.data_set(set);
-            let data = self.data_sets[set].data;
-            let Some(position) = data.fields.iter().position(|field| field.name.name == name.name) else {
-                let known: Vec<&str> = data.fields.iter().map(|field| &*field.name.name).collect();
-                return self.fail(errors::unknown_field(name.span, base_name, &name.name, &known));
-            };
-            let fields = self.data_sets[set].fields.as_ref()?;
-            let def = fields[position]?;
-            return Some(self.named(def, span));
-        }
-        let base = self.infer(base, scope)?;
+        self.data_set(set);
+        let data = self.data_sets[set].data;
+        let Some(position) = data.fields.iter().position(|field| field.name.name == name.name) else {
+            let known: Vec<&str> = data.fields.iter().map(|field| &*field.name.name).collect();
+            return self.fail(errors::unknown_field(name.span, data_name, &name.name, &known));
+        };
+        let fields = self.data_sets[set].fields.as_ref()?;
+        let def = fields[position]?;
+        Some(self.named(def, span))
+    }
+
+    /// `A.T`
+    pub(super) fn field_of(&mut self, base: Expr, name: &Ident, span: Span) -> Option<Expr> {
         match (&*name.name, base.ty.dims.len()) {
             ("T", 2) => Some(transposed(base, span)),
             ("T", _) => {

@@ -5,19 +5,22 @@
 //! `derivative`.
 
 mod builtin;
-mod call;
+pub(crate) mod call;
 mod derivative;
+mod fold;
 mod index;
+mod value;
 
 pub(crate) use builtin::reduced;
 pub(crate) use derivative::unprimed;
+pub(crate) use value::Value;
 
 use crate::base::span::Span;
 use crate::ir::op::Op;
 use crate::sema::dim::Dim;
 use crate::sema::errors::{self, Story};
-use crate::sema::resolve::{Binding, Checker, ScopeId};
-use crate::sema::typed::{Def, DefId, DefKind, Elem, Expr, Kind, Phase, Ty};
+use crate::sema::resolve::{Checker, ScopeId};
+use crate::sema::typed::{DefId, DefKind, Elem, Expr, Kind, Phase, Ty};
 use crate::syntax::ast::{self, BinaryOp, ExprKind, Pattern, UnaryOp};
 
 impl<'a> Checker<'a> {
@@ -34,13 +37,6 @@ impl<'a> Checker<'a> {
                 span,
             }),
             ExprKind::Str(_) => self.fail(errors::wrong_kind(span, "a text is not a number", "a number")),
-            ExprKind::Name(name) => self.name(name, span, scope),
-            ExprKind::Paren(inner) => Some(Expr { span, ..self.infer(inner, scope)? }),
-            ExprKind::Tuple(_) => {
-                let instead = "use an array `[a, b]`, or separate names";
-                self.fail(errors::not_yet(span, "tuples and records as values are", instead))
-            }
-            ExprKind::Array(args) => self.array(args, span, scope),
             ExprKind::Unary(UnaryOp::Neg, operand) => {
                 let operand = self.infer(operand, scope)?;
                 if let Kind::Size(dim) = &operand.kind {
@@ -59,33 +55,19 @@ impl<'a> Checker<'a> {
                 let (lhs, rhs) = (self.infer(lhs, scope), self.infer(rhs, scope));
                 self.binary(*op, *op_span, lhs?, rhs?, span)
             }
-            ExprKind::Call { callee, args } => self.call(callee, args, None, span, scope),
-            ExprKind::Index { base, indices } => self.index(base, indices, span, scope),
-            ExprKind::Field { base, name } => self.field(base, name, span, scope),
             ExprKind::Prime(_) => self.prime(expr, scope),
             ExprKind::Range(..) => self.fail(errors::wrong_kind(
                 span,
                 "a range is not a number",
                 "a number; ranges stand after `in` and in indices",
             )),
-            ExprKind::Pipe(value, function) => match &function.unparenthesised().kind {
-                ExprKind::Call { callee, args } => self.call(callee, args, Some(value), span, scope),
-                _ => self.call(function, &[], Some(value), span, scope),
-            },
-            ExprKind::Lambda(..) => self.fail(errors::wrong_kind(
-                span,
-                "a function is not a number",
-                "a number; functions may be arguments of functions",
-            )),
-            ExprKind::If { condition, then, otherwise } => {
-                let condition = self.infer(condition, scope);
-                let (then, otherwise) = (self.infer(then, scope), self.infer(otherwise, scope));
-                self.choice(condition?, then?, otherwise?, span)
+            ExprKind::Name(_) | ExprKind::Paren(_) | ExprKind::Tuple(_) | ExprKind::Array(_) => {
+                self.infer_value(expr, scope)
             }
-            ExprKind::Fold(fold) => {
-                let what = if fold.scan { "`scan` is" } else { "`fold` is" };
-                self.fail(errors::not_yet(span, what, "use a comprehension or a reduction over a range"))
+            ExprKind::Call { .. } | ExprKind::Index { .. } | ExprKind::Field { .. } | ExprKind::Pipe(..) => {
+                self.infer_value(expr, scope)
             }
+            ExprKind::Lambda(..) | ExprKind::If { .. } | ExprKind::Fold(_) => self.infer_value(expr, scope),
             ExprKind::Error => {
                 self.failed = true;
                 None
@@ -93,49 +75,20 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn name(&mut self, name: &str, span: Span, scope: ScopeId) -> Option<Expr> {
-        match self.lookup(name, span, scope) {
-            Some(Binding::Value(def)) => Some(self.named(def, span)),
-            Some(Binding::Size(dim)) => Some(size(dim, span)),
-            Some(Binding::Callable(_)) => self.fail(errors::wrong_kind(
-                span,
-                format!("`{name}` is a function, not a number"),
-                "a number; call it with `(...)`",
-            )),
-            Some(Binding::DataSet(_)) => self.fail(errors::wrong_kind(
-                span,
-                format!("`{name}` is a data set, not a number"),
-                "one of its fields, as in `obs.t`",
-            )),
-            Some(Binding::Poisoned) => {
-                self.failed = true;
-                None
-            }
-            None => {
-                if let Some(expr) = self.language_name(name, span) {
-                    return Some(expr);
-                }
-                if matches!(name, "epoch" | "step") {
-                    let what = format!("`{name}` in a model is");
-                    return self.fail(errors::not_yet(span, what, "use a const, and `--set` it"));
-                }
-                if crate::sema::prelude::function(name).is_some() {
-                    let message = format!("`{name}` is a function, not a number");
-                    return self.fail(errors::wrong_kind(span, message, "a number; call it with `(...)`"));
-                }
-                self.unknown_name(name, span, scope, false);
-                None
-            }
-        }
+    /// An expression of a kind whose value may be more than numbers, where numbers are needed.
+    fn infer_value(&mut self, expr: &'a ast::Expr, scope: ScopeId) -> Option<Expr> {
+        let value = self.evaluate(expr, scope)?;
+        let expr = self.plain(value, expr.span)?;
+        Some(Expr { ty: self.settled_ty(expr.ty), ..expr })
     }
 
     /// A use of `def`.
     pub(crate) fn named(&self, def: DefId, span: Span) -> Expr {
         let found = &self.defs[def];
         if let Some(Kind::Size(dim)) = found.value.as_ref().map(|value| &value.kind) {
-            return size(dim.clone(), span);
+            return size(self.settled(dim), span);
         }
-        Expr { kind: Kind::Def(def), ty: found.ty.clone(), phase: found.phase, span }
+        Expr { kind: Kind::Def(def), ty: self.settled_ty(found.ty.clone()), phase: found.phase, span }
     }
 
     // ---- conversions -----------------------------------------------------------------------
@@ -164,13 +117,26 @@ impl<'a> Checker<'a> {
     /// `expr` as what `expected` asks for: its shape, and its elements where an integer may stand
     /// for a real. `what` is the subject of the message.
     pub(crate) fn fitted(&mut self, expr: Expr, expected: &Ty, declared: Span, what: &str) -> Option<Expr> {
+        self.fitted_with(expr, expected, declared, what, None)
+    }
+
+    /// [`Checker::fitted`] with the story of the expected shape.
+    pub(super) fn fitted_with(
+        &mut self,
+        expr: Expr,
+        expected: &Ty,
+        declared: Span,
+        what: &str,
+        expected_story: Option<Story>,
+    ) -> Option<Expr> {
         let expr =
             if expected.elem == Elem::Real && expr.ty.elem == Elem::Int { to_real(expr) } else { expr };
-        if expr.ty == *expected {
-            return Some(expr);
+        if self.same_ty(&expr.ty, expected, expr.span) {
+            return Some(Expr { ty: self.settled_ty(expr.ty), ..expr });
         }
-        let story = self.story(&expr);
-        self.fail(errors::declared_shape(what, declared, expected, expr.span, &expr.ty, story))
+        let story = self.story(&expr).or(expected_story);
+        let (expected, found) = (self.settled_ty(expected.clone()), self.settled_ty(expr.ty));
+        self.fail(errors::declared_shape(what, declared, &expected, expr.span, &found, story))
     }
 
     /// `expr` as one real number.
@@ -215,7 +181,10 @@ impl<'a> Checker<'a> {
 
     /// Whether two operands may stand side by side: equal shapes, or one scalar.
     pub(crate) fn level(&mut self, symbol: &str, symbol_span: Span, lhs: &Expr, rhs: &Expr) -> Option<()> {
-        if lhs.ty.is_scalar() || rhs.ty.is_scalar() || lhs.ty.dims == rhs.ty.dims {
+        if lhs.ty.is_scalar()
+            || rhs.ty.is_scalar()
+            || self.same_sizes(&lhs.ty.dims, &rhs.ty.dims, symbol_span)
+        {
             return Some(());
         }
         let (left, right) = (self.story(lhs), self.story(rhs));
@@ -308,7 +277,10 @@ impl<'a> Checker<'a> {
             }
         }
         let (left, right) = (&lhs.ty.dims, &rhs.ty.dims);
-        if left.last() != right.first() {
+        let (Some(inner), Some(outer)) = (left.last(), right.first()) else {
+            crate::bug!("the operands of `@` have axes")
+        };
+        if !self.same_size(inner, outer, op_span) {
             let (a, b) = (self.story(&lhs), self.story(&rhs));
             return self.fail(errors::inner_sizes(op_span, (lhs.span, &lhs.ty, a), (rhs.span, &rhs.ty, b)));
         }
@@ -347,27 +319,22 @@ impl<'a> Checker<'a> {
     // ---- patterns and types ----------------------------------------------------------------
 
     /// Gives the names of a pattern the parts of `value`.
-    pub(crate) fn bind_pattern(&mut self, pattern: &'a Pattern, value: Expr, scope: ScopeId) -> Option<()> {
+    pub(crate) fn bind_pattern(
+        &mut self,
+        pattern: &'a Pattern,
+        value: impl Into<Value<'a>>,
+        scope: ScopeId,
+    ) -> Option<()> {
+        let value = value.into();
         match pattern {
             Pattern::Name(name) => {
-                let def = Def {
-                    name: name.name.clone(),
-                    span: name.span,
-                    ty_span: None,
-                    kind: DefKind::Local,
-                    ty: value.ty.clone(),
-                    phase: value.phase,
-                    value: Some(value),
-                    loops: self.scopes[scope].loops.clone(),
-                    varied: false,
-                };
-                let def = self.defs.push(def);
-                self.bind(scope, &name.name, Binding::Value(def));
+                let binding = self.binding_of(name, value, DefKind::Local, scope);
+                self.bind(scope, &name.name, binding);
                 Some(())
             }
             Pattern::Tuple(parts, span) => {
                 for (position, part) in parts.iter().enumerate() {
-                    let element = self.component(value.clone(), position, parts.len(), *span)?;
+                    let element = self.part_of(value.clone(), position, parts.len(), *span)?;
                     self.bind_pattern(part, element, scope)?;
                 }
                 Some(())
@@ -375,7 +342,31 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Element `position` of a value that a pattern takes into `count` parts.
+    /// Part `position` of a value that a pattern takes into `count` parts.
+    pub(crate) fn part_of(
+        &mut self,
+        value: Value<'a>,
+        position: usize,
+        count: usize,
+        pattern: Span,
+    ) -> Option<Value<'a>> {
+        match value {
+            Value::Expr(expr) => self.component(expr, position, count, pattern).map(Value::Expr),
+            Value::Tuple(parts) | Value::List(parts) if parts.len() == count => {
+                parts.into_iter().nth(position)
+            }
+            Value::Tuple(parts) | Value::List(parts) => {
+                let message = format!("a pattern of {count} names for {} values", parts.len());
+                self.fail(errors::wrong_kind(pattern, message, "as many names as values"))
+            }
+            Value::Record(_) | Value::Callable(_) => {
+                let message = "only a tuple or an array is taken apart by a pattern";
+                self.fail(errors::wrong_kind(pattern, message, "one name; fields are read with `.name`"))
+            }
+        }
+    }
+
+    /// Element `position` of an array that a pattern takes into `count` parts.
     pub(crate) fn component(
         &mut self,
         value: Expr,
@@ -402,23 +393,28 @@ impl<'a> Checker<'a> {
     pub(crate) fn written_type(&mut self, ty: &'a ast::Type, scope: ScopeId) -> Option<Ty> {
         match &ty.kind {
             ast::TypeKind::Name(name) => Some(Ty::scalar(self.element(name)?)),
-            ast::TypeKind::Tensor { element, dims } => {
-                let elem = match element {
-                    Some(name) => self.element(name),
-                    None => Some(Elem::Real),
-                };
-                let dims: Vec<Option<Dim>> = dims.iter().map(|dim| self.written_dim(dim, scope)).collect();
-                Some(Ty { elem: elem?, dims: dims.into_iter().collect::<Option<_>>()? })
-            }
-            ast::TypeKind::Fn { .. } => self.fail(errors::not_yet(
+            ast::TypeKind::Tensor { element, dims } => self.written_tensor(element.as_ref(), dims, scope),
+            ast::TypeKind::Fn { .. } | ast::TypeKind::Record(_) => self.fail(errors::wrong_kind(
                 ty.span,
-                "function types are",
-                "leave the type away: a parameter without one takes functions too",
+                "functions and records are arguments, never stored",
+                "`real`, `int`, `bool` or `[sizes]`",
             )),
-            ast::TypeKind::Record(_) => {
-                self.fail(errors::not_yet(ty.span, "record types are", "use separate names or a vector"))
-            }
         }
+    }
+
+    /// The type `element[dims]`; reals without an element.
+    pub(crate) fn written_tensor(
+        &mut self,
+        element: Option<&'a ast::Ident>,
+        dims: &'a [ast::DimExpr],
+        scope: ScopeId,
+    ) -> Option<Ty> {
+        let elem = match element {
+            Some(name) => self.element(name),
+            None => Some(Elem::Real),
+        };
+        let dims: Vec<Option<Dim>> = dims.iter().map(|dim| self.written_dim(dim, scope)).collect();
+        Some(Ty { elem: elem?, dims: dims.into_iter().collect::<Option<_>>()? })
     }
 
     fn element(&mut self, name: &ast::Ident) -> Option<Elem> {
@@ -464,7 +460,7 @@ impl<'a> Checker<'a> {
             ExprKind::Paren(inner) => self.size_of(inner, scope, what),
             ExprKind::Binary { op: BinaryOp::Div, lhs, rhs, .. } => {
                 let (lhs, rhs) = (self.size_of(lhs, scope, what)?, self.size_of(rhs, scope, what)?);
-                match rhs.as_number().and_then(|n| lhs.divided(n)) {
+                match rhs.as_number().and_then(|n| self.divided_size(&lhs, n, expr.span)) {
                     Some(dim) => Some(dim),
                     None => self.fail(errors::not_a_size(expr.span, what)),
                 }
@@ -478,7 +474,7 @@ impl<'a> Checker<'a> {
             _ => {
                 let inferred = self.infer(expr, scope)?;
                 match inferred.kind {
-                    Kind::Size(dim) => Some(dim),
+                    Kind::Size(dim) => Some(self.settled(&dim)),
                     _ => self.fail(errors::not_a_size(expr.span, what)),
                 }
             }

@@ -116,7 +116,8 @@ impl Writer<'_> {
                     self.text += &" ".repeat(indent + 2);
                 }
             } else if i > 0 {
-                self.put(if self.random.chance(4) { ";" } else { "," });
+                let separator = if self.chance(4) { ";" } else { "," };
+                self.put(separator);
             }
             entry(self);
         }
