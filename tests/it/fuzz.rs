@@ -305,8 +305,10 @@ fn time_grows_with_the_length_alone() {
             assert!(messages.len() <= text.len() + 1);
             begun.elapsed()
         };
-        let (short, long) = (time(4_000), time(40_000));
-        let most = short * 40 + Duration::from_millis(400);
-        assert!(long < most, "{piece:?}: 4 kB take {short:?}, 40 kB {long:?}");
+        let short = time(2_000);
+        assert!(short < Duration::from_millis(300), "{piece:?}: 2 kB take {short:?}");
+        let long = time(20_000);
+        let most = short * 40 + Duration::from_millis(300);
+        assert!(long < most, "{piece:?}: 2 kB take {short:?}, 20 kB {long:?}");
     }
 }
