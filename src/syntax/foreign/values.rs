@@ -86,9 +86,7 @@ impl Line<'_> {
             (Some(last), Some(next)) => self.mishap.text[last.hi..next.lo].contains('\n'),
             (Some(_) | None, _) => true,
         };
-        let first = if assigns {
-            last
-        } else if doubled(last) && ends(self.at) {
+        let first = if assigns || (doubled(last) && ends(self.at)) {
             last
         } else if self.at == self.line.len() && last > 0 && doubled(last - 1) {
             last - 1
