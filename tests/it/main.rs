@@ -39,5 +39,8 @@ mod settings;
 mod solve;
 mod solve_gradients;
 mod styles;
+mod stiff;
+mod stochastic;
+mod symplectic;
 mod threads;
 mod tidy;
