@@ -52,8 +52,13 @@ impl Writer<'_> {
             let comment = if self.random.chance(2) { " # inside" } else { "" };
             self.text += comment;
             self.text += "\n        ";
-        } else if !(close && !word(last) && self.random.chance(2)) && !self.text.is_empty() && last != '\n' {
-            self.text += if self.random.chance(8) { "   " } else { " " };
+        } else if last != '\n' {
+            let close = close && !word(last) && self.random.chance(2);
+            self.text += match self.random.below(8) {
+                _ if close => "",
+                0 => "   ",
+                _ => " ",
+            };
         }
         self.text += token;
     }
