@@ -145,6 +145,8 @@ pub enum Special {
     Std,
     Kl,
     Sample,
+    Det,
+    Inv,
 }
 
 /// What a name of the prelude does.
@@ -210,6 +212,7 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("cross_entropy", Builtin::Special(Special::CrossEntropy)),
     ("cumsum", Builtin::Special(Special::Cumsum)),
     ("ddt", Builtin::Special(Special::Ddt)),
+    ("det", Builtin::Special(Special::Det)),
     ("diff", Builtin::Special(Special::Diff)),
     ("div", Builtin::Special(Special::Div)),
     ("dot", Builtin::Special(Special::Dot)),
@@ -219,6 +222,7 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("grad", Builtin::Special(Special::Grad)),
     ("hvp", Builtin::Special(Special::Hvp)),
     ("hypot", Builtin::Special(Special::Hypot)),
+    ("inv", Builtin::Special(Special::Inv)),
     ("inverse", Builtin::Special(Special::Inverse)),
     ("jac", Builtin::Special(Special::Jac)),
     ("jac_frob2", Builtin::Special(Special::JacFrob2)),
@@ -267,11 +271,9 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("he", Builtin::Initialiser(Initialiser::He)),
     ("batch_mean", Builtin::NotYet("there are no batches yet; use `mean` over an axis of the data")),
     ("cubic", Builtin::NotYet("write the path as an expression of the time")),
-    ("det", Builtin::NotYet("write the determinant out for small matrices")),
     ("eigh", Builtin::NotYet("there is no replacement in the language yet")),
     ("heatmap", Builtin::NotYet("plot curves or pairs")),
     ("hermite", Builtin::NotYet("write the path as an expression of the time")),
-    ("inv", Builtin::NotYet("write the inverse out for small matrices")),
     ("linear", Builtin::NotYet("write the path as an expression of the time")),
     ("wiener", Builtin::NotYet("leave the noise out and fit the deterministic system")),
 ];

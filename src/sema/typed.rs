@@ -168,6 +168,10 @@ pub enum Kind {
     Extreme(Extreme, Box<Expr>, u32),
     /// Entries along the first axis, by numbers that are not static; NaN for one that is not there.
     Gather(Box<Expr>, Box<Expr>),
+    /// The determinant of a matrix.
+    Determinant(Box<Expr>),
+    /// `a⁻¹ b`
+    Solution(Box<Expr>, Box<Expr>),
     /// A reduction over these axes (ascending).
     Reduce(Reduction, Box<Expr>, Vec<u32>),
     /// A body for each value of the loops, stacked (`None`) or reduced.
@@ -502,7 +506,8 @@ impl Expr {
             Kind::Pad(x, _) | Kind::Repeat(x, _) | Kind::Cumsum(x, _) | Kind::Extreme(_, x, _) => {
                 x.walk(visit)
             }
-            Kind::Einsum(x, y, _) | Kind::Gather(x, y) => {
+            Kind::Determinant(x) => x.walk(visit),
+            Kind::Einsum(x, y, _) | Kind::Gather(x, y) | Kind::Solution(x, y) => {
                 x.walk(visit);
                 y.walk(visit);
             }

@@ -21,7 +21,7 @@
 //! | `sinh` | 2 | 1.51 |  | `lgamma` | 2 | 1.57 |
 //! | `f32`, all | 0.5 + 2^-27 | |  | `digamma` | 2.5 | 1.91 |
 //!
-//! `polygamma` of order n: 2 n + 4.
+//! `polygamma` of order n: 4 n + 2.
 
 mod double;
 mod exp;

@@ -7,9 +7,10 @@
 mod arrays;
 mod choice;
 mod fold;
+mod linear;
 mod motion;
 
-use super::guard::{both, guarded};
+use super::guard::{anywhere, both, guarded};
 use super::{Made, moves, named_site, number_of};
 use crate::base::index::IndexVec;
 use crate::base::span::Span;
@@ -23,6 +24,7 @@ use crate::sema::errors;
 use crate::sema::prelude::{Reduction, spread};
 use crate::sema::sizes::Sizes;
 use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Pick, State, dims_text};
+use choice::is_elementwise;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -376,7 +378,12 @@ impl<'m, 's> Frame<'m, 's> {
     pub fn value(&mut self, expr: &'m Expr) -> Made<ValueId> {
         let outer = self.b.span();
         self.b.set_span(Some(expr.span));
+        let guard = self.guard;
+        if let Some(by_element) = guard.filter(|_| !is_elementwise(&expr.kind)) {
+            self.guard = Some(anywhere(&mut self.b, by_element));
+        }
         let value = self.spanned(expr);
+        self.guard = guard;
         self.b.set_span(outer);
         let value = value?;
         let shape = self.b.shape(value);
@@ -487,6 +494,7 @@ impl<'m, 's> Frame<'m, 's> {
                 self.arranged(expr)
             }
             Kind::Einsum(..) | Kind::Extreme(..) | Kind::Gather(..) => self.arranged(expr),
+            Kind::Determinant(..) | Kind::Solution(..) => self.arranged(expr),
             Kind::Reduce(reduction, x, axes)
                 if axes.iter().any(|axis| self.is_ragged(&x.ty.dims[*axis as usize])) =>
             {

@@ -4,7 +4,9 @@
 //!
 //! Guarded are the operands of every operation that is neither linear nor bilinear: elementary
 //! functions, powers, denominators, norms, densities. Sums and products are not, so a side that is
-//! not taken may still overflow by multiplication alone.
+//! not taken may still overflow by multiplication alone. A condition for each element guards what is
+//! made element by element; what goes into a sum, a product of matrices or another place is needed
+//! if any element is taken.
 
 use crate::ir::builder::Builder;
 use crate::ir::func::ValueId;
@@ -15,12 +17,17 @@ use crate::sema::prelude::{Reduction, spread};
 /// `x` where `guard` holds, `safe` elsewhere. A guard of another shape holds for the whole of `x`
 /// if it holds anywhere.
 pub(super) fn guarded(b: &mut Builder, guard: Option<ValueId>, x: ValueId, safe: f64) -> ValueId {
-    let Some(guard) = guard else { return x };
-    if !b.ty(x).dtype.is_float() || b.node(x).op == Op::Constant {
+    if guard.is_none() || !b.ty(x).dtype.is_float() || b.node(x).op == Op::Constant {
         return x;
     }
-    let guard = fitted(b, guard, x);
     let safe = b.splat_like(safe, x);
+    guarded_by(b, guard, x, safe)
+}
+
+/// [`guarded`] with a safe value for each element.
+pub(super) fn guarded_by(b: &mut Builder, guard: Option<ValueId>, x: ValueId, safe: ValueId) -> ValueId {
+    let Some(guard) = guard else { return x };
+    let guard = fitted(b, guard, x);
     b.select(guard, x, safe)
 }
 
@@ -38,6 +45,15 @@ pub(super) fn both(b: &mut Builder, outer: Option<ValueId>, inner: ValueId) -> V
 /// `guard` in a shape that can stand beside `x`: its own, or that of a scalar.
 fn fitted(b: &mut Builder, guard: ValueId, x: ValueId) -> ValueId {
     if b.shape(guard).rank() == 0 || b.shape(guard) == b.shape(x) {
+        return guard;
+    }
+    anywhere(b, guard)
+}
+
+/// Whether a guard holds for any element: what guards a part that the elements of the whole are
+/// made of, but not one by one.
+pub(super) fn anywhere(b: &mut Builder, guard: ValueId) -> ValueId {
+    if b.shape(guard).rank() == 0 {
         return guard;
     }
     let real = b.must(Op::Convert, &[guard], crate::ir::func::Attr::To(DType::F64));

@@ -28,6 +28,9 @@ impl<'a> Checker<'a> {
                 self.fail(errors::wrong_kind(span, message, "a number; it stands behind the `=` of a param"))
             }
             Builtin::Special(Special::Inverse) => return self.inverse_of(name, given, span, scope),
+            Builtin::Special(Special::Solve) if self.solves_matrix(given, scope) => {
+                self.linear_solution(name, given, span, scope)
+            }
             Builtin::Special(Special::Solve) => return self.solve_of(name, given, span, scope),
             Builtin::NotYet(instead) => self.fail(errors::not_yet(callee, format!("`{name}` is"), instead)),
             Builtin::Distribution(distribution) => {
@@ -219,6 +222,7 @@ impl<'a> Checker<'a> {
             Special::Argmax => self.extreme(name, Extreme::Largest, given, span, scope),
             Special::Argmin => self.extreme(name, Extreme::Smallest, given, span, scope),
             Special::CrossEntropy => self.cross_entropy(name, given, span, scope),
+            Special::Det | Special::Inv => self.of_matrix(name, special, given, span, scope),
             Special::Sample => self.sample(name, given, span, scope),
             Special::Kl => self.divergence(name, given, span, scope),
             Special::Trace => {

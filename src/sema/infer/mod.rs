@@ -14,6 +14,7 @@ mod divergence;
 mod einsum;
 mod fold;
 mod index;
+mod linear;
 mod random;
 mod value;
 

@@ -26,6 +26,8 @@ impl<'m> Frame<'m, '_> {
             }
             Kind::Extreme(which, x, axis) => self.extreme(*which, x, *axis, expr.span),
             Kind::Gather(x, index) => self.gathered(x, index, expr.span),
+            Kind::Determinant(x) => self.determinant(x, expr.span),
+            Kind::Solution(a, b) => self.solution(a, b, expr.span),
             other => crate::bug!("{other:?} arranges nothing"),
         }
     }
@@ -57,7 +59,7 @@ impl<'m> Frame<'m, '_> {
         Ok(self.b.must(Op::Convert, &[numbers], Attr::To(self.world.real)))
     }
 
-    fn unit_matrix(&mut self, expr: &Expr) -> Made<ValueId> {
+    pub(super) fn unit_matrix(&mut self, expr: &Expr) -> Made<ValueId> {
         let shape = self.shape(&expr.ty.dims, expr.span)?;
         let numbers = self.b.must(Op::Iota, &[], Attr::Shape(Shape::new(&shape.dims()[..1])));
         let row = self.b.broadcast(numbers, shape.clone(), &[0]);
@@ -95,12 +97,17 @@ impl<'m> Frame<'m, '_> {
         span: crate::base::span::Span,
     ) -> Made<ValueId> {
         let x = self.value(x)?;
+        if self.b.shape(x).dims()[axis as usize] == 0 {
+            return Err(Box::new(errors::out_of_bounds(span, "0", "0")));
+        }
+        Ok(self.place(which, x, axis))
+    }
+
+    /// The first place of the extreme along an axis that is not empty.
+    pub(super) fn place(&mut self, which: Extreme, x: ValueId, axis: u32) -> ValueId {
         let x = self.b.unary(Op::StopGradient, x);
         let ty = self.b.ty(x).clone();
         let count = ty.shape.dims()[axis as usize];
-        if count == 0 {
-            return Err(Box::new(errors::out_of_bounds(span, "0", "0")));
-        }
         let kept: Vec<u32> = (0..ty.shape.rank() as u32).filter(|other| *other != axis).collect();
         let along = |axis: u32| Attr::Axes([axis].as_slice().into());
         let op = match which {
@@ -117,7 +124,7 @@ impl<'m> Frame<'m, '_> {
         let beyond = self.b.splat_like(count as f64, numbers);
         let places = self.b.select(is_best, numbers, beyond);
         let first = self.b.must(Op::ReduceMin, &[places], along(axis));
-        Ok(self.b.must(Op::Convert, &[first], Attr::To(DType::I64)))
+        self.b.must(Op::Convert, &[first], Attr::To(DType::I64))
     }
 
     fn gathered(&mut self, x: &'m Expr, index: &'m Expr, span: crate::base::span::Span) -> Made<ValueId> {

@@ -1,0 +1,78 @@
+//! `det`, `inv`, `solve(A, b)`.
+
+use crate::base::span::Span;
+use crate::sema::errors;
+use crate::sema::infer::Value;
+use crate::sema::infer::call::Given;
+use crate::sema::prelude::Special;
+use crate::sema::resolve::{Checker, ScopeId};
+use crate::sema::typed::{Expr, Kind, Phase, Ty};
+
+impl<'a> Checker<'a> {
+    /// `det(A)`, `inv(A)`
+    pub(super) fn of_matrix(
+        &mut self,
+        name: &'a str,
+        special: Special,
+        given: &[Given<'a>],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Expr> {
+        let [a] = self.positional(name, given, span, "one square matrix")?;
+        let a = self.infer_real(a, name, scope)?;
+        self.square(name, &a)?;
+        let phase = a.phase;
+        Some(if special == Special::Det {
+            Expr { kind: Kind::Determinant(Box::new(a)), ty: Ty::real(Vec::new()), phase, span }
+        } else {
+            let ty = a.ty.clone();
+            let unit = Expr { kind: Kind::Eye, ty: ty.clone(), phase: Phase::Static, span };
+            Expr { kind: Kind::Solution(Box::new(a), Box::new(unit)), ty, phase, span }
+        })
+    }
+
+    /// Whether `solve` is given a matrix, and not a system.
+    pub(super) fn solves_matrix(&mut self, given: &[Given<'a>], scope: ScopeId) -> bool {
+        let [Given { name: None, value: a }, Given { name: None, .. }] = given else { return false };
+        matches!(self.evaluate(a, scope), Some(Value::Expr(_)))
+    }
+
+    /// `solve(A, b)`: the `x` of `A @ x = b`.
+    pub(super) fn linear_solution(
+        &mut self,
+        name: &'a str,
+        given: &[Given<'a>],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Expr> {
+        let [a, b] = self.positional(name, given, span, "a square matrix and the right-hand side")?;
+        let (a, b) = (self.infer_real(a, name, scope), self.infer_real(b, name, scope));
+        let (a, b) = (a?, b?);
+        self.square(name, &a)?;
+        if !matches!(b.ty.dims.len(), 1 | 2) {
+            let story = self.story(&b);
+            return self.fail(errors::wrong_operand(name, b.span, "a vector or a matrix", &b.ty, story));
+        }
+        if !self.same_size(&a.ty.dims[0], &b.ty.dims[0], span) {
+            let (left, right) = (self.story(&a), self.story(&b));
+            return self.fail(errors::unequal_shapes(
+                name,
+                span,
+                (a.span, &a.ty, left),
+                (b.span, &b.ty, right),
+            ));
+        }
+        let (ty, phase) = (b.ty.clone(), a.phase.max(b.phase));
+        Some(Expr { kind: Kind::Solution(Box::new(a), Box::new(b)), ty, phase, span })
+    }
+
+    fn square(&mut self, name: &str, a: &Expr) -> Option<()> {
+        if let [rows, columns] = a.ty.dims.as_slice()
+            && self.same_size(rows, columns, a.span)
+        {
+            return Some(());
+        }
+        let story = self.story(a);
+        self.fail(errors::wrong_operand(name, a.span, "a square matrix", &a.ty, story))
+    }
+}
