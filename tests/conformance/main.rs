@@ -12,7 +12,7 @@
 //! - A `diagnostics` block is the full message. Blocks `equations`, `tokens`, `ast`, `ir`, `grad`, `loops` and
 //!   `clif` are what `nodec show` says. `UPDATE=1` rewrites all of these.
 //!
-//! A block `csv NAME` is a file beside the program.
+//! A block `csv NAME` or `node NAME` is a file beside the program.
 
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 

@@ -19,7 +19,8 @@ use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::prelude::{Reduction, spread};
 use crate::sema::sizes::Sizes;
-use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Pick, State, dims_text};
+use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Moved, Pick, State, dims_text};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -49,6 +50,12 @@ pub(super) struct World<'m> {
     pub states: &'m [State],
     pub channels: &'m [Channel],
     pub interval: Option<&'m (Expr, Expr)>,
+    /// The independent variable of the system that the function belongs to.
+    pub time: Option<DefId>,
+    /// The number of the run of the file.
+    pub main: usize,
+    /// Which call stands for a call.
+    pub shared: &'m [Cell<usize>],
     pub real: DType,
 }
 
@@ -62,8 +69,12 @@ pub(super) enum Input {
     Channel(usize),
     Start,
     End,
-    SiteState(usize, usize),
-    SiteChannel(usize, usize),
+    /// The start or (`true`) the end of a run.
+    Ends(usize, bool),
+    /// Of a run, at a site, an unknown.
+    Site(usize, usize, Moved),
+    /// What a run computes once for its motion.
+    Arg(usize),
     Param(usize),
     Data(usize),
 }
@@ -101,7 +112,7 @@ enum Named {
 /// The name, the moment, the values of the loops around its declaration, the guard.
 type Key = (Named, (usize, usize), Vec<i64>, Option<ValueId>);
 
-/// The evaluation sites, found while other functions are made.
+/// The evaluation sites of one run, found while other functions are made.
 pub(super) struct Sites<'m> {
     frame: Frame<'m, 'm>,
     sites: Vec<(Site, Option<ValueId>)>,
@@ -132,6 +143,15 @@ impl<'m> Sites<'m> {
         Ok(self.sites.len() - 1)
     }
 
+    /// The number of the site at the end of the run.
+    fn end(&mut self, span: Span) -> usize {
+        if let Some(known) = self.sites.iter().position(|(site, _)| site.kind == SiteKind::End) {
+            return known;
+        }
+        self.sites.push((Site { kind: SiteKind::End, count: None, span }, None));
+        self.sites.len() - 1
+    }
+
     /// How many times a site has, if it is a vector.
     fn count(&self, site: usize) -> Option<usize> {
         self.sites[site].0.count
@@ -150,12 +170,17 @@ impl<'m> Sites<'m> {
     }
 }
 
+/// The evaluation sites of every run, by number.
+pub(super) type AllSites<'m> = Vec<Sites<'m>>;
+
 /// A function in the making.
 pub(super) struct Frame<'m, 's> {
     pub b: Builder,
     world: World<'m>,
     moment: Moment<'m>,
-    sites: Option<&'s mut Sites<'m>>,
+    sites: Option<&'s mut AllSites<'m>>,
+    /// What the motion asks to be computed once, if this is a function of it.
+    args: Option<&'s mut Vec<&'m Expr>>,
     inputs: Vec<Input>,
     input_values: HashMap<Input, ValueId>,
     memo: HashMap<Key, ValueId>,
@@ -170,6 +195,7 @@ impl<'m, 's> Frame<'m, 's> {
             world,
             moment,
             sites: None,
+            args: None,
             inputs: Vec::new(),
             input_values: HashMap::new(),
             memo: HashMap::new(),
@@ -182,9 +208,14 @@ impl<'m, 's> Frame<'m, 's> {
         name: &str,
         world: World<'m>,
         moment: Moment<'m>,
-        sites: &'s mut Sites<'m>,
+        sites: &'s mut AllSites<'m>,
     ) -> Frame<'m, 's> {
         Frame { sites: Some(sites), ..Frame::new(name, world, moment) }
+    }
+
+    /// A function of the motion, which may read what a run computes once.
+    pub fn with_args(name: &str, world: World<'m>, args: &'s mut Vec<&'m Expr>) -> Frame<'m, 's> {
+        Frame { args: Some(args), ..Frame::new(name, world, Moment::Now) }
     }
 
     /// The function, and the inputs that its parameters are.
@@ -273,10 +304,14 @@ impl<'m, 's> Frame<'m, 's> {
                 Ok(self.input(Input::Data(number), ty))
             }
             DefKind::State(number) => {
-                self.unknown(def, Input::State(number), &|site| Input::SiteState(site, number))
+                let main = self.world.main;
+                let at = move |site| Input::Site(main, site, Moved::State(number));
+                self.unknown(def, Input::State(number), &at)
             }
             DefKind::Channel(number) => {
-                self.unknown(def, Input::Channel(number), &|site| Input::SiteChannel(site, number))
+                let main = self.world.main;
+                let at = move |site| Input::Site(main, site, Moved::Channel(number));
+                self.unknown(def, Input::Channel(number), &at)
             }
             DefKind::Time => self.time(),
             DefKind::Const | DefKind::Let | DefKind::Output | DefKind::Local => match &found.value {
@@ -300,7 +335,8 @@ impl<'m, 's> Frame<'m, 's> {
     }
 
     fn all_at_site(&mut self, site: usize, ty: &Type, at: &dyn Fn(usize) -> Input) -> ValueId {
-        let count = self.sites.as_ref().and_then(|sites| sites.count(site));
+        let main = self.world.main;
+        let count = self.sites.as_ref().and_then(|sites| sites[main].count(site));
         let mut ty = ty.clone();
         if let Some(count) = count {
             ty.shape.0.insert(0, count);
@@ -482,6 +518,7 @@ impl<'m, 's> Frame<'m, 's> {
                 Ok(self.b.unary(Op::StopGradient, x))
             }
             Kind::At(of, time) => self.at_time(expr, of, time),
+            Kind::Solved { call, moved, at } => self.solved(expr, *call, *moved, at.as_deref()),
             Kind::LogProb { distribution, params, x } => {
                 let params = self.values(params)?;
                 let x = self.value(x)?;
