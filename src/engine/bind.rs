@@ -293,9 +293,13 @@ impl Work {
             Precision::F64 => DType::F64,
             Precision::F32 => DType::F32,
         };
-        let bindings = Bindings { real, data: values(&data), overrides, seed: 0 };
+        let bindings = Bindings { real, data: values(&data), overrides, seed: settings.run.seed };
         let program = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
-        let options = self.options(&settings.solve, main_system(&program))?;
+        let [run] = program.solves.as_slice() else {
+            self.sink.report(several_runs(&program));
+            return None;
+        };
+        let options = self.options(&settings.solve, &program.systems[run.system])?;
         if self.sink.has_errors() {
             return None;
         }
@@ -401,9 +405,15 @@ impl Work {
     }
 }
 
-/// What moves: every model has a system of its own so far.
-fn main_system(program: &Program) -> &System {
-    program.main_system().unwrap_or_else(|| crate::bug!("a program without a main run"))
+/// A program with several systems is checked; running it is not built.
+fn several_runs(program: &Program) -> Diagnostic {
+    let message = "running several systems in one program is not supported yet";
+    let help = "write the lines of the one that matters at the top level: the file is the system";
+    match program.solves.first() {
+        Some(run) => Diagnostic::new(Code("E0290"), message, run.span, "in the language, but not built"),
+        None => Diagnostic::without_span(Code("E0290"), message),
+    }
+    .help(help)
 }
 
 /// What `sema` is told of the data: the values of what is the same for every example, the shape of

@@ -102,7 +102,9 @@ pub(crate) fn foreign(model: &Model) -> Vec<Diagnostic> {
     let starts = model.calls.iter().flat_map(|call| call.starts.values());
     roots.chain(starts).for_each(|root| strangers(model, model.main, root, &mut found));
     if let Err(circle) = order(model, &|call| call) {
-        found.push(errors::runs_in_a_circle(&circle.iter().map(|run| name_of(model, *run)).collect::<Vec<_>>()));
+        found.push(errors::runs_in_a_circle(
+            &circle.iter().map(|run| name_of(model, *run)).collect::<Vec<_>>(),
+        ));
     }
     found
 }
@@ -156,9 +158,8 @@ fn strangers(model: &Model, own: Option<usize>, expr: &Expr, found: &mut Vec<Dia
 /// given instead, if there is one.
 pub(crate) fn order(model: &Model, shared: &dyn Fn(usize) -> usize) -> Result<Vec<usize>, Vec<usize>> {
     let n_runs = model.calls.len() + usize::from(model.main.is_some());
-    let needs: Vec<BTreeSet<usize>> = (0..n_runs)
-        .map(|run| needed(model, run).into_iter().map(shared).collect())
-        .collect();
+    let needs: Vec<BTreeSet<usize>> =
+        (0..n_runs).map(|run| needed(model, run).into_iter().map(shared).collect()).collect();
     let mut order = Vec::new();
     let mut path = Vec::new();
     for run in (0..n_runs).filter(|run| shared(*run) == *run) {

@@ -17,7 +17,7 @@ use crate::sema::prelude::{self, Builtin};
 use crate::sema::sizes::Open;
 use crate::sema::space::{Declared, FILE, Found, Mover, Space, SpaceId};
 use crate::sema::systems::OpenRun;
-use crate::sema::typed::{Channel, Def, DefId, DefKind, Drawn, Moved, State, System, Expr, Kind, Phase, Ty};
+use crate::sema::typed::{Channel, Def, DefId, DefKind, Drawn, Expr, Kind, Moved, Phase, State, System, Ty};
 use crate::syntax::ast::{self, Pattern};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -58,7 +58,8 @@ impl<'a> Checker<'a> {
             return None;
         }
         let states: Vec<State> = std::mem::take(&mut self.all_states).into_iter().collect::<Option<_>>()?;
-        let channels: Vec<Channel> = std::mem::take(&mut self.all_channels).into_iter().collect::<Option<_>>()?;
+        let channels: Vec<Channel> =
+            std::mem::take(&mut self.all_channels).into_iter().collect::<Option<_>>()?;
         let mut numbers = BTreeMap::new();
         let mut systems = Vec::new();
         for (number, (instance, system)) in std::mem::take(&mut self.systems).into_iter().enumerate() {
@@ -605,4 +606,3 @@ fn curve_of(name: Arc<str>, value: Expr, roots: &mut Roots) -> usize {
     roots.curves.push(CurveRoot { name, value, output: false, span });
     roots.curves.len() - 1
 }
-

@@ -34,7 +34,11 @@ pub(super) fn equations(model: &Model, sources: &Sources) -> String {
     }
     for call in &model.calls {
         let inverse = if call.inverse { " backwards" } else { "" };
-        line(format!("run of {}{inverse}: {}", model.systems[call.system].name, one_line(sources.slice(call.span))));
+        line(format!(
+            "run of {}{inverse}: {}",
+            model.systems[call.system].name,
+            one_line(sources.slice(call.span))
+        ));
     }
     for instance in model.instances.iter().filter(|instance| !instance.is_system) {
         let noun = "layer";

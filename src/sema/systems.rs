@@ -94,7 +94,8 @@ impl<'a> Checker<'a> {
             return Some(Value::Callable(Callable::Instance(*instance)));
         }
         let name = &template.container.name.name;
-        let earlier = self.instances.iter().filter(|other| other.path.split(' ').next() == Some(name)).count();
+        let earlier =
+            self.instances.iter().filter(|other| other.path.split(' ').next() == Some(name)).count();
         let path = if earlier == 0 { name.to_string() } else { format!("{name} {}", earlier + 1) };
         let instance = self.instantiate(template, sizes, args, &path, span, scope)?;
         self.anonymous.push((is_plain.then_some(template.container), instance));
@@ -123,13 +124,18 @@ impl<'a> Checker<'a> {
         scope: ScopeId,
     ) -> Option<Value<'a>> {
         let Some((Given { name: None, value: system }, given)) = given.split_first() else {
-            return self.fail(errors::wrong_arguments(span, name, "a system and the start values of its states"));
+            return self.fail(errors::wrong_arguments(
+                span,
+                name,
+                "a system and the start values of its states",
+            ));
         };
         let system = *system;
         let instance = self.system_named(system, scope, "only a system can be solved")?;
         let call = self.open_run(instance, false, given, span, scope)?;
         let curves = self.moved_of(instance)?.into_iter();
-        let curves = curves.map(|(name, moved, _)| (name, Value::Callable(Callable::Trajectory(call, moved))));
+        let curves =
+            curves.map(|(name, moved, _)| (name, Value::Callable(Callable::Trajectory(call, moved))));
         Some(Value::Record(curves.collect()))
     }
 
@@ -152,7 +158,11 @@ impl<'a> Checker<'a> {
         scope: ScopeId,
     ) -> Option<Value<'a>> {
         let [Given { name: None, value: time }] = given else {
-            return self.fail(errors::wrong_arguments(span, "a trajectory", "one time, or a vector of times"));
+            return self.fail(errors::wrong_arguments(
+                span,
+                "a trajectory",
+                "one time, or a vector of times",
+            ));
         };
         let time = self.infer(time, scope)?;
         let time = self.real(time, "a time")?;
@@ -311,8 +321,7 @@ impl<'a> Checker<'a> {
             return main;
         }
         let files = self.files;
-        let template =
-            Template { container: &files.whole, home: self.spaces[FILE].home, is_system: true };
+        let template = Template { container: &files.whole, home: self.spaces[FILE].home, is_system: true };
         let span = Span { source: files.main.source, lo: 0, hi: 0 };
         let path: Arc<str> = "main".into();
         self.instances.push(crate::sema::containers::Instance {
@@ -388,4 +397,3 @@ impl<'a> Checker<'a> {
         calls.collect()
     }
 }
-

@@ -19,7 +19,9 @@ use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::prelude::{Reduction, spread};
 use crate::sema::sizes::Sizes;
-use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Moved, Pick, State, dims_text};
+use crate::sema::typed::{
+    Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Moved, Pick, State, dims_text,
+};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -6,9 +6,9 @@
 mod frame;
 mod guard;
 mod initial;
-mod runs;
 #[allow(dead_code, reason = "a `control` is a path; see `path::Path`")]
 mod path;
+mod runs;
 
 use crate::base::index::IndexVec;
 use crate::base::span::{Sources, Span};
