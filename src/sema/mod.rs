@@ -18,6 +18,7 @@ pub mod library;
 mod params;
 mod phase;
 pub mod prelude;
+mod ragged;
 mod resolve;
 mod roots;
 mod show;

@@ -1,7 +1,7 @@
 //! What a file asks for: terms of the objective, metrics, outputs, pictures; and the whole model.
 
 use crate::base::span::Span;
-use crate::ir::program::{Plot, Role, Series};
+use crate::ir::program::{Plot, PortSource, Role, Series};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::infer::to_real;
@@ -33,7 +33,7 @@ impl<'a> Checker<'a> {
         self.look_into_everything();
         let mut params = Vec::new();
         self.params(&mut params);
-        let ports = self.ports();
+        let mut ports = self.ports();
         let is_system = self.is_system();
         if is_system {
             let system = self.system(&"main".into());
@@ -54,12 +54,19 @@ impl<'a> Checker<'a> {
             return None;
         }
         self.report_open_sizes();
-        if self.failed {
-            return None;
-        }
+        let ragged = self.lengths();
         let states: Vec<State> = std::mem::take(&mut self.all_states).into_iter().collect::<Option<_>>()?;
         let channels: Vec<Channel> =
             std::mem::take(&mut self.all_channels).into_iter().collect::<Option<_>>()?;
+        let moves = states.iter().flat_map(|state| state.start.iter().chain([&state.rate]));
+        let gathers = channels.iter().map(|channel| &channel.rate);
+        let values = roots.results.iter().map(|root| &root.value);
+        let curves = roots.curves.iter().map(|root| &root.value);
+        self.ragged_is_fine(&moves.chain(gathers).chain(values).chain(curves).collect::<Vec<_>>());
+        if self.failed {
+            return None;
+        }
+        ports.extend(std::mem::take(&mut self.late_ports).into_values().map(Some));
         let mut numbers = BTreeMap::new();
         let mut systems = Vec::new();
         for (number, (instance, system)) in std::mem::take(&mut self.systems).into_iter().enumerate() {
@@ -117,6 +124,7 @@ impl<'a> Checker<'a> {
         let model = Model {
             defs,
             sizes,
+            ragged,
             instances,
             systems,
             main: is_system.then_some(0),
@@ -225,7 +233,8 @@ impl<'a> Checker<'a> {
                     for decl in decls {
                         ports.push(match self.global(&decl.name.name, decl.name.span) {
                             Some(Binding::Value(def)) => {
-                                Some(Port { def, default: self.defs[def].value.clone(), batch: false })
+                                let default = self.defs[def].value.clone();
+                                Some(Port { def, default, batch: false, source: PortSource::Given })
                             }
                             _ => None,
                         });
@@ -236,7 +245,9 @@ impl<'a> Checker<'a> {
                     let fields = self.data_sets[set].fields.clone().unwrap_or_default();
                     let batch = self.data_sets[set].data.fields.iter().map(|field| field.batch().is_some());
                     let each = fields.into_iter().zip(batch);
-                    ports.extend(each.map(|(def, batch)| Some(Port { def: def?, default: None, batch })));
+                    ports.extend(each.map(|(def, batch)| {
+                        Some(Port { def: def?, default: None, batch, source: PortSource::Given })
+                    }));
                     set += 1;
                 }
                 _ => {}

@@ -95,6 +95,7 @@ impl<'e> Runs<'e> {
         World {
             defs: &model.defs,
             sizes: &model.sizes,
+            ragged: &model.ragged,
             states: &model.states,
             channels: &model.channels,
             interval: system.map(|system| &system.interval),
