@@ -38,5 +38,8 @@ mod series;
 mod settings;
 mod solve;
 mod solve_gradients;
+mod stiff;
+mod stochastic;
+mod symplectic;
 mod threads;
 mod tidy;
