@@ -7,15 +7,17 @@
 mod choice;
 mod fold;
 mod motion;
+mod sites;
+
+pub(super) use sites::{AllSites, Sites};
 
 use super::guard::{both, guarded};
-use super::{Made, moves, named_site, number_of};
+use super::{Made, moves, number_of};
 use crate::base::index::IndexVec;
 use crate::base::span::Span;
 use crate::ir::builder::Builder;
 use crate::ir::func::{Attr, Func, ValueId};
 use crate::ir::op::Op;
-use crate::ir::system::{Site, SiteKind};
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
@@ -118,67 +120,6 @@ enum Named {
 
 /// The name, the moment, the values of the loops around its declaration, the guard.
 type Key = (Named, (usize, usize), Vec<i64>, Option<ValueId>);
-
-/// The evaluation sites of one run, found while other functions are made.
-pub(super) struct Sites<'m> {
-    frame: Frame<'m, 'm>,
-    sites: Vec<(Site, Option<ValueId>)>,
-}
-
-impl<'m> Sites<'m> {
-    pub fn new(world: World<'m>) -> Sites<'m> {
-        Sites { frame: Frame::new("times", world, Moment::Never), sites: Vec::new() }
-    }
-
-    /// The number of the site for these times; equal expressions share one.
-    fn site(&mut self, time: &'m Expr, loops: &[(u32, i64)]) -> Made<usize> {
-        let kind = named_site(time);
-        let value = match kind {
-            Some(_) => None,
-            None => {
-                self.frame.loops = loops.to_vec();
-                Some(self.frame.value(time)?)
-            }
-        };
-        let kind = kind.unwrap_or(SiteKind::Times);
-        if let Some(known) = self.sites.iter().position(|(site, other)| site.kind == kind && *other == value)
-        {
-            return Ok(known);
-        }
-        let count = value.and_then(|value| self.frame.b.shape(value).dims().first().copied());
-        self.sites.push((Site { kind, count, span: time.span }, value));
-        Ok(self.sites.len() - 1)
-    }
-
-    /// The number of the site at the end of the run.
-    fn end(&mut self, span: Span) -> usize {
-        if let Some(known) = self.sites.iter().position(|(site, _)| site.kind == SiteKind::End) {
-            return known;
-        }
-        self.sites.push((Site { kind: SiteKind::End, count: None, span }, None));
-        self.sites.len() - 1
-    }
-
-    /// How many times a site has, if it is a vector.
-    fn count(&self, site: usize) -> Option<usize> {
-        self.sites[site].0.count
-    }
-
-    /// The function of the times, its inputs, the sites.
-    pub fn finish(self) -> (Func, Vec<Input>, Vec<Site>) {
-        let named = self
-            .sites
-            .iter()
-            .enumerate()
-            .filter_map(|(n, (_, value))| Some((format!("site {n}").into(), (*value)?)));
-        let results = named.collect();
-        let (func, order) = self.frame.finish(results);
-        (func, order, self.sites.into_iter().map(|(site, _)| site).collect())
-    }
-}
-
-/// The evaluation sites of every run, by number.
-pub(super) type AllSites<'m> = Vec<Sites<'m>>;
 
 /// A function in the making.
 pub(super) struct Frame<'m, 's> {
