@@ -149,13 +149,18 @@ impl<'a> Checker<'a> {
 
     /// Whether the file itself moves.
     fn is_system(&mut self) -> bool {
-        let moves = |item: &ast::Item| match &item.kind {
-            ItemKind::State(_) | ItemKind::Algebraic(_) | ItemKind::Discrete(_) => true,
-            ItemKind::Time { .. } | ItemKind::Channel { .. } | ItemKind::Equation { .. } => true,
-            ItemKind::Event(_) => true,
-            _ => false,
-        };
-        self.items().iter().any(moves)
+        self.items().iter().any(|item| {
+            matches!(
+                item.kind,
+                ItemKind::State(_)
+                    | ItemKind::Algebraic(_)
+                    | ItemKind::Discrete(_)
+                    | ItemKind::Time { .. }
+                    | ItemKind::Channel { .. }
+                    | ItemKind::Equation { .. }
+                    | ItemKind::Event(_)
+            )
+        })
     }
 
     fn refuse_what_is_not_built(&mut self) {

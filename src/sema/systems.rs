@@ -287,11 +287,8 @@ impl<'a> Checker<'a> {
         let items = self.spaces[space].items;
         let mut names: Vec<&'a ast::Ident> = Vec::new();
         for item in items {
-            match &item.kind {
-                ItemKind::State(unknowns) => {
-                    names.extend(unknowns.iter().filter(|u| u.primes == 0).map(|unknown| &unknown.name));
-                }
-                _ => {}
+            if let ItemKind::State(unknowns) = &item.kind {
+                names.extend(unknowns.iter().filter(|u| u.primes == 0).map(|unknown| &unknown.name));
             }
         }
         for item in items {
