@@ -62,6 +62,8 @@ pub(super) fn is_elementwise(kind: &Kind) -> bool {
         Kind::Stack(_) | Kind::Concat(..) | Kind::Index(..) | Kind::Reshape(_) | Kind::Permute(..) => false,
         Kind::Reverse(..) | Kind::Pad(..) | Kind::Repeat(..) | Kind::Cumsum(..) | Kind::Gather(..) => false,
         Kind::Determinant(_) | Kind::Solution(..) | Kind::Comprehension { .. } => false,
-        Kind::Fold(..) | Kind::Scan(..) | Kind::Derivative { .. } | Kind::At(..) => false,
+        Kind::Fold(..) | Kind::Scan(..) | Kind::Derivative { .. } | Kind::At(..) | Kind::Solved { .. } => {
+            false
+        }
     }
 }
