@@ -8,7 +8,7 @@ use crate::engine::diagnostics::Diagnostics;
 use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
-use crate::ir::program::{Examples, Program};
+use crate::ir::program::{DataPort, Examples, PortSource, Program};
 use crate::ir::system::System;
 use crate::ir::types::DType;
 use crate::plan::Plan;
@@ -313,7 +313,12 @@ impl Work {
     fn build(&mut self, binder: &Binder) -> Option<Run> {
         let Bound { settings, dataset, program, options } = self.bound(binder)?;
         if program.examples != Examples::One {
-            self.sink.report(no_minibatches());
+            self.sink.report(no_minibatches(&program));
+            return None;
+        }
+        let counts = |port: &&DataPort| matches!(port.source, PortSource::Step | PortSource::Epoch);
+        if let Some(port) = program.data.iter().find(counts) {
+            self.sink.report(no_counts(port));
             return None;
         }
         let backend = match settings.run.backend {
@@ -423,9 +428,20 @@ fn values(data: &Dataset) -> BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)> {
     each.collect()
 }
 
-fn no_minibatches() -> Diagnostic {
+fn no_minibatches(program: &Program) -> Diagnostic {
+    if program.examples == Examples::Samples {
+        let message = "a model with draws cannot be run yet, only checked";
+        return Diagnostic::without_span(Code("E0290"), message)
+            .help("give the numbers as `const` or `input`");
+    }
     Diagnostic::without_span(Code("E0290"), "data with a `batch` axis cannot be run yet, only checked")
         .help("leave `batch` away: the whole file is then one example")
+}
+
+fn no_counts(port: &DataPort) -> Diagnostic {
+    let message = format!("a model that counts the `{}` cannot be run yet, only checked", port.path);
+    Diagnostic::new(Code("E0290"), message, port.span, "in the language, but not built")
+        .help("use a const, and `--set` it")
 }
 
 fn unknown_name(name: &str, names: &[&str]) -> Diagnostic {
