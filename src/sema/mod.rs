@@ -6,6 +6,7 @@
 //! [`Program`](crate::ir::program::Program) that `plan` runs. Neither reads files, solves, or knows of settings: their entries
 //! are only collected.
 
+mod checks;
 mod containers;
 pub mod dim;
 mod elaborate;
@@ -14,6 +15,7 @@ pub mod errors;
 mod infer;
 mod items;
 pub mod library;
+mod listing;
 mod params;
 mod phase;
 pub mod prelude;
@@ -250,7 +252,8 @@ fn collect(file: &ast::File, checked: &mut Checked) {
     if let Some(model) = &checked.model {
         let params = model.params.iter().map(|param| &model.defs[param.def]);
         checked.params = params.map(|def| Declared { name: def.name.clone(), span: def.span }).collect();
-        let states = model.states.iter().map(|state| &model.defs[state.def]);
+        let own = model.main.map_or(0..0, |main| model.systems[main].states.clone());
+        let states = model.states[own].iter().map(|state| &model.defs[state.def]);
         checked.states = states.map(|def| Declared { name: def.name.clone(), span: def.span }).collect();
     }
 }
@@ -270,5 +273,15 @@ impl Checked {
     /// terms, curves. `None` if the file has errors.
     pub fn equations(&self, sources: &Sources) -> Option<String> {
         self.model.as_ref().map(|model| show::equations(model, sources))
+    }
+
+    /// What each name of the file is: its type and when it is known. `None` if the file has errors.
+    pub fn shapes(&self) -> Option<String> {
+        self.model.as_ref().map(listing::shapes)
+    }
+
+    /// The typed tree, an expression a line. `None` if the file has errors.
+    pub fn typed(&self, sources: &Sources) -> Option<String> {
+        self.model.as_ref().map(|model| listing::typed(model, sources))
     }
 }
