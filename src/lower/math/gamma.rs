@@ -112,7 +112,7 @@ const MACLAURIN: [f64; 10] = [
 ];
 
 /// `log √(2π) - 1/2`
-const HALF_LOG_TAU_LESS_HALF: f64 = 0.41893853320467274;
+const HALF_LOG_TAU_LESS_HALF: f64 = 0.4189385332046727;
 
 /// Where the asymptotic series take over.
 const FAR: f64 = 12.0;

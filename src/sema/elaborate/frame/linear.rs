@@ -68,7 +68,7 @@ impl<'m> Frame<'m, '_> {
         let (a, b) = (self.matrix(a, span)?, self.value(b)?);
         let shape = self.b.shape(b).clone();
         let n = shape.dims()[0];
-        let columns = if n == 0 { 0 } else { shape.count() / n };
+        let columns = shape.count().checked_div(n).unwrap_or(0);
         let b = self.b.reshape(b, Shape::new(&[n, columns]));
         let mut rest = self.b.concat(&[a, b], 1);
         for step in 0..n {
