@@ -5,8 +5,10 @@
 pub mod args;
 mod check;
 mod config;
+mod eval;
 mod explain;
 mod fmt;
+pub mod new;
 mod picture;
 pub mod plot;
 pub mod progress;
@@ -15,6 +17,7 @@ mod run;
 pub mod run_dir;
 mod schema;
 mod show;
+mod sweep;
 pub mod table;
 
 use crate::base::span::Sources;
@@ -89,12 +92,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
     let mut console = Console { out, err, format, color };
     match &cli.command {
         Command::Run(args) => console.run(args),
+        Command::Eval(args) => console.eval(args),
         Command::Check(args) => console.check(args),
         Command::Fmt(args) => console.fmt(args),
         Command::Show(args) => console.show(args),
         Command::Explain(args) => console.explain(args),
         Command::Config(args) => console.config(args),
         Command::Schema(args) => console.schema(args),
+        Command::New(args) => console.new_model(args),
     }
 }
 

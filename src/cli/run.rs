@@ -11,7 +11,7 @@ use super::table::{Estimate, estimates, pairs};
 use super::{Console, Exit};
 use crate::engine::{Binder, Error, Model, ParamValue, Run, Solution, Trajectory, TrajectoryKind};
 use crate::ir::program::Role;
-use crate::train::Fit;
+use crate::train::{Fit, checkpoint};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -35,12 +35,12 @@ impl Console<'_> {
 
     fn try_run(&mut self, args: &RunArgs) -> Result<Exit, Ended> {
         let model = self.load(&args.file)?;
+        if !args.sweep.is_empty() {
+            let folder = RunDir::begin(place(args)).map_err(|error| self.unwritable(&error))?;
+            return self.sweep(&model, args, folder);
+        }
         let mut run = self.build(&model, &args.settings)?;
-        let place = match &args.out {
-            Some(folder) => Place::Exactly(folder.clone()),
-            None => Place::Next(PathBuf::from("runs")),
-        };
-        let folder = RunDir::begin(place).map_err(|error| self.unwritable(&error))?;
+        let folder = RunDir::begin(place(args)).map_err(|error| self.unwritable(&error))?;
         if model.is_trainable() { self.fit(&mut run, folder) } else { self.simulate(&run, folder) }
     }
 
@@ -134,9 +134,17 @@ impl Console<'_> {
         }
     }
 
-    fn unwritable(&mut self, error: &RunDirError) -> Ended {
+    pub(super) fn unwritable(&mut self, error: &RunDirError) -> Ended {
         self.say(&format!("error: {error}\n"));
         Ended::With(Exit::Io)
+    }
+}
+
+/// Where the run directory goes.
+fn place(args: &RunArgs) -> Place {
+    match &args.out {
+        Some(folder) => Place::Exactly(folder.clone()),
+        None => Place::Next(PathBuf::from("runs")),
     }
 }
 
@@ -159,6 +167,7 @@ fn record_run(
     folder.write("model.node", run.text())?;
     folder.write_json("settings.json", &record::settings(&run.settings().resolved, run.sources()))?;
     folder.write_json("params.json", &record::params(params))?;
+    folder.write("params.npz", checkpoint::params(&run.params()))?;
     let files: Vec<DataRecord> = run.files().iter().map(record::data).collect();
     folder.write_json("data.json", &files)?;
     let columns = columns(solution);
@@ -244,7 +253,7 @@ fn end_values(solution: &Solution) -> String {
 }
 
 /// What `loss`, `metric` and `output` lines of the whole run come to.
-fn run_values(solution: &Solution) -> String {
+pub(super) fn run_values(solution: &Solution) -> String {
     let rows: Vec<(String, String)> = solution
         .values()
         .iter()
