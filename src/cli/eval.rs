@@ -1,8 +1,9 @@
 //! `nodec eval`: a model scored with the params of an earlier run.
 
 use super::args::EvalArgs;
-use super::run::{Ended, bound, run_values};
+use super::run::{Ended, bound, run_values, titled};
 use super::{Console, Exit};
+use crate::data::Part;
 use crate::engine::{Error, Run};
 use crate::train::checkpoint;
 use std::path::{Path, PathBuf};
@@ -21,9 +22,26 @@ impl Console<'_> {
         let run = bound(&model, &args.settings).part(part).build();
         let mut run = run.map_err(|diagnostics| self.ended(&Error::Invalid(diagnostics)))?;
         self.take_params(&mut run, &args.from)?;
+        if run.trains_on_examples() {
+            if run.n_examples(part) == 0 {
+                self.say(&format!("error: the data have no part `{}`\n", part.name()));
+                return Ok(Exit::Usage);
+            }
+            let text = self.means(&run, part)?;
+            self.print(&text);
+            return Ok(Exit::Success);
+        }
         let solution = run.solve().map_err(|error| self.ended(&error))?;
         self.print(&run_values(&solution));
         Ok(Exit::Success)
+    }
+
+    /// The means over the examples of a part, as text.
+    pub(super) fn means(&mut self, run: &Run, part: Part) -> Result<String, Ended> {
+        let means = run.evaluate(part).map_err(|error| self.ended(&error))?;
+        let rows: Vec<(String, String)> =
+            means.into_iter().map(|(term, value)| (term.name, value.to_string())).collect();
+        Ok(titled(&format!("mean over {} examples, {}", run.n_examples(part), part.name()), &rows))
     }
 
     /// Gives the run the params in `from`, a run directory or a file.

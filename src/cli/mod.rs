@@ -19,6 +19,7 @@ mod schema;
 mod show;
 mod sweep;
 pub mod table;
+mod train;
 
 use crate::base::span::Sources;
 use crate::diag::render::{Format, render};

@@ -5,14 +5,14 @@
 //! a Hessian adds. The forward pass is `plan::forward`, the reverse pass `plan::adjoint`.
 
 use crate::ad;
-use crate::backend::Backend;
+use crate::backend::{Backend, Workspace};
 use crate::ir::func::{Func, Port};
 use crate::ir::program::{Param, Program};
 use crate::ir::system::{SiteKind, Solve, System};
 use crate::opt;
 use crate::plan::pack::{Layout, Packed, Target, objective, pack};
 use crate::plan::step::step;
-use crate::plan::unit::{Kernel, PlanError, compile};
+use crate::plan::unit::{Element, Kernel, PlanError, compile};
 use crate::solve::tableau::Tableau;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -172,6 +172,14 @@ impl Plan {
     /// Compiles what a gradient needs, if that has not been done, so that later calls find it.
     pub fn prepare_gradient(&self) -> Result<(), PlanError> {
         self.gradient_kernels().map(|_| ())
+    }
+
+    /// The params on their declared scale, `[P]`, that stand at `u` in free space.
+    pub fn constrained<T: Element>(&self, u: &[T]) -> Result<Vec<T>, PlanError> {
+        let mut p = vec![T::default(); u.len()];
+        let constrain = &self.gradient_kernels()?.constrain;
+        constrain.call(&[T::input(u)], &mut [T::output(&mut p)], &mut Workspace::default());
+        Ok(p)
     }
 
     /// A scalar of the run with its cotangents, compiled when first asked for. Refused if the

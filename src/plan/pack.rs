@@ -35,8 +35,12 @@ pub struct Packed {
 /// A scalar of the whole run that can be differentiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
-    /// The training objective: the sum of losses, likelihoods and priors.
+    /// The training objective of one example: the sum of losses, likelihoods and priors.
     Total,
+    /// What each example adds to the objective: losses and likelihoods.
+    Example,
+    /// What is counted once however many examples there are: priors.
+    Priors,
     /// The run result of this number.
     Result(usize),
 }
@@ -222,6 +226,13 @@ impl<'a> Packer<'a> {
         (total, values)
     }
 
+    /// The sum of the results that have a role that counts.
+    fn sum(&self, b: &mut Builder, values: &[ValueId], counts: impl Fn(Role) -> bool) -> ValueId {
+        let zero = b.splat(0.0, self.scalar());
+        let chosen = self.program.results.iter().zip(values).filter(|(result, _)| counts(result.role));
+        chosen.fold(zero, |sum, (_, value)| b.add(sum, *value))
+    }
+
     fn post(&self) -> Func {
         let mut b = Builder::new("post");
         let (total, values) = self.results(&mut b);
@@ -236,6 +247,10 @@ impl<'a> Packer<'a> {
         let (total, values) = self.results(&mut b);
         let value = match target {
             Target::Total => total,
+            Target::Example => {
+                self.sum(&mut b, &values, |role| matches!(role, Role::Loss | Role::Likelihood))
+            }
+            Target::Priors => self.sum(&mut b, &values, |role| role == Role::Prior),
             Target::Result(number) => values[number],
         };
         b.finish(vec![("value".into(), value)])

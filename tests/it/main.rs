@@ -40,3 +40,4 @@ mod solve;
 mod solve_gradients;
 mod threads;
 mod tidy;
+mod training;
