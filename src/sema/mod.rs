@@ -17,6 +17,7 @@ pub mod library;
 mod params;
 mod phase;
 pub mod prelude;
+mod ragged;
 mod resolve;
 mod roots;
 mod show;

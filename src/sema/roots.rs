@@ -1,7 +1,7 @@
 //! What a file asks for: terms of the objective, metrics, outputs, pictures; and the whole model.
 
 use crate::base::span::Span;
-use crate::ir::program::{Plot, Role, Series};
+use crate::ir::program::{Plot, PortSource, Role, Series};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::infer::to_real;
@@ -40,7 +40,7 @@ impl<'a> Checker<'a> {
         let mut params = Vec::new();
         self.params(&mut params);
         self.params_of_anonymous_systems(&mut params);
-        let ports = self.ports();
+        let mut ports = self.ports();
         let interval = self.interval();
         let states = self.states();
         let channels = self.channels();
@@ -52,9 +52,16 @@ impl<'a> Checker<'a> {
             return None;
         }
         self.report_open_sizes();
+        let ragged = self.lengths();
+        let moves = states.iter().flatten().flat_map(|state| [&state.start, &state.rate]);
+        let gathers = channels.iter().flatten().map(|channel| &channel.rate);
+        let values = roots.results.iter().map(|root| &root.value);
+        let curves = roots.curves.iter().map(|root| &root.value);
+        self.ragged_is_fine(&moves.chain(gathers).chain(values).chain(curves).collect::<Vec<_>>());
         if self.failed {
             return None;
         }
+        ports.extend(std::mem::take(&mut self.late_ports).into_values().map(Some));
         let states: Vec<State> = states.into_iter().collect::<Option<_>>()?;
         let channels: Vec<Channel> = channels.into_iter().collect::<Option<_>>()?;
         let params: Vec<Param> = params.into_iter().collect::<Option<_>>()?;
@@ -108,6 +115,7 @@ impl<'a> Checker<'a> {
         let model = Model {
             defs,
             sizes,
+            ragged,
             instances,
             time,
             interval,
@@ -198,7 +206,8 @@ impl<'a> Checker<'a> {
                     for decl in decls {
                         ports.push(match self.global(&decl.name.name, decl.name.span) {
                             Some(Binding::Value(def)) => {
-                                Some(Port { def, default: self.defs[def].value.clone(), batch: false })
+                                let default = self.defs[def].value.clone();
+                                Some(Port { def, default, batch: false, source: PortSource::Given })
                             }
                             _ => None,
                         });
@@ -209,7 +218,9 @@ impl<'a> Checker<'a> {
                     let fields = self.data_sets[set].fields.clone().unwrap_or_default();
                     let batch = self.data_sets[set].data.fields.iter().map(|field| field.batch().is_some());
                     let each = fields.into_iter().zip(batch);
-                    ports.extend(each.map(|(def, batch)| Some(Port { def: def?, default: None, batch })));
+                    ports.extend(each.map(|(def, batch)| {
+                        Some(Port { def: def?, default: None, batch, source: PortSource::Given })
+                    }));
                     set += 1;
                 }
                 _ => {}
