@@ -62,7 +62,7 @@ pub struct MeansRecord {
     /// Factor on the learning rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
-    /// Losses, likelihoods and metrics by name.
+    /// Losses and likelihoods by name; where nothing is lowered, metrics too.
     pub terms: BTreeMap<String, f64>,
 }
 
@@ -108,7 +108,12 @@ pub fn means(part: Part, report: &Report, terms: &[Term]) -> MeansRecord {
         objective: report.objective,
         gradient_norm: report.gradient_norm,
         rate: report.rate,
-        terms: terms.iter().map(|term| term.name.clone()).zip(report.terms.iter().copied()).collect(),
+        terms: terms
+            .iter()
+            .zip(&report.terms)
+            .filter(|(term, value)| term.lowered || !value.is_nan())
+            .map(|(term, value)| (term.name.clone(), *value))
+            .collect(),
     }
 }
 

@@ -26,7 +26,7 @@ pub trait Examples: Sync {
     fn terms(&self) -> &[Term];
 
     /// Adds the value of each term at `u` to `terms` and, if there is one, the gradient of the sum
-    /// of those that are lowered to `gradient`.
+    /// of those that are lowered to `gradient`. With a gradient, metrics may be left out: NaN.
     fn example(
         &self,
         u: &[f64],

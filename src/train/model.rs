@@ -6,8 +6,9 @@ use crate::diag::{Code, Diagnostic};
 use crate::engine::example::At;
 use crate::engine::{Error, ParamValue, Run};
 use crate::ir::program::{Examples as Axis, PortSource, Role};
-use crate::plan::forward::{Context, Controls, Failure, Save};
+use crate::plan::controls::{Controls, Failure, Save};
 use crate::plan::objective::Objective;
+use crate::plan::operands::Context;
 use crate::plan::pack::Target;
 use crate::plan::unit::Element;
 use crate::settings::{OptimizerChoice, Precision};
@@ -85,17 +86,27 @@ impl<T: Element + AddAssign> Examples for OnModel<'_, T> {
         let draws = if in_step { step } else { At::EVALUATION };
         let data = self.run.example(At { part, example, step, epoch, draws });
         let plan = self.run.plan();
-        let objective = Objective::new(plan, &data, &self.controls, Target::Example);
         let u: Vec<T> = u.iter().map(|u| T::from_f64(*u)).collect();
+        let Some(gradient) = gradient else {
+            let p = plan.constrained(&u)?;
+            let context = Context { plan, p: &p, data: &data };
+            let (_, values) = context.results(&context.simulate(&self.controls)?);
+            let each = terms.iter_mut().zip(&self.results);
+            each.for_each(|(sum, number)| *sum += values[*number][0]);
+            return Ok(());
+        };
+        // Only what is lowered is computed: a metric may need solves of its own.
+        let objective = Objective::new(plan, &data, &self.controls, Target::Example);
         let at = objective.at(&u)?;
-        let (_, values) = Context { plan, p: &at.p, data: &data }.results(&at.simulation);
-        for (sum, number) in terms.iter_mut().zip(&self.results) {
-            *sum += values[*number][0];
+        let mut lowered = at.terms.iter();
+        for (sum, term) in terms.iter_mut().zip(&self.terms) {
+            *sum += match term.lowered {
+                true => *lowered.next().expect("losses and likelihoods are the terms of an example"),
+                false => f64::NAN,
+            };
         }
-        if let Some(gradient) = gradient {
-            let by_u = objective.gradient(&u, &at)?;
-            gradient.iter_mut().zip(by_u).for_each(|(sum, g)| *sum += g.to_f64());
-        }
+        let by_u = objective.gradient(&u, &at)?;
+        gradient.iter_mut().zip(by_u).for_each(|(sum, g)| *sum += g.to_f64());
         Ok(())
     }
 
