@@ -28,6 +28,9 @@ pub struct Simulation<T> {
     pub saved_y: Vec<T>,
 }
 
+/// A finished solve, and what was saved of it: the times, and the states at them end to end.
+type Finished<T> = (Solved<T>, (Vec<f64>, Vec<T>));
+
 /// What a solve leaves.
 #[derive(Clone, Debug)]
 pub struct Solved<T> {
@@ -99,13 +102,14 @@ impl<T: Element> Context<'_, T> {
         Ok(Simulation { solves, saved_t, saved_y })
     }
 
+    #[allow(clippy::type_complexity, reason = "a solve, and what became known by it")]
     fn solve(
         &self,
         number: usize,
         known: &Known<T>,
         controls: &Controls,
         save: &Save,
-    ) -> Result<(Solved<T>, (Vec<f64>, Vec<T>)), Failure> {
+    ) -> Result<Finished<T>, Failure> {
         let mut workspace = Workspace::default();
         let Start { ends, y0, fixed } = self.start(number, known, &mut workspace);
         let times = self.site_times(number, ends, known, &mut workspace)?;
