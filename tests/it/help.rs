@@ -5,13 +5,14 @@ use std::path::Path;
 
 #[test]
 fn help_texts_are_as_they_were_read() {
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 11] = [
         &[],
         &["run"],
         &["eval"],
         &["check"],
         &["fmt"],
         &["show"],
+        &["doc"],
         &["explain"],
         &["config"],
         &["schema"],
