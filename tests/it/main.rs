@@ -44,3 +44,4 @@ mod styles;
 mod symplectic;
 mod threads;
 mod tidy;
+mod training;
