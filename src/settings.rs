@@ -6,6 +6,7 @@
 //! file or in the source called `command line`.
 
 pub mod errors;
+pub mod sweep;
 mod systems;
 pub mod table;
 pub mod typed;
@@ -16,6 +17,7 @@ use crate::diag::{Code, Diagnostic, Sink};
 use crate::syntax::ast::{Entry, Expr, File, ItemKind, SettingsGroup};
 use crate::syntax::parser::parse_expr;
 use std::ops::Range;
+pub use sweep::Sweep;
 use systems::Tables;
 use table::{Arg, Choice, Kind, Row, SETTINGS};
 pub use typed::{

@@ -1,6 +1,7 @@
 //! What can be written after `nodec`.
 
-use crate::settings::Flag;
+use crate::data::Part;
+use crate::settings::{Flag, Sweep};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -55,6 +56,8 @@ pub enum Color {
 pub enum Command {
     /// Run a model: fit it if it has a `train` block, else simulate it
     Run(RunArgs),
+    /// Score a model with the params of an earlier run
+    Eval(EvalArgs),
     /// Report every mistake in a model, and do nothing else
     Check(CheckArgs),
     /// Rewrite programs in the canonical layout
@@ -69,6 +72,8 @@ pub enum Command {
     Config(ConfigArgs),
     /// Print the `data` declaration for a file
     Schema(SchemaArgs),
+    /// Begin a model in a folder of its own, from an example
+    New(NewArgs),
 }
 
 /// `nodec run`
@@ -79,9 +84,64 @@ pub struct RunArgs {
     /// Where the run is written; must not exist or be empty [default: the next number in runs/]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Run once for each value of a const, param or input: 'mu = logspace(0, 3, 40)', or a list; several make a grid
+    #[arg(long, value_name = "NAME = VALUES", value_parser = sweep)]
+    pub sweep: Vec<Sweep>,
+    /// Go on training from the checkpoint of an earlier run
+    #[arg(long, value_name = "DIR", conflicts_with = "sweep")]
+    pub resume: Option<PathBuf>,
     /// What is set from outside.
     #[command(flatten)]
     pub settings: SettingArgs,
+}
+
+/// `nodec eval`
+#[derive(Clone, Debug, Args)]
+pub struct EvalArgs {
+    /// The model
+    pub file: PathBuf,
+    /// The run directory that holds the params, or a file of params (npz)
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+    /// Which part of the data
+    #[arg(long, value_enum, default_value_t)]
+    pub split: Split,
+    /// What is set from outside.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+}
+
+/// A part of the data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Split {
+    /// What was fitted to
+    Train,
+    /// What the fit was watched on
+    Valid,
+    /// What the result is judged by
+    #[default]
+    Test,
+}
+
+impl Split {
+    /// In the words of the library.
+    pub fn part(self) -> Part {
+        match self {
+            Split::Train => Part::Train,
+            Split::Valid => Part::Valid,
+            Split::Test => Part::Test,
+        }
+    }
+}
+
+/// `nodec new`
+#[derive(Clone, Debug, Args)]
+pub struct NewArgs {
+    /// The name of the model, and of its folder
+    pub name: String,
+    /// The example to begin from
+    #[arg(long, value_name = "EXAMPLE", value_parser = super::new::names())]
+    pub from: String,
 }
 
 /// `nodec check`
@@ -226,6 +286,12 @@ impl SettingArgs {
         });
         self.sets.iter().cloned().chain(short).collect()
     }
+}
+
+fn sweep(text: &str) -> Result<Sweep, String> {
+    Sweep::parse(text).ok_or_else(|| {
+        String::from("write it as 'NAME = logspace(0, 3, 40)', 'NAME = linspace(0, 1, 5)' or 'NAME = [1, 2]'")
+    })
 }
 
 fn assignment(text: &str) -> Result<Flag, String> {

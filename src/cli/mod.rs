@@ -6,8 +6,10 @@ pub mod args;
 mod check;
 mod config;
 mod doc;
+mod eval;
 mod explain;
 mod fmt;
+pub mod new;
 mod picture;
 pub mod plot;
 pub mod progress;
@@ -16,7 +18,9 @@ mod run;
 pub mod run_dir;
 mod schema;
 mod show;
+mod sweep;
 pub mod table;
+mod train;
 
 use crate::base::span::Sources;
 use crate::diag::render::{Format, render};
@@ -90,6 +94,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
     let mut console = Console { out, err, format, color };
     match &cli.command {
         Command::Run(args) => console.run(args),
+        Command::Eval(args) => console.eval(args),
         Command::Check(args) => console.check(args),
         Command::Fmt(args) => console.fmt(args),
         Command::Show(args) => console.show(args),
@@ -97,6 +102,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Explain(args) => console.explain(args),
         Command::Config(args) => console.config(args),
         Command::Schema(args) => console.schema(args),
+        Command::New(args) => console.new_model(args),
     }
 }
 

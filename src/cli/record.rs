@@ -2,9 +2,12 @@
 
 use super::table::Estimate;
 use crate::base::span::Sources;
+use crate::data::Part;
 use crate::engine::DataFile;
 use crate::settings::{Resolved, set_by};
+use crate::train::minibatch::{Report, Term};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A row of `settings.json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -41,6 +44,28 @@ pub struct MetricRecord {
     pub gradient_norm: f64,
 }
 
+/// A line of `metrics.jsonl` of training on examples, or a part in `results.json`: means over
+/// examples.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MeansRecord {
+    /// `train`, `valid` or `test`.
+    pub part: &'static str,
+    /// Steps taken.
+    pub step: u64,
+    /// Epochs that were over.
+    pub epoch: u64,
+    /// What is lowered.
+    pub objective: f64,
+    /// Euclidean norm of the gradient, before it was clipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_norm: Option<f64>,
+    /// Factor on the learning rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// Losses and likelihoods by name; where nothing is lowered, metrics too.
+    pub terms: BTreeMap<String, f64>,
+}
+
 /// A row of `data.json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DataRecord {
@@ -72,6 +97,24 @@ pub fn params(estimates: &[Estimate]) -> Vec<ParamRecord> {
         standard_error: row.standard_error,
     };
     estimates.iter().map(record).collect()
+}
+
+/// Means over examples of `part`, with the names of their terms.
+pub fn means(part: Part, report: &Report, terms: &[Term]) -> MeansRecord {
+    MeansRecord {
+        part: part.name(),
+        step: report.step,
+        epoch: report.epoch,
+        objective: report.objective,
+        gradient_norm: report.gradient_norm,
+        rate: report.rate,
+        terms: terms
+            .iter()
+            .zip(&report.terms)
+            .filter(|(term, value)| term.lowered || !value.is_nan())
+            .map(|(term, value)| (term.name.clone(), *value))
+            .collect(),
+    }
 }
 
 /// A row of `data.json`.

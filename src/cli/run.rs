@@ -9,15 +9,19 @@ use super::record::{self, DataRecord, MetricRecord};
 use super::run_dir::{Place, RunDir, RunDirError};
 use super::table::{Estimate, estimates, pairs};
 use super::{Console, Exit};
+use crate::data::Part;
 use crate::engine::{Binder, Error, Model, ParamValue, Run, Solution, Trajectory, TrajectoryKind};
 use crate::ir::program::Role;
-use crate::train::Fit;
+use crate::train::{Fit, checkpoint};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Pixels of the PNG for each unit of the SVG.
 const PNG_SCALE: f32 = 2.0;
+
+/// More numbers than this are not written as text: `params.npz` has them.
+const READABLE: usize = 10_000;
 
 /// Why a command ended early; what there is to say has been said.
 pub(super) enum Ended {
@@ -35,13 +39,22 @@ impl Console<'_> {
 
     fn try_run(&mut self, args: &RunArgs) -> Result<Exit, Ended> {
         let model = self.load(&args.file)?;
+        if !args.sweep.is_empty() {
+            let folder = RunDir::begin(place(args)).map_err(|error| self.unwritable(&error))?;
+            return self.sweep(&model, args, folder);
+        }
         let mut run = self.build(&model, &args.settings)?;
-        let place = match &args.out {
-            Some(folder) => Place::Exactly(folder.clone()),
-            None => Place::Next(PathBuf::from("runs")),
-        };
-        let folder = RunDir::begin(place).map_err(|error| self.unwritable(&error))?;
-        if model.is_trainable() { self.fit(&mut run, folder) } else { self.simulate(&run, folder) }
+        let folder = RunDir::begin(place(args)).map_err(|error| self.unwritable(&error))?;
+        let on_examples = run.trains_on_examples();
+        match (model.is_trainable(), on_examples) {
+            (true, true) => self.train(&mut run, folder, args.resume.as_deref()),
+            (_, _) if args.resume.is_some() => {
+                self.say("error: `--resume` goes on with training on examples, and this model has none\n");
+                Err(Ended::With(Exit::Usage))
+            }
+            (true, false) => self.fit(&mut run, folder),
+            (false, _) => self.simulate(&run, folder),
+        }
     }
 
     /// The bound and compiled model; its warnings have been shown.
@@ -67,11 +80,14 @@ impl Console<'_> {
         let solution = run.solve().map_err(|error| self.ended(&error))?;
         let taken = begun.elapsed();
         let mut text = end_values(&solution);
-        text += &run_values(&solution);
+        text += &match run.trains_on_examples() {
+            true => self.means(run, Part::Train)?,
+            false => run_values(&solution),
+        };
         text += &statistics(run, &solution, None, taken);
         self.print(&text);
         let written =
-            record_run(run, &solution, &point(&run.params()), &folder).and_then(|()| folder.finish());
+            record_run(run, Some(&solution), &point(&run.params()), &folder).and_then(|()| folder.finish());
         let folder = written.map_err(|error| self.unwritable(&error))?;
         self.say(&format!("written to {}\n", folder.display()));
         Ok(Exit::Success)
@@ -114,7 +130,7 @@ impl Console<'_> {
         }
         let written = metrics
             .close()
-            .and_then(|()| record_run(run, &fit.solution, &fitted, &folder))
+            .and_then(|()| record_run(run, Some(&fit.solution), &fitted, &folder))
             .and_then(|()| folder.finish());
         let folder = written.map_err(|error| self.unwritable(&error))?;
         self.say(&format!("written to {}\n", folder.display()));
@@ -134,9 +150,17 @@ impl Console<'_> {
         }
     }
 
-    fn unwritable(&mut self, error: &RunDirError) -> Ended {
+    pub(super) fn unwritable(&mut self, error: &RunDirError) -> Ended {
         self.say(&format!("error: {error}\n"));
         Ended::With(Exit::Io)
+    }
+}
+
+/// Where the run directory goes.
+fn place(args: &RunArgs) -> Place {
+    match &args.out {
+        Some(folder) => Place::Exactly(folder.clone()),
+        None => Place::Next(PathBuf::from("runs")),
     }
 }
 
@@ -150,17 +174,21 @@ pub(super) fn bound(model: &Model, settings: &SettingArgs) -> Binder {
 }
 
 /// Everything in the run directory but the metrics of a fit.
-fn record_run(
+pub(super) fn record_run(
     run: &Run,
-    solution: &Solution,
+    solution: Option<&Solution>,
     params: &[Estimate],
     folder: &RunDir,
 ) -> Result<(), RunDirError> {
     folder.write("model.node", run.text())?;
     folder.write_json("settings.json", &record::settings(&run.settings().resolved, run.sources()))?;
-    folder.write_json("params.json", &record::params(params))?;
+    if params.len() <= READABLE {
+        folder.write_json("params.json", &record::params(params))?;
+    }
+    folder.write("params.npz", checkpoint::params(&run.params()))?;
     let files: Vec<DataRecord> = run.files().iter().map(record::data).collect();
     folder.write_json("data.json", &files)?;
+    let Some(solution) = solution else { return Ok(()) };
     let columns = columns(solution);
     let mut named: Vec<(&str, &[f64])> = vec![(run.time_name(), solution.ts())];
     named.extend(columns.iter().map(|(name, values)| (name.as_str(), values.as_slice())));
@@ -212,7 +240,7 @@ fn entries(values: &[ParamValue]) -> impl Iterator<Item = (String, f64)> {
 }
 
 /// Params without errors.
-fn point(params: &[ParamValue]) -> Vec<Estimate> {
+pub(super) fn point(params: &[ParamValue]) -> Vec<Estimate> {
     entries(params).map(|(name, value)| Estimate { name, value, standard_error: None }).collect()
 }
 
@@ -244,7 +272,7 @@ fn end_values(solution: &Solution) -> String {
 }
 
 /// What `loss`, `metric` and `output` lines of the whole run come to.
-fn run_values(solution: &Solution) -> String {
+pub(super) fn run_values(solution: &Solution) -> String {
     let rows: Vec<(String, String)> = solution
         .values()
         .iter()
@@ -296,12 +324,12 @@ fn statistics(run: &Run, solution: &Solution, fit: Option<&Fit>, taken: Duration
     titled("statistics", &rows)
 }
 
-fn milliseconds(time: Duration) -> String {
+pub(super) fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }
 
 /// Rows under a title, an empty line after them; nothing if there are none.
-fn titled(title: &str, rows: &[(String, String)]) -> String {
+pub(super) fn titled(title: &str, rows: &[(String, String)]) -> String {
     if rows.is_empty() {
         return String::new();
     }

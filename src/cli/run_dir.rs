@@ -72,6 +72,14 @@ impl RunDir {
         fs::write(&path, bytes).map_err(|source| RunDirError::Io { path, source })
     }
 
+    /// Writes the file `name` in place of an earlier one, which is there whole until the new one is.
+    pub fn replace(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<(), RunDirError> {
+        let new = format!("{name}.new");
+        self.write(&new, bytes)?;
+        let path = self.partial.join(name);
+        fs::rename(self.partial.join(new), &path).map_err(|source| RunDirError::Io { path, source })
+    }
+
     /// Writes `value` as indented JSON. Numbers that are not finite become `null`.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), RunDirError> {
         let mut text =

@@ -5,10 +5,11 @@ use crate::base::span::Span;
 use crate::data::Part;
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::engine::diagnostics::Diagnostics;
+use crate::engine::example::{self, At};
 use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
-use crate::ir::program::{DataPort, Examples, PortSource, Program};
+use crate::ir::program::Program;
 use crate::ir::system::System;
 use crate::ir::types::DType;
 use crate::plan::Plan;
@@ -312,15 +313,6 @@ impl Work {
 
     fn build(&mut self, binder: &Binder) -> Option<Run> {
         let Bound { settings, dataset, program, options } = self.bound(binder)?;
-        if program.examples != Examples::One {
-            self.sink.report(no_minibatches(&program));
-            return None;
-        }
-        let counts = |port: &&DataPort| matches!(port.source, PortSource::Step | PortSource::Epoch);
-        if let Some(port) = program.data.iter().find(counts) {
-            self.sink.report(no_counts(port));
-            return None;
-        }
         let backend = match settings.run.backend {
             Backend::Cranelift => backend::by_name("cranelift"),
             Backend::Interp => backend::by_name("interp"),
@@ -335,11 +327,8 @@ impl Work {
                 return None;
             }
         };
-        let values: Vec<Vec<f64>> = program
-            .data
-            .iter()
-            .map(|port| port.value.clone().expect("data are bound before elaboration"))
-            .collect();
+        let first = At::evaluated(binder.part, 0);
+        let values = example::values(&program.data, &dataset, settings.run.seed, first);
         let save = match &settings.solve.save {
             settings::Save::Steps => Save::Steps,
             settings::Save::Every(dt) => Save::Every(*dt),
@@ -426,22 +415,6 @@ fn values(data: &Dataset) -> BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)> {
         (path.clone(), (field.shape().to_vec(), values))
     });
     each.collect()
-}
-
-fn no_minibatches(program: &Program) -> Diagnostic {
-    if program.examples == Examples::Samples {
-        let message = "a model with draws cannot be run yet, only checked";
-        return Diagnostic::without_span(Code("E0290"), message)
-            .help("give the numbers as `const` or `input`");
-    }
-    Diagnostic::without_span(Code("E0290"), "data with a `batch` axis cannot be run yet, only checked")
-        .help("leave `batch` away: the whole file is then one example")
-}
-
-fn no_counts(port: &DataPort) -> Diagnostic {
-    let message = format!("a model that counts the `{}` cannot be run yet, only checked", port.path);
-    Diagnostic::new(Code("E0290"), message, port.span, "in the language, but not built")
-        .help("use a const, and `--set` it")
 }
 
 fn unknown_name(name: &str, names: &[&str]) -> Diagnostic {

@@ -274,6 +274,10 @@ impl Loader<'_> {
                 ));
             }
         }
+        if counts[self.part as usize] == 0 {
+            let message = format!("the data have no example for `{}`", self.part.name());
+            return self.fail(*wrong(&message, request.source.span));
+        }
         match self.dataset.n_examples {
             Some(known) if known != counts => {
                 let message =

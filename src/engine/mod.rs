@@ -22,6 +22,7 @@
 mod bind;
 mod dataset;
 mod diagnostics;
+pub(crate) mod example;
 mod outcome;
 mod run;
 mod solution;

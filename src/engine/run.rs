@@ -1,12 +1,14 @@
 //! A compiled model with its numbers: solve it, differentiate it.
 
 use crate::base::span::{SourceId, Sources};
+use crate::data::Part;
 use crate::diag::Diagnostic;
 use crate::engine::dataset::{DataFile, Dataset};
 use crate::engine::diagnostics::{Diagnostics, Error};
+use crate::engine::example::{self, At};
 use crate::engine::outcome::{Given, diagnose, uncompiled};
 use crate::engine::solution::{Solution, solution};
-use crate::ir::program::Program;
+use crate::ir::program::{Examples, Program};
 use crate::plan::Plan;
 use crate::plan::controls::{Controls, Failure, Save};
 use crate::plan::objective::Objective;
@@ -142,7 +144,35 @@ impl Run {
         self.parts.params = params;
     }
 
-    /// Solves with the present params.
+    /// How many examples `part` of the data has: 1 in each if the program has no `batch` axis.
+    pub fn n_examples(&self, part: Part) -> usize {
+        match self.parts.plan.program.examples {
+            Examples::One => 1,
+            Examples::Data => self.parts.dataset.n_examples(part).unwrap_or(0),
+            Examples::Members(count) => count,
+            Examples::Samples => usize::try_from(self.parts.settings.run.samples).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// The numbers of an example.
+    pub(crate) fn example(&self, at: At) -> Data {
+        let parts = &self.parts;
+        let ports = &parts.plan.program.data;
+        Data::new(ports, &example::values(ports, &parts.dataset, parts.settings.run.seed, at))
+    }
+
+    /// Solves example number `example` of `part` with the present params.
+    ///
+    /// # Panics
+    /// If there is no such example; see [`Run::n_examples`].
+    pub fn solve_example(&self, part: Part, example: usize) -> Result<Solution, Error> {
+        assert!(example < self.n_examples(part), "example {example} of {part:?}");
+        let mut run = self.clone();
+        run.parts.data = Arc::new(self.example(At::evaluated(part, example)));
+        run.solve()
+    }
+
+    /// Solves with the present params: of many examples, the first.
     pub fn solve(&self) -> Result<Solution, Error> {
         match self.parts.settings.run.precision {
             Precision::F64 => self.solve_in::<f64>(),

@@ -5,7 +5,7 @@
 //! Systems are compiled once however many solves are of them, and only what an objective depends on
 //! is differentiated. The forward pass is `plan::forward`, the reverse pass `plan::adjoint`.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Workspace};
 use crate::ir::func::Func;
 use crate::ir::program::Program;
 use crate::ir::system::System;
@@ -19,7 +19,7 @@ use crate::plan::layout::Layout;
 use crate::plan::pack::{Packed, PackedSolve, RunFunc, Target, objective, pack};
 use crate::plan::resolve::resolved;
 use crate::plan::step as steps;
-use crate::plan::unit::{Kernel, PlanError, compile};
+use crate::plan::unit::{Element, Kernel, PlanError, compile};
 use crate::solve::tableau::Tableau;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -164,6 +164,14 @@ impl Plan {
             self.system_cotangents(self.layout.solves[solve].system)?;
         }
         Ok(())
+    }
+
+    /// The params on their declared scale, `[P]`, that stand at `u` in free space.
+    pub fn constrained<T: Element>(&self, u: &[T]) -> Result<Vec<T>, PlanError> {
+        let mut p = vec![T::default(); u.len()];
+        let constrain = &self.scale_kernels()?.constrain;
+        constrain.call(&[T::input(u)], &mut [T::output(&mut p)], &mut Workspace::default());
+        Ok(p)
     }
 
     // ---- derivatives, compiled when first asked for ----------------------------------------

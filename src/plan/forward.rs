@@ -28,6 +28,9 @@ pub struct Simulation<T> {
     pub saved_y: Vec<T>,
 }
 
+/// A finished solve, and what was saved of it: the times, and the states at them end to end.
+type Finished<T> = (Solved<T>, (Vec<f64>, Vec<T>));
+
 /// What a solve leaves.
 #[derive(Clone, Debug)]
 pub struct Solved<T> {
@@ -106,7 +109,7 @@ impl<T: Element> Context<'_, T> {
         known: &Known<T>,
         controls: &Controls,
         save: &Save,
-    ) -> Result<(Solved<T>, (Vec<f64>, Vec<T>)), Failure> {
+    ) -> Result<Finished<T>, Failure> {
         let mut workspace = Workspace::default();
         let Start { ends, y0, fixed } = self.start(number, known, &mut workspace);
         let times = self.site_times(number, ends, known, &mut workspace)?;

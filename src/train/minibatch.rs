@@ -7,6 +7,7 @@
 //! that is stopped and resumed from its [`State`] goes on exactly as it would have.
 
 use crate::base::random::Stream;
+use crate::data::Part;
 use crate::data::split::permutation;
 use crate::settings::TrainSettings;
 use crate::train::rule::{Rule, clip};
@@ -25,7 +26,7 @@ pub trait Examples: Sync {
     fn terms(&self) -> &[Term];
 
     /// Adds the value of each term at `u` to `terms` and, if there is one, the gradient of the sum
-    /// of those that are lowered to `gradient`.
+    /// of those that are lowered to `gradient`. With a gradient, metrics may be left out: NaN.
     fn example(
         &self,
         u: &[f64],
@@ -50,14 +51,16 @@ pub struct Term {
 /// Which example, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
+    /// The part of the data.
+    pub part: Part,
     /// Its number in the part.
     pub example: usize,
-    /// Whether it is of the validation data.
-    pub valid: bool,
     /// The step of training, from 0.
     pub step: u64,
     /// The epoch, from 0.
     pub epoch: u64,
+    /// Whether this is a step, rather than a look: draws are then those of the step.
+    pub in_step: bool,
 }
 
 /// How much there is of what, and what is random.
@@ -118,6 +121,14 @@ pub struct Report {
     pub gradient_norm: Option<f64>,
     /// The factor on the learning rate; of a batch.
     pub rate: Option<f64>,
+}
+
+impl Report {
+    /// Means that could not be computed: all NaN.
+    pub fn unknown((step, epoch): (u64, u64), n_terms: usize) -> Report {
+        let terms = vec![f64::NAN; n_terms];
+        Report { step, epoch, objective: f64::NAN, terms, gradient_norm: None, rate: None }
+    }
 }
 
 /// Why training ended.
@@ -219,31 +230,15 @@ impl<E: Examples> Session<'_, E> {
 
     /// The objective of a batch and its gradient, clipped; `Err` if they are not finite.
     fn step(&self, state: &State, chosen: &[usize]) -> Result<(Report, Vec<f64>), Option<E::Failure>> {
-        let terms = self.examples.terms();
-        let (n_terms, n) = (terms.len(), self.examples.n_params());
-        let means = mean(chosen, n_terms + n, self.amounts.threads, |example, sum| {
-            let (terms, gradient) = sum.split_at_mut(n_terms);
-            let call = Call { example, valid: false, step: state.step, epoch: state.epoch };
-            self.examples.example(&state.u, call, terms, Some(gradient))
-        });
-        let mut terms_mean = means.map_err(Some)?;
-        let mut gradient = terms_mean.split_off(n_terms);
-        let weight = 1.0 / self.amounts.train as f64;
-        let priors = self.examples.priors(&state.u, weight, &mut gradient).map_err(Some)?;
-        let objective = lowered(terms, &terms_mean) + weight * priors;
+        let found = objective(self.examples, &state.u, self.amounts, chosen, (state.step, state.epoch));
+        let (mut report, mut gradient) = found.map_err(Some)?;
         let gradient_norm = clip(&mut gradient, self.settings.clip);
-        if !objective.is_finite() || !gradient_norm.is_finite() {
+        if !report.objective.is_finite() || !gradient_norm.is_finite() {
             return Err(None);
         }
-        let rate = self.settings.schedule.factor(state.step, state.epoch);
-        let report = Report {
-            step: state.step + 1,
-            epoch: state.epoch,
-            objective,
-            terms: terms_mean,
-            gradient_norm: Some(gradient_norm),
-            rate: Some(rate),
-        };
+        report.step += 1;
+        report.gradient_norm = Some(gradient_norm);
+        report.rate = Some(self.settings.schedule.factor(state.step, state.epoch));
         Ok((report, gradient))
     }
 
@@ -252,18 +247,18 @@ impl<E: Examples> Session<'_, E> {
         if self.amounts.valid == 0 {
             return ControlFlow::Continue(());
         }
-        let report = match evaluate(self.examples, &state.u, self.amounts, (state.step, state.epoch)) {
+        let at = (state.step, state.epoch);
+        let report = match evaluate(
+            self.examples,
+            &state.u,
+            (Part::Valid, self.amounts.valid),
+            self.amounts.threads,
+            at,
+        ) {
             Ok(report) => report,
             // A point that training can go on from may still be one at which an example that it
             // does not see fails. It is not better than any other.
-            Err(_) => Report {
-                step: state.step,
-                epoch: state.epoch,
-                objective: f64::NAN,
-                terms: vec![f64::NAN; self.examples.terms().len()],
-                gradient_norm: None,
-                rate: None,
-            },
+            Err(_) => Report::unknown(at, self.examples.terms().len()),
         };
         if let Some(patience) = &self.settings.early_stop {
             let at = self.examples.terms().iter().position(|term| term.name == patience.on);
@@ -286,16 +281,42 @@ impl<E: Examples> Session<'_, E> {
     }
 }
 
-/// The means of all terms over the validation data at `u`, priors left out.
-pub fn evaluate<E: Examples>(
+/// What is lowered at `u`, of the training examples `chosen` at a step of an epoch, and its
+/// gradient.
+pub fn objective<E: Examples>(
     examples: &E,
     u: &[f64],
     amounts: Amounts,
+    chosen: &[usize],
+    (step, epoch): (u64, u64),
+) -> Result<(Report, Vec<f64>), E::Failure> {
+    let n_terms = examples.terms().len();
+    let mut terms = mean(chosen, n_terms + examples.n_params(), amounts.threads, |example, sum| {
+        let (terms, gradient) = sum.split_at_mut(n_terms);
+        let call = Call { part: Part::Train, example, step, epoch, in_step: true };
+        examples.example(u, call, terms, Some(gradient))
+    })?;
+    let mut gradient = terms.split_off(n_terms);
+    let weight = 1.0 / amounts.train as f64;
+    let priors = examples.priors(u, weight, &mut gradient)?;
+    let objective = lowered(examples.terms(), &terms) + weight * priors;
+    Ok((Report { step, epoch, objective, terms, gradient_norm: None, rate: None }, gradient))
+}
+
+/// The means of all terms over the `count` examples of `part` at `u`, priors left out.
+///
+/// # Panics
+/// If `count` is 0.
+pub fn evaluate<E: Examples>(
+    examples: &E,
+    u: &[f64],
+    (part, count): (Part, usize),
+    threads: usize,
     (step, epoch): (u64, u64),
 ) -> Result<Report, E::Failure> {
-    let all: Vec<usize> = (0..amounts.valid).collect();
-    let terms = mean(&all, examples.terms().len(), amounts.threads, |example, sum| {
-        examples.example(u, Call { example, valid: true, step, epoch }, sum, None)
+    let all: Vec<usize> = (0..count).collect();
+    let terms = mean(&all, examples.terms().len(), threads, |example, sum| {
+        examples.example(u, Call { part, example, step, epoch, in_step: false }, sum, None)
     })?;
     let objective = lowered(examples.terms(), &terms);
     Ok(Report { step, epoch, objective, terms, gradient_norm: None, rate: None })

@@ -6,6 +6,7 @@ pub mod covariance;
 pub mod lbfgs;
 pub mod line_search;
 pub mod minibatch;
+pub mod model;
 pub mod optimizer;
 pub mod rule;
 pub mod schedule;
@@ -14,6 +15,7 @@ pub mod trainer;
 
 pub use covariance::{Covariance, NotPositiveDefinite};
 pub use lbfgs::Lbfgs;
+pub use model::Trained;
 pub use optimizer::{FirstOrder, Limits, Minimum, Optimizer, Progress, Why};
 pub use rule::Rule;
 pub use trainer::{Fit, NoErrors};

@@ -71,6 +71,8 @@ pub enum Why {
     Stalled,
     /// The objective is not finite where the method stands and it has no way back.
     NotFinite,
+    /// The validation data saw nothing better for as long as patience lasts.
+    Patience,
     /// The callback said so.
     Stopped,
 }
@@ -80,7 +82,7 @@ impl Why {
     pub fn converged(self) -> bool {
         match self {
             Why::Gradient | Why::Decrease => true,
-            Why::StepLimit | Why::Stalled | Why::NotFinite | Why::Stopped => false,
+            Why::StepLimit | Why::Stalled | Why::NotFinite | Why::Patience | Why::Stopped => false,
         }
     }
 
@@ -92,6 +94,7 @@ impl Why {
             Why::StepLimit => "the steps were used up",
             Why::Stalled => "no step along the gradient lowered the objective",
             Why::NotFinite => "the objective was not a finite number",
+            Why::Patience => "the validation data saw nothing better",
             Why::Stopped => "it was stopped",
         }
     }

@@ -72,7 +72,7 @@ impl Run {
         }
     }
 
-    fn check_can_fit(&self) -> Result<(), Error> {
+    pub(super) fn check_can_fit(&self) -> Result<(), Error> {
         let has_objective = self.program().results.iter().any(|result| match result.role {
             Role::Loss | Role::Likelihood => true,
             Role::Prior | Role::Metric | Role::Output | Role::Plot => false,
@@ -145,7 +145,7 @@ impl Run {
 
     /// The params in free space, `[P]`. Refused (E0806) where one stands on the border of its set,
     /// as an earlier fit may have left it when it drove the param there.
-    fn free_params(&self) -> Result<Vec<f64>, Error> {
+    pub(super) fn free_params(&self) -> Result<Vec<f64>, Error> {
         let mut free = Vec::new();
         for (param, value) in self.program().params.iter().zip(self.params()) {
             for value in value.values {
@@ -158,7 +158,7 @@ impl Run {
         Ok(free)
     }
 
-    fn invalid(&self, diagnostic: Diagnostic) -> Error {
+    pub(super) fn invalid(&self, diagnostic: Diagnostic) -> Error {
         Error::Invalid(Diagnostics::new(vec![diagnostic], self.parts().sources.clone()))
     }
 

@@ -70,6 +70,7 @@ fn observe(case: &Case) -> Result<Seen<'_>, String> {
                 blocks.push((block, model.map_err(|error| error.render())?.equations()));
             }
             stage if STAGES.contains(&stage) => blocks.push((block, folder.show(stage)?)),
+            "run" => blocks.push((block, folder.run()?)),
             "node" => {}
             info if info.starts_with("csv ") || info.starts_with("node ") => {}
             other => return Err(format!("a block of the unknown kind `{other}`")),
@@ -243,6 +244,28 @@ impl Folder {
             }
         }
         folder
+    }
+
+    /// What `nodec run` prints, but for the statistics, which have times; the same on every back end.
+    fn run(&self) -> Result<String, String> {
+        let mut earlier: Option<String> = None;
+        for back_end in BACK_ENDS {
+            let (model, run) = (self.0.join("model.node"), self.0.join(format!("run_{back_end}")));
+            let mut args = ["nodec", "run"].map(OsString::from).to_vec();
+            args.extend([model.into(), "--out".into(), run.into()]);
+            args.extend(["--set".into(), format!("run.backend={back_end}").into()]);
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            nodec::cli::run(args, &mut out, &mut err);
+            let out = String::from_utf8(out).map_err(|error| error.to_string())?;
+            if out.is_empty() {
+                return Err(String::from_utf8_lossy(&err).into_owned());
+            }
+            let out = out.split("statistics\n").next().unwrap_or_default().trim_end().to_owned();
+            if earlier.get_or_insert_with(|| out.clone()) != &out {
+                return Err(format!("{back_end} prints something else than {}:\n{out}", BACK_ENDS[0]));
+            }
+        }
+        earlier.ok_or_else(|| String::from("there is no back end"))
     }
 
     fn show(&self, stage: &str) -> Result<String, String> {

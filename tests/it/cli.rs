@@ -262,3 +262,78 @@ fn an_existing_run_is_never_damaged() {
     assert_eq!(fs::read_to_string(file).unwrap(), "mine");
     fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn a_sweep_runs_once_for_each_point() {
+    let folder = folder("sweep");
+    let model = folder.join("m.node");
+    let text =
+        "param k = 1.0\nconst a = 1\ntime t in 0..1\nstate x = a\nx' = -k*x\noutput twice = 2*x(end)\n";
+    fs::write(&model, text).unwrap();
+    let out = folder.join("out");
+    let (model, out) = (model.to_str().unwrap(), out.to_str().unwrap());
+    let sweeps = ["--sweep", "k = linspace(0, 2, 3)", "--sweep", "a=[1, 10]", "--rtol", "1e-10"];
+    let (exit, printed, err) = nodec(&[&["run", model, "--out", out], &sweeps[..]].concat());
+    assert_eq!(exit, Exit::Success, "{err}");
+    let csv = fs::read_to_string(Path::new(out).join("sweep.csv")).unwrap();
+    let mut lines = csv.lines();
+    assert_eq!(lines.next(), Some("k,a,twice,x(end)"));
+    let rows: Vec<Vec<f64>> =
+        lines.map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect()).collect();
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        // x(1) = a·exp(−k); the tolerance asks for ten digits.
+        let expected = row[1] * (-row[0]).exp();
+        assert!((row[3] - expected).abs() < 1e-8 * expected && row[2] == 2.0 * row[3], "{row:?}");
+    }
+    assert!(printed.starts_with("k   a"), "{printed}");
+    assert_eq!(nodec(&["run", model, "--sweep", "k = 3 4"]).0, Exit::Usage);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn eval_takes_the_params_of_a_run() {
+    let folder = folder("eval");
+    let text = "data obs = csv(\"obs.csv\", split = [0.5, 0.0, 0.5], seed = 1) { y: [T] }\n\
+                param m = 0.0\ntime t in 0..1\nstate x = 0.0\nx' = m\n\
+                loss fit = mean((obs.y - x(end))^2)\ntrain { optimizer = lbfgs() }\n";
+    fs::write(folder.join("m.node"), text).unwrap();
+    fs::write(folder.join("obs.csv"), "y\n1\n2\n3\n6\n").unwrap();
+    let model = folder.join("m.node");
+    let (model, out) = (model.to_str().unwrap(), folder.join("out"));
+    let out = out.to_str().unwrap();
+    let (exit, _, err) = nodec(&["run", model, "--out", out]);
+    assert_eq!(exit, Exit::Success, "{err}");
+    // The fit is the mean of the two training rows; the test loss is of the other two.
+    let bytes = fs::read(Path::new(out).join("params.npz")).unwrap();
+    let fitted = nodec::data::npz::decoded(&bytes).unwrap()[0].1.numbers.get(0);
+    let all = [1.0, 2.0, 3.0, 6.0];
+    let pairs = || (0..4).flat_map(|i| (i + 1..4).map(move |j| (i, j)));
+    let (i, j) = pairs().find(|(i, j)| (0.5 * (all[*i] + all[*j]) - fitted).abs() < 1e-6).unwrap();
+    let rest: Vec<f64> = (0..4).filter(|k| *k != i && *k != j).map(|k| all[k]).collect();
+    let expected = rest.iter().map(|y| (y - fitted) * (y - fitted)).sum::<f64>() / 2.0;
+    let (exit, printed, err) = nodec(&["eval", model, "--from", out, "--split", "test"]);
+    assert_eq!(exit, Exit::Success, "{err}");
+    let value: f64 = printed.split_whitespace().last().unwrap().parse().unwrap();
+    assert!((value - expected).abs() < 1e-6, "{printed}, not {expected}");
+    let (exit, _, err) = nodec(&["eval", model, "--from", out, "--split", "valid"]);
+    assert_eq!(exit, Exit::Program);
+    assert!(err.contains("error[E0706]: of 4 rows none is left for `valid`"), "{err}");
+    assert_eq!(nodec(&["eval", model, "--from", "no/such"]).0, Exit::Io);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_new_model_runs_at_once_and_nothing_is_written_over() {
+    let folder = folder("new");
+    for example in nodec::cli::new::EXAMPLES {
+        let name = folder.join(format!("my_{}", example.name));
+        let name = name.to_str().unwrap();
+        assert_eq!(nodec(&["new", name, "--from", example.name]).0, Exit::Success);
+        let program = format!("{name}/my_{}.node", example.name);
+        assert_eq!(nodec(&["check", &program]).0, Exit::Success, "{}", example.name);
+        assert_eq!(nodec(&["new", name, "--from", example.name]).0, Exit::Io);
+    }
+    assert_eq!(nodec(&["new", "x", "--from", "no_such"]).0, Exit::Usage);
+    fs::remove_dir_all(folder).unwrap();
+}

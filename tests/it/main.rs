@@ -45,3 +45,4 @@ mod styles;
 mod symplectic;
 mod threads;
 mod tidy;
+mod training;

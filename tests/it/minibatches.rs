@@ -1,6 +1,7 @@
 //! The loop over minibatches, on an objective whose course is known in closed form.
 
 use nodec::ParamValue;
+use nodec::data::Part;
 use nodec::settings::{Moments, OptimizerChoice, Patience, Schedule, TrainSettings};
 use nodec::train::checkpoint::{checkpoint, params, read_params, read_state};
 use nodec::train::minibatch::{Amounts, Call, Ended, Event, Examples, Report, State, Term, train};
@@ -45,7 +46,10 @@ impl Examples for Targets {
         terms: &mut [f64],
         gradient: Option<&mut [f64]>,
     ) -> Result<(), usize> {
-        let target = if call.valid { self.valid[call.example] } else { self.targets[call.example] };
+        let target = match call.part {
+            Part::Train => self.targets[call.example],
+            Part::Valid | Part::Test => self.valid[call.example],
+        };
         if u[0] > self.pole {
             return Err(call.example);
         }

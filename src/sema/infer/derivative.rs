@@ -199,7 +199,8 @@ impl<'a> Checker<'a> {
         let acts_on_runs = match self.defs[by].kind {
             DefKind::Param(_) | DefKind::Input(_) | DefKind::Data(_) | DefKind::Const => true,
             DefKind::State(_) | DefKind::Channel(_) | DefKind::Time => false,
-            DefKind::Let | DefKind::Output | DefKind::Local => false,
+            // A name that is known before the run may be part of its equations.
+            DefKind::Let | DefKind::Output | DefKind::Local => self.defs[by].phase != Phase::Time,
         };
         let mut found = None;
         reach(&self.defs, of, &mut |part| {

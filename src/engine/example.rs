@@ -1,0 +1,115 @@
+//! The numbers of one example: its slices of the data, its draws, where training stands.
+
+use crate::base::random::Stream;
+use crate::data::Part;
+use crate::engine::dataset::Dataset;
+use crate::ir::program::{Axis, DataPort, Draw, PortSource};
+
+/// Which example, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct At {
+    /// The part of the data.
+    pub part: Part,
+    /// Its number in the part.
+    pub example: usize,
+    /// The step of training, from 0.
+    pub step: u64,
+    /// The epoch, from 0.
+    pub epoch: u64,
+    /// What draws are keyed by: the step, or [`At::EVALUATION`].
+    pub draws: u64,
+}
+
+impl At {
+    /// The key of draws that belong to no step of training: an example is always evaluated with the
+    /// same ones.
+    pub const EVALUATION: u64 = u64::MAX;
+
+    /// An example outside training.
+    pub fn evaluated(part: Part, example: usize) -> At {
+        At { part, example, step: 0, epoch: 0, draws: At::EVALUATION }
+    }
+}
+
+/// The values of all ports at an example, in the order of `ports`, row-major.
+pub(crate) fn values(ports: &[DataPort], dataset: &Dataset, seed: u64, at: At) -> Vec<Vec<f64>> {
+    ports.iter().map(|port| value(port, dataset, seed, at)).collect()
+}
+
+fn value(port: &DataPort, dataset: &Dataset, seed: u64, at: At) -> Vec<f64> {
+    let unknown = || crate::bug!("`{}` has no values at {at:?}", port.path);
+    match (&port.source, port.axis, &port.value) {
+        (_, _, Some(value)) => value.clone(),
+        (PortSource::Given, Axis::Example, None) => {
+            dataset.field(&port.path, at.part).unwrap_or_else(unknown).to_f64(at.example)
+        }
+        (PortSource::Given, Axis::Whole, None) => unknown_whole(port),
+        (PortSource::Length(size), ..) => {
+            vec![dataset.length(size, at.part, at.example).unwrap_or_else(|| unknown_length(size)) as f64]
+        }
+        (PortSource::Drawn(draw), ..) => {
+            let mut stream = Stream::new(seed, &port.path, at.draws, at.example as u64);
+            (0..port.ty.shape.count()).map(|_| drawn(*draw, &mut stream)).collect()
+        }
+        (PortSource::Step, ..) => vec![at.step as f64],
+        (PortSource::Epoch, ..) => vec![at.epoch as f64],
+    }
+}
+
+fn unknown_whole(port: &DataPort) -> ! {
+    crate::bug!("`{}` is bound before elaboration", port.path)
+}
+
+fn unknown_length(size: &str) -> ! {
+    crate::bug!("no data field has the ragged axis `{size}`")
+}
+
+fn drawn(draw: Draw, stream: &mut Stream) -> f64 {
+    match draw {
+        Draw::Normal => stream.normal(),
+        // Of [0, 1); a zero would be on the border of the interval, and half the least other value is
+        // as good.
+        Draw::Uniform => match stream.uniform() {
+            0.0 => 2.0_f64.powi(-54),
+            inside => inside,
+        },
+        Draw::Rademacher => {
+            if stream.next_u32() >> 31 == 0 {
+                -1.0
+            } else {
+                1.0
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::span::Sources;
+    use crate::base::span::Span;
+    use crate::ir::types::{DType, Shape, Type};
+
+    #[test]
+    fn draws_depend_on_item_step_and_example() {
+        let span = Span::new(Sources::new().add("m.node", ""), 0, 0);
+        let port = |path: &str, draw| DataPort {
+            path: path.into(),
+            ty: Type { dtype: DType::F64, shape: Shape::new(&[3]) },
+            axis: Axis::Example,
+            source: PortSource::Drawn(draw),
+            value: None,
+            span,
+        };
+        let ports = [port("eps", Draw::Normal), port("u", Draw::Uniform), port("s", Draw::Rademacher)];
+        let dataset = Dataset::default();
+        let at = At { part: Part::Train, example: 2, step: 7, epoch: 1, draws: 7 };
+        let found = values(&ports, &dataset, 1, at);
+        assert_eq!(found, values(&ports, &dataset, 1, At { part: Part::Test, epoch: 9, ..at }));
+        assert_ne!(found[0], values(&ports, &dataset, 1, At { draws: 8, ..at })[0]);
+        assert_ne!(found[0], values(&ports, &dataset, 1, At { example: 3, ..at })[0]);
+        assert_ne!(found[0], values(&ports, &dataset, 2, at)[0]);
+        assert!(found[1].iter().all(|u| 0.0 < *u && *u < 1.0), "{found:?}");
+        assert!(found[2].iter().all(|s| s.abs() == 1.0), "{found:?}");
+    }
+}
