@@ -8,13 +8,13 @@ use crate::diag::{Code, Diagnostic};
 use crate::ir::eval;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::op::Op;
-use crate::ir::system::{System, Unknown};
+use crate::ir::system::{System, Unknown, UnknownKind};
 use crate::ir::tensor::Tensor;
 use crate::plan::Plan;
-use crate::plan::forward::Failure;
+use crate::plan::controls::{Failure, Stuck};
 use crate::plan::unit::PlanError;
 use crate::settings::Settings;
-use crate::solve::outcome::{Outcome, Quantity, Stats};
+use crate::solve::outcome::{Outcome, Quantity};
 
 /// What a run was given, for the words about it.
 pub(crate) struct Given<'a> {
@@ -22,8 +22,6 @@ pub(crate) struct Given<'a> {
     pub plan: &'a Plan,
     /// Its params on the declared scale, `[P]`.
     pub params: &'a [f64],
-    /// Its data, by port.
-    pub data: &'a [Vec<f64>],
     /// The settings in force.
     pub settings: &'a Settings,
 }
@@ -42,9 +40,9 @@ impl Given<'_> {
 /// The message for `failure`.
 pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
     match failure {
-        Failure::Outcome { outcome, stats, y } => ended_early(outcome, stats, y, given),
-        Failure::OutsideRun { site, time, t0, t1 } => {
-            let span = given.plan.solve().sites[*site].span;
+        Failure::Outcome(stuck) => ended_early(stuck, given),
+        Failure::OutsideRun { solve, site, time, t0, t1 } => {
+            let span = given.plan.program.solves[*solve].sites[*site].span;
             let message = format!("a trajectory is wanted at {}, outside the run", number(*time));
             Diagnostic::new(
                 Code("E0906"),
@@ -75,34 +73,43 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
 pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
     match error {
         PlanError::Derivative(error) => error.diagnostic(),
-        PlanError::TimesDependOnParams { times, param } => {
-            let message = "gradients through a run whose times depend on params are not supported yet";
-            match times {
-                Some(times) => Diagnostic::new(Code("E0290"), message, *times, "these times are not fixed")
-                    .label(*param, "they depend on this param"),
-                None => Diagnostic::new(Code("E0290"), message, *param, "the ends of `time` depend on this"),
-            }
-            .help("give `time` and the times of the data as constants or data")
+        PlanError::StopsDependOnParams { span } => {
+            let message = "gradients through knots that depend on params are not supported yet";
+            Diagnostic::new(Code("E0290"), message, *span, "this run has a path whose knots depend on params")
+                .help("give the times of the path as constants or data")
+        }
+        PlanError::NoHessian { span } => {
+            let message = "second derivatives through times that depend on params are not supported yet";
+            Diagnostic::new(Code("E0290"), message, *span, "the times of this run depend on params")
+                .help("give `time` and the times of the data as constants or data")
+        }
+        PlanError::EventsNotDifferentiated { event } => {
+            Diagnostic::new(Code("E0290"), error.to_string(), *event, "this interrupts the run")
+                .help("the run itself and its results work; leave the gradient, the loss or the event away")
+        }
+        PlanError::MethodNotDifferentiated { .. } => {
+            Diagnostic::without_span(Code("E0290"), error.to_string())
+                .help("differentiate with an explicit method: tsit5, dopri5")
         }
         PlanError::Lower(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
         PlanError::Compile(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
     }
 }
 
-fn ended_early(outcome: &Outcome, stats: &Stats, y: &[f64], given: &Given<'_>) -> Diagnostic {
-    let system = given.plan.system();
-    let method = given.plan.tableau.name;
-    let state = format!("state: {}", state_words(system, y));
-    match outcome {
+fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
+    let system = given.plan.system_of(stuck.solve);
+    let method = given.plan.method(stuck.solve).name;
+    let state = format!("state: {}", state_words(system, &stuck.y));
+    match &stuck.outcome {
         Outcome::StepTooSmall { t, h, component, ratio } => {
             let (name, equation) = unknown(system, *component);
             let message = format!(
                 "the step size fell to {} at t = {} ({method}, step {})",
                 brief(h.abs()),
                 number(*t),
-                stats.attempts()
+                stuck.stats.attempts()
             );
-            if let Some(doubling) = runs_away(*t, *h, *component, y, given) {
+            if let Some(doubling) = runs_away(*t, *h, *component, stuck, given) {
                 let pole = tidy(&format!("{t:.5e}"));
                 let label = format!(
                     "`{name}` runs into a pole near t = {pole}: at this rate it doubles within {}",
@@ -132,15 +139,62 @@ fn ended_early(outcome: &Outcome, stats: &Stats, y: &[f64], given: &Given<'_>) -
                 .help("a tiny step size on a smooth solution says that the system is stiff")
         }
         Outcome::NonFinite { t, component, quantity: Quantity::Start, .. } => {
-            start_not_finite(*t, *component, given)
+            start_not_finite(*t, *component, stuck, given)
         }
         Outcome::NonFinite { t, h, component, quantity } => {
-            not_finite(*t, *h, *component, *quantity, y, given)
+            not_finite(*t, *h, *component, *quantity, stuck, given)
                 .note(format!("{state} at t = {}, the last time all was finite", number(*t)))
         }
-        Outcome::Zeno { .. } => crate::bug!("no program has events yet"),
-        Outcome::Inconsistent { .. } | Outcome::NewtonFailed { .. } | Outcome::Singular { .. } => {
-            crate::bug!("an explicit method solves no equations")
+        Outcome::Zeno { t, event, max_events } => {
+            let event = &system.events[*event];
+            let message = format!("more than {max_events} events in one step at t = {}", number(*t));
+            let label = format!("`{}` happens ever faster", event.name);
+            Diagnostic::new(Code("E0905"), message, event.span, label)
+                .note(state)
+                .help("end the run, or change the motion, where the events pile up: `when ... { stop }`")
+                .help("if they are meant to be so many, raise `solve.max_events`")
+        }
+        Outcome::Inconsistent { t, component, residual } => {
+            let message =
+                format!("no values of the algebraic unknowns fulfil the constraints at t = {}", number(*t));
+            let (_, equation) = unknown(system, *component);
+            let label = format!("here {} is left when Newton's method gives up", brief(*residual));
+            Diagnostic::new(Code("E0903"), message, equation, label)
+                .note(state)
+                .help("the guesses of the algebraic unknowns may be far off, or the constraints contradict each other")
+        }
+        Outcome::NewtonFailed { t, h, component } => {
+            let message = format!(
+                "the equations of a step could not be solved at t = {} ({method}, step size {})",
+                number(*t),
+                brief(h.abs())
+            );
+            let (name, equation) = unknown(system, *component);
+            Diagnostic::new(Code("E0903"), message, equation, format!("`{name}` does not settle"))
+                .note(state)
+                .help("a jump or a corner in the equations does this: split the run there, or use `when`")
+        }
+        Outcome::Singular { t, h } => {
+            let message = match *h == 0.0 {
+                true => {
+                    format!("the constraints do not determine the algebraic unknowns at t = {}", number(*t))
+                }
+                false => format!(
+                    "the equations of a step have no single solution at t = {} ({method})",
+                    number(*t)
+                ),
+            };
+            let algebraic = system.states.iter().find(|state| state.kind == UnknownKind::Algebraic);
+            let equation = algebraic.or(system.states.first()).map(|state| state.equation);
+            let diagnostic = match equation {
+                Some(equation) => {
+                    Diagnostic::new(Code("E0903"), message, equation, "a constraint of this system")
+                }
+                None => Diagnostic::without_span(Code("E0903"), message),
+            };
+            diagnostic
+                .note(state)
+                .help("each constraint must involve algebraic unknowns, and no two say the same")
         }
         Outcome::Finished | Outcome::Stopped => crate::bug!("a successful run has no failure"),
     }
@@ -149,23 +203,24 @@ fn ended_early(outcome: &Outcome, stats: &Stats, y: &[f64], given: &Given<'_>) -
 /// The time in which `component` would double at its present rate, if that is hardly longer than
 /// the smallest step `h`: so it is where the solution leaves for infinity in finite time, as
 /// `x' = x^2` does. Before a corner, a jump or the end of a root the rate is far too small for it.
-fn runs_away(t: f64, h: f64, component: usize, y: &[f64], given: &Given<'_>) -> Option<f64> {
+fn runs_away(t: f64, h: f64, component: usize, stuck: &Stuck, given: &Given<'_>) -> Option<f64> {
     /// Steps within which it would double: near a pole of order p a step of size h stands about
     /// 10 h to 100 h before it and doubles in 1/p of that.
     const STEPS: f64 = 1e3;
-    let rate = &given.plan.funcs.packed.rate;
-    let rates = eval::eval(rate, &rate_args(rate, t, y, given)).ok()?;
-    let doubling = y[component] / rates[0].data[component];
+    let rate = Rate { stuck, given };
+    let rates = eval::eval(rate.func(), &rate.args(t, &stuck.y)).ok()?;
+    let doubling = stuck.y[component] / rates[0].data[component];
     (doubling * h > 0.0 && doubling.abs() < STEPS * h.abs()).then_some(doubling.abs())
 }
 
 /// Names the operation that gave the start value, where it can be found.
-fn start_not_finite(t: f64, component: usize, given: &Given<'_>) -> Diagnostic {
-    let name = entry_name(given.plan.system(), component);
+fn start_not_finite(t: f64, component: usize, stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
+    let system = given.plan.system_of(stuck.solve);
+    let name = entry_name(system, component);
     let message = format!("the start value of `{name}` at t = {} is not a finite number", number(t));
-    let start = &given.plan.funcs.packed.start;
-    let declared = unknown_of(given.plan.system(), component).span;
-    match culprit(start, &start_args(start, given)) {
+    let start = &given.plan.funcs.packed.solves[stuck.solve].start.func;
+    let declared = unknown_of(system, component).span;
+    match culprit(start, &tensors(start, stuck.given.iter().map(Vec::as_slice))) {
         Some((op, span)) => first_culprit(message, op, span.unwrap_or(declared))
             .label(declared, format!("`{name}` is declared here")),
         None => Diagnostic::new(Code("E0902"), message, declared, "declared here"),
@@ -179,23 +234,30 @@ fn not_finite(
     h: f64,
     component: usize,
     quantity: Quantity,
-    y: &[f64],
+    stuck: &Stuck,
     given: &Given<'_>,
 ) -> Diagnostic {
-    let (name, equation) = unknown(given.plan.system(), component);
+    let (name, equation) = unknown(given.plan.system_of(stuck.solve), component);
     let what = match quantity {
         Quantity::Start => crate::bug!("start values have words of their own"),
-        Quantity::Jump { .. } => crate::bug!("no program has events yet"),
-        Quantity::Jacobian => crate::bug!("an explicit method takes no derivatives"),
+        Quantity::Jump { event } => {
+            let event = &given.plan.system_of(stuck.solve).events[event];
+            let message =
+                format!("`{}` gives `{name}` a value that is not finite at t = {}", event.name, number(t));
+            return Diagnostic::new(Code("E0902"), message, event.span, "in this event");
+        }
+        Quantity::Jacobian => {
+            format!("a derivative of the rate of `{name}` is not a finite number at t = {}", number(t))
+        }
         Quantity::Rate => format!("the rate of `{name}` is not a finite number at t = {}", number(t)),
         Quantity::State => format!("`{name}` is not a finite number after t = {}", number(t)),
         Quantity::Error => {
             format!("the error estimate of `{name}` is not a finite number after t = {}", number(t))
         }
     };
-    let rate = &given.plan.funcs.packed.rate;
-    let at = |t: f64, y: &[f64]| culprit(rate, &rate_args(rate, t, y, given));
-    match at(t, y).or_else(|| at(t + h, &beyond(rate, t, h, y, given))) {
+    let rate = Rate { stuck, given };
+    let at = |t: f64, y: &[f64]| culprit(rate.func(), &rate.args(t, y));
+    match at(t, &stuck.y).or_else(|| at(t + h, &rate.beyond(t, h))) {
         Some((op, Some(span))) if span != equation => {
             first_culprit(what, op, span).label(equation, format!("in the equation for `{name}`"))
         }
@@ -209,11 +271,31 @@ fn first_culprit(message: String, op: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code("E0902"), message, span, format!("`{op}` gives the first one here"))
 }
 
-/// `y + h rate(t, y)`: a point the failed step has looked at, or nearly so.
-fn beyond(rate: &Func, t: f64, h: f64, y: &[f64], given: &Given<'_>) -> Vec<f64> {
-    match eval::eval(rate, &rate_args(rate, t, y, given)) {
-        Ok(results) => y.iter().zip(&results[0].data).map(|(y, dy)| y + h * dy).collect(),
-        Err(_) => y.to_vec(),
+/// The rate of the solve that got stuck.
+struct Rate<'a> {
+    stuck: &'a Stuck,
+    given: &'a Given<'a>,
+}
+
+impl Rate<'_> {
+    fn func(&self) -> &Func {
+        let plan = self.given.plan;
+        &plan.funcs.packed.rates[plan.layout.solves[self.stuck.solve].system]
+    }
+
+    fn args(&self, t: f64, y: &[f64]) -> Vec<Tensor> {
+        let read = self.given.plan.layout.system_of(self.stuck.solve).gather(self.given.params);
+        let values = [&[t], &[t], y, &self.stuck.args, &read];
+        tensors(self.func(), values.into_iter().chain(self.stuck.data().map(Vec::as_slice)))
+    }
+
+    /// `y + h rate(t, y)`: a point the failed step has looked at, or nearly so.
+    fn beyond(&self, t: f64, h: f64) -> Vec<f64> {
+        let y = &self.stuck.y;
+        match eval::eval(self.func(), &self.args(t, y)) {
+            Ok(results) => y.iter().zip(&results[0].data).map(|(y, dy)| y + h * dy).collect(),
+            Err(_) => y.clone(),
+        }
     }
 }
 
@@ -226,16 +308,6 @@ fn culprit(func: &Func, args: &[Tensor]) -> Option<(&'static str, Option<Span>)>
         .entries()
         .find(|(id, node)| node.op != Op::Param && !finite(*id) && node.args.iter().all(|arg| finite(*arg)))
         .map(|(_, node)| (node.op.def().name, node.span))
-}
-
-fn rate_args(rate: &Func, t: f64, y: &[f64], given: &Given<'_>) -> Vec<Tensor> {
-    let time = [t];
-    let values = [&time[..], y, given.params].into_iter().chain(given.data.iter().map(Vec::as_slice));
-    tensors(rate, values)
-}
-
-fn start_args(start: &Func, given: &Given<'_>) -> Vec<Tensor> {
-    tensors(start, std::iter::once(given.params).chain(given.data.iter().map(Vec::as_slice)))
 }
 
 fn tensors<'a>(func: &Func, values: impl Iterator<Item = &'a [f64]>) -> Vec<Tensor> {
