@@ -69,6 +69,7 @@ table! {
     "E0309" "an index outside its axis"
     "E0310" "more indices than axes"
     "E0311" "a value that is too large"
+    "E0312" "subscripts that do not fit"
     "E0320" "a function that calls itself"
     "E0401" "a trajectory where a number is needed"
     "E0402" "a value that is known too late"

@@ -4,6 +4,7 @@
 //! name has one node for each moment it is evaluated at, and a name that a derivative operator
 //! varies has a node that nothing else can be: a `variable`.
 
+mod arrays;
 mod choice;
 mod fold;
 mod motion;
@@ -482,6 +483,10 @@ impl<'m, 's> Frame<'m, 's> {
                 let x = self.value(x)?;
                 Ok(self.b.must(Op::Reverse, &[x], Attr::Axes([*axis].as_slice().into())))
             }
+            Kind::Pad(..) | Kind::Repeat(..) | Kind::Iota | Kind::Eye | Kind::Cumsum(..) => {
+                self.arranged(expr)
+            }
+            Kind::Einsum(..) | Kind::Extreme(..) | Kind::Gather(..) => self.arranged(expr),
             Kind::Reduce(reduction, x, axes)
                 if axes.iter().any(|axis| self.is_ragged(&x.ty.dims[*axis as usize])) =>
             {
