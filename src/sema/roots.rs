@@ -9,7 +9,8 @@ use crate::sema::phase::reach;
 use crate::sema::prelude::Reduction;
 use crate::sema::resolve::{Binding, Checker};
 use crate::sema::typed::{
-    Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, RunRoot, State, Ty,
+    Channel, CurveRoot, DefId, DefKind, Dynamics, Expr, Kind, Model, Param, Phase, Pick, Port, RunRoot,
+    State, Ty,
 };
 use crate::sema::{equations, typed};
 use crate::syntax::ast::{self, Arg, ExprKind, ItemKind};
@@ -42,7 +43,8 @@ impl<'a> Checker<'a> {
         self.params_of_anonymous_systems(&mut params);
         let ports = self.ports();
         let interval = self.interval();
-        let states = self.states();
+        let (states, lines) = self.unknowns();
+        let dynamics = Dynamics { lines, noises: self.noises(), events: self.events() };
         let channels = self.channels();
         let mut roots = Roots::default();
         self.terms(&params, &mut roots);
@@ -115,10 +117,17 @@ impl<'a> Checker<'a> {
             ports,
             states,
             channels,
+            dynamics,
             results,
             curves: roots.curves,
             plots,
         };
+        for message in equations::misused_primes(&model) {
+            self.report(message);
+        }
+        if self.failed {
+            return None;
+        }
         self.warn(&model);
         Some(model)
     }
@@ -128,22 +137,7 @@ impl<'a> Checker<'a> {
         for item in items {
             let head = |len: usize| Span { hi: item.span.hi.min(item.span.lo + len as u32), ..item.span };
             let (what, len, instead) = match &item.kind {
-                ItemKind::Algebraic(_) => (
-                    "algebraic unknowns are",
-                    9,
-                    "solve the constraint by hand and name the result with `let`",
-                ),
-                ItemKind::Discrete(_) => ("discrete states are", 8, "split the run at the jumps"),
                 ItemKind::Random { .. } => ("random draws are", 6, "give the numbers as `const` or `input`"),
-                ItemKind::Noise { .. } => {
-                    ("noises are", 5, "leave the noise out for the deterministic system")
-                }
-                ItemKind::Control { .. } => {
-                    ("control paths are", 7, "write the path as an expression of the time")
-                }
-                ItemKind::Event(_) => {
-                    ("events are", 4, "split the run at the jumps, or smooth them in the equations")
-                }
                 ItemKind::Export { .. } => {
                     ("`export` is", 6, "the trajectory is in the run directory as CSV")
                 }
@@ -159,6 +153,8 @@ impl<'a> Checker<'a> {
                 ItemKind::Const(_) | ItemKind::Input(_) | ItemKind::Output(_) | ItemKind::Param(_) => {
                     continue;
                 }
+                ItemKind::Algebraic(_) | ItemKind::Discrete(_) | ItemKind::Event(_) => continue,
+                ItemKind::Noise { .. } | ItemKind::Control { .. } => continue,
                 ItemKind::State(_) | ItemKind::Time { .. } | ItemKind::Let(_) | ItemKind::Data(_) => continue,
                 ItemKind::Channel { .. } | ItemKind::Loss { .. } | ItemKind::Metric { .. } => continue,
                 ItemKind::Plot { .. } | ItemKind::Settings { .. } | ItemKind::Profile { .. } => continue,
@@ -198,6 +194,7 @@ impl<'a> Checker<'a> {
                     for decl in decls {
                         ports.push(match self.global(&decl.name.name, decl.name.span) {
                             Some(Binding::Value(def)) => {
+                                let def = self.port_of(def);
                                 Some(Port { def, default: self.defs[def].value.clone(), batch: false })
                             }
                             _ => None,
@@ -268,7 +265,7 @@ impl<'a> Checker<'a> {
         for end in [lo, hi] {
             let end = self.scalar(end, "an end of the time interval")?;
             self.require(&end, Phase::Example, what)?;
-            self.before_the_run(&end, &name.name)?;
+            self.before_the_run(&end, &name.name, false)?;
             ends.push(end);
         }
         let (hi, lo) = (ends.pop()?, ends.pop()?);
@@ -368,6 +365,7 @@ impl<'a> Checker<'a> {
                     DefKind::State(_) | DefKind::Channel(_) | DefKind::Time | DefKind::Input(_) => {
                         other = true
                     }
+                    DefKind::Noise(_) | DefKind::Control => other = true,
                     DefKind::Const | DefKind::Let | DefKind::Output | DefKind::Local => {}
                 },
                 Kind::Rate(_) | Kind::ChannelRate(_) | Kind::Start | Kind::End => other = true,
@@ -583,7 +581,7 @@ fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
     let collect = |roots: Vec<&Expr>| {
         let (mut params, mut channels, mut states) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut open: Vec<Expr> = roots.into_iter().cloned().collect();
-        let mut entered_interval = false;
+        let (mut entered_interval, mut entered_dynamics) = (false, false);
         while let Some(expr) = open.pop() {
             let mut next: Vec<Expr> = Vec::new();
             reach(&model.defs, &expr, &mut |part| {
@@ -606,7 +604,7 @@ fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                             equations::moving(&model.defs, &model.states, of, *order)
                                 .states
                                 .iter()
-                                .map(|n| model.states[*n].rate.clone()),
+                                .filter_map(|n| model.states[*n].rate.clone()),
                         );
                     }
                     _ => {}
@@ -614,8 +612,13 @@ fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                 if let Some(number) = state
                     && states.insert(number)
                 {
-                    next.push(model.states[number].rate.clone());
+                    next.extend(model.states[number].rate.clone());
                     next.push(model.states[number].start.clone());
+                    // Whatever else moves one unknown may move any.
+                    if !std::mem::replace(&mut entered_dynamics, true) {
+                        next.extend(model.dynamics.lines.iter().map(|line| line.residual.clone()));
+                        next.extend(equations::of_events(&model.dynamics).cloned());
+                    }
                 }
                 true
             });

@@ -24,7 +24,9 @@ pub(super) fn equations(model: &Model, sources: &Sources) -> String {
         line(format!("state {} = {}", typed(state.def), text(&state.start)));
     }
     for state in &model.states {
-        line(format!("  {}' = {}", model.defs[state.def].name, text(&state.rate)));
+        if let Some(rate) = &state.rate {
+            line(format!("  {}' = {}", model.defs[state.def].name, text(rate)));
+        }
     }
     for channel in &model.channels {
         line(format!("channel {}' = {}", typed(channel.def), text(&channel.rate)));
