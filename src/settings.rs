@@ -6,6 +6,7 @@
 //! file or in the source called `command line`.
 
 pub mod errors;
+mod systems;
 pub mod table;
 pub mod typed;
 pub mod value;
@@ -15,10 +16,11 @@ use crate::diag::{Code, Diagnostic, Sink};
 use crate::syntax::ast::{Entry, Expr, File, ItemKind, SettingsGroup};
 use crate::syntax::parser::parse_expr;
 use std::ops::Range;
+use systems::Tables;
 use table::{Arg, Choice, Kind, Row, SETTINGS};
 pub use typed::{
-    Backend, ErrorNorm, OptimizerChoice, Precision, RunSettings, Save, Schedule, Settings, SolveSettings,
-    StateTolerance, TrainSettings,
+    Backend, ErrorNorm, Moments, OptimizerChoice, Patience, Precision, RunSettings, Save, Schedule, Settings,
+    SolveSettings, StateTolerance, TrainSettings,
 };
 pub use value::{Origin, Value};
 
@@ -98,9 +100,9 @@ pub fn resolve(
     sources: &mut Sources,
     sink: &mut Sink,
 ) -> Option<(Settings, Vec<Override>)> {
-    let mut table = Slots::new();
-    let mut overrides = Vec::new();
     let mut own = Sink::new();
+    let mut overrides = Vec::new();
+    let mut table = Tables { main: Slots::new(), systems: Vec::new(), named: systems::named(request) };
     for item in &request.file.items {
         if let ItemKind::Settings { group, entries } = &item.kind {
             let group = match group {
@@ -110,12 +112,13 @@ pub fn resolve(
             };
             set_twice(entries, sources, &mut own);
             for entry in entries {
-                table.assign_entry(Some(group), entry, Origin::File(entry.span), sources, &mut own);
+                table.main.assign_entry(Some(group), entry, Origin::File(entry.span), sources, &mut own);
             }
         }
     }
+    table.systems = systems::own(request.file, sources, &mut own);
     if let Some(wanted) = request.profile {
-        table.apply_profile(wanted, request.file, sources, &mut own);
+        overrides = table.apply_profile(wanted, request, sources, &mut own);
     }
     for flag in request.flags {
         let source = sources.add("command line", flag.text.as_str());
@@ -136,15 +139,21 @@ pub fn resolve(
             continue;
         }
         let whole = Span::new(source, 0, flag.text.len());
-        match table.complete(flag.alias.unwrap_or(name), span, request.names) {
+        let key = match flag.alias {
+            None if table.system_of(name).is_some() => Ok(name.to_owned()),
+            alias => table.main.complete(alias.unwrap_or(name), span, request.names),
+        };
+        match key {
             Ok(key) => table.assign(&key, span, &value, Origin::CommandLine(whole), sources, &mut own),
             Err(diagnostic) => own.report(*diagnostic),
         }
     }
-    table.slots.iter_mut().filter_map(|slot| slot.not_built.take()).for_each(|d| own.report(d));
+    let all = std::iter::once(&mut table.main).chain(table.systems.iter_mut().map(|(_, slots)| slots));
+    let slots = all.flat_map(|slots| slots.slots.iter_mut());
+    slots.filter_map(|slot| slot.not_built.take()).for_each(|d| own.report(d));
     let failed = own.has_errors();
     own.into_diagnostics().into_iter().for_each(|diagnostic| sink.report(diagnostic));
-    (!failed).then(|| (table.typed(), overrides))
+    (!failed).then(|| (table.main.typed(table.systems), overrides))
 }
 
 /// Reports the names that one block sets more than once.
@@ -197,6 +206,7 @@ fn place(span: Span, sources: &Sources) -> String {
 }
 
 /// A row and what it holds at present.
+#[derive(Clone)]
 struct Slot {
     row: &'static Row,
     value: Option<Value>,
@@ -211,6 +221,7 @@ struct Slot {
 }
 
 /// An argument of a choice that was set by its dotted name, or the tolerance of one state.
+#[derive(Clone)]
 struct Detail {
     key: String,
     text: String,
@@ -219,6 +230,7 @@ struct Detail {
 }
 
 /// The table being filled.
+#[derive(Clone)]
 struct Slots {
     slots: Vec<Slot>,
     details: Vec<Detail>,
@@ -236,31 +248,6 @@ impl Slots {
             not_built: None,
         };
         Slots { slots: SETTINGS.iter().map(slot).collect(), details: Vec::new(), tolerances: Vec::new() }
-    }
-
-    fn apply_profile(&mut self, wanted: &str, file: &File, sources: &mut Sources, sink: &mut Sink) {
-        let profiles: Vec<_> = file
-            .items
-            .iter()
-            .filter_map(|item| match &item.kind {
-                ItemKind::Profile { name, entries } => Some((&*name.name, entries)),
-                _ => None,
-            })
-            .collect();
-        if !profiles.iter().any(|(name, _)| *name == wanted) {
-            let text = format!("--profile {wanted}");
-            let source = sources.add("command line", text.as_str());
-            let names: Vec<&str> = profiles.iter().map(|(name, _)| *name).collect();
-            let span = Span::new(source, "--profile ".len(), text.len());
-            sink.report(errors::unknown_profile(wanted, span, &names));
-        }
-        for (name, entries) in profiles.into_iter().filter(|(name, _)| *name == wanted) {
-            set_twice(entries, sources, sink);
-            for entry in entries {
-                let origin = Origin::Profile(name.to_owned(), entry.span);
-                self.assign_entry(None, entry, origin, sources, sink);
-            }
-        }
     }
 
     /// Takes a line of a block or of a profile; `group` is the block's.

@@ -35,6 +35,12 @@ impl Stream {
         Stream { key, example, block: 0, words: [0; 4], n_used: 4, spare: None }
     }
 
+    /// Goes to block `block` of the stream: a place of four times 32 bits, from which two normal
+    /// numbers are drawn.
+    pub fn seek(&mut self, block: u64) {
+        (self.block, self.n_used, self.spare) = (block, 4, None);
+    }
+
     /// The next 32 bits.
     pub fn next_u32(&mut self) -> u32 {
         if self.n_used == 4 {

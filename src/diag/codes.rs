@@ -113,6 +113,7 @@ table! {
     "E0902" "a number that is not finite"
     "E0904" "no steps left"
     "E0906" "a time outside the run"
+    "W0510" "a condition that is true at the start"
     "W0601" "a param that training cannot change"
     "W0602" "a channel that nobody evaluates"
     "W0801" "a training setting that nothing reads"

@@ -151,17 +151,30 @@ impl Binder {
         if found.is_some() { Ok(diagnostics) } else { Err(diagnostics) }
     }
 
-    /// Warnings (W0801) about training settings that somebody set though the program has no `train`
-    /// block, so that `nodec run` does not train it. [`Run::fit`] heeds them all the same.
+    /// Warnings (W0801) about training settings that somebody set though nothing reads them: the
+    /// program has no `train` block, so that `nodec run` does not train it ([`Run::fit`] heeds them all
+    /// the same), or its data are one example, so that there is nothing to take a part of.
     pub fn unread_settings(&self) -> Diagnostics {
         let mut work = Work::new(self);
-        let resolved = match work.settings(self) {
-            Some((settings, _)) if !self.model.is_trainable() => settings.resolved,
-            Some(_) | None => Vec::new(),
-        };
+        let resolved = work.settings(self).map_or(Vec::new(), |(settings, _)| settings.resolved);
         let of_train = resolved.iter().filter(|row| row.key.starts_with("train."));
-        let unread =
-            of_train.filter_map(|row| Some(settings::errors::nothing_trains(&row.key, row.origin.span()?)));
+        let trains = self.model.is_trainable();
+        let fields = self.model.checked.data.iter().flat_map(|request| &request.fields);
+        let one_example =
+            fields.clone().next().is_some() && fields.clone().all(|field| field.batch.is_none());
+        let of_batches = |key: &str| {
+            ["train.batch", "train.valid_every", "train.early_stop", "train.checkpoint"].contains(&key)
+        };
+        let unread = of_train.filter_map(|row| {
+            let span = row.origin.span()?;
+            match trains {
+                false => Some(settings::errors::nothing_trains(&row.key, span)),
+                true if one_example && of_batches(&row.key) => {
+                    Some(settings::errors::one_example(&row.key, span))
+                }
+                true => None,
+            }
+        });
         Diagnostics::new(unread.collect(), work.sources)
     }
 
@@ -371,7 +384,7 @@ impl Work {
         Some(Options {
             stepping,
             max_steps: solve.max_steps,
-            max_events: Options::MAX_EVENTS,
+            max_events: solve.max_events,
             stops: Vec::new(),
         })
     }

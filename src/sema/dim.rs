@@ -102,6 +102,11 @@ impl Dim {
         }
     }
 
+    /// Its terms: factors, coefficient.
+    pub fn terms(&self) -> impl Iterator<Item = (&[Symbol], i64)> {
+        self.terms.iter().map(|(factors, coefficient)| (factors.as_slice(), *coefficient))
+    }
+
     /// The symbols in it, each once.
     pub fn symbols(&self) -> Vec<Symbol> {
         let mut symbols: Vec<Symbol> = self.terms.keys().flatten().cloned().collect();

@@ -60,7 +60,7 @@ impl<'a> Checker<'a> {
         let name = self.text(Span { hi: event.trigger.span.hi, ..item });
         let name = name.strip_prefix("when").unwrap_or(name).trim().into();
         let jumps = jumps.into_iter().map(|(number, (value, _))| (number, value)).collect();
-        Some(Event { name, trigger: trigger?, jumps, stop, span: event.trigger.span })
+        Some(Event { name, trigger: trigger?, jumps, stop, span: event.trigger.span, item })
     }
 
     fn event_let(&mut self, item: &'a ast::Let, scope: ScopeId) -> Option<()> {

@@ -392,6 +392,16 @@ fn safe_operand(op: Op) -> Option<f64> {
 }
 
 impl Reduction {
+    /// What changes nothing when it is reduced with other numbers; for a mean, with their sum.
+    pub fn neutral(self) -> f64 {
+        match self {
+            Reduction::Sum | Reduction::Mean | Reduction::SumSq | Reduction::Norm => 0.0,
+            Reduction::Product => 1.0,
+            Reduction::Max | Reduction::LogSumExp => f64::NEG_INFINITY,
+            Reduction::Min => f64::INFINITY,
+        }
+    }
+
     /// The reduction over `axes` (ascending). The operand has no empty axis among them for `Max`,
     /// `Min`, `Mean` and `LogSumExp`.
     pub fn build(self, b: &mut Builder, x: ValueId, axes: &[u32]) -> ValueId {

@@ -14,9 +14,10 @@ use crate::sema::errors;
 use crate::sema::infer::Value;
 use crate::sema::library::Files;
 use crate::sema::prelude::{self, Builtin};
+use crate::sema::ragged::Ragged;
 use crate::sema::sizes::Open;
 use crate::sema::space::{Declared, FILE, Found, Mover, Space, SpaceId};
-use crate::sema::typed::{Def, DefId, DefKind, Drawn, Expr, Kind, Phase, Ty};
+use crate::sema::typed::{Def, DefId, DefKind, Drawn, Expr, Kind, Phase, Port, Ty};
 use crate::syntax::ast::{self, Pattern};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -109,6 +110,10 @@ pub(crate) struct Checker<'a> {
     pub n_ports: usize,
     pub n_channels: usize,
     pub n_noises: usize,
+    /// Ports that no item declares, by number.
+    pub late_ports: BTreeMap<usize, Port>,
+    /// The ragged axes, by symbol.
+    pub ragged: BTreeMap<u32, Ragged>,
     pub data_sets: Vec<DataSet<'a>>,
     /// Functions being inlined.
     pub calls: Vec<OpenCall<'a>>,
@@ -147,6 +152,8 @@ impl<'a> Checker<'a> {
             n_ports: 0,
             n_channels: 0,
             n_noises: 0,
+            late_ports: BTreeMap::new(),
+            ragged: BTreeMap::new(),
             data_sets: Vec::new(),
             calls: Vec::new(),
             call_depth: 0,
@@ -200,15 +207,26 @@ impl<'a> Checker<'a> {
 
     /// The size of this name, a number if the data are known.
     fn named_size(&mut self, name: &Arc<str>) -> Dim {
-        if let Some(n) = self.known.sizes.get(name) {
-            return Dim::number(*n as i64);
-        }
         if let Some(dim) = self.sizes.get(name) {
             return dim.clone();
         }
-        let dim = Dim::symbol(self.symbol(name.clone()));
+        let ragged = self.ragged_place(name);
+        if let (Some(n), None) = (self.known.sizes.get(name), ragged) {
+            return Dim::number(*n as i64);
+        }
+        let symbol = self.symbol(name.clone());
+        if let Some(span) = ragged {
+            self.ragged.insert(symbol.id, Ragged { name: name.clone(), span });
+        }
+        let dim = Dim::symbol(symbol);
         self.sizes.insert(name.clone(), dim.clone());
         dim
+    }
+
+    /// Whether a data file binds the size `name`.
+    pub fn is_data_size(&self, name: &str) -> bool {
+        let globals = &self.spaces[FILE].globals;
+        globals.get(name).is_some_and(|global| matches!(global.declared, Declared::Size))
     }
 
     // ---- lookup ----------------------------------------------------------------------------

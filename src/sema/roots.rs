@@ -1,7 +1,7 @@
 //! What a file asks for: terms of the objective, metrics, outputs, pictures; and the whole model.
 
 use crate::base::span::Span;
-use crate::ir::program::{Plot, Role, Series};
+use crate::ir::program::{Plot, PortSource, Role, Series};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::infer::to_real;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// What has been asked for so far.
 #[derive(Default)]
-struct Roots {
+pub(crate) struct Roots {
     results: Vec<RunRoot>,
     curves: Vec<CurveRoot>,
     plots: Vec<Plot>,
@@ -41,7 +41,7 @@ impl<'a> Checker<'a> {
         let mut params = Vec::new();
         self.params(&mut params);
         self.params_of_anonymous_systems(&mut params);
-        let ports = self.ports();
+        let mut ports = self.ports();
         let interval = self.interval();
         let (states, lines) = self.unknowns();
         let dynamics = Dynamics { lines, noises: self.noises(), events: self.events() };
@@ -50,13 +50,23 @@ impl<'a> Checker<'a> {
         self.terms(&params, &mut roots);
         self.outputs(&mut roots);
         self.plots(&mut roots);
+        let exports = self.exports(&mut roots);
         if self.failed {
             return None;
         }
         self.report_open_sizes();
+        let ragged = self.lengths();
+        let moves = states.iter().flatten().flat_map(|state| [&state.start].into_iter().chain(&state.rate));
+        let moves = moves.chain(dynamics.lines.iter().map(|line| &line.residual));
+        let moves = moves.chain(equations::of_events(&dynamics));
+        let gathers = channels.iter().flatten().map(|channel| &channel.rate);
+        let values = roots.results.iter().map(|root| &root.value);
+        let curves = roots.curves.iter().map(|root| &root.value);
+        self.ragged_is_fine(&moves.chain(gathers).chain(values).chain(curves).collect::<Vec<_>>());
         if self.failed {
             return None;
         }
+        ports.extend(std::mem::take(&mut self.late_ports).into_values().map(Some));
         let states: Vec<State> = states.into_iter().collect::<Option<_>>()?;
         let channels: Vec<Channel> = channels.into_iter().collect::<Option<_>>()?;
         let params: Vec<Param> = params.into_iter().collect::<Option<_>>()?;
@@ -110,6 +120,7 @@ impl<'a> Checker<'a> {
         let model = Model {
             defs,
             sizes,
+            ragged,
             instances,
             time,
             interval,
@@ -121,6 +132,7 @@ impl<'a> Checker<'a> {
             results,
             curves: roots.curves,
             plots,
+            exports,
         };
         for message in equations::misused_primes(&model) {
             self.report(message);
@@ -138,9 +150,6 @@ impl<'a> Checker<'a> {
             let head = |len: usize| Span { hi: item.span.hi.min(item.span.lo + len as u32), ..item.span };
             let (what, len, instead) = match &item.kind {
                 ItemKind::Random { .. } => ("random draws are", 6, "give the numbers as `const` or `input`"),
-                ItemKind::Export { .. } => {
-                    ("`export` is", 6, "the trajectory is in the run directory as CSV")
-                }
                 ItemKind::Sweep { .. } => ("sweeps are", 5, "run the file once for each value with `--set`"),
                 ItemKind::Ensemble { .. } => {
                     ("ensembles are", 8, "run the file once for each member with `--set`")
@@ -154,7 +163,7 @@ impl<'a> Checker<'a> {
                     continue;
                 }
                 ItemKind::Algebraic(_) | ItemKind::Discrete(_) | ItemKind::Event(_) => continue,
-                ItemKind::Noise { .. } | ItemKind::Control { .. } => continue,
+                ItemKind::Noise { .. } | ItemKind::Control { .. } | ItemKind::Export { .. } => continue,
                 ItemKind::State(_) | ItemKind::Time { .. } | ItemKind::Let(_) | ItemKind::Data(_) => continue,
                 ItemKind::Channel { .. } | ItemKind::Loss { .. } | ItemKind::Metric { .. } => continue,
                 ItemKind::Plot { .. } | ItemKind::Settings { .. } | ItemKind::Profile { .. } => continue,
@@ -195,7 +204,8 @@ impl<'a> Checker<'a> {
                         ports.push(match self.global(&decl.name.name, decl.name.span) {
                             Some(Binding::Value(def)) => {
                                 let def = self.port_of(def);
-                                Some(Port { def, default: self.defs[def].value.clone(), batch: false })
+                                let default = self.defs[def].value.clone();
+                                Some(Port { def, default, batch: false, source: PortSource::Given })
                             }
                             _ => None,
                         });
@@ -206,7 +216,9 @@ impl<'a> Checker<'a> {
                     let fields = self.data_sets[set].fields.clone().unwrap_or_default();
                     let batch = self.data_sets[set].data.fields.iter().map(|field| field.batch().is_some());
                     let each = fields.into_iter().zip(batch);
-                    ports.extend(each.map(|(def, batch)| Some(Port { def: def?, default: None, batch })));
+                    ports.extend(each.map(|(def, batch)| {
+                        Some(Port { def: def?, default: None, batch, source: PortSource::Given })
+                    }));
                     set += 1;
                 }
                 _ => {}
@@ -566,7 +578,7 @@ impl<'a> Checker<'a> {
 }
 
 /// The index of a curve, which is entered if it is new.
-fn curve_of(name: Arc<str>, value: Expr, roots: &mut Roots) -> usize {
+pub(crate) fn curve_of(name: Arc<str>, value: Expr, roots: &mut Roots) -> usize {
     // A declared output is its own curve.
     if let Some(position) = roots.curves.iter().position(|curve| curve.name == name) {
         return position;

@@ -159,6 +159,10 @@ impl<'a> Checker<'a> {
     /// What all open sizes turned out to be.
     pub(crate) fn found_sizes(&self) -> Sizes {
         let found = |open: &Open| open.found.as_ref().map(|(dim, _)| self.settled(dim));
-        self.open_sizes.iter().filter_map(|(id, open)| Some((*id, found(open)?))).collect()
+        let open = self.open_sizes.iter().filter_map(|(id, open)| Some((*id, found(open)?)));
+        // A ragged axis is as long as the longest example.
+        let longest = |name: &Arc<str>| Some(Dim::number(*self.known.sizes.get(name)? as i64));
+        let ragged = self.ragged.iter().filter_map(|(id, axis)| Some((*id, longest(&axis.name)?)));
+        open.chain(ragged).collect()
     }
 }

@@ -406,7 +406,7 @@ impl<'a> Checker<'a> {
 }
 
 /// The names in a size: `C` in `2*C + 1`.
-fn names_in(size: &ast::Expr) -> Vec<(Arc<str>, Span)> {
+pub(crate) fn names_in(size: &ast::Expr) -> Vec<(Arc<str>, Span)> {
     match &size.unparenthesised().kind {
         ExprKind::Name(name) => vec![(name.clone(), size.span)],
         ExprKind::Unary(_, inner) => names_in(inner),

@@ -7,12 +7,13 @@
 use crate::base::index::IndexVec;
 use crate::base::span::Span;
 use crate::ir::op::Op;
-use crate::ir::program::{Constraint, Role};
+use crate::ir::program::{Constraint, PortSource, Role};
 use crate::ir::system::{Calculus, Condition, UnknownKind};
 use crate::sema::dim::{Dim, Symbol};
 pub use crate::sema::elaborate::path::Interpolation;
 use crate::sema::prelude::{Distribution, Initialiser, Map, Reduction};
 use crate::sema::sizes::Sizes;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -178,6 +179,10 @@ pub enum Kind {
         /// How the values are put together.
         reduction: Option<Reduction>,
     },
+    /// This number of what a fold over data carries, after its last turn.
+    Fold(Arc<Fold>, usize),
+    /// The same after each turn, under a new leading axis.
+    Scan(Arc<Fold>, usize),
     /// A derivative operator.
     Derivative {
         /// Which.
@@ -204,6 +209,25 @@ pub enum Kind {
         /// Where its density is taken.
         x: Box<Expr>,
     },
+}
+
+/// A fold whose turns are counted by the data.
+#[derive(Clone, Debug)]
+pub struct Fold {
+    /// The loop; without a condition.
+    pub looped: Loop,
+    /// Whether the last turn comes first.
+    pub reversed: bool,
+    /// The loops around it.
+    pub loops: Vec<Symbol>,
+    /// Names of the numbers that are carried, in a turn.
+    pub carried: Vec<DefId>,
+    /// What they are before the first turn.
+    pub init: Vec<Expr>,
+    /// What they are after a turn.
+    pub next: Vec<Expr>,
+    /// When they are known.
+    pub phase: Phase,
 }
 
 /// One `for i in lo..hi if c`.
@@ -363,6 +387,8 @@ pub struct Port {
     pub default: Option<Expr>,
     /// Whether every example has its own value.
     pub batch: bool,
+    /// Where its numbers come from.
+    pub source: PortSource,
 }
 
 /// An unknown.
@@ -422,6 +448,8 @@ pub struct Event {
     pub stop: bool,
     /// What sets it off, as written.
     pub span: Span,
+    /// The whole of it.
+    pub item: Span,
 }
 
 /// When an event happens.
@@ -493,6 +521,8 @@ pub struct Model {
     pub defs: IndexVec<DefId, Def>,
     /// What the sizes that were left open turned out to be.
     pub sizes: Sizes,
+    /// The lengths of the ragged axes, by the symbol of the axis.
+    pub ragged: BTreeMap<u32, DefId>,
     /// The layers and systems in use, in the order they are made.
     pub instances: Vec<Instance>,
     /// The independent variable.
@@ -515,6 +545,8 @@ pub struct Model {
     pub curves: Vec<CurveRoot>,
     /// Pictures; indices into `curves` and `results`.
     pub plots: Vec<crate::ir::program::Plot>,
+    /// Tables; indices into `curves`.
+    pub exports: Vec<crate::ir::program::Export>,
 }
 
 impl Expr {
@@ -553,6 +585,9 @@ impl Expr {
             Kind::Comprehension { body, loops, reduction: _ } => {
                 loops.iter().filter_map(|l| l.condition.as_ref()).for_each(|c| c.walk(visit));
                 body.walk(visit);
+            }
+            Kind::Fold(fold, _) | Kind::Scan(fold, _) => {
+                fold.init.iter().chain(&fold.next).for_each(|x| x.walk(visit));
             }
             Kind::Derivative { of, with, by: _, operator: _ } => {
                 of.walk(visit);

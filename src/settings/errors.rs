@@ -73,6 +73,13 @@ pub fn nothing_trains(key: &str, span: Span) -> Diagnostic {
     .help("add `train { }` to the model to fit it")
 }
 
+/// A setting of training on minibatches where the data are one example.
+pub fn one_example(key: &str, span: Span) -> Diagnostic {
+    let message = format!("`{key}` has no effect: the data are one example");
+    Diagnostic::new(Code("W0801"), message, span, "only training on many examples reads this")
+        .help("a `batch` axis in the schema makes an example of each row: `x: [batch]`")
+}
+
 /// An argument that the choice does not have.
 pub fn unknown_argument(choice: &Choice, name: &str, span: Span) -> Diagnostic {
     Diagnostic::new(

@@ -17,6 +17,12 @@ pub enum Kind {
     Seed,
     /// A positive number, which `key.state` may replace for one state.
     PerState,
+    /// `true` or `false`.
+    Flag,
+    /// A list of whole numbers of at least 1, increasing.
+    Counts,
+    /// The name of a loss, a likelihood or a metric: `nll`, `obs.y`.
+    Term,
     /// The name of a method.
     Method,
     /// One of these, with its arguments.
@@ -100,10 +106,18 @@ pub const SETTINGS: &[Row] = &[
     ),
     row("solve.adjoint", Kind::OneOf(ADJOINT), Some("discrete"), "how gradients pass through a solve"),
     row("solve.trace", Kind::OneOf(TRACE), Some("exact"), "how `div` and `jac_frob2` are computed"),
+    row("solve.max_events", Kind::Count, Some("1_000"), "events in one step, at most"),
     row("solve.error_norm", Kind::OneOf(ERROR_NORM), Some("states"), "what steers the step size"),
     row("solve.step", Kind::OneOf(STEP), Some("per_example"), "whether examples share their steps"),
     row("train.optimizer", Kind::OneOf(OPTIMIZER), Some("adam()"), "the method that lowers the loss"),
-    row("train.steps", Kind::Count, Some("1000"), "steps of the optimizer, at most"),
+    row(
+        "train.steps",
+        Kind::Count,
+        Some("1000"),
+        "steps of the optimizer, at most; no limit where only `epochs` is set",
+    ),
+    row("train.epochs", Kind::Count, None, "passes over the data, at most"),
+    row("train.batch", Kind::Count, None, "examples in a minibatch; unset, all of them"),
     row(
         "train.tolerance",
         Kind::NonNegative,
@@ -111,17 +125,26 @@ pub const SETTINGS: &[Row] = &[
         "largest entry of the gradient that counts as zero",
     ),
     row("train.schedule", Kind::OneOf(SCHEDULE), Some("constant"), "the learning rate over the steps"),
-    later("train.batch", Kind::Count, "examples in a minibatch"),
-    later("train.epochs", Kind::Count, "passes over the data"),
-    later("train.clip", Kind::Positive, "largest norm of a gradient"),
-    later("train.early_stop", Kind::OneOf(&[]), "when to stop before the last epoch"),
-    later("train.checkpoint", Kind::Count, "epochs between checkpoints"),
-    later("train.valid_every", Kind::Count, "steps between looks at the validation data"),
+    row(
+        "train.clip",
+        Kind::Positive,
+        None,
+        "largest Euclidean norm of a gradient; a longer one is shortened to it",
+    ),
+    row(
+        "train.valid_every",
+        Kind::Count,
+        None,
+        "steps between looks at the validation data; unset, one after each epoch",
+    ),
+    row("train.early_stop", Kind::OneOf(EARLY_STOP), Some("never"), "when to stop before the last epoch"),
+    row("train.checkpoint", Kind::Count, None, "epochs between checkpoints"),
     row("run.seed", Kind::Seed, Some("0"), "the seed of everything random"),
     row("run.precision", Kind::OneOf(PRECISION), Some("f64"), "what `real` is"),
     row("run.backend", Kind::OneOf(BACKEND), Some("cranelift"), "what runs the code"),
     row("run.device", Kind::OneOf(DEVICE), Some("cpu"), "where the code runs"),
-    later("run.samples", Kind::Count, "examples of a draw that depends on no data"),
+    row("run.threads", Kind::Count, None, "threads that share the examples; unset, one for each core"),
+    row("run.samples", Kind::Count, Some("1000"), "examples of a draw that depends on no data"),
 ];
 
 const SAVE: &[Choice] = &[
@@ -153,6 +176,42 @@ const OPTIMIZER: &[Choice] = &[
             arg("beta1", Kind::Share, "0.9", "decay of the mean of gradients"),
             arg("beta2", Kind::Share, "0.999", "decay of the mean of their squares"),
             arg("eps", Kind::NonNegative, "1e-8", "keeps the quotient finite"),
+            arg(
+                "weight_decay",
+                Kind::NonNegative,
+                "0",
+                "an L2 term: this times the params is added to the gradient",
+            ),
+        ],
+    ),
+    choice(
+        "adamw",
+        &[
+            arg("lr", Kind::Positive, "1e-3", "the learning rate"),
+            arg("beta1", Kind::Share, "0.9", "decay of the mean of gradients"),
+            arg("beta2", Kind::Share, "0.999", "decay of the mean of their squares"),
+            arg("eps", Kind::NonNegative, "1e-8", "keeps the quotient finite"),
+            arg(
+                "weight_decay",
+                Kind::NonNegative,
+                "1e-2",
+                "share of the params, times the rate, taken off in a step",
+            ),
+        ],
+    ),
+    choice(
+        "adamax",
+        &[
+            arg("lr", Kind::Positive, "2e-3", "the learning rate"),
+            arg("beta1", Kind::Share, "0.9", "decay of the mean of gradients"),
+            arg("beta2", Kind::Share, "0.999", "decay of their largest magnitude"),
+            arg("eps", Kind::NonNegative, "1e-8", "keeps the quotient finite"),
+            arg(
+                "weight_decay",
+                Kind::NonNegative,
+                "0",
+                "an L2 term: this times the params is added to the gradient",
+            ),
         ],
     ),
     choice(
@@ -160,11 +219,26 @@ const OPTIMIZER: &[Choice] = &[
         &[
             arg("lr", Kind::Positive, "1e-2", "the learning rate"),
             arg("momentum", Kind::Share, "0", "share of the last step that is kept"),
+            arg("nesterov", Kind::Flag, "false", "whether the gradient is taken where the momentum leads"),
+            arg(
+                "weight_decay",
+                Kind::NonNegative,
+                "0",
+                "an L2 term: this times the params is added to the gradient",
+            ),
         ],
     ),
     choice("lbfgs", &[arg("memory", Kind::Count, "10", "changes of the gradient that are remembered")]),
-    unbuilt("adamw"),
-    unbuilt("adamax"),
+];
+const EARLY_STOP: &[Choice] = &[
+    choice("never", &[]),
+    choice(
+        "patience",
+        &[
+            must("looks", Kind::Count, "looks at the validation data without a better one"),
+            arg("on", Kind::Term, "total", "the term that is to get lower"),
+        ],
+    ),
 ];
 const SCHEDULE: &[Choice] = &[
     choice("constant", &[]),
@@ -176,7 +250,20 @@ const SCHEDULE: &[Choice] = &[
             arg("floor", Kind::NonNegative, "0", "the factor never falls below"),
         ],
     ),
-    unbuilt("decay"),
+    choice(
+        "decay",
+        &[
+            must("at", Kind::Counts, "the epochs after which the rate falls"),
+            must("by", Kind::Positive, "the factor each time"),
+        ],
+    ),
+    choice(
+        "cosine",
+        &[
+            must("steps", Kind::Count, "the steps from the full rate to the lowest"),
+            arg("floor", Kind::NonNegative, "0", "the lowest factor"),
+        ],
+    ),
 ];
 const PRECISION: &[Choice] = &[choice("f64", &[]), choice("f32", &[])];
 const BACKEND: &[Choice] = &[choice("cranelift", &[]), choice("interp", &[])];
@@ -184,10 +271,6 @@ const DEVICE: &[Choice] = &[choice("cpu", &[]), unbuilt("cuda"), choice("auto", 
 
 const fn row(key: &'static str, kind: Kind, default: Option<&'static str>, doc: &'static str) -> Row {
     Row { key, kind, default, doc, built: true }
-}
-
-const fn later(key: &'static str, kind: Kind, doc: &'static str) -> Row {
-    Row { key, kind, default: None, doc, built: false }
 }
 
 const fn choice(name: &'static str, args: &'static [Arg]) -> Choice {
@@ -216,6 +299,11 @@ impl Kind {
             Kind::Share => String::from("a number of at least 0 and below 1"),
             Kind::Count => String::from("a whole number of at least 1"),
             Kind::Seed => String::from("a whole number of at least 0"),
+            Kind::Flag => String::from("`true` or `false`"),
+            Kind::Counts => {
+                String::from("a list of whole numbers of at least 1, each larger than the one before")
+            }
+            Kind::Term => String::from("the name of a loss, a likelihood or a metric"),
             Kind::Method => String::from("the name of a method"),
             Kind::OneOf(choices) => format!("one of {}", names(choices)),
             Kind::Times(choices) => format!("one of {} or a list of times", names(choices)),

@@ -1,7 +1,7 @@
 //! Settings as the rest of the house takes them: one field each, no strings to look up.
 
-use super::value::{Value, linspace};
-use super::{Resolved, Slots, args_of};
+use super::value::{Origin, Value, linspace};
+use super::{Resolved, Slot, Slots, args_of};
 use crate::base::span::Span;
 use crate::solve::method::Method;
 
@@ -10,12 +10,23 @@ use crate::solve::method::Method;
 pub struct Settings {
     /// `solve { … }`
     pub solve: SolveSettings,
+    /// The systems that are solved otherwise, by the name of the system or of the param that it is.
+    pub systems: Vec<(String, SolveSettings)>,
     /// `train { … }`
     pub train: TrainSettings,
     /// `run { … }`
     pub run: RunSettings,
     /// Who set what, in the order of the table.
     pub resolved: Vec<Resolved>,
+}
+
+impl Settings {
+    /// How a system is solved that goes by these names: its path (`flow.cnf`), the name of its
+    /// item (`Cnf`). The first that has settings of its own decides.
+    pub fn solve_of(&self, names: &[&str]) -> &SolveSettings {
+        let own = |name: &&str| self.systems.iter().find(|(system, _)| system == name);
+        names.iter().find_map(own).map_or(&self.solve, |(_, solve)| solve)
+    }
 }
 
 /// How systems are solved.
@@ -41,6 +52,8 @@ pub struct SolveSettings {
     pub save: Save,
     /// What steers the step size.
     pub error_norm: ErrorNorm,
+    /// Events in one step, at most.
+    pub max_events: u64,
 }
 
 /// `atol.y = 1e-12`
@@ -77,6 +90,18 @@ pub enum ErrorNorm {
 /// How parameters are trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainSettings {
+    /// Examples in a minibatch; `None` for all of them.
+    pub batch: Option<u64>,
+    /// Passes over the data, at most.
+    pub epochs: Option<u64>,
+    /// Largest Euclidean norm of a gradient.
+    pub clip: Option<f64>,
+    /// Steps between looks at the validation data; `None` for one after each epoch.
+    pub valid_every: Option<u64>,
+    /// When to stop early.
+    pub early_stop: Option<Patience>,
+    /// Epochs between checkpoints.
+    pub checkpoint: Option<u64>,
     /// The method.
     pub optimizer: OptimizerChoice,
     /// The factor on its learning rate.
@@ -87,26 +112,36 @@ pub struct TrainSettings {
     pub tolerance: f64,
 }
 
-/// An optimiser with its numbers; `train::optimizer` says what they mean.
+/// `patience(30, on = nll)`: stop after this many looks at the validation data without a better one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Looks without improvement.
+    pub looks: u64,
+    /// The term that is to get lower; `total` is the objective.
+    pub on: String,
+    /// Where the setting stands.
+    pub span: Option<Span>,
+}
+
+/// An optimiser with its numbers; `train::rule` says what they mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OptimizerChoice {
     /// `adam()`
-    Adam {
-        /// Step size.
-        lr: f64,
-        /// Decay of the mean of gradients.
-        beta1: f64,
-        /// Decay of the mean of their squares.
-        beta2: f64,
-        /// Keeps the quotient finite.
-        eps: f64,
-    },
+    Adam(Moments),
+    /// `adamw()`
+    AdamW(Moments),
+    /// `adamax()`
+    Adamax(Moments),
     /// `sgd()`
     Sgd {
         /// Step size.
         lr: f64,
         /// Share of the last step that is kept.
         momentum: f64,
+        /// Whether the gradient is taken where the momentum leads.
+        nesterov: bool,
+        /// Factor of an L2 term.
+        weight_decay: f64,
     },
     /// `lbfgs()`
     Lbfgs {
@@ -115,8 +150,23 @@ pub enum OptimizerChoice {
     },
 }
 
+/// The numbers of Adam and its relatives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments {
+    /// Step size.
+    pub lr: f64,
+    /// Decay of the mean of gradients.
+    pub beta1: f64,
+    /// Decay of the measure of their size.
+    pub beta2: f64,
+    /// Keeps the quotient finite.
+    pub eps: f64,
+    /// Factor of an L2 term, or share taken off.
+    pub weight_decay: f64,
+}
+
 /// How the learning rate of an optimiser changes; a factor on its `lr`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Schedule {
     /// Always 1.
     #[default]
@@ -133,6 +183,20 @@ pub enum Schedule {
         /// Never below this.
         floor: f64,
     },
+    /// `by` to the power of how many of `at` lie behind.
+    Decay {
+        /// Epochs, increasing.
+        at: Vec<u64>,
+        /// Factor each time.
+        by: f64,
+    },
+    /// Half a wave of the cosine from 1 to `floor` over the first `steps` steps.
+    Cosine {
+        /// Length of the way down.
+        steps: u64,
+        /// The lowest factor.
+        floor: f64,
+    },
 }
 
 /// Where and with which numbers a program runs.
@@ -144,6 +208,10 @@ pub struct RunSettings {
     pub precision: Precision,
     /// What runs the code.
     pub backend: Backend,
+    /// Threads that share the examples; `None` for one for each core.
+    pub threads: Option<u64>,
+    /// Examples of a draw that depends on no data.
+    pub samples: u64,
 }
 
 /// What `real` is.
@@ -166,7 +234,50 @@ pub enum Backend {
 
 impl Slots {
     /// The filled table.
-    pub(super) fn typed(self) -> Settings {
+    pub(super) fn typed(self, systems: Vec<(String, Slots)>) -> Settings {
+        let solve = self.solve();
+        let epochs = self.value("train.epochs").map(as_count);
+        let early_stop = match self.choice("train.early_stop") {
+            ("patience", [looks, on]) => Some(Patience {
+                looks: as_count(looks),
+                on: as_term(on),
+                span: self.span("train.early_stop"),
+            }),
+            _ => None,
+        };
+        let limited = self.origin("train.steps") != &Origin::BuiltIn || epochs.is_none();
+        let train = TrainSettings {
+            batch: self.value("train.batch").map(as_count),
+            epochs,
+            clip: self.value("train.clip").map(as_number),
+            valid_every: self.value("train.valid_every").map(as_count),
+            early_stop,
+            checkpoint: self.value("train.checkpoint").map(as_count),
+            optimizer: self.optimizer(),
+            schedule: self.schedule(),
+            steps: if limited { self.count("train.steps") } else { u64::MAX },
+            tolerance: self.number("train.tolerance"),
+        };
+        let f32 = self.choice("run.precision").0 == "f32";
+        let interp = self.choice("run.backend").0 == "interp";
+        let run = RunSettings {
+            seed: self.count("run.seed"),
+            precision: if f32 { Precision::F32 } else { Precision::F64 },
+            backend: if interp { Backend::Interp } else { Backend::Cranelift },
+            threads: self.value("run.threads").map(as_count),
+            samples: self.count("run.samples"),
+        };
+        let mut resolved = self.resolved();
+        for (name, slots) in &systems {
+            let solve = slots.resolved().into_iter().filter(|row| row.key.starts_with("solve."));
+            resolved.extend(solve.map(|row| Resolved { key: format!("{name}.{}", row.key), ..row }));
+        }
+        let systems = systems.into_iter().map(|(name, slots)| (name, slots.solve())).collect();
+        Settings { solve, systems, train, run, resolved }
+    }
+
+    /// The `solve` part of the table.
+    fn solve(&self) -> SolveSettings {
         let name = match self.value("solve.method") {
             Some(Value::Method(name)) => *name,
             other => crate::bug!("`solve.method` holds {other:?}"),
@@ -177,13 +288,9 @@ impl Slots {
             Some(Value::Choice(name, args)) => save(name, args),
             other => crate::bug!("`solve.save` holds {other:?}"),
         };
-        let solve = SolveSettings {
+        SolveSettings {
             method,
-            method_span: self
-                .slots
-                .iter()
-                .find(|slot| slot.row.key == "solve.method")
-                .and_then(|slot| slot.span),
+            method_span: self.span("solve.method"),
             rtol: self.number("solve.rtol"),
             atol: self.number("solve.atol"),
             atol_states: self.tolerances.clone(),
@@ -191,26 +298,13 @@ impl Slots {
             dt_max: self.value("solve.dt_max").map(as_number),
             max_steps: self.count("solve.max_steps"),
             save,
+            max_events: self.count("solve.max_events"),
             error_norm: if self.choice("solve.error_norm").0 == "all" {
                 ErrorNorm::All
             } else {
                 ErrorNorm::States
             },
-        };
-        let train = TrainSettings {
-            optimizer: self.optimizer(),
-            schedule: self.schedule(),
-            steps: self.count("train.steps"),
-            tolerance: self.number("train.tolerance"),
-        };
-        let f32 = self.choice("run.precision").0 == "f32";
-        let interp = self.choice("run.backend").0 == "interp";
-        let run = RunSettings {
-            seed: self.count("run.seed"),
-            precision: if f32 { Precision::F32 } else { Precision::F64 },
-            backend: if interp { Backend::Interp } else { Backend::Cranelift },
-        };
-        Settings { solve, train, run, resolved: self.resolved() }
+        }
     }
 
     fn schedule(&self) -> Schedule {
@@ -220,21 +314,37 @@ impl Slots {
             ("exponential", [rate, floor]) => {
                 Schedule::Exponential { rate: as_number(rate), floor: as_number(floor) }
             }
+            ("decay", [Value::List(at), by]) => {
+                Schedule::Decay { at: at.iter().map(|at| *at as u64).collect(), by: as_number(by) }
+            }
+            ("cosine", [steps, floor]) => {
+                Schedule::Cosine { steps: as_count(steps), floor: as_number(floor) }
+            }
             other => crate::bug!("`train.schedule` holds {other:?}"),
         }
     }
 
     fn optimizer(&self) -> OptimizerChoice {
-        match self.choice("train.optimizer") {
-            ("adam", [lr, beta1, beta2, eps]) => OptimizerChoice::Adam {
+        let moments = |numbers: &[Value]| match numbers {
+            [lr, beta1, beta2, eps, weight_decay] => Moments {
                 lr: as_number(lr),
                 beta1: as_number(beta1),
                 beta2: as_number(beta2),
                 eps: as_number(eps),
+                weight_decay: as_number(weight_decay),
             },
-            ("sgd", [lr, momentum]) => {
-                OptimizerChoice::Sgd { lr: as_number(lr), momentum: as_number(momentum) }
-            }
+            other => crate::bug!("`train.optimizer` has the arguments {other:?}"),
+        };
+        match self.choice("train.optimizer") {
+            ("adam", numbers) => OptimizerChoice::Adam(moments(numbers)),
+            ("adamw", numbers) => OptimizerChoice::AdamW(moments(numbers)),
+            ("adamax", numbers) => OptimizerChoice::Adamax(moments(numbers)),
+            ("sgd", [lr, momentum, Value::Flag(nesterov), weight_decay]) => OptimizerChoice::Sgd {
+                lr: as_number(lr),
+                momentum: as_number(momentum),
+                nesterov: *nesterov,
+                weight_decay: as_number(weight_decay),
+            },
             ("lbfgs", [memory]) => OptimizerChoice::Lbfgs { memory: as_count(memory) as usize },
             other => crate::bug!("`train.optimizer` holds {other:?}"),
         }
@@ -269,9 +379,21 @@ impl Slots {
         rows
     }
 
-    fn value(&self, key: &str) -> Option<&Value> {
+    fn slot(&self, key: &str) -> &Slot {
         let slot = self.slots.iter().find(|slot| slot.row.key == key);
-        slot.unwrap_or_else(|| crate::bug!("no setting `{key}`")).value.as_ref()
+        slot.unwrap_or_else(|| crate::bug!("no setting `{key}`"))
+    }
+
+    fn value(&self, key: &str) -> Option<&Value> {
+        self.slot(key).value.as_ref()
+    }
+
+    fn span(&self, key: &str) -> Option<Span> {
+        self.slot(key).span
+    }
+
+    fn origin(&self, key: &str) -> &Origin {
+        &self.slot(key).origin
     }
 
     fn number(&self, key: &str) -> f64 {
@@ -313,6 +435,13 @@ fn as_number(value: &Value) -> f64 {
     }
 }
 
+fn as_term(value: &Value) -> String {
+    match value {
+        Value::Term(name) => name.clone(),
+        other => crate::bug!("expected a name, the table holds {other:?}"),
+    }
+}
+
 fn as_count(value: &Value) -> u64 {
     match value {
         Value::Count(count) => *count,
@@ -328,6 +457,8 @@ pub(super) fn spelled(value: &Value) -> String {
         }
         Value::Number(number) => number.to_string(),
         Value::Count(count) => count.to_string(),
+        Value::Flag(flag) => flag.to_string(),
+        Value::Term(name) => name.clone(),
         Value::List(times) => {
             let times: Vec<String> = times.iter().map(f64::to_string).collect();
             format!("[{}]", times.join(", "))

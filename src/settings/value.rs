@@ -14,8 +14,12 @@ pub enum Value {
     Number(f64),
     /// A whole number.
     Count(u64),
-    /// Times.
+    /// Times, or whole numbers.
     List(Vec<f64>),
+    /// `true` or `false`.
+    Flag(bool),
+    /// A name.
+    Term(String),
     /// The name of a method that is built.
     Method(&'static str),
     /// A choice that is built, with every argument in the order of its table.
@@ -77,6 +81,20 @@ pub fn read(row: &Row, key: &str, kind: Kind, expr: &Expr) -> Result<Value, Box<
         Kind::Share => bounded(expr, |x| (0.0..1.0).contains(&x)).ok_or_else(wrong),
         Kind::Count => whole(expr).filter(|n| *n >= 1).map(Value::Count).ok_or_else(wrong),
         Kind::Seed => whole(expr).map(Value::Count).ok_or_else(wrong),
+        Kind::Flag => match expr.unparenthesised().kind {
+            ExprKind::Bool(flag) => Ok(Value::Flag(flag)),
+            _ => Err(wrong()),
+        },
+        Kind::Counts => {
+            let counts = match &expr.unparenthesised().kind {
+                ExprKind::Array(_) => numbers(expr).ok_or_else(wrong)?,
+                _ => return Err(wrong()),
+            };
+            let increasing = counts.windows(2).all(|pair| pair[0] < pair[1]);
+            let whole = counts.iter().all(|count| *count >= 1.0 && count.fract() == 0.0);
+            if increasing && whole { Ok(Value::List(counts)) } else { Err(wrong()) }
+        }
+        Kind::Term => term(expr).map(Value::Term).ok_or_else(wrong),
         Kind::Method => {
             let ExprKind::Name(name) = &expr.unparenthesised().kind else { return Err(wrong()) };
             let method = Method::by_name(name).ok_or_else(|| errors::unknown_method(name, expr.span))?;
@@ -158,6 +176,9 @@ pub fn default_of(kind: Kind, text: &'static str) -> Value {
         Kind::Count | Kind::Seed => {
             Value::Count(plain.parse().unwrap_or_else(|_| crate::bug!("`{text}` is not a count")))
         }
+        Kind::Flag => Value::Flag(text == "true"),
+        Kind::Term => Value::Term(text.to_owned()),
+        Kind::Counts => crate::bug!("no list of counts has a default"),
         Kind::Method => Value::Method(text),
         Kind::OneOf(choices) | Kind::Times(choices) => {
             let name = text.trim_end_matches("()");
@@ -169,6 +190,15 @@ pub fn default_of(kind: Kind, text: &'static str) -> Value {
             });
             Value::Choice(choice.name, args.collect())
         }
+    }
+}
+
+/// `nll`, `obs.y` or `"prior k"`
+fn term(expr: &Expr) -> Option<String> {
+    match &expr.unparenthesised().kind {
+        ExprKind::Name(name) | ExprKind::Str(name) => Some(name.to_string()),
+        ExprKind::Field { base, name, .. } => Some(format!("{}.{}", term(base)?, name.name)),
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@
 //! most 1 accepts a step.
 
 use super::outcome::Invalid;
-use super::problem::{Real, Step};
+use super::problem::Real;
 
 /// What an adaptive run is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,18 +196,18 @@ impl Adaptive {
         }
     }
 
-    /// Size of the first step from `(t, y)` towards `direction` (±1), with `dy` the rate there and
-    /// `inside` a time in the smooth piece ahead. Costs one evaluation; `y_try` and `dy_try` are
-    /// scratch. Never above `limit`.
+    /// Size of the first step from `(t, y)` towards `direction` (±1), with `dy` the rate there, as
+    /// `rate(t, y, dy)` would give it. Costs one evaluation; `y_try` and `dy_try` are scratch. Never
+    /// above `limit`.
     ///
     /// Source: Hairer, Nørsett, Wanner, Solving ODEs I, II.4, "Starting step size", with
     /// `1/(p + 1)` the reciprocal of `q`.
     #[allow(clippy::too_many_arguments, reason = "the formula has this many letters")]
     pub fn first_step_size<T: Real>(
         &self,
-        step: &mut (impl Step<T> + ?Sized),
+        rate: impl FnOnce(f64, &[T], &mut [T]),
         q: u32,
-        (t, direction, limit, inside): (f64, f64, f64, f64),
+        (t, direction, limit): (f64, f64, f64),
         y: &[T],
         dy: &[T],
         y_try: &mut [T],
@@ -219,7 +219,7 @@ impl Adaptive {
         for at in 0..y.len() {
             y_try[at] = T::from_f64(y[at].to_f64() + direction * h0 * dy[at].to_f64());
         }
-        step.rate(t + direction * h0, inside, y_try, dy_try);
+        rate(t + direction * h0, y_try, dy_try);
         for at in 0..y.len() {
             dy_try[at] = T::from_f64(dy_try[at].to_f64() - dy[at].to_f64());
         }

@@ -123,9 +123,9 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
                 let (dy, dy_try) = self.stages.split_at_mut(y.len());
                 let dy_try = &mut dy_try[..y.len()];
                 let limit = longest.min((leg.target - t).abs());
-                let from = (t, leg.direction, limit, leg.inside(t));
-                let q = self.tableau.error_exponent();
-                control.first_step_size(self.step, q, from, y, dy, &mut self.y_new, dy_try)
+                let rate = |at: f64, y: &[T], dy: &mut [T]| self.step.rate(at, leg.inside(t), y, dy);
+                let (q, from) = (self.tableau.error_exponent(), (t, leg.direction, limit));
+                control.first_step_size(rate, q, from, y, dy, &mut self.y_new, dy_try)
             }
         }
     }

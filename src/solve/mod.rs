@@ -16,29 +16,39 @@
 //! # Ok::<(), nodec::solve::Invalid>(())
 //! ```
 
+pub mod brownian;
 pub mod control;
 pub mod dense;
 pub mod event;
 pub mod explicit;
+pub mod implicit;
 pub mod method;
 pub mod outcome;
 pub mod problem;
 pub mod record;
 mod roots;
+pub mod sde;
 #[allow(clippy::module_inception, reason = "the loop is what the layer is named after")]
 pub mod solve;
 pub mod stepper;
+#[allow(clippy::excessive_precision, reason = "the digits are those of the source")]
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
+pub mod symplectic;
 pub mod tableau;
 mod watch;
 
+pub use brownian::Brownian;
 pub use control::{Adaptive, Atol, Controller, Errors, Norm};
 pub use dense::{Accepted, Interior};
 pub use event::{Condition, Effect, Events, Jump, NoEvents, Trigger};
 pub use explicit::Explicit;
+pub use implicit::{Bdf, Implicit, Radau, Rosenbrock};
 pub use method::{Kind, Method};
 pub use outcome::{End, Invalid, Outcome, Quantity, Stats};
 pub use problem::{Real, Step};
 pub use record::{Observer, Recorded, SaveAt, SaveSteps};
+pub use sde::{Scheme, Sde, Stochastic};
 pub use solve::{Options, Stepping, integrate, solve};
 pub use stepper::{Flow, Grid, Leg, Stepper};
+pub use symplectic::{Composition, Separable, Symplectic};
 pub use tableau::{RungeKutta, Tableau};

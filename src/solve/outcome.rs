@@ -178,4 +178,6 @@ pub enum Invalid {
     Length { name: &'static str, expected: usize, found: usize },
     #[error("{method} has no error estimate and needs a fixed step size")]
     NoErrorEstimate { method: &'static str },
+    #[error("{method} chooses its steps by tolerances")]
+    NeedsTolerances { method: &'static str },
 }

@@ -1,4 +1,4 @@
-//! First-order optimisers on a flat vector of free (unconstrained) numbers.
+//! Optimisers on a flat vector of free (unconstrained) numbers.
 //!
 //! An optimiser is given an objective that returns its value and writes its gradient, a starting
 //! point and limits; it returns the point it ends at and why it ended there. It knows nothing of
@@ -6,6 +6,7 @@
 
 use crate::settings::{OptimizerChoice, TrainSettings};
 use crate::train::lbfgs::Lbfgs;
+use crate::train::rule::{Rule, clip};
 use crate::train::schedule::Schedule;
 use std::ops::ControlFlow;
 
@@ -133,48 +134,44 @@ pub trait Optimizer {
 }
 
 impl TrainSettings {
-    /// The method that the settings choose.
+    /// The method that the settings choose, for an objective without minibatches: a step is then an
+    /// epoch.
     pub fn method(&self) -> Box<dyn Optimizer> {
-        let schedule = self.schedule;
         match self.optimizer {
-            OptimizerChoice::Adam { lr, beta1, beta2, eps } => {
-                Box::new(Adam { lr, beta1, beta2, eps, schedule })
-            }
-            OptimizerChoice::Sgd { lr, momentum } => Box::new(Sgd { lr, momentum, schedule }),
             OptimizerChoice::Lbfgs { memory } => Box::new(Lbfgs { memory }),
+            first_order => {
+                let (schedule, clip) = (self.schedule.clone(), self.clip);
+                Box::new(FirstOrder { choice: first_order, schedule, clip })
+            }
         }
     }
 
     /// When the method ends.
     pub fn limits(&self) -> Limits {
-        Limits { steps: self.steps, gtol: self.tolerance, ..Limits::default() }
+        let steps = self.steps.min(self.epochs.unwrap_or(u64::MAX));
+        Limits { steps, gtol: self.tolerance, ..Limits::default() }
     }
 }
 
-/// Adam with bias correction: `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`,
-/// `x ← x − lr · m/(1−β₁ᵏ) / (√(v/(1−β₂ᵏ)) + ε)`. Source: Kingma and Ba, "Adam: a method for
-/// stochastic optimization", ICLR 2015, algorithm 1, whose constants are the defaults.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Adam {
-    /// Step size α.
-    pub lr: f64,
-    /// Decay of the mean of gradients.
-    pub beta1: f64,
-    /// Decay of the mean of their squares.
-    pub beta2: f64,
-    /// Keeps the quotient finite.
-    pub eps: f64,
-    /// Factor on `lr`.
+/// A method without a line search, on the whole objective: [`Rule`] with a schedule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FirstOrder {
+    /// Which, with its numbers.
+    pub choice: OptimizerChoice,
+    /// Factor on the learning rate.
     pub schedule: Schedule,
+    /// Largest norm of a gradient.
+    pub clip: Option<f64>,
 }
 
-impl Default for Adam {
-    fn default() -> Adam {
-        Adam { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, schedule: Schedule::Constant }
+impl FirstOrder {
+    /// A method with a constant rate.
+    pub fn new(choice: OptimizerChoice) -> FirstOrder {
+        FirstOrder { choice, schedule: Schedule::Constant, clip: None }
     }
 }
 
-impl Optimizer for Adam {
+impl Optimizer for FirstOrder {
     fn minimise(
         &self,
         objective: &mut Objective<'_>,
@@ -182,56 +179,11 @@ impl Optimizer for Adam {
         limits: &Limits,
         on_step: &mut OnStep<'_>,
     ) -> Minimum {
-        let mut m = vec![0.0; x0.len()];
-        let mut v = vec![0.0; x0.len()];
+        let mut rule = Rule::new(self.choice, x0.len());
         let update = |step: u64, x: &mut [f64], g: &[f64]| {
-            let lr = self.lr * self.schedule.factor(step);
-            let k = (step + 1) as f64;
-            let (m_scale, v_scale) = (1.0 - libm::pow(self.beta1, k), 1.0 - libm::pow(self.beta2, k));
-            for i in 0..x.len() {
-                m[i] = self.beta1 * m[i] + (1.0 - self.beta1) * g[i];
-                v[i] = self.beta2 * v[i] + (1.0 - self.beta2) * g[i] * g[i];
-                x[i] -= lr * (m[i] / m_scale) / ((v[i] / v_scale).sqrt() + self.eps);
-            }
-        };
-        descend(objective, x0, limits, on_step, update)
-    }
-}
-
-/// Gradient descent with momentum: `u ← momentum · u + g`, `x ← x − lr · u`. Source: Polyak, "Some
-/// methods of speeding up the convergence of iteration methods", 1964, in the form of Sutskever et
-/// al., ICML 2013, equations 1 and 2.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sgd {
-    /// Step size.
-    pub lr: f64,
-    /// Share of the last step that is kept, in [0, 1).
-    pub momentum: f64,
-    /// Factor on `lr`.
-    pub schedule: Schedule,
-}
-
-impl Default for Sgd {
-    fn default() -> Sgd {
-        Sgd { lr: 1e-2, momentum: 0.0, schedule: Schedule::Constant }
-    }
-}
-
-impl Optimizer for Sgd {
-    fn minimise(
-        &self,
-        objective: &mut Objective<'_>,
-        x0: &[f64],
-        limits: &Limits,
-        on_step: &mut OnStep<'_>,
-    ) -> Minimum {
-        let mut u = vec![0.0; x0.len()];
-        let update = |step: u64, x: &mut [f64], g: &[f64]| {
-            let lr = self.lr * self.schedule.factor(step);
-            for i in 0..x.len() {
-                u[i] = self.momentum * u[i] + g[i];
-                x[i] -= lr * u[i];
-            }
+            let mut g = g.to_vec();
+            clip(&mut g, self.clip);
+            rule.update(self.schedule.factor(step, step), x, &g);
         };
         descend(objective, x0, limits, on_step, update)
     }

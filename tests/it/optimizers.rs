@@ -1,6 +1,7 @@
 //! Every optimiser on functions whose minimum is known in closed form.
 
-use nodec::train::{Adam, Lbfgs, Limits, Minimum, Optimizer, Sgd, Why};
+use nodec::settings::{Moments, OptimizerChoice};
+use nodec::train::{FirstOrder, Lbfgs, Limits, Minimum, Optimizer, Rule, Why};
 use std::ops::ControlFlow;
 
 fn minimise(
@@ -87,7 +88,7 @@ fn lbfgs_survives_trials_without_meaning() {
 
 #[test]
 fn a_start_without_meaning_is_said_to_be_one() {
-    for method in [&Lbfgs::default() as &dyn Optimizer, &Adam::default(), &Sgd::default()] {
+    for method in [&Lbfgs::default() as &dyn Optimizer, &adam(1e-3, 1e-8), &sgd(1e-2)] {
         let found = minimise(method, &mut half_line, &[-1.0], &Limits::default());
         assert_eq!((found.why, found.steps), (Why::NotFinite, 0));
     }
@@ -121,12 +122,11 @@ fn noise_at_the_level_of_rounding_does_not_stall() {
 fn adam_takes_the_steps_of_its_paper() {
     // Bias correction makes the first step lr in the direction of −sign(g), whatever the scale.
     let limits = Limits { steps: 1, ..Limits::default() };
-    let adam = Adam { lr: 0.1, eps: 0.0, ..Adam::default() };
-    let found = minimise(&adam, &mut bowl, &[5.0, 5.0], &limits);
+    let found = minimise(&adam(0.1, 0.0), &mut bowl, &[5.0, 5.0], &limits);
     // At 4.9 the first coordinate, minimum 0, and the second, minimum 1.
     assert!(found.x.iter().all(|x| (x - 4.9).abs() < 1e-12), "{found:?}");
     let limits = Limits { steps: 4000, gtol: 1e-6, ..Limits::default() };
-    let found = minimise(&Adam { lr: 0.05, ..Adam::default() }, &mut rosenbrock, &[-1.2, 1.0], &limits);
+    let found = minimise(&adam(0.05, 1e-8), &mut rosenbrock, &[-1.2, 1.0], &limits);
     assert!(found.x.iter().all(|x| (x - 1.0).abs() < 1e-3), "{found:?}");
 }
 
@@ -138,7 +138,7 @@ fn gradient_descent_contracts_as_theory_says() {
         0.5 * x[0] * x[0]
     };
     let limits = Limits { steps: 50, ..Limits::default() };
-    let found = minimise(&Sgd { lr: 0.1, ..Sgd::default() }, &mut f, &[1.0], &limits);
+    let found = minimise(&sgd(0.1), &mut f, &[1.0], &limits);
     assert!((found.x[0] - 0.9_f64.powi(50)).abs() < 1e-15);
     assert_eq!(found.why, Why::StepLimit);
 }
@@ -158,4 +158,50 @@ fn the_callback_can_stop_and_equal_runs_give_equal_bits() {
     assert_eq!((found.why, found.steps, values.len()), (Why::Stopped, 5, 5));
     assert!(values.windows(2).all(|pair| pair[1] <= pair[0]), "every step lowers the objective: {values:?}");
     assert_eq!((found, values), run());
+}
+
+fn adam(lr: f64, eps: f64) -> FirstOrder {
+    let moments = Moments { lr, beta1: 0.9, beta2: 0.999, eps, weight_decay: 0.0 };
+    FirstOrder::new(OptimizerChoice::Adam(moments))
+}
+
+fn sgd(lr: f64) -> FirstOrder {
+    FirstOrder::new(OptimizerChoice::Sgd { lr, momentum: 0.0, nesterov: false, weight_decay: 0.0 })
+}
+
+#[test]
+fn every_rule_takes_the_steps_of_its_formula() {
+    // Five steps from (1, -2) on x²/2 + xy/2 + 3y²/2, in 40 digits with mpmath from the formulas in
+    // the documentation of `train::rule`. The bound is a few roundings a step.
+    let moments = |weight_decay| Moments { lr: 0.1, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay };
+    let sgd =
+        |momentum, nesterov, weight_decay| OptimizerChoice::Sgd { lr: 0.1, momentum, nesterov, weight_decay };
+    let cases = [
+        (sgd(0.0, false, 0.0), [0.81793625, -0.4653865625]),
+        (sgd(0.9, false, 0.0), [0.39941375, 1.2876559375]),
+        (sgd(0.9, true, 0.01), [0.083666691919153649, 0.55669449769929892]),
+        (OptimizerChoice::Adam(moments(0.0)), [0.75062449292020788, -1.5029547264388907]),
+        (OptimizerChoice::Adam(moments(0.5)), [0.52730387888891627, -1.502675717193183]),
+        (OptimizerChoice::AdamW(moments(0.5)), [0.55361301350154111, -1.1021814695877626]),
+        (OptimizerChoice::Adamax(moments(0.5)), [0.59727611983757146, -1.5239823767975975]),
+    ];
+    for (choice, expected) in cases {
+        let mut rule = Rule::new(choice, 2);
+        let mut x = [1.0, -2.0];
+        for _ in 0..5 {
+            let gradient = [x[0] + 0.5 * x[1], 0.5 * x[0] + 3.0 * x[1]];
+            rule.update(1.0, &mut x, &gradient);
+        }
+        assert!(x.iter().zip(expected).all(|(x, e)| (x - e).abs() < 2e-14), "{choice:?}: {x:?}");
+    }
+}
+
+#[test]
+fn a_long_gradient_is_shortened_and_a_short_one_kept() {
+    let mut long = [3.0, -4.0];
+    assert_eq!(nodec::train::rule::clip(&mut long, Some(2.5)), 5.0);
+    assert_eq!(long, [1.5, -2.0]);
+    let mut short = [0.3, 0.4];
+    nodec::train::rule::clip(&mut short, Some(2.5));
+    assert_eq!(short, [0.3, 0.4]);
 }

@@ -5,7 +5,8 @@ use nodec::diag::render::{Format, render};
 use nodec::diag::{Diagnostic, Sink};
 use nodec::settings::table::SETTINGS;
 use nodec::settings::{
-    ErrorNorm, Flag, OptimizerChoice, Origin, Override, Precision, Request, Save, Settings, listing, resolve,
+    ErrorNorm, Flag, Moments, OptimizerChoice, Origin, Override, Precision, Request, Save, Schedule,
+    Settings, listing, resolve,
 };
 use nodec::syntax::parser::parse;
 
@@ -61,7 +62,7 @@ fn nothing_said_gives_the_documented_defaults() {
     assert_eq!(settings.solve.error_norm, ErrorNorm::States);
     assert_eq!(
         settings.train.optimizer,
-        OptimizerChoice::Adam { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 }
+        OptimizerChoice::Adam(Moments { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 })
     );
     assert_eq!((settings.run.seed, settings.run.precision), (0, Precision::F64));
 }
@@ -195,8 +196,6 @@ fn what_is_not_built_says_so() {
             "`solve.adjoint = backsolve` is not supported yet",
         ),
         ("solve { trace = hutchinson(gaussian) }", "`solve.trace = hutchinson` is not supported yet"),
-        ("train { batch = 20 }", "`train.batch` is not supported yet"),
-        ("train { early_stop = patience(30, on = nll) }", "`train.early_stop` is not supported yet"),
     ] {
         let run = run(program, None, &[]);
         assert_eq!(run.diagnostics.len(), 1, "{:#?}", run.diagnostics);
@@ -228,4 +227,66 @@ fn every_default_in_the_table_is_one_that_can_be_written() {
         };
         assert_eq!(text(&written), text(&silent), "{}", row.key);
     }
+}
+
+#[test]
+fn training_settings_as_the_language_spells_them() {
+    let program = "train {\n optimizer = sgd(lr = 0.1, momentum = 0.9, nesterov = true)\n \
+                   schedule = decay(at = [60, 100], by = 0.1)\n batch = 100, epochs = 160, clip = 1.5\n \
+                   early_stop = patience(30, on = obs.y), valid_every = 10, checkpoint = 5\n}";
+    let run = run(program, None, &["momentum=0.5"]);
+    let train = &run.ok().train;
+    let sgd = OptimizerChoice::Sgd { lr: 0.1, momentum: 0.5, nesterov: true, weight_decay: 0.0 };
+    assert_eq!((train.optimizer, train.batch, train.epochs), (sgd, Some(100), Some(160)));
+    // With epochs and no steps, only epochs count.
+    assert_eq!(
+        (train.steps, train.clip, train.valid_every, train.checkpoint),
+        (u64::MAX, Some(1.5), Some(10), Some(5))
+    );
+    assert_eq!(train.schedule, Schedule::Decay { at: vec![60, 100], by: 0.1 });
+    let patience = train.early_stop.as_ref().expect("it is set");
+    assert_eq!((patience.looks, patience.on.as_str()), (30, "obs.y"));
+    let both = self::run("train { epochs = 3, steps = 7, schedule = cosine(100) }", None, &[]);
+    assert_eq!(both.ok().train.steps, 7);
+    assert_eq!(both.ok().train.schedule, Schedule::Cosine { steps: 100, floor: 0.0 });
+    let wrong = self::run("train { schedule = decay(at = [5, 5], by = 0.1) }", None, &[]);
+    assert_eq!(
+        wrong.only(),
+        "E0802 m.node:1:31 [5, 5]: `train.schedule.at` must be a list of whole numbers of at least 1, each \
+         larger than the one before"
+    );
+}
+
+#[test]
+fn a_system_may_be_solved_otherwise() {
+    let program = "solve { rtol = 1e-3 }\nsystem Own { solve { dt = 0.5 } }\nsystem Other { }\n\
+                   profile eval { solve.atol = 1e-2, Other.solve.rtol = 1e-4 }";
+    let plain = run(program, None, &[]);
+    let solve = |run: &Run, name: &str| {
+        let solve = run.ok().solve_of(&[name]);
+        (solve.rtol, solve.atol, solve.dt)
+    };
+    // A block of its own starts from what is built in, not from the file's block.
+    assert_eq!(solve(&plain, "Own"), (1e-6, 1e-8, Some(0.5)));
+    assert_eq!(solve(&plain, "Other"), (1e-3, 1e-8, None));
+    let eval = run(program, Some("eval"), &[]);
+    assert_eq!(solve(&eval, "Own"), (1e-6, 1e-2, Some(0.5)));
+    assert_eq!(solve(&eval, "Other"), (1e-4, 1e-2, None));
+    assert_eq!(solve(&eval, "main"), (1e-3, 1e-2, None));
+    // `mu` stands for a param that is a system.
+    let set = run(program, None, &["mu.solve.rtol=1e-9", "solve.rtol=1e-5", "rtol=1e-7", "mu.solve.dt=1"]);
+    assert_eq!(solve(&set, "mu"), (1e-7, 1e-8, Some(1.0)));
+    assert_eq!(solve(&set, "Own"), (1e-7, 1e-8, Some(0.5)));
+    let unknown = run(program, None, &["nu.solve.rtol=1e-9"]);
+    assert_eq!(unknown.diagnostics[0].code.0, "E0801");
+}
+
+#[test]
+fn a_profile_may_set_numbers_of_the_model() {
+    let run = run("profile smoke { mu = 3, train.steps = 2 }", Some("smoke"), &["mu=4"]);
+    let (settings, overrides) = run.settings.as_ref().expect("fine");
+    assert_eq!(settings.train.steps, 2);
+    let values: Vec<_> =
+        overrides.iter().map(|o| (o.name.as_str(), nodec::settings::value::number(&o.value))).collect();
+    assert_eq!(values, [("mu", Some(3.0)), ("mu", Some(4.0))], "the command line comes last and wins");
 }

@@ -4,6 +4,8 @@
 //! name has one node for each moment it is evaluated at, and a name that a derivative operator
 //! varies has a node that nothing else can be: a `variable`.
 
+mod choice;
+mod fold;
 mod motion;
 
 use super::guard::{both, guarded};
@@ -20,7 +22,7 @@ use crate::sema::errors;
 use crate::sema::prelude::{Reduction, spread};
 use crate::sema::sizes::Sizes;
 use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Pick, State, dims_text};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Most values that a comprehension may have: each is a copy of its body.
@@ -46,6 +48,7 @@ fn small_enough(count: usize, shape: impl FnOnce() -> String, span: Span) -> Mad
 pub(super) struct World<'m> {
     pub defs: &'m IndexVec<DefId, Def>,
     pub sizes: &'m Sizes,
+    pub ragged: &'m BTreeMap<u32, DefId>,
     pub states: &'m [State],
     pub channels: &'m [Channel],
     pub interval: Option<&'m (Expr, Expr)>,
@@ -103,6 +106,8 @@ enum Named {
     Def(DefId),
     Rate(usize),
     ChannelRate(usize),
+    /// What a fold that carries this makes, or a scan.
+    Carried(DefId, bool),
 }
 
 /// The name, the moment, the values of the loops around its declaration, the guard.
@@ -418,6 +423,10 @@ impl<'m, 's> Frame<'m, 's> {
         let real = self.world.real;
         match &expr.kind {
             Kind::Real(x) => Ok(self.b.scalar(*x, real)),
+            Kind::Size(dim) if self.is_ragged(dim) => {
+                let size = self.true_size(dim, expr)?;
+                Ok(self.b.must(Op::Convert, &[size], Attr::To(DType::I64)))
+            }
             Kind::Size(dim) => {
                 let n = self.number(dim, expr.span)?;
                 Ok(self.b.scalar(n as f64, DType::I64))
@@ -443,6 +452,9 @@ impl<'m, 's> Frame<'m, 's> {
             Kind::End => self.end_of_run(Input::End),
             Kind::ToReal(x) => {
                 if let Kind::Size(dim) = &x.kind {
+                    if self.is_ragged(dim) {
+                        return self.true_size(dim, expr);
+                    }
                     let n = self.number(dim, expr.span)?;
                     return Ok(self.b.scalar(n as f64, real));
                 }
@@ -472,8 +484,13 @@ impl<'m, 's> Frame<'m, 's> {
                 }
             }
             Kind::MatMul(x, y) => {
-                let (x, y) = (self.value(x)?, self.value(y)?);
-                Ok(self.b.matmul(x, y))
+                let (left, right) = (self.value(x)?, self.value(y)?);
+                // What lies past the end of a short example must not be summed.
+                let left = match x.ty.dims.last() {
+                    Some(summed) if self.is_ragged(summed) => self.masked(left, x, 0.0)?,
+                    Some(_) | None => left,
+                };
+                Ok(self.b.matmul(left, right))
             }
             Kind::Outer(x, y) => {
                 let (x, y) = (self.value(x)?, self.value(y)?);
@@ -502,6 +519,11 @@ impl<'m, 's> Frame<'m, 's> {
                 let x = self.value(x)?;
                 Ok(self.b.must(Op::Reverse, &[x], Attr::Axes([*axis].as_slice().into())))
             }
+            Kind::Reduce(reduction, x, axes)
+                if axes.iter().any(|axis| self.is_ragged(&x.ty.dims[*axis as usize])) =>
+            {
+                self.ragged_reduction(*reduction, x, axes, expr.span)
+            }
             Kind::Reduce(reduction, x, axes) => {
                 let x = self.value(x)?;
                 let empty = axes.iter().any(|axis| self.b.shape(x).dims()[*axis as usize] == 0);
@@ -510,6 +532,8 @@ impl<'m, 's> Frame<'m, 's> {
             Kind::Comprehension { loops, body, reduction } => {
                 self.comprehension(expr, loops, body, *reduction)
             }
+            Kind::Fold(fold, part) => self.fold(fold, *part, false, expr),
+            Kind::Scan(fold, part) => self.fold(fold, *part, true, expr),
             Kind::Derivative { operator, of, by, with } => {
                 self.derivative(*operator, of, *by, with.as_deref())
             }
@@ -620,48 +644,6 @@ impl<'m, 's> Frame<'m, 's> {
         Ok(self.b.reshape(slice, shape))
     }
 
-    fn choice(&mut self, expr: &Expr, c: &'m Expr, x: &'m Expr, y: &'m Expr) -> Made<ValueId> {
-        if let Some(truth) = self.decided(c) {
-            let taken = self.value(if truth { x } else { y })?;
-            let shape = self.shape(&expr.ty.dims, expr.span)?;
-            return Ok(spread(&mut self.b, taken, &shape));
-        }
-        let c = self.value(c)?;
-        let not = self.b.unary(Op::Not, c);
-        let outer = self.guard;
-        let then_guard = both(&mut self.b, outer, c);
-        let else_guard = both(&mut self.b, outer, not);
-        self.guard = Some(then_guard);
-        let x = self.value(x);
-        self.guard = Some(else_guard);
-        let y = self.value(y);
-        self.guard = outer;
-        let shape = self.shape(&expr.ty.dims, expr.span)?;
-        let (x, y) = (spread(&mut self.b, x?, &shape), spread(&mut self.b, y?, &shape));
-        Ok(self.b.select(c, x, y))
-    }
-
-    /// The truth of a static condition.
-    fn decided(&self, condition: &Expr) -> Option<bool> {
-        let truth = |position: usize, operands: &[Expr]| self.decided(&operands[position]);
-        let sizes = |operands: &[Expr]| match operands {
-            [Expr { kind: Kind::Size(a), span, .. }, Expr { kind: Kind::Size(b), .. }] => {
-                Some((self.number(a, *span).ok()?, self.number(b, *span).ok()?))
-            }
-            _ => None,
-        };
-        match &condition.kind {
-            Kind::Bool(truth) => Some(*truth),
-            Kind::Elementwise(Op::Not, operands) => truth(0, operands).map(|truth| !truth),
-            Kind::Elementwise(Op::And, operands) => Some(truth(0, operands)? && truth(1, operands)?),
-            Kind::Elementwise(Op::Or, operands) => Some(truth(0, operands)? || truth(1, operands)?),
-            Kind::Elementwise(Op::Lt, operands) => sizes(operands).map(|(a, b)| a < b),
-            Kind::Elementwise(Op::Le, operands) => sizes(operands).map(|(a, b)| a <= b),
-            Kind::Elementwise(Op::Eq, operands) => sizes(operands).map(|(a, b)| a == b),
-            _ => None,
-        }
-    }
-
     fn comprehension(
         &mut self,
         expr: &Expr,
@@ -670,7 +652,7 @@ impl<'m, 's> Frame<'m, 's> {
         reduction: Option<Reduction>,
     ) -> Made<ValueId> {
         let mut values = Vec::new();
-        self.unroll(loops, body, &mut values, &mut 0)?;
+        self.unroll(loops, body, reduction, &mut values, &mut 0)?;
         match reduction {
             None if values.is_empty() => {
                 let shape = self.shape(&expr.ty.dims, expr.span)?;
@@ -679,6 +661,9 @@ impl<'m, 's> Frame<'m, 's> {
             None => Ok(self.stacked(&values)),
             Some(reduction) => {
                 let packed = self.b.pack(&values, self.world.real);
+                if loops.iter().any(|looped| self.is_ragged(&looped.hi)) {
+                    return self.ragged_sum(reduction, packed, loops, expr);
+                }
                 self.reduced(reduction, packed, &[0], values.is_empty(), expr.span)
             }
         }
@@ -688,6 +673,7 @@ impl<'m, 's> Frame<'m, 's> {
         &mut self,
         loops: &'m [Loop],
         body: &'m Expr,
+        reduction: Option<Reduction>,
         values: &mut Vec<ValueId>,
         turns: &mut usize,
     ) -> Made<()> {
@@ -700,6 +686,7 @@ impl<'m, 's> Frame<'m, 's> {
             values.push(value);
             return Ok(());
         };
+        let end = hi;
         let (lo, hi) = (self.number(lo, body.span)?, self.number(hi, body.span)?);
         for i in lo..hi {
             *turns += 1;
@@ -707,10 +694,18 @@ impl<'m, 's> Frame<'m, 's> {
                 return Err(Box::new(errors::too_large(body.span, "a comprehension", MAX_TURNS)));
             }
             self.loops.push((symbol.id, i));
+            let before = values.len();
             let counts = condition.as_ref().is_none_or(|condition| self.decided(condition) == Some(true));
-            let made = if counts { self.unroll(inner, body, values, turns) } else { Ok(()) };
+            let made = if counts { self.unroll(inner, body, reduction, values, turns) } else { Ok(()) };
             self.loops.pop();
             made?;
+            if let Some(reduction) = reduction.filter(|_| self.is_ragged(end)) {
+                let within = self.within(i, end, body)?;
+                for value in &mut values[before..] {
+                    let fill = self.b.splat_like(reduction.neutral(), *value);
+                    *value = self.b.select(within, *value, fill);
+                }
+            }
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod frame;
 mod guard;
 mod initial;
 pub(crate) mod path;
+mod warn;
 
 use crate::base::index::IndexVec;
 use crate::base::span::{Sources, Span};
@@ -17,9 +18,7 @@ use crate::ir::builder::Builder;
 use crate::ir::eval::eval;
 use crate::ir::func::{Attr, Func, ValueId};
 use crate::ir::op::Op;
-use crate::ir::program::{
-    Axis, Constraint, Curve, DataPort, Examples, Param, PortSource, Program, Role, RunResult,
-};
+use crate::ir::program::{Axis, Constraint, Curve, DataPort, Examples, Param, Program, Role, RunResult};
 use crate::ir::system::{Site, SiteKind, Solve};
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::Given;
@@ -29,7 +28,7 @@ use crate::sema::sizes::Sizes;
 use crate::sema::typed::{self, Def, DefId, DefKind, Elem, Expr, Model, Phase};
 use crate::sema::{Bindings, Checked, Known, check};
 use frame::{Frame, Input, MAX_ELEMENTS, Moment, Sites, World};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A value, or why there is none.
@@ -59,7 +58,10 @@ pub fn elaborate(
     };
     let model = checked.model()?;
     match (Elaboration { model, bindings }).program() {
-        Ok(program) => Some(program),
+        Ok(program) => {
+            warn::warnings(&program).into_iter().for_each(|warning| sink.report(warning));
+            Some(program)
+        }
         Err(diagnostic) => {
             sink.report(*diagnostic);
             None
@@ -103,7 +105,15 @@ fn known(checked: &Checked, bindings: &Bindings, sink: &mut Sink) -> Option<Know
 
 /// The elements of a static expression, row-major.
 pub(crate) fn static_values(defs: &IndexVec<DefId, Def>, sizes: &Sizes, expr: &Expr) -> Made<Vec<f64>> {
-    let world = World { defs, sizes, states: &[], channels: &[], interval: None, real: DType::F64 };
+    let world = World {
+        defs,
+        sizes,
+        ragged: &BTreeMap::new(),
+        states: &[],
+        channels: &[],
+        interval: None,
+        real: DType::F64,
+    };
     let mut frame = Frame::new("static", world, Moment::Never);
     let value = frame.value(expr)?;
     let func = frame.finish(vec![("value".into(), value)]).0;
@@ -175,6 +185,7 @@ impl<'m> Elaboration<'m> {
             curves: self.curves(&observe),
             observe,
             plots: model.plots.clone(),
+            exports: model.exports.clone(),
         })
     }
 
@@ -197,6 +208,7 @@ impl<'m> Elaboration<'m> {
         World {
             defs: &model.defs,
             sizes: &model.sizes,
+            ragged: &model.ragged,
             states: &model.states,
             channels: &model.channels,
             interval: Some(&model.interval),
@@ -206,8 +218,11 @@ impl<'m> Elaboration<'m> {
 
     /// The IR type of a definition; sizes are numbers by now.
     fn ty(&self, def: DefId) -> Type {
-        let ty = &self.model.defs[def].ty;
-        let dims = ty.dims.iter().map(|dim| dim.as_number().map_or(0, |n| n.max(0) as usize)).collect();
+        let found = &self.model.defs[def];
+        let ty = &found.ty;
+        let number =
+            |dim| number_of(dim, &[], &self.model.sizes, found.span).map_or(0, |n| n.max(0) as usize);
+        let dims = ty.dims.iter().map(number).collect();
         let dtype = match ty.elem {
             Elem::Real => self.bindings.real,
             // An unknown is a number that a solver keeps.
@@ -268,7 +283,7 @@ impl<'m> Elaboration<'m> {
                 path: def.name.clone(),
                 ty,
                 axis: if port.batch { Axis::Example } else { Axis::Whole },
-                source: PortSource::Given,
+                source: port.source.clone(),
                 value,
                 span: def.span,
             })
@@ -361,6 +376,7 @@ impl<'m> Elaboration<'m> {
             let value = match root.role {
                 Role::Likelihood | Role::Prior => {
                     frame.b.set_span(Some(root.span));
+                    let value = frame.masked(value, &root.value, 0.0)?;
                     let sum = frame.b.sum(value);
                     frame.b.neg(sum)
                 }
@@ -430,11 +446,14 @@ fn arranged(func: Func, order: &[Input], signature: Signature) -> Func {
 
 /// The number that a size is; loop variables have their present values.
 fn number_of(dim: &Dim, loops: &[(u32, i64)], sizes: &Sizes, span: Span) -> Made<i64> {
-    let value = dim.value(&|symbol| {
+    value_of(dim, loops, sizes).ok_or_else(|| Box::new(errors::unknown_size(span, &format!("`{dim}`"))))
+}
+
+fn value_of(dim: &Dim, loops: &[(u32, i64)], sizes: &Sizes) -> Option<i64> {
+    dim.value(&|symbol| {
         let turn = loops.iter().rev().find(|(id, _)| *id == symbol.id).map(|(_, n)| *n);
-        turn.or_else(|| sizes.get(&symbol.id)?.as_number())
-    });
-    value.ok_or_else(|| Box::new(errors::unknown_size(span, &format!("`{dim}`"))))
+        turn.or_else(|| value_of(sizes.get(&symbol.id)?, loops, sizes))
+    })
 }
 
 /// Whether a phase needs a moment to be evaluated at.

@@ -71,6 +71,19 @@ pub fn declared_shape(
     told(diagnostic, story)
 }
 
+/// A turn of a fold over data gives another shape than it is given.
+pub fn fold_changes(before: (Span, &Ty), after: (Span, &Ty)) -> Diagnostic {
+    let (given, found) = (shape(before.1), shape(after.1));
+    Diagnostic::new(
+        Code("E0301"),
+        format!("a fold over data carries one shape, found {given} before a turn and {found} after it"),
+        after.0,
+        format!("this is {found}"),
+    )
+    .label(before.0, format!("it starts as {given}"))
+    .help("the number of turns comes from the data; over a static range, `0..3`, the shape may change")
+}
+
 /// Elementwise operands of different shapes.
 pub fn unequal_shapes(
     operator: &str,

@@ -341,3 +341,14 @@ pub fn idle_channel(span: Span, name: &str) -> Diagnostic {
     Diagnostic::new(Code("W0602"), format!("nobody evaluates the channel `{name}`"), span, "computed in vain")
         .help(format!("use `{name}(end)` in a loss or an output, or plot it"))
 }
+
+/// A condition that is true at the start.
+pub fn true_at_the_start(span: Span, name: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code("W0510"),
+        format!("`{name}` is true at the start, so the event does not happen there"),
+        span,
+        "happens when it becomes true",
+    )
+    .help("it waits until the condition has been false; what is to hold from the start belongs into the start values")
+}

@@ -6,6 +6,7 @@ use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::infer::{Value, size};
 use crate::sema::resolve::{Binding, Checker, ScopeId};
+use crate::sema::space::names_in;
 use crate::sema::typed::{Expr, Kind};
 use crate::syntax::ast::{self, Arg, ExprKind, Fold, ForClause};
 
@@ -40,18 +41,14 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A fold over data.
-    fn data_fold(&mut self, fold: &'a Fold, span: Span, _scope: ScopeId) -> Option<Value<'a>> {
-        let what = if fold.scan { "`scan` over data is" } else { "`fold` over data is" };
-        self.fail(errors::not_yet(span, what, "use a comprehension or a reduction over the axis"))
-    }
-
     /// The values that a range or a list runs through; `Some(None)` if they are not known at compile
     /// time.
     #[allow(clippy::option_option, reason = "wrong, not static, static")]
     fn static_turns(&mut self, range: &'a ast::Expr, scope: ScopeId) -> Option<Option<Vec<Value<'a>>>> {
         let range = range.unparenthesised();
         match &range.kind {
+            // One rule for data, whether their sizes are known yet or not.
+            ExprKind::Range(lo, hi) if self.counts_data(lo) || self.counts_data(hi) => Some(None),
             ExprKind::Range(lo, hi) => {
                 let what = "an end of a range";
                 let (lo, hi) = (self.size_of(lo, scope, what), self.size_of(hi, scope, what));
@@ -90,6 +87,12 @@ impl<'a> Checker<'a> {
             }
             _ => Some(None),
         }
+    }
+
+    /// Whether a size is one that a data file binds.
+    fn counts_data(&self, size: &ast::Expr) -> bool {
+        let mut names = names_in(size).into_iter();
+        names.any(|(name, _)| self.is_data_size(&name))
     }
 
     /// The entries of a vector of static integers.

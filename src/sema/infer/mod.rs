@@ -6,6 +6,7 @@
 
 mod builtin;
 pub(crate) mod call;
+mod data_fold;
 mod derivative;
 mod fold;
 mod index;
@@ -435,13 +436,6 @@ impl<'a> Checker<'a> {
     }
 
     fn written_dim(&mut self, dim: &'a ast::DimExpr, scope: ScopeId) -> Option<Dim> {
-        if dim.ragged {
-            return self.fail(errors::not_yet(
-                dim.value.span,
-                "ragged axes are",
-                "use data in which every series has one length",
-            ));
-        }
         let size = self.size_of(&dim.value, scope, "a size")?;
         self.not_negative(size, dim.value.span)
     }

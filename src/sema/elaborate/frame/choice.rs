@@ -1,0 +1,52 @@
+//! `if`: both sides as nodes, each guarded by its condition, or one side if it is known which.
+
+use super::{Frame, Made, both};
+use crate::ir::func::ValueId;
+use crate::ir::op::Op;
+use crate::sema::prelude::spread;
+use crate::sema::typed::{Expr, Kind};
+
+impl<'m> Frame<'m, '_> {
+    /// `if c then x else y`.
+    pub(super) fn choice(&mut self, expr: &Expr, c: &'m Expr, x: &'m Expr, y: &'m Expr) -> Made<ValueId> {
+        if let Some(truth) = self.decided(c) {
+            let taken = self.value(if truth { x } else { y })?;
+            let shape = self.shape(&expr.ty.dims, expr.span)?;
+            return Ok(spread(&mut self.b, taken, &shape));
+        }
+        let c = self.value(c)?;
+        let not = self.b.unary(Op::Not, c);
+        let outer = self.guard;
+        let then_guard = both(&mut self.b, outer, c);
+        let else_guard = both(&mut self.b, outer, not);
+        self.guard = Some(then_guard);
+        let x = self.value(x);
+        self.guard = Some(else_guard);
+        let y = self.value(y);
+        self.guard = outer;
+        let shape = self.shape(&expr.ty.dims, expr.span)?;
+        let (x, y) = (spread(&mut self.b, x?, &shape), spread(&mut self.b, y?, &shape));
+        Ok(self.b.select(c, x, y))
+    }
+
+    /// The truth of a static condition.
+    pub(super) fn decided(&self, condition: &Expr) -> Option<bool> {
+        let truth = |position: usize, operands: &[Expr]| self.decided(&operands[position]);
+        let sizes = |operands: &[Expr]| match operands {
+            [Expr { kind: Kind::Size(a), span, .. }, Expr { kind: Kind::Size(b), .. }] => {
+                Some((self.number(a, *span).ok()?, self.number(b, *span).ok()?))
+            }
+            _ => None,
+        };
+        match &condition.kind {
+            Kind::Bool(truth) => Some(*truth),
+            Kind::Elementwise(Op::Not, operands) => truth(0, operands).map(|truth| !truth),
+            Kind::Elementwise(Op::And, operands) => Some(truth(0, operands)? && truth(1, operands)?),
+            Kind::Elementwise(Op::Or, operands) => Some(truth(0, operands)? || truth(1, operands)?),
+            Kind::Elementwise(Op::Lt, operands) => sizes(operands).map(|(a, b)| a < b),
+            Kind::Elementwise(Op::Le, operands) => sizes(operands).map(|(a, b)| a <= b),
+            Kind::Elementwise(Op::Eq, operands) => sizes(operands).map(|(a, b)| a == b),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Methods for stiff systems and systems with constraints: `M y' = f(t, y)` with a constant
+//! matrix `M`, which may be singular, of index 1.
+//!
+//! Only the states are coupled: channels are quadratures and stay outside the linear equations.
+//! All computations are in `f64`, whatever the element type of the run.
+
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
+mod bdf;
+mod field;
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
+mod initial;
+mod linear;
+mod pace;
+#[allow(clippy::excessive_precision, reason = "the digits are those of the source")]
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
+mod radau;
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
+mod rosenbrock;
+
+pub use bdf::Bdf;
+pub use radau::Radau;
+pub use rosenbrock::Rosenbrock;
+
+use super::problem::Real;
+
+/// A system `M y' = f(t, y)` with the derivatives of `f`. `inside` tells on which side of a stop a
+/// value is meant; see [`Step::rate`](super::Step::rate).
+pub trait Implicit<T: Real> {
+    /// Length of the state vector, channels included.
+    fn dim(&self) -> usize;
+
+    /// How many components are states, which come first; the others are channels, which nothing
+    /// reads.
+    fn n_states(&self) -> usize;
+
+    /// `f` at `(t, y)`, `[dim]`: rates, residuals of constraints, rates of channels.
+    fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]);
+
+    /// `∂f/∂y` over the states, `[dim, n_states]`.
+    fn jacobian(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]);
+
+    /// `∂f/∂t`, `[dim]`.
+    fn time_slope(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]);
+
+    /// `M` over the states, `[n_states, n_states]`: constant along a run. Channels have their rates.
+    fn mass(&mut self, out: &mut [f64]);
+}

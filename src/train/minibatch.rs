@@ -1,0 +1,306 @@
+//! Training on minibatches: the loop over epochs and steps.
+//!
+//! What is lowered is the mean over the examples of a batch of the sum of losses and likelihoods,
+//! plus the priors divided by the number of training examples. The loop knows examples by their
+//! numbers and params as a vector in free space; an [`Examples`] does the rest. Everything random is
+//! keyed: the order of the examples by (`run.seed`, epoch), draws by what the [`Call`] says. So a run
+//! that is stopped and resumed from its [`State`] goes on exactly as it would have.
+
+use crate::base::random::Stream;
+use crate::data::split::permutation;
+use crate::settings::TrainSettings;
+use crate::train::rule::{Rule, clip};
+use crate::train::sum::mean;
+use std::ops::ControlFlow;
+
+/// A part of a data set with a model on it.
+pub trait Examples: Sync {
+    /// Why an example has no value.
+    type Failure: Send;
+
+    /// Numbers in free space.
+    fn n_params(&self) -> usize;
+
+    /// The named terms of an example: losses and likelihoods, which are lowered, and metrics.
+    fn terms(&self) -> &[Term];
+
+    /// Adds the value of each term at `u` to `terms` and, if there is one, the gradient of the sum
+    /// of those that are lowered to `gradient`.
+    fn example(
+        &self,
+        u: &[f64],
+        call: Call,
+        terms: &mut [f64],
+        gradient: Option<&mut [f64]>,
+    ) -> Result<(), Self::Failure>;
+
+    /// The sum of the priors at `u`; adds its gradient times `weight` to `gradient`.
+    fn priors(&self, u: &[f64], weight: f64, gradient: &mut [f64]) -> Result<f64, Self::Failure>;
+}
+
+/// A number of each example that has a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// `fit`, `obs.y`.
+    pub name: String,
+    /// Whether it is part of what is lowered; a metric is not.
+    pub lowered: bool,
+}
+
+/// Which example, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Its number in the part.
+    pub example: usize,
+    /// Whether it is of the validation data.
+    pub valid: bool,
+    /// The step of training, from 0.
+    pub step: u64,
+    /// The epoch, from 0.
+    pub epoch: u64,
+}
+
+/// How much there is of what, and what is random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amounts {
+    /// Training examples, at least 1.
+    pub train: usize,
+    /// Validation examples.
+    pub valid: usize,
+    /// `run.seed`
+    pub seed: u64,
+    /// Threads that share a batch.
+    pub threads: usize,
+}
+
+/// Where training stands between two steps: all that the next one depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// The point in free space.
+    pub u: Vec<f64>,
+    /// The optimiser with its memory.
+    pub rule: Rule,
+    /// Steps taken.
+    pub step: u64,
+    /// Epochs that are over.
+    pub epoch: u64,
+    /// Batches of the present epoch that are over.
+    pub batch: u64,
+    /// The best point at a look at the validation data, and the value there.
+    pub best: Option<(Vec<f64>, f64)>,
+    /// Looks since.
+    pub looks: u64,
+}
+
+/// What an observer is told.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// After a step: means over the batch, at the point before the step.
+    Step(&'a Report),
+    /// After a look at the validation data: means over all of them.
+    Valid(&'a Report),
+    /// After an epoch at which a checkpoint is due.
+    Checkpoint(&'a State),
+}
+
+/// Means over examples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Steps taken.
+    pub step: u64,
+    /// The epoch, from 0.
+    pub epoch: u64,
+    /// What is lowered: lowered terms, and for a batch the priors' share.
+    pub objective: f64,
+    /// The value of each term, in the order of [`Examples::terms`].
+    pub terms: Vec<f64>,
+    /// Euclidean norm of the gradient before it was clipped; of a batch.
+    pub gradient_norm: Option<f64>,
+    /// The factor on the learning rate; of a batch.
+    pub rate: Option<f64>,
+}
+
+/// Why training ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended<F> {
+    /// All steps or epochs are used up.
+    Limit,
+    /// The validation data saw nothing better for as long as patience lasts.
+    Patience,
+    /// The observer said so.
+    Stopped,
+    /// The objective was not finite at the point after some step, or an example failed there. The
+    /// point is the one before that step.
+    Diverged(Option<F>),
+}
+
+impl State {
+    /// Training that begins at `u`.
+    pub fn new(u: Vec<f64>, settings: &TrainSettings) -> State {
+        let rule = Rule::new(settings.optimizer, u.len());
+        State { u, rule, step: 0, epoch: 0, batch: 0, best: None, looks: 0 }
+    }
+}
+
+/// Trains from `state` on as `settings` say, and leaves `state` at the point to keep: the best one
+/// seen by the validation data if training may stop early, the last one otherwise.
+pub fn train<E: Examples>(
+    examples: &E,
+    amounts: Amounts,
+    settings: &TrainSettings,
+    state: &mut State,
+    observe: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+) -> Ended<E::Failure> {
+    let mut session = Session { examples, amounts, settings, observe };
+    let ended = session.run(state);
+    if let (Some(_), Some((best, _))) = (&settings.early_stop, &state.best) {
+        state.u.clone_from(best);
+    }
+    ended
+}
+
+struct Session<'a, E: Examples> {
+    examples: &'a E,
+    amounts: Amounts,
+    settings: &'a TrainSettings,
+    observe: &'a mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+}
+
+impl<E: Examples> Session<'_, E> {
+    fn run(&mut self, state: &mut State) -> Ended<E::Failure> {
+        let all = self.amounts.train;
+        let batch =
+            self.settings.batch.map_or(all, |batch| usize::try_from(batch).unwrap_or(all).clamp(1, all));
+        let n_batches = all.div_ceil(batch) as u64;
+        // The last point at which the objective was finite.
+        let mut good = state.u.clone();
+        while self.settings.epochs.is_none_or(|epochs| state.epoch < epochs) {
+            let order = permutation(all, &mut Stream::new(self.amounts.seed, "train.order", state.epoch, 0));
+            while state.batch < n_batches {
+                if state.step >= self.settings.steps {
+                    return Ended::Limit;
+                }
+                let start = state.batch as usize * batch;
+                let chosen = &order[start..(start + batch).min(all)];
+                let (report, gradient) = match self.step(state, chosen) {
+                    Ok(found) => found,
+                    Err(failure) => {
+                        state.u = good;
+                        return Ended::Diverged(failure);
+                    }
+                };
+                good.clone_from(&state.u);
+                let factor = self.settings.schedule.factor(state.step, state.epoch);
+                state.rule.update(factor, &mut state.u, &gradient);
+                state.step += 1;
+                state.batch += 1;
+                if (self.observe)(Event::Step(&report)).is_break() {
+                    return Ended::Stopped;
+                }
+                let due = self.settings.valid_every.is_some_and(|every| state.step.is_multiple_of(every));
+                if due && let ControlFlow::Break(ended) = self.look(state) {
+                    return ended;
+                }
+            }
+            state.batch = 0;
+            state.epoch += 1;
+            if self.settings.valid_every.is_none()
+                && let ControlFlow::Break(ended) = self.look(state)
+            {
+                return ended;
+            }
+            let due = self.settings.checkpoint.is_some_and(|every| state.epoch.is_multiple_of(every));
+            if due && (self.observe)(Event::Checkpoint(state)).is_break() {
+                return Ended::Stopped;
+            }
+        }
+        Ended::Limit
+    }
+
+    /// The objective of a batch and its gradient, clipped; `Err` if they are not finite.
+    fn step(&self, state: &State, chosen: &[usize]) -> Result<(Report, Vec<f64>), Option<E::Failure>> {
+        let terms = self.examples.terms();
+        let (n_terms, n) = (terms.len(), self.examples.n_params());
+        let means = mean(chosen, n_terms + n, self.amounts.threads, |example, sum| {
+            let (terms, gradient) = sum.split_at_mut(n_terms);
+            let call = Call { example, valid: false, step: state.step, epoch: state.epoch };
+            self.examples.example(&state.u, call, terms, Some(gradient))
+        });
+        let mut terms_mean = means.map_err(Some)?;
+        let mut gradient = terms_mean.split_off(n_terms);
+        let weight = 1.0 / self.amounts.train as f64;
+        let priors = self.examples.priors(&state.u, weight, &mut gradient).map_err(Some)?;
+        let objective = lowered(terms, &terms_mean) + weight * priors;
+        let gradient_norm = clip(&mut gradient, self.settings.clip);
+        if !objective.is_finite() || !gradient_norm.is_finite() {
+            return Err(None);
+        }
+        let rate = self.settings.schedule.factor(state.step, state.epoch);
+        let report = Report {
+            step: state.step + 1,
+            epoch: state.epoch,
+            objective,
+            terms: terms_mean,
+            gradient_norm: Some(gradient_norm),
+            rate: Some(rate),
+        };
+        Ok((report, gradient))
+    }
+
+    /// Looks at the validation data, if there are any.
+    fn look(&mut self, state: &mut State) -> ControlFlow<Ended<E::Failure>> {
+        if self.amounts.valid == 0 {
+            return ControlFlow::Continue(());
+        }
+        let report = match evaluate(self.examples, &state.u, self.amounts, (state.step, state.epoch)) {
+            Ok(report) => report,
+            // A point that training can go on from may still be one at which an example that it
+            // does not see fails. It is not better than any other.
+            Err(_) => Report {
+                step: state.step,
+                epoch: state.epoch,
+                objective: f64::NAN,
+                terms: vec![f64::NAN; self.examples.terms().len()],
+                gradient_norm: None,
+                rate: None,
+            },
+        };
+        if let Some(patience) = &self.settings.early_stop {
+            let at = self.examples.terms().iter().position(|term| term.name == patience.on);
+            let value = at.map_or(report.objective, |at| report.terms[at]);
+            if state.best.as_ref().is_none_or(|(_, best)| value < *best) && value.is_finite() {
+                state.best = Some((state.u.clone(), value));
+                state.looks = 0;
+            } else {
+                state.looks += 1;
+            }
+            if state.looks >= patience.looks {
+                let _ = (self.observe)(Event::Valid(&report));
+                return ControlFlow::Break(Ended::Patience);
+            }
+        }
+        match (self.observe)(Event::Valid(&report)) {
+            ControlFlow::Continue(()) => ControlFlow::Continue(()),
+            ControlFlow::Break(()) => ControlFlow::Break(Ended::Stopped),
+        }
+    }
+}
+
+/// The means of all terms over the validation data at `u`, priors left out.
+pub fn evaluate<E: Examples>(
+    examples: &E,
+    u: &[f64],
+    amounts: Amounts,
+    (step, epoch): (u64, u64),
+) -> Result<Report, E::Failure> {
+    let all: Vec<usize> = (0..amounts.valid).collect();
+    let terms = mean(&all, examples.terms().len(), amounts.threads, |example, sum| {
+        examples.example(u, Call { example, valid: true, step, epoch }, sum, None)
+    })?;
+    let objective = lowered(examples.terms(), &terms);
+    Ok(Report { step, epoch, objective, terms, gradient_norm: None, rate: None })
+}
+
+fn lowered(terms: &[Term], values: &[f64]) -> f64 {
+    terms.iter().zip(values).filter(|(term, _)| term.lowered).map(|(_, value)| value).sum()
+}
