@@ -13,7 +13,7 @@ use crate::ir::program::{Examples, Program};
 use crate::ir::system::System;
 use crate::ir::types::DType;
 use crate::plan::Plan;
-use crate::plan::forward::{Controls, Save};
+use crate::plan::controls::{Controls, Save};
 use crate::plan::unit::Data;
 use crate::sema::{self, Bindings, Given, Known};
 use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
@@ -209,7 +209,8 @@ struct Bound {
     settings: Settings,
     dataset: Arc<Dataset>,
     program: Arc<Program>,
-    options: Options,
+    /// By system.
+    options: Vec<Options>,
 }
 
 type Overrides = BTreeMap<Arc<str>, Given>;
@@ -305,7 +306,9 @@ impl Work {
             }
         }
         let program = Arc::new(program);
-        let options = self.options(&settings.solve, main_system(&program))?;
+        self.check_tolerances(&settings.solve, &program);
+        let systems = program.systems.iter().map(|system| self.options(&settings.solve, system));
+        let options = systems.collect::<Option<Vec<Options>>>()?;
         if self.sink.has_errors() {
             return None;
         }
@@ -329,7 +332,8 @@ impl Work {
         };
         let backend = backend.expect("both back ends are always built");
         let tableau = settings.solve.method.tableau().expect("settings admit only methods that are built");
-        let plan = match Plan::compile(program.clone(), tableau, backend) {
+        let tableaus = program.systems.iter().map(|_| tableau).collect();
+        let plan = match Plan::compile(program.clone(), tableaus, backend) {
             Ok(plan) => Arc::new(plan),
             Err(error) => {
                 self.sink.report(uncompiled(&error));
@@ -348,7 +352,6 @@ impl Work {
         };
         Some(Run::new(RunParts {
             data: Arc::new(Data::new(&program.data, &values)),
-            data_values: Arc::new(values),
             params: program.params.iter().flat_map(|param| param.init.iter().copied()).collect(),
             controls: Controls { options, save },
             plan,
@@ -369,7 +372,7 @@ impl Work {
                 ErrorNorm::All => Errors::All,
             };
             let mut adaptive = Adaptive::new(solve.rtol, solve.atol, n_states);
-            adaptive.atol = self.tolerances(solve, system);
+            adaptive.atol = tolerances(solve, system);
             adaptive.errors = errors;
             adaptive.first_step = solve.dt;
             adaptive.max_step = solve.dt_max.unwrap_or(f64::INFINITY);
@@ -389,11 +392,11 @@ impl Work {
         })
     }
 
-    fn tolerances(&mut self, solve: &SolveSettings, system: &System) -> Atol {
-        if solve.atol_states.is_empty() {
-            return Atol::Scalar(solve.atol);
-        }
-        let names: Vec<&str> = system.states.iter().map(|state| &*state.name).collect();
+    /// Refuses tolerances of states that no system has.
+    fn check_tolerances(&mut self, solve: &SolveSettings, program: &Program) {
+        let states = program.systems.iter().flat_map(|system| &system.states);
+        let mut names: Vec<&str> = states.map(|state| &*state.name).collect();
+        names.dedup();
         for own in solve.atol_states.iter().filter(|own| !names.contains(&own.state.as_str())) {
             let message = format!("`atol.{}` is the tolerance of a state the model does not have", own.state);
             self.sink.report(
@@ -401,19 +404,20 @@ impl Work {
                     .help(format!("the states are {}", names.join(", "))),
             );
         }
-        let own = |name: &str| solve.atol_states.iter().rev().find(|own| own.state == name);
-        let unknowns = system.states.iter().chain(&system.channels);
-        let each = unknowns.flat_map(|unknown| {
-            let atol = own(&unknown.name).map_or(solve.atol, |own| own.value);
-            std::iter::repeat_n(atol, unknown.ty.shape.count())
-        });
-        Atol::PerComponent(each.collect())
     }
 }
 
-/// What moves: every model has a system of its own so far.
-fn main_system(program: &Program) -> &System {
-    program.main_system().unwrap_or_else(|| crate::bug!("a program without a main run"))
+fn tolerances(solve: &SolveSettings, system: &System) -> Atol {
+    if solve.atol_states.is_empty() {
+        return Atol::Scalar(solve.atol);
+    }
+    let own = |name: &str| solve.atol_states.iter().rev().find(|own| own.state == name);
+    let unknowns = system.states.iter().chain(&system.channels);
+    let each = unknowns.flat_map(|unknown| {
+        let atol = own(&unknown.name).map_or(solve.atol, |own| own.value);
+        std::iter::repeat_n(atol, unknown.ty.shape.count())
+    });
+    Atol::PerComponent(each.collect())
 }
 
 /// What `sema` is told of the data: the values of what is the same for every example, the shape of

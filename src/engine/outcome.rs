@@ -11,10 +11,10 @@ use crate::ir::op::Op;
 use crate::ir::system::{System, Unknown};
 use crate::ir::tensor::Tensor;
 use crate::plan::Plan;
-use crate::plan::forward::Failure;
+use crate::plan::controls::{Failure, Stuck};
 use crate::plan::unit::PlanError;
 use crate::settings::Settings;
-use crate::solve::outcome::{Outcome, Quantity, Stats};
+use crate::solve::outcome::{Outcome, Quantity};
 
 /// What a run was given, for the words about it.
 pub(crate) struct Given<'a> {
@@ -22,8 +22,6 @@ pub(crate) struct Given<'a> {
     pub plan: &'a Plan,
     /// Its params on the declared scale, `[P]`.
     pub params: &'a [f64],
-    /// Its data, by port.
-    pub data: &'a [Vec<f64>],
     /// The settings in force.
     pub settings: &'a Settings,
 }
@@ -42,9 +40,9 @@ impl Given<'_> {
 /// The message for `failure`.
 pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
     match failure {
-        Failure::Outcome { outcome, stats, y } => ended_early(outcome, stats, y, given),
-        Failure::OutsideRun { site, time, t0, t1 } => {
-            let span = given.plan.solve().sites[*site].span;
+        Failure::Outcome(stuck) => ended_early(stuck, given),
+        Failure::OutsideRun { solve, site, time, t0, t1 } => {
+            let span = given.plan.program.solves[*solve].sites[*site].span;
             let message = format!("a trajectory is wanted at {}, outside the run", number(*time));
             Diagnostic::new(
                 Code("E0906"),
@@ -75,34 +73,35 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
 pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
     match error {
         PlanError::Derivative(error) => error.diagnostic(),
-        PlanError::TimesDependOnParams { times, param } => {
-            let message = "gradients through a run whose times depend on params are not supported yet";
-            match times {
-                Some(times) => Diagnostic::new(Code("E0290"), message, *times, "these times are not fixed")
-                    .label(*param, "they depend on this param"),
-                None => Diagnostic::new(Code("E0290"), message, *param, "the ends of `time` depend on this"),
-            }
-            .help("give `time` and the times of the data as constants or data")
+        PlanError::StopsDependOnParams { span } => {
+            let message = "gradients through knots that depend on params are not supported yet";
+            Diagnostic::new(Code("E0290"), message, *span, "this run has a path whose knots depend on params")
+                .help("give the times of the path as constants or data")
+        }
+        PlanError::NoHessian { span } => {
+            let message = "second derivatives through times that depend on params are not supported yet";
+            Diagnostic::new(Code("E0290"), message, *span, "the times of this run depend on params")
+                .help("give `time` and the times of the data as constants or data")
         }
         PlanError::Lower(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
         PlanError::Compile(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
     }
 }
 
-fn ended_early(outcome: &Outcome, stats: &Stats, y: &[f64], given: &Given<'_>) -> Diagnostic {
-    let system = given.plan.system();
-    let method = given.plan.tableau.name;
-    let state = format!("state: {}", state_words(system, y));
-    match outcome {
+fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
+    let system = given.plan.system_of(stuck.solve);
+    let method = given.plan.tableau(stuck.solve).name;
+    let state = format!("state: {}", state_words(system, &stuck.y));
+    match &stuck.outcome {
         Outcome::StepTooSmall { t, h, component, ratio } => {
             let (name, equation) = unknown(system, *component);
             let message = format!(
                 "the step size fell to {} at t = {} ({method}, step {})",
                 brief(h.abs()),
                 number(*t),
-                stats.attempts()
+                stuck.stats.attempts()
             );
-            if let Some(doubling) = runs_away(*t, *h, *component, y, given) {
+            if let Some(doubling) = runs_away(*t, *h, *component, stuck, given) {
                 let pole = tidy(&format!("{t:.5e}"));
                 let label = format!(
                     "`{name}` runs into a pole near t = {pole}: at this rate it doubles within {}",
@@ -132,10 +131,10 @@ fn ended_early(outcome: &Outcome, stats: &Stats, y: &[f64], given: &Given<'_>) -
                 .help("a tiny step size on a smooth solution says that the system is stiff")
         }
         Outcome::NonFinite { t, component, quantity: Quantity::Start, .. } => {
-            start_not_finite(*t, *component, given)
+            start_not_finite(*t, *component, stuck, given)
         }
         Outcome::NonFinite { t, h, component, quantity } => {
-            not_finite(*t, *h, *component, *quantity, y, given)
+            not_finite(*t, *h, *component, *quantity, stuck, given)
                 .note(format!("{state} at t = {}, the last time all was finite", number(*t)))
         }
         Outcome::Zeno { .. } => crate::bug!("no program has events yet"),
@@ -149,23 +148,24 @@ fn ended_early(outcome: &Outcome, stats: &Stats, y: &[f64], given: &Given<'_>) -
 /// The time in which `component` would double at its present rate, if that is hardly longer than
 /// the smallest step `h`: so it is where the solution leaves for infinity in finite time, as
 /// `x' = x^2` does. Before a corner, a jump or the end of a root the rate is far too small for it.
-fn runs_away(t: f64, h: f64, component: usize, y: &[f64], given: &Given<'_>) -> Option<f64> {
+fn runs_away(t: f64, h: f64, component: usize, stuck: &Stuck, given: &Given<'_>) -> Option<f64> {
     /// Steps within which it would double: near a pole of order p a step of size h stands about
     /// 10 h to 100 h before it and doubles in 1/p of that.
     const STEPS: f64 = 1e3;
-    let rate = &given.plan.funcs.packed.rate;
-    let rates = eval::eval(rate, &rate_args(rate, t, y, given)).ok()?;
-    let doubling = y[component] / rates[0].data[component];
+    let rate = Rate { stuck, given };
+    let rates = eval::eval(rate.func(), &rate.args(t, &stuck.y)).ok()?;
+    let doubling = stuck.y[component] / rates[0].data[component];
     (doubling * h > 0.0 && doubling.abs() < STEPS * h.abs()).then_some(doubling.abs())
 }
 
 /// Names the operation that gave the start value, where it can be found.
-fn start_not_finite(t: f64, component: usize, given: &Given<'_>) -> Diagnostic {
-    let name = entry_name(given.plan.system(), component);
+fn start_not_finite(t: f64, component: usize, stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
+    let system = given.plan.system_of(stuck.solve);
+    let name = entry_name(system, component);
     let message = format!("the start value of `{name}` at t = {} is not a finite number", number(t));
-    let start = &given.plan.funcs.packed.start;
-    let declared = unknown_of(given.plan.system(), component).span;
-    match culprit(start, &start_args(start, given)) {
+    let start = &given.plan.funcs.packed.solves[stuck.solve].start.func;
+    let declared = unknown_of(system, component).span;
+    match culprit(start, &tensors(start, stuck.given.iter().map(Vec::as_slice))) {
         Some((op, span)) => first_culprit(message, op, span.unwrap_or(declared))
             .label(declared, format!("`{name}` is declared here")),
         None => Diagnostic::new(Code("E0902"), message, declared, "declared here"),
@@ -179,10 +179,10 @@ fn not_finite(
     h: f64,
     component: usize,
     quantity: Quantity,
-    y: &[f64],
+    stuck: &Stuck,
     given: &Given<'_>,
 ) -> Diagnostic {
-    let (name, equation) = unknown(given.plan.system(), component);
+    let (name, equation) = unknown(given.plan.system_of(stuck.solve), component);
     let what = match quantity {
         Quantity::Start => crate::bug!("start values have words of their own"),
         Quantity::Jump { .. } => crate::bug!("no program has events yet"),
@@ -193,9 +193,9 @@ fn not_finite(
             format!("the error estimate of `{name}` is not a finite number after t = {}", number(t))
         }
     };
-    let rate = &given.plan.funcs.packed.rate;
-    let at = |t: f64, y: &[f64]| culprit(rate, &rate_args(rate, t, y, given));
-    match at(t, y).or_else(|| at(t + h, &beyond(rate, t, h, y, given))) {
+    let rate = Rate { stuck, given };
+    let at = |t: f64, y: &[f64]| culprit(rate.func(), &rate.args(t, y));
+    match at(t, &stuck.y).or_else(|| at(t + h, &rate.beyond(t, h))) {
         Some((op, Some(span))) if span != equation => {
             first_culprit(what, op, span).label(equation, format!("in the equation for `{name}`"))
         }
@@ -209,11 +209,31 @@ fn first_culprit(message: String, op: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code("E0902"), message, span, format!("`{op}` gives the first one here"))
 }
 
-/// `y + h rate(t, y)`: a point the failed step has looked at, or nearly so.
-fn beyond(rate: &Func, t: f64, h: f64, y: &[f64], given: &Given<'_>) -> Vec<f64> {
-    match eval::eval(rate, &rate_args(rate, t, y, given)) {
-        Ok(results) => y.iter().zip(&results[0].data).map(|(y, dy)| y + h * dy).collect(),
-        Err(_) => y.to_vec(),
+/// The rate of the solve that got stuck.
+struct Rate<'a> {
+    stuck: &'a Stuck,
+    given: &'a Given<'a>,
+}
+
+impl Rate<'_> {
+    fn func(&self) -> &Func {
+        let plan = self.given.plan;
+        &plan.funcs.packed.rates[plan.layout.solves[self.stuck.solve].system]
+    }
+
+    fn args(&self, t: f64, y: &[f64]) -> Vec<Tensor> {
+        let read = self.given.plan.layout.system_of(self.stuck.solve).gather(self.given.params);
+        let values = [&[t], &[t], y, &self.stuck.args, &read];
+        tensors(self.func(), values.into_iter().chain(self.stuck.data().map(Vec::as_slice)))
+    }
+
+    /// `y + h rate(t, y)`: a point the failed step has looked at, or nearly so.
+    fn beyond(&self, t: f64, h: f64) -> Vec<f64> {
+        let y = &self.stuck.y;
+        match eval::eval(self.func(), &self.args(t, y)) {
+            Ok(results) => y.iter().zip(&results[0].data).map(|(y, dy)| y + h * dy).collect(),
+            Err(_) => y.clone(),
+        }
     }
 }
 
@@ -226,16 +246,6 @@ fn culprit(func: &Func, args: &[Tensor]) -> Option<(&'static str, Option<Span>)>
         .entries()
         .find(|(id, node)| node.op != Op::Param && !finite(*id) && node.args.iter().all(|arg| finite(*arg)))
         .map(|(_, node)| (node.op.def().name, node.span))
-}
-
-fn rate_args(rate: &Func, t: f64, y: &[f64], given: &Given<'_>) -> Vec<Tensor> {
-    let time = [t];
-    let values = [&time[..], y, given.params].into_iter().chain(given.data.iter().map(Vec::as_slice));
-    tensors(rate, values)
-}
-
-fn start_args(start: &Func, given: &Given<'_>) -> Vec<Tensor> {
-    tensors(start, std::iter::once(given.params).chain(given.data.iter().map(Vec::as_slice)))
 }
 
 fn tensors<'a>(func: &Func, values: impl Iterator<Item = &'a [f64]>) -> Vec<Tensor> {

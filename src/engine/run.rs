@@ -8,8 +8,9 @@ use crate::engine::outcome::{Given, diagnose, uncompiled};
 use crate::engine::solution::{Solution, solution};
 use crate::ir::program::Program;
 use crate::plan::Plan;
-use crate::plan::forward::{Context, Controls, Failure, Save};
+use crate::plan::controls::{Controls, Failure, Save};
 use crate::plan::objective::Objective;
+use crate::plan::operands::Context;
 use crate::plan::pack::Target;
 use crate::plan::unit::{Data, Element};
 use crate::settings::{Precision, Settings};
@@ -26,7 +27,6 @@ pub struct Run {
 pub(crate) struct RunParts {
     pub plan: Arc<Plan>,
     pub data: Arc<Data>,
-    pub data_values: Arc<Vec<Vec<f64>>>,
     pub controls: Controls,
     pub settings: Settings,
     /// On the declared scale, `[P]`.
@@ -78,9 +78,9 @@ impl Run {
         &self.parts.plan
     }
 
-    /// The name of the independent variable.
+    /// The name of the independent variable of the main run; `t` without one.
     pub fn time_name(&self) -> &str {
-        &self.parts.plan.system().time
+        self.parts.plan.program.main_system().map_or("t", |system| &system.time)
     }
 
     /// The model as data.
@@ -126,7 +126,7 @@ impl Run {
             let count = param.ty.shape.count();
             if &*param.path == path {
                 let inside =
-                    |value: &f64| crate::plan::pack::unconstrained(param.constraint, *value).is_some();
+                    |value: &f64| crate::plan::scale::unconstrained(param.constraint, *value).is_some();
                 let fits = values.len() == count && values.iter().all(inside);
                 if fits {
                     self.parts.params[at..at + count].copy_from_slice(values);
@@ -211,12 +211,7 @@ impl Run {
     /// A failure in words.
     pub(crate) fn failed(&self, failure: &Failure) -> Error {
         let parts = &self.parts;
-        let given = Given {
-            plan: &parts.plan,
-            params: &parts.params,
-            data: &parts.data_values,
-            settings: &parts.settings,
-        };
+        let given = Given { plan: &parts.plan, params: &parts.params, settings: &parts.settings };
         let diagnostic = match failure {
             Failure::Plan(error) => uncompiled(error),
             other => diagnose(other, &given),
@@ -224,7 +219,7 @@ impl Run {
         let diagnostics = Diagnostics::new(vec![diagnostic], parts.sources.clone());
         match failure {
             Failure::Plan(_) | Failure::Invalid(_) => Error::Invalid(diagnostics),
-            Failure::Outcome { outcome, .. } => Error::Failed { diagnostics, outcome: Some(*outcome) },
+            Failure::Outcome(stuck) => Error::Failed { diagnostics, outcome: Some(stuck.outcome) },
             Failure::OutsideRun { .. } | Failure::SaveOutsideRun { .. } | Failure::TooManySaves { .. } => {
                 Error::Failed { diagnostics, outcome: None }
             }

@@ -7,7 +7,8 @@
 use crate::ir::program::Role;
 use crate::ir::types::Shape;
 use crate::plan::Plan;
-use crate::plan::forward::{Context, Simulation};
+use crate::plan::forward::{Simulation, Solved};
+use crate::plan::operands::Context;
 use crate::plan::unit::{Data, Element};
 use crate::solve::outcome::Stats;
 use std::ops::Index;
@@ -93,7 +94,7 @@ impl Solution {
         self.objective
     }
 
-    /// Start and end of the run.
+    /// Start and end of the main run; `(0, 0)` without one.
     pub fn interval(&self) -> (f64, f64) {
         self.interval
     }
@@ -185,17 +186,25 @@ impl<T: Element> FinishedRun<T> {
     fn context(&self) -> Context<'_, T> {
         Context { plan: &self.plan, p: &self.p, data: &self.data }
     }
+
+    /// The main run, with its number.
+    fn main(&self) -> Option<(usize, &Solved<T>)> {
+        self.plan.program.main.map(|main| (main, self.simulation.of(main)))
+    }
+
+    fn state(&self, t: f64) -> Option<Vec<T>> {
+        let (number, solved) = self.main()?;
+        self.context().state_at(number, solved, t)
+    }
 }
 
 impl<T: Element> Finished for FinishedRun<T> {
     fn state_at(&self, t: f64) -> Option<Vec<f64>> {
-        let state = self.context().state_at(&self.simulation.trace, t)?;
-        Some(state.into_iter().map(T::to_f64).collect())
+        Some(self.state(t)?.into_iter().map(T::to_f64).collect())
     }
 
     fn curves_at(&self, t: f64) -> Option<Vec<f64>> {
-        let state = self.context().state_at(&self.simulation.trace, t)?;
-        Some(self.context().curves(&self.simulation, &[t], &state))
+        Some(self.context().curves(&self.simulation, &[t], &self.state(t)?))
     }
 }
 
@@ -208,21 +217,22 @@ pub(crate) fn solution<T: Element>(
 ) -> Solution {
     let (saved_t, saved_y) =
         (std::mem::take(&mut simulation.saved_t), std::mem::take(&mut simulation.saved_y));
-    let stats = simulation.stats;
+    let stats = simulation.stats();
     let run = FinishedRun { plan: plan.clone(), data: data.clone(), p, simulation };
-    let trace = &run.simulation.trace;
-    let interval = (trace.t[0], trace.t[trace.n_steps()]);
+    let interval =
+        run.main().map_or((0.0, 0.0), |(_, Solved { trace, .. })| (trace.t[0], trace.t[trace.n_steps()]));
     let (objective, values) = run.context().results(&run.simulation);
     let curves = run.context().curves(&run.simulation, &saved_t, &saved_y);
     let states: Vec<f64> = saved_y.into_iter().map(T::to_f64).collect();
     let run: Arc<dyn Finished> = Arc::new(run);
     let ts: Arc<[f64]> = saved_t.into();
 
-    let (program, system, layout) = (&plan.program, plan.system(), &plan.layout);
-    let unknowns =
-        system.states.iter().map(|unknown| (&unknown.name, &unknown.ty.shape, TrajectoryKind::State));
-    let channels =
-        system.channels.iter().map(|unknown| (&unknown.name, &unknown.ty.shape, TrajectoryKind::Channel));
+    let (program, layout) = (&plan.program, &plan.layout);
+    let system = program.main_system();
+    let unknowns = system.into_iter().flat_map(|system| &system.states);
+    let unknowns = unknowns.map(|unknown| (&unknown.name, &unknown.ty.shape, TrajectoryKind::State));
+    let channels = system.into_iter().flat_map(|system| &system.channels);
+    let channels = channels.map(|unknown| (&unknown.name, &unknown.ty.shape, TrajectoryKind::Channel));
     let drawn = program.curves.iter().map(|curve| {
         let kind = if curve.output { TrajectoryKind::Output } else { TrajectoryKind::Drawn };
         (&curve.name, &curve.ty.shape, kind)
@@ -244,7 +254,8 @@ pub(crate) fn solution<T: Element>(
             offset += count;
         }
     };
-    collect(&mut unknowns.chain(channels), &states, layout.n);
+    let n = program.main.map_or(0, |main| layout.system_of(main).n);
+    collect(&mut unknowns.chain(channels), &states, n);
     collect(&mut drawn.into_iter(), &curves, layout.n_curves);
 
     let results = program.results.iter().zip(values).map(|(result, values)| RunValue {

@@ -19,10 +19,6 @@ pub(super) fn unbuilt(program: &Program) -> Vec<Diagnostic> {
         }
         found.extend(without_rates(system));
     }
-    for solve in program.solves.iter().filter(|solve| !solve.stops.results.is_empty()) {
-        let instead = "use `cubic(ts, xs)`, which is smooth";
-        found.push(not_yet(solve.span, "integration along straight paths is", instead));
-    }
     found
 }
 

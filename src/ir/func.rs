@@ -122,6 +122,18 @@ impl Func {
         reached[value.index()]
     }
 
+    /// Which parameters the results numbered in `results` are computed from, by their number.
+    pub fn reads(&self, results: impl IntoIterator<Item = usize>) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        results.into_iter().for_each(|result| needed[self.results[result].value.index()] = true);
+        for (id, node) in self.nodes.entries().rev() {
+            if needed[id.index()] {
+                node.args.iter().for_each(|arg| needed[arg.index()] = true);
+            }
+        }
+        self.params.iter().map(|port| needed[port.value.index()]).collect()
+    }
+
     /// The types of the parameters.
     pub fn param_types(&self) -> impl Iterator<Item = &Type> {
         self.params.iter().map(|port| self.ty(port.value))

@@ -52,6 +52,20 @@ pub struct System {
     pub events: Vec<Event>,
 }
 
+impl System {
+    /// Every function of *now*: field, mass matrix, diffusion, roots and jumps of events.
+    pub fn motion(&self) -> impl Iterator<Item = &Func> {
+        let events = self.events.iter().flat_map(|event| {
+            let roots = match &event.trigger {
+                Trigger::When { roots, .. } => Some(roots),
+                Trigger::Every(_) | Trigger::At(_) => None,
+            };
+            roots.into_iter().chain([&event.jump])
+        });
+        [Some(&self.field), self.mass.as_ref(), self.diffusion.as_ref()].into_iter().flatten().chain(events)
+    }
+}
+
 /// An unknown of the system.
 #[derive(Clone, Debug)]
 pub struct Unknown {

@@ -1,17 +1,24 @@
 //! A compiled model.
 //!
-//! A [`Plan`] holds a system's packed functions with its integration method and compiles them in
-//! three groups, each when it is first needed: what a simulation runs, what a gradient adds, what
-//! a Hessian adds. The forward pass is `plan::forward`, the reverse pass `plan::adjoint`.
+//! A [`Plan`] holds the packed functions of a program, with the integration method of each system,
+//! and compiles them: what a simulation runs at once, what derivatives add when it is first needed.
+//! Systems are compiled once however many solves are of them, and only what an objective depends on
+//! is differentiated. The forward pass is `plan::forward`, the reverse pass `plan::adjoint`.
 
-use crate::ad;
 use crate::backend::Backend;
-use crate::ir::func::{Func, Port};
-use crate::ir::program::{Param, Program};
-use crate::ir::system::{SiteKind, Solve, System};
+use crate::ir::func::Func;
+use crate::ir::program::Program;
+use crate::ir::system::System;
 use crate::opt;
-use crate::plan::pack::{Layout, Packed, Target, objective, pack};
-use crate::plan::step::step;
+use crate::plan::kernels::{
+    Moving, ObjectiveKernels, ResultKernels, RunKernel, ScaleCurvature, ScaleKernels, SolveCotangents,
+    SolveCurvature, SolveKernels, SystemCotangents, SystemCurvature, SystemKernels, compile_run, rate,
+    reversed, step, with_tangent,
+};
+use crate::plan::layout::Layout;
+use crate::plan::pack::{Packed, PackedSolve, RunFunc, Target, objective, pack};
+use crate::plan::resolve::resolved;
+use crate::plan::step as steps;
 use crate::plan::unit::{Kernel, PlanError, compile};
 use crate::solve::tableau::Tableau;
 use std::collections::BTreeMap;
@@ -24,115 +31,75 @@ pub struct Plan {
     pub program: Arc<Program>,
     /// Lengths of the packed vectors.
     pub layout: Layout,
-    /// The integration method.
-    pub tableau: &'static Tableau,
+    /// The integration method of each system.
+    pub tableaus: Vec<&'static Tableau>,
     /// The packed functions, requests resolved.
     pub funcs: Funcs,
-    pub(crate) forward: ForwardKernels,
-    objectives: Mutex<BTreeMap<Target, ObjectiveKernels>>,
-    objective_tangents: Mutex<BTreeMap<Target, Kernel>>,
-    gradient: OnceLock<Result<GradientKernels, PlanError>>,
-    curvature: OnceLock<Result<CurvatureKernels, PlanError>>,
+    pub(crate) systems: Vec<SystemKernels>,
+    pub(crate) solves: Vec<SolveKernels>,
+    pub(crate) values: ResultKernels,
+    objectives: Mutex<BTreeMap<Target, Made<ObjectiveKernels>>>,
+    objective_tangents: Mutex<BTreeMap<Target, Made<Kernel>>>,
+    scale: OnceLock<Made<ScaleKernels>>,
+    system_cotangents: Vec<OnceLock<Made<SystemCotangents>>>,
+    solve_cotangents: Vec<OnceLock<Made<SolveCotangents>>>,
+    scale_curvature: OnceLock<Made<ScaleCurvature>>,
+    system_curvature: Vec<OnceLock<Made<SystemCurvature>>>,
+    solve_curvature: Vec<OnceLock<Made<SolveCurvature>>>,
     backend: Arc<dyn Backend>,
     compile_time: Duration,
 }
+
+type Made<K> = Result<K, PlanError>;
 
 /// The functions of a plan in the tensor IR.
 #[derive(Clone, Debug)]
 pub struct Funcs {
     /// See [`Packed`].
     pub packed: Packed,
-    /// See [`step`].
-    pub step: Func,
-}
-
-/// What a simulation runs.
-pub(crate) struct ForwardKernels {
-    pub start: Kernel,
-    pub rate: Kernel,
-    pub step: Kernel,
-    pub times: Kernel,
-    pub post: Kernel,
-    pub observe: Kernel,
-}
-
-/// A scalar of the run and its derivatives.
-#[derive(Clone)]
-pub(crate) struct ObjectiveKernels {
-    /// `t0, t1, site.., p, data.. -> value`
-    pub value: Kernel,
-    /// `(.., bar value) -> bar site.., bar p`
-    pub vjp: Kernel,
-}
-
-/// What a gradient adds: the cotangent functions. Operands of each: those of the function, then a
-/// cotangent for each result named; results as named.
-pub(crate) struct GradientKernels {
-    /// `u -> p`
-    pub constrain: Kernel,
-    /// `(.., bar y0) -> bar p`
-    pub start_vjp: Kernel,
-    /// `(.., bar dy) -> bar y, bar p`
-    pub rate_vjp: Kernel,
-    /// `(.., bar tail, bar y_new) -> bar y, bar k1, bar p`
-    pub step_vjp: Kernel,
-    /// `(u, bar p) -> bar u`
-    pub constrain_vjp: Kernel,
-}
-
-/// What a Hessian adds: tangents of the functions above. Operands of each: those of the function,
-/// then a tangent for each operand named; results: those of the function, then their tangents.
-pub(crate) struct CurvatureKernels {
-    /// in `p`
-    pub start: Kernel,
-    /// in `y, p`
-    pub rate: Kernel,
-    /// in `y, k1, p`
-    pub step: Kernel,
-    /// in `u`
-    pub constrain: Kernel,
-    /// in `p, bar y0`
-    pub start_vjp: Kernel,
-    /// in `y, p, bar dy`
-    pub rate_vjp: Kernel,
-    /// in `y, k1, p, bar tail, bar y_new`
-    pub step_vjp: Kernel,
-    /// in `u, bar p`
-    pub constrain_vjp: Kernel,
-}
-
-/// The cotangent functions in the tensor IR, in the order of [`GradientKernels`].
-struct Cotangents {
-    start: Func,
-    rate: Func,
-    step: Func,
-    constrain: Func,
+    /// See [`steps::step`]; by system.
+    pub steps: Vec<Func>,
 }
 
 impl Plan {
     /// Resolves the derivatives in `program`, packs its functions and compiles those a simulation
-    /// needs.
+    /// needs. `tableaus` are the methods of its systems.
     pub fn compile(
         program: Arc<Program>,
-        tableau: &'static Tableau,
+        tableaus: Vec<&'static Tableau>,
         backend: Arc<dyn Backend>,
     ) -> Result<Plan, PlanError> {
         let begun = Instant::now();
         let program = Arc::new(resolved(&program)?);
-        let funcs = Funcs::of(&program, tableau);
+        let layout = Layout::of(&program);
+        let funcs = Funcs::of(&program, &layout, &tableaus);
         let p = &funcs.packed;
-        let [start, rate, step, times, post, observe] =
-            compile([&p.start, &p.rate, &funcs.step, &p.times, &p.post, &p.observe], &*backend)?;
+        let systems = p.rates.iter().zip(&funcs.steps).map(|(rate, step)| {
+            let [rate, step] = compile([rate, step], &*backend)?;
+            Ok(SystemKernels { rate, step })
+        });
+        let solves = p.solves.iter().map(|solve| {
+            let funcs = [&solve.start, &solve.times, &solve.stops];
+            let [start, times, stops] = compile_run(funcs, &*backend)?;
+            Ok(SolveKernels { start, times, stops })
+        });
+        let [post, observe] = compile_run([&p.post, &p.observe], &*backend)?;
         Ok(Plan {
-            layout: Layout::of(&program),
-            program,
-            tableau,
-            forward: ForwardKernels { start, rate, step, times, post, observe },
-            funcs,
+            systems: systems.collect::<Result<_, PlanError>>()?,
+            solves: solves.collect::<Result<_, PlanError>>()?,
+            values: ResultKernels { post, observe },
             objectives: Mutex::default(),
             objective_tangents: Mutex::default(),
-            gradient: OnceLock::new(),
-            curvature: OnceLock::new(),
+            scale: OnceLock::new(),
+            system_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
+            solve_cotangents: program.solves.iter().map(|_| OnceLock::new()).collect(),
+            scale_curvature: OnceLock::new(),
+            system_curvature: program.systems.iter().map(|_| OnceLock::new()).collect(),
+            solve_curvature: program.solves.iter().map(|_| OnceLock::new()).collect(),
+            layout,
+            program,
+            tableaus,
+            funcs,
             backend,
             compile_time: begun.elapsed(),
         })
@@ -143,14 +110,14 @@ impl Plan {
         resolved(program).map(|_| ())
     }
 
-    /// What is integrated.
-    pub fn system(&self) -> &System {
-        &self.program.systems[self.solve().system]
+    /// The method of the system that `solve` integrates.
+    pub fn tableau(&self, solve: usize) -> &'static Tableau {
+        self.tableaus[self.layout.solves[solve].system]
     }
 
-    /// How it is integrated.
-    pub fn solve(&self) -> &Solve {
-        the_solve(&self.program)
+    /// The system that `solve` integrates.
+    pub fn system_of(&self, solve: usize) -> &System {
+        self.program.system_of(solve)
     }
 
     /// How long [`Plan::compile`] took.
@@ -163,177 +130,235 @@ impl Plan {
         &*self.backend
     }
 
-    /// The cotangent functions that a gradient needs beside that of its objective.
-    pub(crate) fn cotangent_funcs(&self) -> Result<Vec<Func>, PlanError> {
-        let Cotangents { start, rate, step, constrain } = self.cotangents()?;
-        Ok(vec![start, rate, step, constrain])
+    /// The solves that all results and curves need, ascending; the main run is always among them.
+    pub fn needed(&self) -> Vec<usize> {
+        let read = self.values.post.reads.iter().chain(&self.values.observe.reads);
+        self.needs(read.copied().chain(self.program.main))
+    }
+
+    /// `wanted` and all solves that these need, ascending.
+    pub(crate) fn needs(&self, wanted: impl Iterator<Item = usize>) -> Vec<usize> {
+        let mut needed = vec![false; self.program.solves.len()];
+        wanted.for_each(|solve| needed[solve] = true);
+        for solve in (0..needed.len()).rev().filter(|solve| needed[*solve]).collect::<Vec<_>>() {
+            self.mark_before(solve, &mut needed);
+        }
+        (0..needed.len()).filter(|solve| needed[*solve]).collect()
+    }
+
+    fn mark_before(&self, solve: usize, needed: &mut [bool]) {
+        let SolveKernels { start, times, stops } = &self.solves[solve];
+        for read in [start, times, stops].into_iter().flat_map(|kernel| &kernel.reads) {
+            if !needed[*read] {
+                needed[*read] = true;
+                self.mark_before(*read, needed);
+            }
+        }
     }
 
     /// Compiles what a gradient needs, if that has not been done, so that later calls find it.
-    pub fn prepare_gradient(&self) -> Result<(), PlanError> {
-        self.gradient_kernels().map(|_| ())
+    pub fn prepare_gradient(&self, target: Target) -> Result<(), PlanError> {
+        self.scale_kernels()?;
+        for solve in self.objective_kernels(target)?.needs {
+            self.solve_cotangents(solve)?;
+            self.system_cotangents(self.layout.solves[solve].system)?;
+        }
+        Ok(())
     }
 
-    /// A scalar of the run with its cotangents, compiled when first asked for. Refused if the
-    /// times of the run depend on the params, which the reverse pass does not follow.
-    pub(crate) fn objective_kernels(&self, target: Target) -> Result<ObjectiveKernels, PlanError> {
+    // ---- derivatives, compiled when first asked for ----------------------------------------
+
+    pub(crate) fn objective_kernels(&self, target: Target) -> Made<ObjectiveKernels> {
         remembered(&self.objectives, target, || {
-            check_times_are_fixed(&self.program)?;
             let (value, vjp) = self.objective_funcs(target)?;
-            let [value, vjp] = compile([&value, &vjp], &*self.backend)?;
-            Ok(ObjectiveKernels { value, vjp })
+            let needs = self.needs(value.reads.iter().copied());
+            let [kernel, vjp] = compile([&value.func, &vjp], &*self.backend)?;
+            Ok(ObjectiveKernels { value: RunKernel { kernel, reads: value.reads }, vjp, needs })
         })
     }
 
-    /// The tangent of [`ObjectiveKernels::vjp`] in `site.., p`.
+    /// An objective and its cotangent function.
+    pub(crate) fn objective_funcs(&self, target: Target) -> Result<(RunFunc, Func), PlanError> {
+        let value = optimised(objective(&self.program, &self.layout, target));
+        let vjp = reversed(&value.func, &self.known_and_p(&value), &[0])?;
+        Ok((value, vjp))
+    }
+
+    /// Positions of the operands `known.., p` of a function of the run.
+    pub(crate) fn known_and_p(&self, func: &RunFunc) -> Vec<usize> {
+        let n_known: usize = func.reads.iter().map(|solve| self.n_known(*solve)).sum();
+        (0..=n_known).collect()
+    }
+
+    /// Operands that the known values of `solve` are: its ends and its sites.
+    pub(crate) fn n_known(&self, solve: usize) -> usize {
+        2 + self.layout.solves[solve].site_rows.len()
+    }
+
+    pub(crate) fn scale_kernels(&self) -> Result<&ScaleKernels, PlanError> {
+        made(&self.scale, || {
+            let constrain = &self.funcs.packed.constrain;
+            let vjp = reversed(constrain, &[0], &[0])?;
+            let [constrain, constrain_vjp] = compile([constrain, &vjp], &*self.backend)?;
+            Ok(ScaleKernels { constrain, constrain_vjp })
+        })
+    }
+
+    pub(crate) fn system_cotangents(&self, system: usize) -> Result<&SystemCotangents, PlanError> {
+        made(&self.system_cotangents[system], || {
+            let [rate, step] = self.system_cotangent_funcs(system)?;
+            let [rate, step] = compile([&rate, &step], &*self.backend)?;
+            Ok(SystemCotangents { rate, step })
+        })
+    }
+
+    /// The functions of [`SystemCotangents`].
+    pub(crate) fn system_cotangent_funcs(&self, system: usize) -> Result<[Func; 2], PlanError> {
+        Ok([
+            reversed(&self.funcs.packed.rates[system], &[rate::Y, rate::A, rate::Q], &[0])?,
+            reversed(&self.funcs.steps[system], &[step::Y, step::K1, step::A, step::Q], &[0, 1])?,
+        ])
+    }
+
+    pub(crate) fn solve_cotangents(&self, solve: usize) -> Result<&SolveCotangents, PlanError> {
+        made(&self.solve_cotangents[solve], || {
+            let moving = self.moving(solve)?;
+            let (start, times) = self.solve_cotangent_funcs(solve, moving)?;
+            let [start] = compile([&start], &*self.backend)?;
+            let times = match times {
+                Some(times) => Some(compile([&times], &*self.backend)?),
+                None => None,
+            };
+            Ok(SolveCotangents { start, times: times.map(|[times]| times), moving })
+        })
+    }
+
+    /// The functions of [`SolveCotangents`].
+    pub(crate) fn solve_cotangent_funcs(
+        &self,
+        solve: usize,
+        moving: Moving,
+    ) -> Result<(Func, Option<Func>), PlanError> {
+        let PackedSolve { start, times, .. } = &self.funcs.packed.solves[solve];
+        let results: &[usize] = if moving.ends { &[0, 1, 2, 3] } else { &[2, 3] };
+        let by_start = reversed(&start.func, &self.known_and_p(start), results)?;
+        let by_times = match moving.sites {
+            true => Some(reversed(&times.func, &self.known_and_p(times), &[0])?),
+            false => None,
+        };
+        Ok((by_start, by_times))
+    }
+
+    /// Which times of `solve` a gradient has to follow. Refused if the stops depend on params.
+    pub(crate) fn moving(&self, solve: usize) -> Result<Moving, PlanError> {
+        let PackedSolve { start, times, stops } = &self.funcs.packed.solves[solve];
+        let moves = |func: &RunFunc, results: std::ops::Range<usize>| {
+            let read = func.func.reads(results);
+            self.known_and_p(func).into_iter().any(|operand| read[operand])
+        };
+        if moves(stops, 0..1) {
+            return Err(PlanError::StopsDependOnParams { span: self.program.solves[solve].span });
+        }
+        Ok(Moving { ends: moves(start, 0..2), sites: moves(times, 0..1) })
+    }
+
+    // ---- curvature -------------------------------------------------------------------------
+
+    /// The tangent of [`ObjectiveKernels::vjp`] in `known.., p`.
     pub(crate) fn objective_curvature(&self, target: Target) -> Result<Kernel, PlanError> {
         remembered(&self.objective_tangents, target, || {
-            let (_, vjp) = self.objective_funcs(target)?;
-            let tangent = opt::optimise(ad::jvp_func(&vjp, &self.site_and_p())?);
+            let (value, vjp) = self.objective_funcs(target)?;
+            let tangent = with_tangent(&vjp, &self.known_and_p(&value))?;
             let [tangent] = compile([&tangent], &*self.backend)?;
             Ok(tangent)
         })
     }
 
-    /// An objective and its cotangent function.
-    pub(crate) fn objective_funcs(&self, target: Target) -> Result<(Func, Func), PlanError> {
-        let value = opt::optimise(objective(&self.program, target));
-        let vjp = opt::optimise(ad::vjp_func(&value, &self.site_and_p(), &[0])?);
-        Ok((value, vjp))
+    pub(crate) fn system_curvature(&self, system: usize) -> Result<&SystemCurvature, PlanError> {
+        made(&self.system_curvature[system], || {
+            let (of_rate, of_step) = ([rate::Y, rate::A, rate::Q], [step::Y, step::K1, step::A, step::Q]);
+            let (rate, step) = (&self.funcs.packed.rates[system], &self.funcs.steps[system]);
+            let [rate_vjp, step_vjp] = self.system_cotangent_funcs(system)?;
+            // The cotangents stand behind the operands of the function itself.
+            let (bar_rate, bar_step) = (rate.params.len(), step.params.len());
+            let [rate, step, rate_vjp, step_vjp] = compile(
+                [
+                    &with_tangent(rate, &of_rate)?,
+                    &with_tangent(step, &of_step)?,
+                    &with_tangent(&rate_vjp, &[&of_rate[..], &[bar_rate]].concat())?,
+                    &with_tangent(&step_vjp, &[&of_step[..], &[bar_step, bar_step + 1]].concat())?,
+                ],
+                &*self.backend,
+            )?;
+            Ok(SystemCurvature { rate, step, rate_vjp, step_vjp })
+        })
     }
 
-    /// Positions of the operands `site.., p` of an objective.
-    fn site_and_p(&self) -> Vec<usize> {
-        (2..2 + self.solve().sites.len() + 1).collect()
+    /// Refused if the times of the solve move.
+    pub(crate) fn solve_curvature(&self, solve: usize) -> Result<&SolveCurvature, PlanError> {
+        made(&self.solve_curvature[solve], || {
+            let moving = self.moving(solve)?;
+            if moving.ends || moving.sites {
+                return Err(PlanError::NoHessian { span: self.program.solves[solve].span });
+            }
+            let start = &self.funcs.packed.solves[solve].start;
+            let (vjp, _) = self.solve_cotangent_funcs(solve, moving)?;
+            let (by, bar) = (self.known_and_p(start), start.func.params.len());
+            let start = with_tangent(&start.func, &by)?;
+            let vjp = with_tangent(&vjp, &[&by[..], &[bar, bar + 1]].concat())?;
+            let [start, start_vjp] = compile([&start, &vjp], &*self.backend)?;
+            Ok(SolveCurvature { start, start_vjp })
+        })
     }
 
-    pub(crate) fn gradient_kernels(&self) -> Result<&GradientKernels, PlanError> {
-        self.gradient.get_or_init(|| self.compile_gradient()).as_ref().map_err(Clone::clone)
-    }
-
-    pub(crate) fn curvature_kernels(&self) -> Result<&CurvatureKernels, PlanError> {
-        self.curvature.get_or_init(|| self.compile_curvature()).as_ref().map_err(Clone::clone)
-    }
-
-    fn compile_gradient(&self) -> Result<GradientKernels, PlanError> {
-        let p = &self.funcs.packed;
-        let bars = self.cotangents()?;
-        let [constrain, start_vjp, rate_vjp, step_vjp, constrain_vjp] =
-            compile([&p.constrain, &bars.start, &bars.rate, &bars.step, &bars.constrain], &*self.backend)?;
-        Ok(GradientKernels { constrain, start_vjp, rate_vjp, step_vjp, constrain_vjp })
-    }
-
-    fn compile_curvature(&self) -> Result<CurvatureKernels, PlanError> {
-        let p = &self.funcs.packed;
-        let bars = self.cotangents()?;
-        // Operand positions; see `Packed`, `step` and `GradientKernels`.
-        let n_data = self.program.data.len();
-        let tangent = |func: &Func, wrt: &[usize]| -> Result<Func, PlanError> {
-            Ok(opt::optimise(ad::jvp_func(func, wrt)?))
-        };
-        let [start, rate, step, constrain, start_vjp, rate_vjp, step_vjp, constrain_vjp] = compile(
-            [
-                &tangent(&p.start, &[0])?,
-                &tangent(&p.rate, &[1, 2])?,
-                &tangent(&self.funcs.step, &[2, 3, 4])?,
-                &tangent(&p.constrain, &[0])?,
-                &tangent(&bars.start, &[0, 1 + n_data])?,
-                &tangent(&bars.rate, &[1, 2, 3 + n_data])?,
-                &tangent(&bars.step, &[2, 3, 4, 5 + n_data, 6 + n_data])?,
-                &tangent(&bars.constrain, &[0, 1])?,
-            ],
-            &*self.backend,
-        )?;
-        Ok(CurvatureKernels { start, rate, step, constrain, start_vjp, rate_vjp, step_vjp, constrain_vjp })
-    }
-
-    fn cotangents(&self) -> Result<Cotangents, PlanError> {
-        let p = &self.funcs.packed;
-        let reverse = |func: &Func, wrt: &[usize], results: &[usize]| -> Result<Func, PlanError> {
-            Ok(opt::optimise(ad::vjp_func(func, wrt, results)?))
-        };
-        Ok(Cotangents {
-            start: reverse(&p.start, &[0], &[2])?,
-            rate: reverse(&p.rate, &[1, 2], &[0])?,
-            step: reverse(&self.funcs.step, &[2, 3, 4], &[0, 1])?,
-            constrain: reverse(&p.constrain, &[0], &[0])?,
+    pub(crate) fn scale_curvature(&self) -> Result<&ScaleCurvature, PlanError> {
+        made(&self.scale_curvature, || {
+            let constrain = &self.funcs.packed.constrain;
+            let vjp = with_tangent(&reversed(constrain, &[0], &[0])?, &[0, 1])?;
+            let [constrain, constrain_vjp] =
+                compile([&with_tangent(constrain, &[0])?, &vjp], &*self.backend)?;
+            Ok(ScaleCurvature { constrain, constrain_vjp })
         })
     }
 }
 
 impl Funcs {
-    /// The functions of `program`, whose requests are resolved, under `tableau`; optimised.
-    fn of(program: &Program, tableau: &Tableau) -> Funcs {
-        let packed = pack(program);
+    /// The functions of `program`, whose requests are resolved; optimised.
+    fn of(program: &Program, layout: &Layout, tableaus: &[&'static Tableau]) -> Funcs {
+        let packed = pack(program, layout);
+        let solves = packed.solves.into_iter().map(|solve| PackedSolve {
+            start: optimised(solve.start),
+            times: optimised(solve.times),
+            stops: optimised(solve.stops),
+        });
         let packed = Packed {
             constrain: opt::optimise(packed.constrain),
-            start: opt::optimise(packed.start),
-            rate: opt::optimise(packed.rate),
-            times: opt::optimise(packed.times),
-            post: opt::optimise(packed.post),
-            observe: opt::optimise(packed.observe),
+            rates: packed.rates.into_iter().map(opt::optimise).collect(),
+            solves: solves.collect(),
+            post: optimised(packed.post),
+            observe: optimised(packed.observe),
         };
-        let step = opt::optimise(step(&packed.rate, tableau));
-        Funcs { packed, step }
+        let rates = packed.rates.iter().zip(tableaus);
+        let steps = rates.map(|(rate, tableau)| opt::optimise(steps::step(rate, tableau))).collect();
+        Funcs { packed, steps }
     }
 }
 
-/// The reverse pass holds the ends of the run and the times of the sites fixed.
-fn check_times_are_fixed(program: &Program) -> Result<(), PlanError> {
-    let solve = the_solve(program);
-    let (start, times) = (&solve.start, &solve.times);
-    let given = solve.sites.iter().filter(|site| site.kind == SiteKind::Times);
-    let ends = start.results[..2].iter().map(|end| (start, end, None));
-    let sites = times.results.iter().zip(given).map(|(port, site)| (times, port, Some(site.span)));
-    for (func, port, times) in ends.chain(sites) {
-        let reads = |(_, operand): &(&Param, &Port)| func.depends(port.value, operand.value);
-        if let Some((param, _)) = program.params.iter().zip(&func.params).find(reads) {
-            return Err(PlanError::TimesDependOnParams { times, param: param.span });
-        }
-    }
-    Ok(())
+fn optimised(func: RunFunc) -> RunFunc {
+    RunFunc { func: opt::optimise(func.func), reads: func.reads }
 }
 
-/// `program` with every request for a derivative resolved. This comes before packing, which makes
-/// parts of one vector of the parameters that requests differentiate by.
-fn resolved(program: &Program) -> Result<Program, PlanError> {
-    let expand = |func: &Func| ad::expand(func.clone());
-    let systems = program.systems.iter().map(|system| {
-        let field = expand(&system.field)?;
-        Ok(System { field, ..system.clone() })
-    });
-    let solves = program.solves.iter().map(|solve| {
-        let (start, times) = (expand(&solve.start)?, expand(&solve.times)?);
-        Ok(Solve { start, times, ..solve.clone() })
-    });
-    Ok(Program {
-        systems: systems.collect::<Result<_, PlanError>>()?,
-        solves: solves.collect::<Result<_, PlanError>>()?,
-        post: expand(&program.post)?,
-        observe: expand(&program.observe)?,
-        ..program.clone()
-    })
-}
-
-/// The one solve of a program: plans of several are not made yet.
-pub(crate) fn the_solve(program: &Program) -> &Solve {
-    match &program.solves[..] {
-        [solve] => solve,
-        solves => crate::bug!("a plan of {} solves", solves.len()),
-    }
+/// What is in `place`, made if it is not there.
+fn made<K>(place: &OnceLock<Made<K>>, make: impl FnOnce() -> Made<K>) -> Result<&K, PlanError> {
+    place.get_or_init(make).as_ref().map_err(Clone::clone)
 }
 
 /// The entry of `target`, made if it is not there.
 fn remembered<K: Clone>(
-    known: &Mutex<BTreeMap<Target, K>>,
+    known: &Mutex<BTreeMap<Target, Made<K>>>,
     target: Target,
-    make: impl FnOnce() -> Result<K, PlanError>,
-) -> Result<K, PlanError> {
+    make: impl FnOnce() -> Made<K>,
+) -> Made<K> {
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(kernel) = known.get(&target) {
-        return Ok(kernel.clone());
-    }
-    let kernel = make()?;
-    known.insert(target, kernel.clone());
-    Ok(kernel)
+    known.entry(target).or_insert_with(make).clone()
 }

@@ -1,361 +1,288 @@
-//! The forward pass of a plan: start, integrate, evaluate.
+//! The forward pass of a plan: each solve in turn, starting from what those before it left.
 //!
-//! A [`Context`] is a plan with its params and data; [`Context::simulate`] integrates it and keeps
-//! the trace, the states at every evaluation site and the states at the times to be saved. What
-//! the numbers run into comes back as a [`Failure`].
+//! [`Context::simulate`] walks the solves that are needed in order: start, integrate, evaluate the
+//! sites; each leaves a [`Solved`]. What the numbers run into comes back as a [`Failure`].
 
 use crate::backend::{Output, Workspace};
 use crate::ir::system::SiteKind;
-use crate::plan::Plan;
+use crate::plan::controls::{Controls, Failure, Save, Stuck, save_times};
+use crate::plan::operands::{Context, Fixed, Known};
+use crate::plan::stepping::{CompiledStep, Tracing};
 use crate::plan::trace::{Place, Trace};
-use crate::plan::unit::{Data, Element, Inputs, PlanError};
+use crate::plan::unit::{Element, Inputs};
 use crate::solve::dense::{Accepted, Interior};
-use crate::solve::outcome::{Invalid, Outcome, Stats};
+use crate::solve::outcome::Stats;
 use crate::solve::problem::Step;
-use crate::solve::record::{Observer, SaveAt};
+use crate::solve::record::SaveAt;
 use crate::solve::solve::{Options, solve};
-use std::ops::ControlFlow;
-
-/// How a run is made and what it keeps.
-#[derive(Clone, Debug)]
-pub struct Controls {
-    /// Steps and tolerances.
-    pub options: Options,
-    /// What is saved besides the evaluation sites.
-    pub save: Save,
-}
-
-/// Times at which the state is kept for output.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Save {
-    /// None.
-    Nothing,
-    /// The start and the end of every accepted step.
-    Steps,
-    /// From the start to the end at this distance; the end is always among them.
-    Every(f64),
-    /// These.
-    At(Vec<f64>),
-}
-
-/// Why a run gave no result.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Failure {
-    /// It could not be compiled.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The request makes no sense.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
-    /// The run ended early: how, what it cost, and the state where it stands.
-    #[error("the run ended early: {outcome:?}")]
-    Outcome {
-        /// How.
-        outcome: Outcome,
-        /// What it cost.
-        stats: Box<Stats>,
-        /// The last state, states then channels.
-        y: Vec<f64>,
-    },
-    /// A trajectory is wanted at a time the run does not cover.
-    #[error("a trajectory is evaluated at {time}, outside the run from {t0} to {t1}")]
-    OutsideRun {
-        /// Which evaluation site.
-        site: usize,
-        /// The time wanted.
-        time: f64,
-        /// Start of the run.
-        t0: f64,
-        /// End of the run.
-        t1: f64,
-    },
-    /// The grid of saved times has more rows than can be kept.
-    #[error("saving every {dt} asks for {count} rows, at most {allowed} are kept")]
-    TooManySaves {
-        /// The distance of two rows.
-        dt: f64,
-        /// The rows that it asks for.
-        count: u64,
-        /// The rows that are kept.
-        allowed: u64,
-    },
-    /// A saved time the run does not cover.
-    #[error("`solve.save` asks for t = {time}, outside the run from {t0} to {t1}")]
-    SaveOutsideRun {
-        /// The time wanted.
-        time: f64,
-        /// Start of the run.
-        t0: f64,
-        /// End of the run.
-        t1: f64,
-    },
-}
+use std::cell::Cell;
 
 /// What a run leaves.
 #[derive(Clone, Debug)]
 pub struct Simulation<T> {
+    /// What each solve leaves, by number; `None` where nobody needed it.
+    pub solves: Vec<Option<Solved<T>>>,
+    /// The saved times of the main run.
+    pub saved_t: Vec<f64>,
+    /// The states there, `[len, n]`.
+    pub saved_y: Vec<T>,
+}
+
+/// What a solve leaves.
+#[derive(Clone, Debug)]
+pub struct Solved<T> {
     /// Every accepted step.
     pub trace: Trace<T>,
+    /// Start and end, as operands of a call.
+    pub ends: [[T; 1]; 2],
     /// The states at the rows of all sites, `[rows, n]`.
     pub sites: Vec<T>,
     /// Where on the trace the rows lie.
     pub places: Vec<Place>,
-    /// The saved times.
-    pub saved_t: Vec<f64>,
-    /// The states there, `[len, n]`.
-    pub saved_y: Vec<T>,
-    /// What the run cost.
+    /// What the motion takes that does not change.
+    pub fixed: Fixed<T>,
+    /// What the solve cost.
     pub stats: Stats,
 }
 
 impl<T: Element> Simulation<T> {
-    /// Start and end of the run, as operands of a call.
-    pub(crate) fn ends<U: Element>(&self) -> [[U; 1]; 2] {
-        let (first, last) = (self.trace.t[0], self.trace.t[self.trace.n_steps()]);
-        [[U::from_f64(first)], [U::from_f64(last)]]
+    /// What solve number `number` left. Panics if it did not run.
+    pub fn of(&self, number: usize) -> &Solved<T> {
+        match &self.solves[number] {
+            Some(solved) => solved,
+            None => crate::bug!("solve {number} has not run"),
+        }
+    }
+
+    /// What all solves cost together; first and next step are those of the last one.
+    pub fn stats(&self) -> Stats {
+        self.solves.iter().flatten().fold(Stats::default(), |sum, solved| Stats {
+            accepted: sum.accepted + solved.stats.accepted,
+            rejected: sum.rejected + solved.stats.rejected,
+            non_finite: sum.non_finite + solved.stats.non_finite,
+            evaluations: sum.evaluations + solved.stats.evaluations,
+            ..solved.stats
+        })
     }
 }
 
-/// A plan with the numbers it runs on.
-pub struct Context<'a, T> {
-    /// The compiled model.
-    pub plan: &'a Plan,
-    /// The params on their declared scale, `[P]`.
-    pub p: &'a [T],
-    /// What comes from outside.
-    pub data: &'a Data,
+/// Where a solve begins.
+struct Start<T> {
+    ends: (f64, f64),
+    y0: Vec<T>,
+    fixed: Fixed<T>,
 }
 
-impl<'a, T: Element> Context<'a, T> {
-    /// Integrates from start to end.
+impl<T: Element> Context<'_, T> {
+    /// Runs all solves that results and curves need.
     pub fn simulate(&self, controls: &Controls) -> Result<Simulation<T>, Failure> {
-        let mut workspace = Workspace::default();
-        let ((t0, t1), y0) = self.start(&mut workspace);
-        let times = self.site_times((t0, t1), &mut workspace)?;
-        let save_times = save_times(&controls.save, (t0, t1))?;
-        let dim = y0.len();
-        let mut recording = (
-            Tracing { trace: Trace::starting(t0, &y0) },
-            (SaveAt::new(&times, (t0, t1), dim), SaveAt::new(&save_times, (t0, t1), dim)),
-        );
-        let mut step = CompiledStep { context: self, workspace };
-        let end = solve(&mut step, self.plan.tableau, (t0, t1), &y0, &controls.options, &mut recording)?;
-        if !end.outcome.is_success() {
-            let y = end.y.iter().map(|y| y.to_f64()).collect();
-            return Err(Failure::Outcome { outcome: end.outcome, stats: Box::new(end.stats), y });
+        self.simulate_solves(&self.plan.needed(), controls)
+    }
+
+    /// Runs the solves in `needed`: ascending, with those that they need.
+    pub(crate) fn simulate_solves(
+        &self,
+        needed: &[usize],
+        controls: &Controls,
+    ) -> Result<Simulation<T>, Failure> {
+        let mut solves = vec![None; self.plan.program.solves.len()];
+        let (mut saved_t, mut saved_y) = (Vec::new(), Vec::new());
+        for number in needed {
+            let is_main = self.plan.program.main == Some(*number);
+            let save = if is_main { &controls.save } else { &Save::Nothing };
+            let (solved, saved) = self.solve(*number, &solves, controls, save)?;
+            solves[*number] = Some(solved);
+            if is_main {
+                (saved_t, saved_y) = saved;
+            }
         }
-        let (Tracing { trace }, (sites, saved)) = recording;
+        Ok(Simulation { solves, saved_t, saved_y })
+    }
+
+    fn solve(
+        &self,
+        number: usize,
+        known: &Known<T>,
+        controls: &Controls,
+        save: &Save,
+    ) -> Result<(Solved<T>, (Vec<f64>, Vec<T>)), Failure> {
+        let mut workspace = Workspace::default();
+        let Start { ends, y0, fixed } = self.start(number, known, &mut workspace);
+        let times = self.site_times(number, ends, known, &mut workspace)?;
+        let save_times = save_times(save, ends)?;
+        let options = self.options(number, known, controls, &mut workspace);
+        let (dim, fresh) = (y0.len(), Cell::new(false));
+        let mut recording = (
+            Tracing { trace: Trace::starting(ends.0, &y0), fresh: &fresh },
+            (SaveAt::new(&times, ends, dim), SaveAt::new(&save_times, ends, dim)),
+        );
+        let mut step = CompiledStep::new(self, number, &fixed, &fresh, workspace);
+        let end = solve(&mut step, self.plan.tableau(number), ends, &y0, &options, &mut recording)?;
+        if !end.outcome.is_success() {
+            return Err(Failure::Outcome(Box::new(Stuck {
+                solve: number,
+                outcome: end.outcome,
+                stats: end.stats,
+                y: to_f64(&end.y),
+                args: to_f64(&fixed.a),
+                given: self.given(number, known),
+                n_data: self.plan.program.data.len(),
+            })));
+        }
+        let (Tracing { trace, .. }, (sites, saved)) = recording;
         let places = times.iter().map(|time| trace.place(*time));
         let places = places.collect::<Option<Vec<Place>>>().expect("site times lie within the run");
-        let (saved_t, saved_y) = match controls.save {
+        let saved = match save {
             Save::Steps => (trace.t.clone(), trace.y.clone()),
             Save::Nothing | Save::Every(_) | Save::At(_) => (save_times, saved.ys().to_vec()),
         };
-        Ok(Simulation { trace, sites: sites.ys().to_vec(), places, saved_t, saved_y, stats: end.stats })
+        let ends = [[T::from_f64(ends.0)], [T::from_f64(ends.1)]];
+        let (sites, stats) = (sites.ys().to_vec(), end.stats);
+        Ok((Solved { trace, ends, sites, places, fixed, stats }, saved))
     }
 
-    /// The state at time `t` of a finished run, `[n]`: the step that covers `t` is computed again.
-    /// `None` if the run does not cover it.
-    pub fn state_at(&self, trace: &Trace<T>, t: f64) -> Option<Vec<T>> {
-        let step = match trace.place(t)? {
-            Place::Node(node) => return Some(trace.state(node).to_vec()),
-            Place::Inside { step, .. } => step,
-        };
-        let n = trace.n;
-        let mut stages = vec![T::default(); self.plan.tableau.n_stages() * n];
-        stages[..n].copy_from_slice(trace.rate(step));
-        let (mut y_new, mut err, mut out) =
-            (vec![T::default(); n], vec![T::default(); n], vec![T::default(); n]);
-        let mut compiled = CompiledStep { context: self, workspace: Workspace::default() };
-        compiled.step(trace.t[step], trace.h[step], trace.state(step), &mut stages, &mut y_new, &mut err);
-        let accepted = Accepted {
-            t: trace.t[step],
-            h: trace.h[step],
-            t_new: trace.t[step + 1],
-            y: trace.state(step),
-            y_new: &y_new,
-            interior: Interior::Stages { tableau: self.plan.tableau, stages: &stages },
-        };
-        accepted.at(t, &mut out);
-        Some(out)
-    }
-
-    /// The objective and every run result of a finished run.
-    pub fn results(&self, simulation: &Simulation<T>) -> (f64, Vec<Vec<f64>>) {
-        let counts = self.plan.program.results.iter().map(|result| result.ty.shape.count());
-        let mut buffers: Vec<Vec<T>> =
-            std::iter::once(1).chain(counts).map(|len| vec![T::default(); len]).collect();
-        let mut outputs: Vec<Output<'_>> = buffers.iter_mut().map(|buffer| T::output(buffer)).collect();
-        let ends = simulation.ends::<T>();
-        let inputs = self.run_inputs(&ends, &simulation.sites);
-        self.plan.forward.post.call(&inputs, &mut outputs, &mut Workspace::default());
-        let mut values = buffers.into_iter().map(|buffer| buffer.into_iter().map(T::to_f64).collect());
-        let total: Vec<f64> = values.next().expect("the total comes first");
-        (total[0], values.collect())
-    }
-
-    /// All curves, flattened, at each `(t, y)` with `y` one row of `ys: [ts, n]`; `[ts, C]`.
-    pub fn curves(&self, simulation: &Simulation<T>, ts: &[f64], ys: &[T]) -> Vec<f64> {
-        let width = self.plan.layout.n_curves;
-        let mut curves = Vec::with_capacity(ts.len() * width);
-        let mut row = vec![T::default(); width];
-        let ends = simulation.ends::<T>();
-        let mut workspace = Workspace::default();
-        for (row_idx, t) in ts.iter().enumerate() {
-            let n = self.plan.layout.n;
-            let (t, y) = ([T::from_f64(*t)], &ys[row_idx * n..][..n]);
-            let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(y)]);
-            inputs.extend(self.run_inputs(&ends, &simulation.sites));
-            self.plan.forward.observe.call(&inputs, &mut [T::output(&mut row)], &mut workspace);
-            curves.extend(row.iter().map(|value| value.to_f64()));
-        }
-        curves
-    }
-
-    fn start(&self, workspace: &mut Workspace) -> ((f64, f64), Vec<T>) {
+    fn start(&self, number: usize, known: &Known<T>, workspace: &mut Workspace) -> Start<T> {
+        let layout = self.plan.layout.system_of(number);
         let (mut t0, mut t1) = ([T::default()], [T::default()]);
-        let mut y0 = vec![T::default(); self.plan.layout.n];
-        let mut inputs = Inputs::new();
-        self.push_params_and_data(&mut inputs);
-        let mut outputs = [T::output(&mut t0), T::output(&mut t1), T::output(&mut y0)];
-        self.plan.forward.start.call(&inputs, &mut outputs, workspace);
-        ((t0[0].to_f64(), t1[0].to_f64()), y0)
+        let (mut y0, mut a) = (vec![T::default(); layout.n], vec![T::default(); layout.n_args]);
+        let mut outputs = [T::output(&mut t0), T::output(&mut t1), T::output(&mut y0), T::output(&mut a)];
+        self.call_run(&self.plan.solves[number].start, known, &mut outputs, workspace);
+        let ends = (t0[0].to_f64(), t1[0].to_f64());
+        Start { ends, y0, fixed: Fixed { a, q: layout.gather(self.p) } }
+    }
+
+    /// The options of the system, with the times that this solve must hit.
+    fn options(
+        &self,
+        number: usize,
+        known: &Known<T>,
+        controls: &Controls,
+        workspace: &mut Workspace,
+    ) -> Options {
+        let mut options = controls.options[self.plan.layout.solves[number].system].clone();
+        let func = &self.plan.funcs.packed.solves[number].stops.func;
+        let mut stops = vec![T::default(); func.ty(func.results[0].value).shape.count()];
+        if !stops.is_empty() {
+            let kernel = &self.plan.solves[number].stops;
+            self.call_run(kernel, known, &mut [T::output(&mut stops)], workspace);
+            options.stops.extend(stops.into_iter().map(T::to_f64));
+        }
+        options
     }
 
     /// The time of every row of every site.
-    fn site_times(&self, (t0, t1): (f64, f64), workspace: &mut Workspace) -> Result<Vec<f64>, Failure> {
-        let (solve, layout) = (self.plan.solve(), &self.plan.layout);
-        let given =
-            solve.sites.iter().zip(&layout.site_rows).filter(|(site, _)| site.kind == SiteKind::Times);
+    fn site_times(
+        &self,
+        number: usize,
+        (t0, t1): (f64, f64),
+        known: &Known<T>,
+        workspace: &mut Workspace,
+    ) -> Result<Vec<f64>, Failure> {
+        let sites = &self.plan.program.solves[number].sites;
+        let site_rows = &self.plan.layout.solves[number].site_rows;
+        let given = sites.iter().zip(site_rows).filter(|(site, _)| site.kind == SiteKind::Times);
         let mut computed = vec![T::default(); given.map(|(_, rows)| rows).sum()];
-        let mut inputs = Inputs::new();
-        self.push_params_and_data(&mut inputs);
-        self.plan.forward.times.call(&inputs, &mut [T::output(&mut computed)], workspace);
+        if !computed.is_empty() {
+            let kernel = &self.plan.solves[number].times;
+            self.call_run(kernel, known, &mut [T::output(&mut computed)], workspace);
+        }
         let mut computed = computed.into_iter().map(T::to_f64);
         let mut times = Vec::new();
-        for (number, (site, rows)) in solve.sites.iter().zip(&layout.site_rows).enumerate() {
-            match site.kind {
+        for (site, (of, rows)) in sites.iter().zip(site_rows).enumerate() {
+            match of.kind {
                 SiteKind::Start => times.push(t0),
                 SiteKind::End => times.push(t1),
                 SiteKind::Times => times.extend(computed.by_ref().take(*rows)),
             }
             let outside = |time: &&f64| !(t0.min(t1)..=t0.max(t1)).contains(*time);
             if let Some(time) = times[times.len() - rows..].iter().find(outside) {
-                return Err(Failure::OutsideRun { site: number, time: *time, t0, t1 });
+                return Err(Failure::OutsideRun { solve: number, site, time: *time, t0, t1 });
             }
         }
         Ok(times)
     }
 
-    /// Appends `p` and the data.
-    pub(crate) fn push_params_and_data<'b>(&'b self, inputs: &mut Inputs<'b>) {
-        inputs.push(T::input(self.p));
-        inputs.extend(self.data.inputs());
-    }
-
-    /// Appends one matrix for each site from `rows: [rows, n]`.
-    pub(crate) fn push_sites<'b>(&self, inputs: &mut Inputs<'b>, mut rows: &'b [T]) {
-        for count in &self.plan.layout.site_rows {
-            let (site, rest) = rows.split_at(count * self.plan.layout.n);
-            inputs.push(T::input(site));
-            rows = rest;
+    /// The operands of the start of solve `number`, for the words about a failure.
+    fn given(&self, number: usize, known: &Known<T>) -> Vec<Vec<f64>> {
+        let mut given = Vec::new();
+        for solve in &self.plan.solves[number].start.reads {
+            let solved = known[*solve].as_ref().expect("a solve runs after those it needs");
+            given.extend(solved.ends.iter().map(|end| to_f64(end)));
+            let mut sites = Inputs::new();
+            self.push_sites(&mut sites, *solve, &solved.sites);
+            given.extend(sites.iter().map(crate::plan::unit::wide));
         }
+        given.push(to_f64(self.p));
+        given.extend(self.data.inputs().map(|input| crate::plan::unit::wide(&input)));
+        given
     }
 
-    /// The operands `t0, t1, site.., p, data..`.
-    pub(crate) fn run_inputs<'b>(&'b self, ends: &'b [[T; 1]; 2], sites: &'b [T]) -> Inputs<'b> {
-        let mut inputs = Inputs::from_slice(&[T::input(&ends[0]), T::input(&ends[1])]);
-        self.push_sites(&mut inputs, sites);
-        self.push_params_and_data(&mut inputs);
-        inputs
-    }
-
-    /// One output for each site in `rows: [rows, n]`.
-    pub(crate) fn site_outputs<'b>(&self, mut rows: &'b mut [T]) -> Vec<Output<'b>> {
-        let mut outputs = Vec::new();
-        for count in &self.plan.layout.site_rows {
-            let (site, rest) = rows.split_at_mut(count * self.plan.layout.n);
-            outputs.push(T::output(site));
-            rows = rest;
-        }
-        outputs
-    }
-}
-
-/// More rows than this are a slip of the pen: ten million fill no plot.
-const MAX_SAVED: u64 = 10_000_000;
-
-/// The times of a grid, checked against the run.
-fn save_times(save: &Save, (t0, t1): (f64, f64)) -> Result<Vec<f64>, Failure> {
-    match save {
-        Save::Nothing | Save::Steps => Ok(Vec::new()),
-        Save::Every(dt) => {
-            let dt = dt.abs() * (t1 - t0).signum();
-            // A ratio that is whole but for rounding counts as whole.
-            let whole = ((t1 - t0) / dt * (1.0 + 1e-12)).floor() as u64;
-            if whole >= MAX_SAVED {
-                return Err(Failure::TooManySaves { dt: dt.abs(), count: whole + 1, allowed: MAX_SAVED });
-            }
-            let mut times: Vec<f64> = (0..=whole).map(|i| t0 + i as f64 * dt).collect();
-            match times.last_mut() {
-                Some(last) if (*last - t1).abs() <= 1e-9 * dt.abs() => *last = t1,
-                Some(_) | None => times.push(t1),
-            }
-            Ok(times)
-        }
-        Save::At(times) => {
-            let outside = |time: &&f64| !(t0.min(t1)..=t0.max(t1)).contains(*time);
-            match times.iter().find(outside) {
-                Some(time) => Err(Failure::SaveOutsideRun { time: *time, t0, t1 }),
-                None => Ok(times.clone()),
-            }
-        }
-    }
-}
-
-/// Keeps every accepted step.
-struct Tracing<T> {
-    trace: Trace<T>,
-}
-
-impl<T: Element> Observer<T> for Tracing<T> {
-    fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
-        let Interior::Stages { stages, .. } = step.interior else {
-            crate::bug!("a compiled step is one of a table");
+    /// The state of solve `number` at time `t`, `[n]`: the step that covers `t` is computed again.
+    /// `None` if the solve does not cover it.
+    pub fn state_at(&self, number: usize, solved: &Solved<T>, t: f64) -> Option<Vec<T>> {
+        let trace = &solved.trace;
+        let step = match trace.place(t)? {
+            Place::Node(node) => return Some(trace.state(node).to_vec()),
+            Place::Inside { step, .. } => step,
         };
-        self.trace.push(step.h, &stages[..step.y.len()], step.t_new, step.y_new);
-        ControlFlow::Continue(())
+        let mut out = vec![T::default(); trace.n];
+        self.again(number, solved, step, |accepted| accepted.at(t, &mut out));
+        Some(out)
+    }
+
+    /// Computes a step of solve `number` again, to the same bits, and shows it.
+    pub(crate) fn again(
+        &self,
+        number: usize,
+        solved: &Solved<T>,
+        step: usize,
+        look: impl FnOnce(&Accepted<'_, T>),
+    ) {
+        let (trace, tableau) = (&solved.trace, self.plan.tableau(number));
+        let n = trace.n;
+        let mut stages = vec![T::default(); tableau.n_stages() * n];
+        stages[..n].copy_from_slice(trace.rate(step));
+        let (mut y_new, mut err) = (vec![T::default(); n], vec![T::default(); n]);
+        let fresh = Cell::new(false);
+        let mut compiled = CompiledStep::new(self, number, &solved.fixed, &fresh, Workspace::default());
+        let (t, h, y) = (trace.t[step], trace.h[step], trace.state(step));
+        compiled.step(t, h, y, &mut stages, &mut y_new, &mut err);
+        let t_new = trace.t[step + 1];
+        let interior = Interior::Stages { tableau, stages: &stages };
+        look(&Accepted { t, h, t_new, y, y_new: &y_new, interior });
+    }
+
+    /// The objective of one example and every run result of a finished run.
+    pub fn results(&self, simulation: &Simulation<T>) -> (f64, Vec<Vec<f64>>) {
+        let counts = self.plan.program.results.iter().map(|result| result.ty.shape.count());
+        let mut buffers: Vec<Vec<T>> =
+            std::iter::once(1).chain(counts).map(|len| vec![T::default(); len]).collect();
+        let mut outputs: Vec<Output<'_>> = buffers.iter_mut().map(|buffer| T::output(buffer)).collect();
+        let post = &self.plan.values.post;
+        self.call_run(post, &simulation.solves, &mut outputs, &mut Workspace::default());
+        let mut values = buffers.iter().map(|buffer| to_f64(buffer));
+        let total = values.next().expect("the total comes first");
+        (total[0], values.collect())
+    }
+
+    /// All curves, flattened, at each `(t, y)` with `y` one row of `ys: [ts, n]`; `[ts, C]`.
+    pub fn curves(&self, simulation: &Simulation<T>, ts: &[f64], ys: &[T]) -> Vec<f64> {
+        let (width, observe) = (self.plan.layout.n_curves, &self.plan.values.observe);
+        let mut curves = Vec::with_capacity(ts.len() * width);
+        let mut row = vec![T::default(); width];
+        let mut workspace = Workspace::default();
+        let n = self.plan.program.main.map_or(0, |main| self.plan.layout.system_of(main).n);
+        for (row_idx, t) in ts.iter().enumerate() {
+            let (t, y) = ([T::from_f64(*t)], &ys[row_idx * n..][..n]);
+            let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(y)]);
+            inputs.extend(self.run_inputs(&observe.reads, &simulation.solves));
+            observe.kernel.call(&inputs, &mut [T::output(&mut row)], &mut workspace);
+            curves.extend(row.iter().map(|value| value.to_f64()));
+        }
+        curves
     }
 }
 
-/// The compiled step as the solver sees it.
-struct CompiledStep<'a, T> {
-    context: &'a Context<'a, T>,
-    workspace: Workspace,
-}
-
-impl<T: Element> Step<T> for CompiledStep<'_, T> {
-    fn dim(&self) -> usize {
-        self.context.plan.layout.n
-    }
-
-    fn n_stages(&self) -> usize {
-        self.context.plan.tableau.n_stages()
-    }
-
-    fn rate(&mut self, t: f64, _inside: f64, y: &[T], dy: &mut [T]) {
-        let t = [T::from_f64(t)];
-        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(y)]);
-        self.context.push_params_and_data(&mut inputs);
-        self.context.plan.forward.rate.call(&inputs, &mut [T::output(dy)], &mut self.workspace);
-    }
-
-    fn step(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T], y_new: &mut [T], err: &mut [T]) {
-        let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
-        let (k1, tail) = stages.split_at_mut(y.len());
-        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(y), T::input(k1)]);
-        self.context.push_params_and_data(&mut inputs);
-        let mut outputs = [T::output(tail), T::output(y_new), T::output(err)];
-        self.context.plan.forward.step.call(&inputs, &mut outputs, &mut self.workspace);
-    }
+fn to_f64<T: Element>(values: &[T]) -> Vec<f64> {
+    values.iter().map(|value| value.to_f64()).collect()
 }

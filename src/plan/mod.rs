@@ -1,16 +1,24 @@
 //! Layer 6: a compiled model.
 //!
-//! [`pack`] brings a system's functions to vectors, [`step`] makes the method's step of the field,
-//! [`compiled`] compiles both, [`forward`] runs them, [`adjoint`] runs them backwards, [`objective`]
-//! puts value, gradient and Hessian together.
+//! [`pack`] brings the functions of a program to vectors of lengths that [`layout`] knows, [`step`]
+//! makes the method's step of a field, [`compiled`] compiles both, [`forward`] runs the solves in
+//! their order, [`adjoint`] runs them backwards, [`objective`] puts value, gradient and Hessian
+//! together.
 
 pub mod adjoint;
 pub mod compiled;
+pub mod controls;
 pub mod forward;
+mod kernels;
+pub mod layout;
 pub mod objective;
+pub mod operands;
 pub mod pack;
+mod resolve;
+pub mod scale;
 mod show;
 pub mod step;
+mod stepping;
 pub mod trace;
 pub mod unit;
 

@@ -4,11 +4,14 @@
 //! declared scale; its gradient by the exact reverse
 //! of the discrete solution; its Hessian by forward over reverse, one direction at a time.
 
-use crate::backend::Workspace;
+use crate::backend::{Output, Workspace};
 use crate::plan::Plan;
-use crate::plan::adjoint::discrete;
-use crate::plan::adjoint::hessian::{Dual, DualPass, Results};
-use crate::plan::forward::{Context, Controls, Failure, Simulation};
+use crate::plan::adjoint::chain::Bars;
+use crate::plan::adjoint::curvature::hessian_vector;
+use crate::plan::adjoint::hessian::Results;
+use crate::plan::controls::{Controls, Failure};
+use crate::plan::forward::Simulation;
+use crate::plan::operands::Context;
 use crate::plan::pack::Target;
 use crate::plan::unit::{Data, Element, Inputs, PlanError};
 use std::ops::AddAssign;
@@ -27,6 +30,8 @@ pub struct Evaluation<T> {
     pub p: Vec<T>,
     /// Its value.
     pub value: f64,
+    /// The value of each of [`Target::terms`].
+    pub terms: Vec<f64>,
     /// The run.
     pub simulation: Simulation<T>,
 }
@@ -39,7 +44,7 @@ impl<'a> Objective<'a> {
 
     /// Evaluates at free parameters `u: [P]`.
     pub fn at<T: Element>(&self, u: &[T]) -> Result<Evaluation<T>, Failure> {
-        let kernels = self.plan.gradient_kernels()?;
+        let kernels = self.plan.scale_kernels()?;
         let mut p = vec![T::default(); u.len()];
         kernels.constrain.call(&[T::input(u)], &mut [T::output(&mut p)], &mut Workspace::default());
         self.at_params(p)
@@ -49,14 +54,14 @@ impl<'a> Objective<'a> {
     pub fn at_params<T: Element>(&self, p: Vec<T>) -> Result<Evaluation<T>, Failure> {
         let objective = self.plan.objective_kernels(self.target)?;
         let context = Context { plan: self.plan, p: &p, data: self.data };
-        let simulation = context.simulate(self.controls)?;
-        let mut value = [T::default()];
-        objective.value.call(
-            &context.run_inputs(&simulation.ends::<T>(), &simulation.sites),
-            &mut [T::output(&mut value)],
-            &mut Workspace::default(),
-        );
-        Ok(Evaluation { value: value[0].to_f64(), simulation, p })
+        let simulation = context.simulate_solves(&objective.needs, self.controls)?;
+        let n_terms = self.target.terms(&self.plan.program).len();
+        let mut values: Vec<[T; 1]> = vec![[T::default()]; 1 + n_terms];
+        let mut outputs: Vec<Output<'_>> = values.iter_mut().map(|value| T::output(value)).collect();
+        context.call_run(&objective.value, &simulation.solves, &mut outputs, &mut Workspace::default());
+        let mut values = values.into_iter().map(|[value]| value.to_f64());
+        let value = values.next().expect("the value comes first");
+        Ok(Evaluation { value, terms: values.collect(), simulation, p })
     }
 
     /// The gradient in the params `p`, `[P]`, at an evaluated point.
@@ -64,28 +69,21 @@ impl<'a> Objective<'a> {
         &self,
         at: &Evaluation<T>,
     ) -> Result<Vec<T>, PlanError> {
-        let kernels = self.plan.gradient_kernels()?;
         let objective = self.plan.objective_kernels(self.target)?;
         let context = Context { plan: self.plan, p: &at.p, data: self.data };
-        let one = [T::from_f64(1.0)];
-        let ends = at.simulation.ends::<T>();
-        let mut inputs = context.run_inputs(&ends, &at.simulation.sites);
-        inputs.push(T::input(&one));
-        let mut site_bars = vec![T::default(); at.simulation.sites.len()];
-        let mut bar_p = vec![T::default(); at.p.len()];
-        let mut outputs = context.site_outputs(&mut site_bars);
-        outputs.push(T::output(&mut bar_p));
-        objective.vjp.call(&inputs, &mut outputs, &mut Workspace::default());
-        let Simulation { trace, places, .. } = &at.simulation;
-        discrete::reverse(kernels, &context, trace, places, &site_bars, &mut bar_p);
-        Ok(bar_p)
+        let known = &at.simulation.solves;
+        let mut bars = Bars::new(&self.plan.layout);
+        let vjp = (&objective.vjp, &objective.value.reads[..]);
+        bars.pull_back(&context, known, vjp, &[&[T::from_f64(1.0)]]);
+        bars.reverse(&context, known, &objective.needs)?;
+        Ok(bars.p)
     }
 
     /// The gradient in the free parameters `u`, `[P]`, at the point evaluated there.
     pub fn gradient<T: Element + AddAssign>(&self, u: &[T], at: &Evaluation<T>) -> Result<Vec<T>, PlanError> {
         let bar_p = self.gradient_in_params(at)?;
         let mut bar_u = vec![T::default(); u.len()];
-        self.plan.gradient_kernels()?.constrain_vjp.call(
+        self.plan.scale_kernels()?.constrain_vjp.call(
             &[T::input(u), T::input(&bar_p)],
             &mut [T::output(&mut bar_u)],
             &mut Workspace::default(),
@@ -97,7 +95,7 @@ impl<'a> Objective<'a> {
     pub fn scale_slopes<T: Element>(&self, u: &[T]) -> Result<Vec<T>, PlanError> {
         let ones = vec![T::from_f64(1.0); u.len()];
         let mut slopes = vec![T::default(); u.len()];
-        self.plan.gradient_kernels()?.constrain_vjp.call(
+        self.plan.scale_kernels()?.constrain_vjp.call(
             &[T::input(u), T::input(&ones)],
             &mut [T::output(&mut slopes)],
             &mut Workspace::default(),
@@ -112,7 +110,7 @@ impl<'a> Objective<'a> {
         at: &Evaluation<T>,
         du: &[T],
     ) -> Result<Vec<T>, PlanError> {
-        let kernels = self.plan.curvature_kernels()?;
+        let kernels = self.plan.scale_curvature()?;
         let mut workspace = Workspace::default();
         let context = Context { plan: self.plan, p: &at.p, data: self.data };
         let n_params = at.p.len();
@@ -122,29 +120,7 @@ impl<'a> Objective<'a> {
         constrained.call(&kernels.constrain, &inputs, &mut workspace);
         let dp = constrained.take_tangent(0);
 
-        let trace = &at.simulation.trace;
-        let mut pass =
-            DualPass { kernels, context: &context, dp: &dp, trace, workspace: Workspace::default() };
-        let (tangents, site_tangents) = pass.forward(&at.simulation.places);
-
-        let one = [T::from_f64(1.0)];
-        let ends = at.simulation.ends::<T>();
-        let mut inputs = context.run_inputs(&ends, &at.simulation.sites);
-        inputs.push(T::input(&one));
-        context.push_sites(&mut inputs, &site_tangents);
-        inputs.push(T::input(&dp));
-        let mut lengths: Vec<usize> = self.plan.layout.site_rows.iter().map(|rows| rows * trace.n).collect();
-        lengths.push(n_params);
-        let mut objective = Results::new(&lengths);
-        objective.call(&self.plan.objective_curvature(self.target)?, &inputs, &mut workspace);
-        let mut bar_p = objective.take(lengths.len() - 1);
-        let mut site_bars = Dual { value: Vec::new(), tangent: Vec::new() };
-        for site in 0..lengths.len() - 1 {
-            let bars = objective.take(site);
-            site_bars.value.extend(bars.value);
-            site_bars.tangent.extend(bars.tangent);
-        }
-        pass.reverse(&tangents, &at.simulation.places, &site_bars, &mut bar_p);
+        let bar_p = hessian_vector(&context, &at.simulation.solves, self.target, &dp)?;
 
         let mut free = Results::new(&[n_params]);
         let inputs = Inputs::from_slice(&[

@@ -4,6 +4,8 @@ use crate::backend::cranelift::clif;
 use crate::ir::func::Func;
 use crate::lower::lower;
 use crate::plan::Plan;
+use crate::plan::compiled::Funcs;
+use crate::plan::kernels::reversed;
 use crate::plan::pack::Target;
 use crate::plan::unit::PlanError;
 
@@ -15,7 +17,16 @@ impl Plan {
 
     /// The functions that a gradient adds, in the tensor IR.
     pub fn show_derivatives(&self) -> Result<String, PlanError> {
-        let mut funcs = self.cotangent_funcs()?;
+        let mut funcs = Vec::new();
+        for solve in 0..self.program.solves.len() {
+            let (start, times) = self.solve_cotangent_funcs(solve, self.moving(solve)?)?;
+            funcs.push(start);
+            funcs.extend(times);
+        }
+        for system in 0..self.program.systems.len() {
+            funcs.extend(self.system_cotangent_funcs(system)?);
+        }
+        funcs.push(reversed(&self.funcs.packed.constrain, &[0], &[0])?);
         funcs.push(self.objective_funcs(Target::Total)?.1);
         Ok(listed(funcs.iter().map(|func| func.to_string())))
     }
@@ -37,10 +48,22 @@ impl Plan {
         Ok(listed(texts.into_iter()))
     }
 
-    fn forward_funcs(&self) -> [&Func; 6] {
-        let p = &self.funcs.packed;
-        [&p.start, &p.rate, &self.funcs.step, &p.times, &p.post, &p.observe]
+    fn forward_funcs(&self) -> Vec<&Func> {
+        let Funcs { packed, steps } = &self.funcs;
+        let mut funcs: Vec<&Func> = packed.solves.iter().map(|solve| &solve.start.func).collect();
+        for (rate, step) in packed.rates.iter().zip(steps) {
+            funcs.extend([rate, step]);
+        }
+        funcs.extend(packed.solves.iter().map(|solve| &solve.times.func));
+        funcs.extend(packed.solves.iter().map(|solve| &solve.stops.func).filter(|stops| !is_empty(stops)));
+        funcs.extend([&packed.post.func, &packed.observe.func]);
+        funcs
     }
+}
+
+/// Whether the one result of `func` has no entries.
+fn is_empty(func: &Func) -> bool {
+    func.result_types().all(|ty| ty.shape.count() == 0)
 }
 
 fn listed(texts: impl Iterator<Item = String>) -> String {

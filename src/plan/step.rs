@@ -7,28 +7,29 @@ use crate::ir::builder::Builder;
 use crate::ir::func::{Func, ValueId};
 use crate::solve::tableau::Tableau;
 
-/// The step of `tableau` for `rate: t, y: [n], rest.. -> dy: [n]`:
+/// The step of `tableau` for `rate: t, inside, y: [n], rest.. -> dy: [n]`:
 ///
 /// `t, h, y: [n], k1: [n], rest.. -> tail: [(s-1)*n], y_new: [n], err: [n]`
 ///
-/// with `k_i = rate(t + c_i h, y + h Σ_j a_ij k_j)`, `tail` the rates `k_2 .. k_s`,
+/// with `k_i = rate(t + c_i h, t + h/2, y + h Σ_j a_ij k_j)`, `tail` the rates `k_2 .. k_s`,
 /// `y_new = y + h Σ b_i k_i` and `err = h Σ (b_i - b̂_i) k_i` (zeros without an embedded method).
 /// `k1` is the rate at `(t, y)`. Source: Hairer, Nørsett, Wanner, Solving ODEs I, II.1 and II.4.
 pub fn step(rate: &Func, tableau: &Tableau) -> Func {
     let mut b = Builder::new("step");
     let time = rate.ty(rate.params[0].value).clone();
-    let state = rate.ty(rate.params[1].value).clone();
+    let state = rate.ty(rate.params[2].value).clone();
     let t = b.param("t", time.clone());
     let h = b.param("h", time.clone());
     let y = b.param("y", state.clone());
     let mut stages = vec![b.param("k1", state.clone())];
     let rest: Vec<ValueId> =
-        rate.params[2..].iter().map(|port| b.param(port.name.clone(), rate.ty(port.value).clone())).collect();
+        rate.params[3..].iter().map(|port| b.param(port.name.clone(), rate.ty(port.value).clone())).collect();
 
+    let inside = stage_time(&mut b, t, h, 0.5);
     for i in 1..tableau.n_stages() {
         let row: Vec<f64> = tableau.a[i].iter().map(|a| a.value()).collect();
-        let mut args =
-            vec![stage_time(&mut b, t, h, tableau.c[i].value()), advanced(&mut b, y, h, &row, &stages)];
+        let time = stage_time(&mut b, t, h, tableau.c[i].value());
+        let mut args = vec![time, inside, advanced(&mut b, y, h, &row, &stages)];
         args.extend(&rest);
         stages.push(b.inline(rate, &args)[0]);
     }

@@ -19,6 +19,8 @@ pub struct Trace<T> {
     pub y: Vec<T>,
     /// The rate at the start of each step: `[N, n]`.
     pub k1: Vec<T>,
+    /// Whether that rate was evaluated there: `[N]`. Else it is the last stage of the step before.
+    pub fresh: Vec<bool>,
 }
 
 /// Where a time lies on a trace.
@@ -81,12 +83,13 @@ fn key(place: Place) -> (usize, bool) {
 impl<T: Element> Trace<T> {
     /// A trace that has not left `t0`.
     pub fn starting(t0: f64, y0: &[T]) -> Trace<T> {
-        Trace { n: y0.len(), t: vec![t0], h: Vec::new(), y: y0.to_vec(), k1: Vec::new() }
+        Trace { n: y0.len(), t: vec![t0], h: Vec::new(), y: y0.to_vec(), k1: Vec::new(), fresh: Vec::new() }
     }
 
     /// Appends a step from the last node.
-    pub fn push(&mut self, h: f64, k1: &[T], t_new: f64, y_new: &[T]) {
+    pub fn push(&mut self, h: f64, k1: &[T], fresh: bool, t_new: f64, y_new: &[T]) {
         self.h.push(h);
+        self.fresh.push(fresh);
         self.k1.extend_from_slice(k1);
         self.t.push(t_new);
         self.y.extend_from_slice(y_new);
@@ -130,7 +133,7 @@ mod tests {
     fn trace(times: &[f64]) -> Trace<f64> {
         let mut trace = Trace::starting(times[0], &[0.0]);
         for pair in times.windows(2) {
-            trace.push(pair[1] - pair[0], &[0.0], pair[1], &[0.0]);
+            trace.push(pair[1] - pair[0], &[0.0], true, pair[1], &[0.0]);
         }
         trace
     }

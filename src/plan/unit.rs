@@ -26,14 +26,17 @@ pub enum PlanError {
     /// A function that does not fit the loop IR.
     #[error(transparent)]
     Lower(#[from] LowerError),
-    /// A gradient is wanted, but the ends of the run or the times at which trajectories are
-    /// evaluated depend on the params.
-    #[error("gradients through times that depend on params are not supported yet")]
-    TimesDependOnParams {
-        /// Where the times are written; `None` for the ends of the run.
-        times: Option<Span>,
-        /// Where the first of those params is declared.
-        param: Span,
+    /// A gradient is wanted, but the times that steps must hit depend on the params.
+    #[error("gradients through knots that depend on params are not supported yet")]
+    StopsDependOnParams {
+        /// Where the solve is asked for.
+        span: Span,
+    },
+    /// A Hessian is wanted of a run whose times depend on the params.
+    #[error("second derivatives through times that depend on params are not supported yet")]
+    NoHessian {
+        /// Where the solve is asked for.
+        span: Span,
     },
     /// A failure of the code generator.
     #[error(transparent)]
@@ -108,6 +111,16 @@ impl Data {
             Column::I64(values) => Input::I64(values),
             Column::Bool(values) => Input::Bool(values),
         })
+    }
+}
+
+/// The elements of an input as `f64`.
+pub(crate) fn wide(input: &Input<'_>) -> Vec<f64> {
+    match input {
+        Input::F64(values) => values.to_vec(),
+        Input::F32(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        Input::I64(values) => values.iter().map(|value| *value as f64).collect(),
+        Input::Bool(values) => values.iter().map(|value| f64::from(*value)).collect(),
     }
 }
 

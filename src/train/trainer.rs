@@ -7,9 +7,10 @@
 use crate::diag::{Code, Diagnostic};
 use crate::engine::{Diagnostics, Error, ParamValue, Run, Solution};
 use crate::ir::program::{Param, Role};
-use crate::plan::forward::{Controls, Failure, Save};
+use crate::plan::controls::{Controls, Failure, Save};
 use crate::plan::objective::{Evaluation, Objective};
-use crate::plan::pack::{Target, unconstrained};
+use crate::plan::pack::Target;
+use crate::plan::scale::unconstrained;
 use crate::plan::unit::{Element, PlanError};
 use crate::settings::Precision;
 use crate::train::{Covariance, Minimum, NotPositiveDefinite, Progress, Why};

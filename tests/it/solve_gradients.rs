@@ -4,8 +4,10 @@
 use nodec::ad;
 use nodec::ir::func::Func;
 use nodec::plan::Plan;
-use nodec::plan::forward::{Context, Controls, Save, Simulation};
+use nodec::plan::controls::{Controls, Save};
+use nodec::plan::forward::Solved;
 use nodec::plan::objective::Objective;
+use nodec::plan::operands::Context;
 use nodec::plan::pack::{Target, objective};
 use nodec::plan::trace::Place;
 use nodec::plan::unit::{Data, Element, Inputs, Kernel, compile};
@@ -123,11 +125,11 @@ fn build_with(text: &str, tableau: &Tableau, tol: f64, dt: f64, settings: &[(&st
 
 /// The controls that [`build`] asks for.
 fn controls(run: &Run, tol: f64, dt: f64) -> Controls {
-    let options = match run.plan().tableau.embedded {
-        Some(_) => Options::adaptive(Adaptive::new(tol, tol, run.plan().layout.n_states)),
+    let options = match run.plan().tableaus[0].embedded {
+        Some(_) => Options::adaptive(Adaptive::new(tol, tol, run.plan().layout.systems[0].n_states)),
         None => Options::fixed(dt),
     };
-    Controls { options, save: Save::Nothing }
+    Controls { options: vec![options], save: Save::Nothing }
 }
 
 fn flat(gradient: &Gradient) -> Vec<f64> {
@@ -158,36 +160,37 @@ fn dot_size(a: &[f64], b: &[f64]) -> f64 {
 struct Steps<'a, T> {
     plan: &'a Plan,
     data: &'a Data,
-    run: Simulation<T>,
+    run: Solved<T>,
     start: Kernel,
     rate: Kernel,
     step: Kernel,
     objective: Kernel,
+    n_terms: usize,
 }
 
 impl<'a, T: Element> Steps<'a, T> {
-    fn new(plan: &'a Plan, data: &'a Data, run: Simulation<T>, target: Target) -> Steps<'a, T> {
+    fn new(plan: &'a Plan, data: &'a Data, run: Solved<T>, target: Target) -> Steps<'a, T> {
         let tangent = |func: &Func, wrt: &[usize]| ad::jvp_func(func, wrt).unwrap();
         let funcs = &plan.funcs;
-        let value = ad::expand(objective(&plan.program, target)).unwrap();
-        let sites_and_p: Vec<usize> = (2..3 + plan.solve().sites.len()).collect();
+        let value = objective(&plan.program, &plan.layout, target).func;
+        let sites_and_p: Vec<usize> = (2..3 + plan.program.solves[0].sites.len()).collect();
         let compiled = compile(
             [
-                &tangent(&funcs.packed.start, &[0]),
-                &tangent(&funcs.packed.rate, &[1, 2]),
-                &tangent(&funcs.step, &[2, 3, 4]),
+                &tangent(&funcs.packed.solves[0].start.func, &[0]),
+                &tangent(&funcs.packed.rates[0], &[2, 4]),
+                &tangent(&funcs.steps[0], &[2, 3, 5]),
                 &tangent(&value, &sites_and_p),
             ],
             plan.backend(),
         );
         let [start, rate, step, objective] = compiled.unwrap();
-        Steps { plan, data, run, start, rate, step, objective }
+        let n_terms = target.terms(&plan.program).len();
+        Steps { plan, data, run, start, rate, step, objective, n_terms }
     }
 
-    /// Operands, then `p` and the data, then tangents; results with their tangents.
-    fn call(&self, kernel: &Kernel, before: &[&[T]], p: &[T], after: &[&[T]], lens: &[usize]) -> Vec<Vec<T>> {
+    /// Operands, then the data, then tangents; results with their tangents.
+    fn call(&self, kernel: &Kernel, before: &[&[T]], after: &[&[T]], lens: &[usize]) -> Vec<Vec<T>> {
         let mut inputs: Inputs<'_> = before.iter().map(|input| T::input(input)).collect();
-        inputs.push(T::input(p));
         inputs.extend(self.data.inputs());
         inputs.extend(after.iter().map(|input| T::input(input)));
         let mut results: Vec<Vec<T>> = lens.iter().chain(lens).map(|len| vec![T::default(); *len]).collect();
@@ -197,12 +200,14 @@ impl<'a, T: Element> Steps<'a, T> {
     }
 
     fn value_and_tangent(&self, p: &[T], dp: &[T]) -> (f64, f64) {
-        let (trace, tableau) = (&self.run.trace, self.plan.tableau);
+        let (trace, tableau) = (&self.run.trace, self.plan.tableau(0));
+        let read = |p: &[T]| self.plan.layout.systems[0].gather(p);
+        let (q, dq) = (read(p), read(dp));
         let (n, s) = (trace.n, tableau.n_stages());
         let mut sites = vec![T::default(); self.run.places.len() * n];
         let mut dsites = sites.clone();
-        let start = self.call(&self.start, &[], p, &[dp], &[1, 1, n]);
-        let (mut y, mut dy) = (start[2].clone(), start[5].clone());
+        let start = self.call(&self.start, &[p], &[dp], &[1, 1, n, 0]);
+        let (mut y, mut dy) = (start[2].clone(), start[6].clone());
         for node in 0..=trace.n_steps() {
             for row in (0..self.run.places.len()).filter(|row| self.run.places[*row] == Place::Node(node)) {
                 sites[row * n..][..n].copy_from_slice(&y);
@@ -212,10 +217,10 @@ impl<'a, T: Element> Steps<'a, T> {
                 break;
             }
             let (t, h) = ([T::from_f64(trace.t[node])], [T::from_f64(trace.h[node])]);
-            let rate = self.call(&self.rate, &[&t, &y], p, &[&dy, dp], &[n]);
+            let rate = self.call(&self.rate, &[&t, &t, &y, &[], &q], &[&dy, &dq], &[n]);
             let (k1, dk1) = (&rate[0], &rate[1]);
             let lens = [(s - 1) * n, n, n];
-            let step = self.call(&self.step, &[&t, &h, &y, k1], p, &[&dy, dk1, dp], &lens);
+            let step = self.call(&self.step, &[&t, &h, &y, k1, &[], &q], &[&dy, dk1, &dq], &lens);
             for (row, place) in self.run.places.iter().enumerate() {
                 let Place::Inside { step: at, theta } = *place else { continue };
                 if at == node {
@@ -235,7 +240,7 @@ impl<'a, T: Element> Steps<'a, T> {
         let ends = [trace.t[0], trace.t[trace.n_steps()]].map(|t| [T::from_f64(t)]);
         let split = |mut rows: &'_ [T]| -> Vec<Vec<T>> {
             let mut parts = Vec::new();
-            for count in &self.plan.layout.site_rows {
+            for count in &self.plan.layout.solves[0].site_rows {
                 let (part, rest) = rows.split_at(count * n);
                 parts.push(part.to_vec());
                 rows = rest;
@@ -245,10 +250,13 @@ impl<'a, T: Element> Steps<'a, T> {
         let (sites, dsites) = (split(&sites), split(&dsites));
         let mut before: Vec<&[T]> = vec![&ends[0], &ends[1]];
         before.extend(sites.iter().map(Vec::as_slice));
+        before.push(p);
         let mut after: Vec<&[T]> = dsites.iter().map(Vec::as_slice).collect();
         after.push(dp);
-        let value = self.call(&self.objective, &before, p, &after, &[1]);
-        (value[0][0].to_f64(), value[1][0].to_f64())
+        // The value, then its terms, then their tangents.
+        let n_terms = self.n_terms;
+        let value = self.call(&self.objective, &before, &after, &vec![1; 1 + n_terms]);
+        (value[0][0].to_f64(), value[1 + n_terms][0].to_f64())
     }
 }
 
@@ -256,7 +264,8 @@ impl<'a, T: Element> Steps<'a, T> {
 fn steps<'a, T: Element>(run: &'a Run, data: &'a Data, controls: &Controls) -> Steps<'a, T> {
     let p: Vec<T> = params(run).into_iter().map(T::from_f64).collect();
     let context = Context { plan: run.plan(), p: &p, data };
-    Steps::new(run.plan(), data, context.simulate(controls).unwrap(), Target::Total)
+    let solved = context.simulate(controls).unwrap().of(0).clone();
+    Steps::new(run.plan(), data, solved, Target::Total)
 }
 
 /// The derivative of `value` at 0 from four points around it. With `h = 1e-4` it is off by
@@ -531,33 +540,6 @@ fn hessians_are_symmetric_and_differences_of_gradients() {
                     assert!(gap < 1e-7, "{name}: [{i}, {j}] {gap:e}");
                 }
             }
-        }
-    }
-}
-
-/// What the reverse pass does not follow is refused, not left out.
-#[test]
-fn times_that_depend_on_params_are_refused() {
-    let ends = ["-->", "1 | param T", "^ the ends of `time` depend on this", "= help: give `time`"];
-    let times = ["-->", "5 | loss far = x(T)", "- they depend on this param", "^ these times are not fixed"];
-    let programs = [
-        ("param T = 2.0\ntime t in 0..T\nstate x = 1.0\nx' = -x\nloss far = x(end)", ends),
-        ("param T = 0.5\ntime t in 0..2\nstate x = 1.0\nx' = -x\nloss far = x(T)", times),
-        ("param T = 0.5\ntime t in T..2\nstate x = 1.0\nx' = -x\nloss far = x(end)", ends),
-    ];
-    for (text, shown) in programs {
-        let mut run = Model::parse(text).unwrap().bind().build().unwrap();
-        assert!(run.solve().is_ok());
-        for error in [
-            run.gradient().unwrap_err(),
-            run.grad("far").unwrap().unwrap_err(),
-            run.fit(|_| std::ops::ControlFlow::Continue(())).map(|_| ()).unwrap_err(),
-        ] {
-            let text = error.diagnostics().render();
-            let message =
-                "error[E0290]: gradients through a run whose times depend on params are not supported yet\n";
-            assert!(text.starts_with(message), "{text}");
-            assert!(shown.iter().all(|part| text.contains(part)), "{text}");
         }
     }
 }

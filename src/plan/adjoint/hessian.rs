@@ -1,15 +1,17 @@
-//! Hessian-vector products through a solve: forward over reverse.
+//! Hessian-vector products through a run: forward over reverse.
 //!
 //! The reverse pass of `adjoint::discrete` is run on dual numbers: a tangent of the params is
-//! carried along the trace by the tangent of the step, then back by the tangent of the step's
-//! cotangent function. The accepted steps are held fixed, as for the gradient.
+//! carried along each trace by the tangent of the step, then back by the tangent of the step's
+//! cotangent function. The accepted steps are held fixed, as for the gradient, and so are the
+//! times of the run: where these move there is no product.
 //!
 //! Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., section 5.1.
 
 use crate::backend::{Output, Workspace};
-use crate::plan::compiled::CurvatureKernels;
-use crate::plan::forward::Context;
-use crate::plan::trace::{Place, Schedule, Trace};
+use crate::plan::forward::Solved;
+use crate::plan::kernels::SystemCurvature;
+use crate::plan::operands::Context;
+use crate::plan::trace::Schedule;
 use crate::plan::unit::{Element, Inputs, Kernel};
 use std::ops::AddAssign;
 
@@ -28,7 +30,8 @@ impl<T: Element + AddAssign> Dual<T> {
         Dual { value: vec![T::default(); len], tangent: vec![T::default(); len] }
     }
 
-    fn add(&mut self, at: usize, term: &Dual<T>) {
+    /// Adds `term` from entry `at` on.
+    pub fn add(&mut self, at: usize, term: &Dual<T>) {
         for (sum, term) in [(&mut self.value, &term.value), (&mut self.tangent, &term.tangent)] {
             for (sum, term) in sum[at..].iter_mut().zip(term) {
                 *sum += *term;
@@ -49,77 +52,89 @@ impl<T: Element + AddAssign> Dual<T> {
     }
 }
 
-/// The tangents of a trace: of the state at each node and of the rate at the start of each step.
-pub(crate) struct TangentTrace<T> {
-    y: Vec<Vec<T>>,
+/// The tangents of a solve.
+pub(crate) struct Tangents<T> {
+    /// Of the args.
+    pub a: Vec<T>,
+    /// Of the params that the motion reads.
+    pub q: Vec<T>,
+    /// Of the state at each node; that of the start value is given.
+    pub y: Vec<Vec<T>>,
+    /// Of the rate at the start of each step.
     k1: Vec<Vec<T>>,
+    /// Of the states at the sites, `[rows, n]`.
+    pub sites: Vec<T>,
 }
 
-/// The calls of both passes.
+/// What the reverse pass leaves.
+pub(crate) struct StartDuals<T> {
+    /// The cotangent of the start value.
+    pub y0: Dual<T>,
+    /// That of the args.
+    pub a: Dual<T>,
+}
+
+/// The calls of both passes through one solve.
 pub(crate) struct DualPass<'a, T> {
     /// Compiled tangents.
-    pub kernels: &'a CurvatureKernels,
+    pub kernels: &'a SystemCurvature,
     /// Params and data.
     pub context: &'a Context<'a, T>,
-    /// The direction: a tangent of the params on their declared scale.
-    pub dp: &'a [T],
-    /// The run.
-    pub trace: &'a Trace<T>,
+    /// Which solve.
+    pub number: usize,
+    /// What it left.
+    pub solved: &'a Solved<T>,
     /// Scratch memory.
     pub workspace: Workspace,
 }
 
 impl<T: Element + AddAssign> DualPass<'_, T> {
-    /// Carries the tangent forward. Also gives the tangents `[rows, n]` of the states at `places`.
-    pub fn forward(&mut self, places: &[Place]) -> (TangentTrace<T>, Vec<T>) {
-        let (n, s) = (self.trace.n, self.context.plan.tableau.n_stages());
-        let (dense, schedule) = (&self.context.plan.tableau.dense, Schedule::new(places));
-        let mut tangents = TangentTrace { y: vec![self.start()], k1: Vec::new() };
-        let mut site_tangents = vec![T::default(); places.len() * n];
-        let mut next_rate = None;
-        for step in 0..self.trace.n_steps() {
-            let dy = &tangents.y[step];
-            let dk1 = match next_rate.take() {
-                Some(rate) => rate,
-                None => self.rate(step, dy),
-            };
-            let (tail, y_new) = self.step(step, dy, &dk1);
+    /// Carries tangents of start value, args and params forward.
+    pub fn forward(&mut self, dy0: Vec<T>, a: Vec<T>, q: Vec<T>) -> Tangents<T> {
+        let (trace, tableau) = (&self.solved.trace, self.context.plan.tableau(self.number));
+        let (n, s) = (trace.n, tableau.n_stages());
+        let schedule = Schedule::new(&self.solved.places);
+        let sites = vec![T::default(); self.solved.places.len() * n];
+        let mut tangents = Tangents { a, q, y: vec![dy0], k1: Vec::new(), sites };
+        let mut last = Vec::new();
+        for step in 0..trace.n_steps() {
+            let dk1 = if trace.fresh[step] { self.rate(step, &tangents) } else { std::mem::take(&mut last) };
+            let (tail, y_new) = self.step(step, &dk1, &tangents);
             for (row, theta) in schedule.inside(step) {
                 let stages = [&dk1[..], &tail[..]].concat();
-                for (i, out) in site_tangents[row * n..][..n].iter_mut().enumerate() {
-                    let term = |stage: usize| dense.weight(stage, theta) * stages[stage * n + i].to_f64();
+                for (i, out) in tangents.sites[row * n..][..n].iter_mut().enumerate() {
+                    let term =
+                        |stage: usize| tableau.dense.weight(stage, theta) * stages[stage * n + i].to_f64();
                     let sum: f64 = (0..s).map(term).sum();
-                    *out = T::from_f64(dy[i].to_f64() + self.trace.h[step] * sum);
+                    *out = T::from_f64(tangents.y[step][i].to_f64() + trace.h[step] * sum);
                 }
             }
-            if self.context.plan.tableau.fsal() {
-                next_rate = Some(tail[(s - 2) * n..].to_vec());
-            }
+            last = tail[tail.len().saturating_sub(n)..].to_vec();
             tangents.k1.push(dk1);
             tangents.y.push(y_new);
         }
         for (node, dy) in tangents.y.iter().enumerate() {
             for row in schedule.at_node(node) {
-                site_tangents[row * n..][..n].copy_from_slice(dy);
+                tangents.sites[row * n..][..n].copy_from_slice(dy);
             }
         }
-        (tangents, site_tangents)
+        tangents
     }
 
-    /// Adds to `bar_p` the cotangent of the params, and its tangent, given those of the states at
-    /// `places`.
+    /// Gives the cotangents, with tangents, of what the solve started from, and adds that of the
+    /// params which the motion reads to `bar_q`, given those of the states at the sites.
     pub fn reverse(
         &mut self,
-        tangents: &TangentTrace<T>,
-        places: &[Place],
+        tangents: &Tangents<T>,
         site_bars: &Dual<T>,
-        bar_p: &mut Dual<T>,
-    ) {
-        let tableau = self.context.plan.tableau;
-        let (n, s) = (self.trace.n, tableau.n_stages());
-        let schedule = Schedule::new(places);
+        bar_q: &mut Dual<T>,
+    ) -> StartDuals<T> {
+        let (trace, tableau) = (&self.solved.trace, self.context.plan.tableau(self.number));
+        let (n, s) = (trace.n, tableau.n_stages());
+        let schedule = Schedule::new(&self.solved.places);
         let (mut bar_y, mut bar_k) = (Dual::zeros(n), Dual::zeros(n));
-        for node in (0..=self.trace.n_steps()).rev() {
+        let mut bar_a = Dual::zeros(tangents.a.len());
+        for node in (0..=trace.n_steps()).rev() {
             for row in schedule.at_node(node) {
                 bar_y.add(0, &site_bars.part(row * n, (row + 1) * n));
             }
@@ -128,111 +143,110 @@ impl<T: Element + AddAssign> DualPass<'_, T> {
             for (row, theta) in schedule.inside(step) {
                 let bar = site_bars.part(row * n, (row + 1) * n);
                 for stage in 0..s {
-                    stages.add_scaled(
-                        stage * n,
-                        self.trace.h[step] * tableau.dense.weight(stage, theta),
-                        &bar,
-                    );
+                    let weight = trace.h[step] * tableau.dense.weight(stage, theta);
+                    stages.add_scaled(stage * n, weight, &bar);
                 }
                 state.add(0, &bar);
             }
-            if tableau.fsal() {
-                stages.add((s - 1) * n, &bar_k);
-            } else {
-                self.rate_reverse(node, &tangents.y[node], &bar_k, &mut bar_y, bar_p);
+            if node < trace.n_steps() {
+                if trace.fresh[node] {
+                    let [by_y, by_a, by_q] = self.rate_reverse(node, tangents, &bar_k);
+                    bar_y.add(0, &by_y);
+                    bar_a.add(0, &by_a);
+                    bar_q.add(0, &by_q);
+                } else {
+                    stages.add((s - 1) * n, &bar_k);
+                }
             }
-            (bar_y, bar_k) = self.step_reverse(step, tangents, &stages.part(n, s * n), &bar_y, bar_p);
+            let [by_y, by_k1, by_a, by_q] = self.step_reverse(step, tangents, &stages.part(n, s * n), &bar_y);
+            bar_a.add(0, &by_a);
+            bar_q.add(0, &by_q);
+            (bar_y, bar_k) = (by_y, by_k1);
             bar_y.add(0, &state);
             bar_k.add(0, &stages.part(0, n));
         }
-        self.rate_reverse(0, &tangents.y[0], &bar_k, &mut bar_y, bar_p);
-        self.start_reverse(&bar_y, bar_p);
+        if trace.n_steps() > 0 {
+            let [by_y, by_a, by_q] = self.rate_reverse(0, tangents, &bar_k);
+            bar_y.add(0, &by_y);
+            bar_a.add(0, &by_a);
+            bar_q.add(0, &by_q);
+        }
+        StartDuals { y0: bar_y, a: bar_a }
     }
 
-    fn start(&mut self) -> Vec<T> {
-        let mut inputs = Inputs::new();
-        self.context.push_params_and_data(&mut inputs);
-        inputs.push(T::input(self.dp));
-        let mut results = Results::new(&[1, 1, self.trace.n]);
-        results.call(&self.kernels.start, &inputs, &mut self.workspace);
-        results.take_tangent(2)
+    fn lengths(&self) -> [usize; 3] {
+        [self.solved.trace.n, self.solved.fixed.a.len(), self.solved.fixed.q.len()]
     }
 
-    fn rate(&mut self, node: usize, dy: &[T]) -> Vec<T> {
-        let t = [T::from_f64(self.trace.t[node])];
-        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(self.trace.state(node))]);
-        self.context.push_params_and_data(&mut inputs);
-        inputs.extend([T::input(dy), T::input(self.dp)]);
-        let mut results = Results::new(&[self.trace.n]);
+    fn rate(&mut self, step: usize, tangents: &Tangents<T>) -> Vec<T> {
+        let (t, inside) = self.time_and_inside(step);
+        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside)]);
+        inputs.push(T::input(self.solved.trace.state(step)));
+        self.context.push_motion(&mut inputs, &self.solved.fixed);
+        inputs.extend([T::input(&tangents.y[step]), T::input(&tangents.a), T::input(&tangents.q)]);
+        let mut results = Results::new(&[self.solved.trace.n]);
         results.call(&self.kernels.rate, &inputs, &mut self.workspace);
         results.take_tangent(0)
     }
 
     /// Tangents of the stage rates after the first, and of the new state.
-    fn step(&mut self, step: usize, dy: &[T], dk1: &[T]) -> (Vec<T>, Vec<T>) {
-        let (n, s) = (self.trace.n, self.context.plan.tableau.n_stages());
+    fn step(&mut self, step: usize, dk1: &[T], tangents: &Tangents<T>) -> (Vec<T>, Vec<T>) {
+        let trace = &self.solved.trace;
+        let (n, s) = (trace.n, self.context.plan.tableau(self.number).n_stages());
         let (t, h) = self.time_and_size(step);
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h)]);
-        inputs.extend([T::input(self.trace.state(step)), T::input(self.trace.rate(step))]);
-        self.context.push_params_and_data(&mut inputs);
-        inputs.extend([T::input(dy), T::input(dk1), T::input(self.dp)]);
+        inputs.extend([T::input(trace.state(step)), T::input(trace.rate(step))]);
+        self.context.push_motion(&mut inputs, &self.solved.fixed);
+        inputs.extend([T::input(&tangents.y[step]), T::input(dk1)]);
+        inputs.extend([T::input(&tangents.a), T::input(&tangents.q)]);
         let mut results = Results::new(&[(s - 1) * n, n, n]);
         results.call(&self.kernels.step, &inputs, &mut self.workspace);
         (results.take_tangent(0), results.take_tangent(1))
     }
 
-    fn rate_reverse(
-        &mut self,
-        node: usize,
-        dy: &[T],
-        bar_k: &Dual<T>,
-        bar_y: &mut Dual<T>,
-        bar_p: &mut Dual<T>,
-    ) {
-        let t = [T::from_f64(self.trace.t[node])];
-        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(self.trace.state(node))]);
-        self.context.push_params_and_data(&mut inputs);
+    fn rate_reverse(&mut self, step: usize, tangents: &Tangents<T>, bar_k: &Dual<T>) -> [Dual<T>; 3] {
+        let (t, inside) = self.time_and_inside(step);
+        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside)]);
+        inputs.push(T::input(self.solved.trace.state(step)));
+        self.context.push_motion(&mut inputs, &self.solved.fixed);
         inputs.push(T::input(&bar_k.value));
-        inputs.extend([T::input(dy), T::input(self.dp), T::input(&bar_k.tangent)]);
-        let mut results = Results::new(&[self.trace.n, self.dp.len()]);
+        inputs.extend([T::input(&tangents.y[step]), T::input(&tangents.a), T::input(&tangents.q)]);
+        inputs.push(T::input(&bar_k.tangent));
+        let mut results = Results::new(&self.lengths());
         results.call(&self.kernels.rate_vjp, &inputs, &mut self.workspace);
-        bar_y.add(0, &results.take(0));
-        bar_p.add(0, &results.take(1));
+        [results.take(0), results.take(1), results.take(2)]
     }
 
     fn step_reverse(
         &mut self,
         step: usize,
-        tangents: &TangentTrace<T>,
+        tangents: &Tangents<T>,
         bar_tail: &Dual<T>,
         bar_y_new: &Dual<T>,
-        bar_p: &mut Dual<T>,
-    ) -> (Dual<T>, Dual<T>) {
+    ) -> [Dual<T>; 4] {
+        let trace = &self.solved.trace;
         let (t, h) = self.time_and_size(step);
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h)]);
-        inputs.extend([T::input(self.trace.state(step)), T::input(self.trace.rate(step))]);
-        self.context.push_params_and_data(&mut inputs);
+        inputs.extend([T::input(trace.state(step)), T::input(trace.rate(step))]);
+        self.context.push_motion(&mut inputs, &self.solved.fixed);
         inputs.extend([T::input(&bar_tail.value), T::input(&bar_y_new.value)]);
-        inputs.extend([T::input(&tangents.y[step]), T::input(&tangents.k1[step]), T::input(self.dp)]);
+        inputs.extend([T::input(&tangents.y[step]), T::input(&tangents.k1[step])]);
+        inputs.extend([T::input(&tangents.a), T::input(&tangents.q)]);
         inputs.extend([T::input(&bar_tail.tangent), T::input(&bar_y_new.tangent)]);
-        let n = self.trace.n;
-        let mut results = Results::new(&[n, n, self.dp.len()]);
+        let [n, n_args, n_params] = self.lengths();
+        let mut results = Results::new(&[n, n, n_args, n_params]);
         results.call(&self.kernels.step_vjp, &inputs, &mut self.workspace);
-        bar_p.add(0, &results.take(2));
-        (results.take(0), results.take(1))
-    }
-
-    fn start_reverse(&mut self, bar_y0: &Dual<T>, bar_p: &mut Dual<T>) {
-        let mut inputs = Inputs::new();
-        self.context.push_params_and_data(&mut inputs);
-        inputs.extend([T::input(&bar_y0.value), T::input(self.dp), T::input(&bar_y0.tangent)]);
-        let mut results = Results::new(&[self.dp.len()]);
-        results.call(&self.kernels.start_vjp, &inputs, &mut self.workspace);
-        bar_p.add(0, &results.take(0));
+        [results.take(0), results.take(1), results.take(2), results.take(3)]
     }
 
     fn time_and_size(&self, step: usize) -> ([T; 1], [T; 1]) {
-        ([T::from_f64(self.trace.t[step])], [T::from_f64(self.trace.h[step])])
+        let trace = &self.solved.trace;
+        ([T::from_f64(trace.t[step])], [T::from_f64(trace.h[step])])
+    }
+
+    fn time_and_inside(&self, step: usize) -> ([T; 1], [T; 1]) {
+        let trace = &self.solved.trace;
+        ([T::from_f64(trace.t[step])], [T::from_f64(trace.t[step] + 0.5 * trace.h[step])])
     }
 }
 

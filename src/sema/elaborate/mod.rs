@@ -7,6 +7,7 @@ mod dynamics;
 mod events;
 mod frame;
 mod guard;
+mod hoist;
 mod initial;
 pub(crate) mod path;
 mod warn;
@@ -156,8 +157,9 @@ impl<'m> Elaboration<'m> {
     fn program(&self) -> Made<Program> {
         let model = self.model;
         self.check_dimension()?;
-        let system = self.system()?;
-        let start = self.start()?;
+        let mut system = self.system()?;
+        let args = hoist::hoisted(&mut system, self.motion_signature().len() - self.outside().len());
+        let start = self.start(&args)?;
         let mut sites = Sites::new(self.world());
         let (post, post_order) = self.post(&mut sites)?;
         let (observe, observe_order) = self.observe(&mut sites)?;
@@ -348,7 +350,7 @@ impl<'m> Elaboration<'m> {
 
     // ---- the functions ---------------------------------------------------------------------
 
-    fn start(&self) -> Made<Func> {
+    fn start(&self, args: &Func) -> Made<Func> {
         let model = self.model;
         let mut frame = Frame::new("start", self.world(), Moment::Never);
         let mut results = vec![
@@ -365,7 +367,16 @@ impl<'m> Elaboration<'m> {
             results.push((model.defs[channel.def].name.clone(), zero));
         }
         let (func, order) = frame.finish(results);
-        Ok(arranged(func, &order, self.outside()))
+        let func = arranged(func, &order, self.outside());
+        let mut b = Builder::new("start");
+        let params = func.params.iter().map(|port| b.param(port.name.clone(), func.ty(port.value).clone()));
+        let params: Vec<ValueId> = params.collect();
+        let mut results = Vec::new();
+        for part in [&func, args] {
+            let names = part.results.iter().map(|port| port.name.clone());
+            results.extend(names.zip(b.inline(part, &params)));
+        }
+        Ok(b.finish(unique(results)))
     }
 
     fn post(&self, sites: &mut Sites<'m>) -> Made<(Func, Vec<Input>)> {

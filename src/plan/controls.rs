@@ -1,0 +1,132 @@
+//! How runs are made, and why one gave no result.
+
+use crate::plan::unit::PlanError;
+use crate::solve::outcome::{Invalid, Outcome, Stats};
+use crate::solve::solve::Options;
+
+/// How a run is made and what it keeps.
+#[derive(Clone, Debug)]
+pub struct Controls {
+    /// Steps and tolerances, by system.
+    pub options: Vec<Options>,
+    /// What is saved of the main run besides its evaluation sites.
+    pub save: Save,
+}
+
+/// Times at which the state is kept for output.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Save {
+    /// None.
+    Nothing,
+    /// The start and the end of every accepted step.
+    Steps,
+    /// From the start to the end at this distance; the end is always among them.
+    Every(f64),
+    /// These.
+    At(Vec<f64>),
+}
+
+/// Why a run gave no result.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    /// It could not be compiled.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The request makes no sense.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// A solve ended early.
+    #[error("the run ended early: {:?}", .0.outcome)]
+    Outcome(Box<Stuck>),
+    /// A trajectory is wanted at a time the run does not cover.
+    #[error("a trajectory is evaluated at {time}, outside the run from {t0} to {t1}")]
+    OutsideRun {
+        /// Which solve.
+        solve: usize,
+        /// Which of its evaluation sites.
+        site: usize,
+        /// The time wanted.
+        time: f64,
+        /// Start of the run.
+        t0: f64,
+        /// End of the run.
+        t1: f64,
+    },
+    /// The grid of saved times has more rows than can be kept.
+    #[error("saving every {dt} asks for {count} rows, at most {allowed} are kept")]
+    TooManySaves {
+        /// The distance of two rows.
+        dt: f64,
+        /// The rows that it asks for.
+        count: u64,
+        /// The rows that are kept.
+        allowed: u64,
+    },
+    /// A saved time the run does not cover.
+    #[error("`solve.save` asks for t = {time}, outside the run from {t0} to {t1}")]
+    SaveOutsideRun {
+        /// The time wanted.
+        time: f64,
+        /// Start of the run.
+        t0: f64,
+        /// End of the run.
+        t1: f64,
+    },
+}
+
+/// A solve that ended early: how, what it cost, and what it stood on.
+#[derive(Clone, Debug)]
+pub struct Stuck {
+    /// Which solve.
+    pub solve: usize,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it cost.
+    pub stats: Stats,
+    /// The last state, states then channels.
+    pub y: Vec<f64>,
+    /// The solve's args, `[A]`.
+    pub args: Vec<f64>,
+    /// The operands of the solve's start: `known.., p, data..`.
+    pub given: Vec<Vec<f64>>,
+    /// How many of them are data.
+    pub n_data: usize,
+}
+
+impl Stuck {
+    /// The data, by port.
+    pub fn data(&self) -> impl Iterator<Item = &Vec<f64>> {
+        self.given[self.given.len() - self.n_data..].iter()
+    }
+}
+
+/// More rows than this are a slip of the pen: ten million fill no plot.
+const MAX_SAVED: u64 = 10_000_000;
+
+/// The times of a grid, checked against the run.
+pub(crate) fn save_times(save: &Save, (t0, t1): (f64, f64)) -> Result<Vec<f64>, Failure> {
+    match save {
+        Save::Nothing | Save::Steps => Ok(Vec::new()),
+        Save::Every(dt) => {
+            let dt = dt.abs() * (t1 - t0).signum();
+            // A ratio that is whole but for rounding counts as whole.
+            let whole = ((t1 - t0) / dt * (1.0 + 1e-12)).floor() as u64;
+            if whole >= MAX_SAVED {
+                return Err(Failure::TooManySaves { dt: dt.abs(), count: whole + 1, allowed: MAX_SAVED });
+            }
+            let mut times: Vec<f64> = (0..=whole).map(|i| t0 + i as f64 * dt).collect();
+            match times.last_mut() {
+                Some(last) if (*last - t1).abs() <= 1e-9 * dt.abs() => *last = t1,
+                Some(_) | None => times.push(t1),
+            }
+            Ok(times)
+        }
+        Save::At(times) => {
+            let outside = |time: &&f64| !(t0.min(t1)..=t0.max(t1)).contains(*time);
+            match times.iter().find(outside) {
+                Some(time) => Err(Failure::SaveOutsideRun { time: *time, t0, t1 }),
+                None => Ok(times.clone()),
+            }
+        }
+    }
+}

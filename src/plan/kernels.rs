@@ -1,0 +1,152 @@
+//! The compiled functions of a plan, in the groups in which they are compiled.
+//!
+//! What a simulation runs is compiled at once; what a gradient or a Hessian adds, when it is first
+//! asked for, by system and by solve.
+
+use crate::ad;
+use crate::backend::Backend;
+use crate::ir::func::Func;
+use crate::opt;
+use crate::plan::pack::RunFunc;
+use crate::plan::unit::{Kernel, PlanError, compile};
+
+/// A compiled [`RunFunc`].
+#[derive(Clone)]
+pub(crate) struct RunKernel {
+    /// The code.
+    pub kernel: Kernel,
+    /// The solves whose known values it takes.
+    pub reads: Vec<usize>,
+}
+
+/// What a simulation runs of a system.
+pub(crate) struct SystemKernels {
+    pub rate: Kernel,
+    pub step: Kernel,
+}
+
+/// What a simulation runs of a solve.
+pub(crate) struct SolveKernels {
+    pub start: RunKernel,
+    pub times: RunKernel,
+    pub stops: RunKernel,
+}
+
+/// The values of the run.
+pub(crate) struct ResultKernels {
+    pub post: RunKernel,
+    pub observe: RunKernel,
+}
+
+/// A scalar of the run and its derivatives.
+#[derive(Clone)]
+pub(crate) struct ObjectiveKernels {
+    /// `known.., p, data.. -> value, terms..`
+    pub value: RunKernel,
+    /// `(.., bar value) -> bar known.., bar p`
+    pub vjp: Kernel,
+    /// The solves it needs, ascending: those it reads and those that these need.
+    pub needs: Vec<usize>,
+}
+
+/// The params in free space.
+pub(crate) struct ScaleKernels {
+    /// `u -> p`
+    pub constrain: Kernel,
+    /// `(u, bar p) -> bar u`
+    pub constrain_vjp: Kernel,
+}
+
+/// The cotangent functions of a system. Operands of each: those of the function, then a cotangent
+/// for each result named; results as named.
+pub(crate) struct SystemCotangents {
+    /// `(.., bar dy) -> bar y, bar a, bar q`
+    pub rate: Kernel,
+    /// `(.., bar tail, bar y_new) -> bar y, bar k1, bar a, bar q`
+    pub step: Kernel,
+}
+
+/// The cotangent functions of a solve.
+pub(crate) struct SolveCotangents {
+    /// `(.., bar y0, bar a) -> bar known.., bar p`, with `bar t0, bar t1` before `bar y0` if the
+    /// ends move.
+    pub start: Kernel,
+    /// `(.., bar times) -> bar known.., bar p`; `None` if the times do not move.
+    pub times: Option<Kernel>,
+    /// Which times depend on params.
+    pub moving: Moving,
+}
+
+/// Which times of a solve depend on params, directly or through solves before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moving {
+    /// Its start or its end.
+    pub ends: bool,
+    /// A site.
+    pub sites: bool,
+}
+
+/// What a Hessian adds for a system: tangents of the functions above. Operands of each: those of
+/// the function, then a tangent for each operand named; results: those of the function, then their
+/// tangents.
+pub(crate) struct SystemCurvature {
+    /// in `y, a, q`
+    pub rate: Kernel,
+    /// in `y, k1, a, q`
+    pub step: Kernel,
+    /// in `y, a, q, bar dy`
+    pub rate_vjp: Kernel,
+    /// in `y, k1, a, q, bar tail, bar y_new`
+    pub step_vjp: Kernel,
+}
+
+/// What a Hessian adds for a solve whose times do not move.
+pub(crate) struct SolveCurvature {
+    /// in `known.., p`
+    pub start: Kernel,
+    /// in `known.., p, bar y0, bar a`
+    pub start_vjp: Kernel,
+}
+
+/// What a Hessian adds for the params in free space.
+pub(crate) struct ScaleCurvature {
+    /// in `u`
+    pub constrain: Kernel,
+    /// in `u, bar p`
+    pub constrain_vjp: Kernel,
+}
+
+/// Positions of the operands of `rate`.
+pub(crate) mod rate {
+    pub const Y: usize = 2;
+    pub const A: usize = 3;
+    pub const Q: usize = 4;
+}
+
+/// Positions of the operands of `step`.
+pub(crate) mod step {
+    pub const Y: usize = 2;
+    pub const K1: usize = 3;
+    pub const A: usize = 4;
+    pub const Q: usize = 5;
+}
+
+/// `func` reversed, by the operands `wrt` of the results `results`.
+pub(crate) fn reversed(func: &Func, wrt: &[usize], results: &[usize]) -> Result<Func, PlanError> {
+    Ok(opt::optimise(ad::vjp_func(func, wrt, results)?))
+}
+
+/// `func` with its tangent in the operands `wrt`.
+pub(crate) fn with_tangent(func: &Func, wrt: &[usize]) -> Result<Func, PlanError> {
+    Ok(opt::optimise(ad::jvp_func(func, wrt)?))
+}
+
+/// Compiles functions of the run.
+pub(crate) fn compile_run<const N: usize>(
+    funcs: [&RunFunc; N],
+    backend: &dyn Backend,
+) -> Result<[RunKernel; N], PlanError> {
+    let kernels = compile(funcs.map(|func| &func.func), backend)?;
+    let mut reads = funcs.into_iter().map(|func| func.reads.clone());
+    Ok(kernels.map(|kernel| RunKernel { kernel, reads: reads.next().expect("as many as kernels") }))
+}

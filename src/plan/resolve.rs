@@ -1,0 +1,51 @@
+//! Derivatives asked for in a program, resolved in every function of it.
+//!
+//! This comes before packing, which makes parts of one vector of the parameters that requests
+//! differentiate by.
+
+use crate::ad;
+use crate::ir::func::Func;
+use crate::ir::program::Program;
+use crate::ir::system::{Event, Solve, System, Trigger};
+use crate::plan::unit::PlanError;
+
+/// `program` with every request for a derivative resolved.
+pub(crate) fn resolved(program: &Program) -> Result<Program, PlanError> {
+    let solves = program.solves.iter().map(|solve| {
+        let (start, times, stops) = (expand(&solve.start)?, expand(&solve.times)?, expand(&solve.stops)?);
+        Ok(Solve { start, times, stops, ..solve.clone() })
+    });
+    Ok(Program {
+        systems: program.systems.iter().map(system).collect::<Result<_, PlanError>>()?,
+        solves: solves.collect::<Result<_, PlanError>>()?,
+        post: expand(&program.post)?,
+        observe: expand(&program.observe)?,
+        ..program.clone()
+    })
+}
+
+fn system(system: &System) -> Result<System, PlanError> {
+    let optional = |func: &Option<Func>| func.as_ref().map(expand).transpose();
+    Ok(System {
+        field: expand(&system.field)?,
+        mass: optional(&system.mass)?,
+        diffusion: optional(&system.diffusion)?,
+        events: system.events.iter().map(event).collect::<Result<_, PlanError>>()?,
+        ..system.clone()
+    })
+}
+
+fn event(event: &Event) -> Result<Event, PlanError> {
+    let trigger = match &event.trigger {
+        Trigger::When { roots, condition } => {
+            Trigger::When { roots: expand(roots)?, condition: condition.clone() }
+        }
+        Trigger::Every(dt) => Trigger::Every(expand(dt)?),
+        Trigger::At(times) => Trigger::At(expand(times)?),
+    };
+    Ok(Event { trigger, jump: expand(&event.jump)?, ..event.clone() })
+}
+
+fn expand(func: &Func) -> Result<Func, PlanError> {
+    Ok(ad::expand(func.clone())?)
+}
