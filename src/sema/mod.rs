@@ -27,6 +27,7 @@ mod show;
 pub mod sizes;
 mod space;
 mod systems;
+mod translate;
 pub mod typed;
 
 use crate::base::span::{Sources, Span};
@@ -199,10 +200,13 @@ impl Default for Bindings {
 
 /// Checks a file. Every error is reported to `sink`; the result tells what could be found out.
 pub fn check(files: &Arc<Files>, sources: &Sources, known: &Known, sink: &mut Sink) -> Checked {
-    let mut checker = resolve::Checker::new(files, sources, known, sink);
+    let mut own = Sink::new();
+    let mut checker = resolve::Checker::new(files, sources, known, &mut own);
     checker.open_space(&files.main.items, None, "");
     let data = checker.data_requests();
     let model = checker.model();
+    let messages = translate::translated(&files.main, sources, own.into_diagnostics());
+    messages.into_iter().for_each(|message| sink.report(message));
     let mut checked = Checked {
         files: files.clone(),
         known: known.clone(),

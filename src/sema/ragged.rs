@@ -124,6 +124,28 @@ impl<'a> Checker<'a> {
                 "a new shape for something with a ragged axis is",
                 "reshape each entry: `[flatten(x[k]) for k in 0..T]`",
             )),
+            Kind::Extreme(_, x, axis) if along(x, *axis) => {
+                Some(("the place of an extreme along a ragged axis is", "carry it through a `fold`"))
+            }
+            Kind::Gather(x, _) if along(x, 0) => {
+                Some(("an entry by number along a ragged axis is", "run through all of them"))
+            }
+            Kind::Pad(x, pads) => {
+                let mut behind =
+                    pads.iter().zip(&x.ty.dims).filter(|((_, after), _)| after.as_number() != Some(0));
+                behind.any(|(_, dim)| self.is_ragged(dim)).then_some((
+                    "putting something behind a ragged axis is",
+                    "put it in front, with `concat`",
+                ))
+            }
+            Kind::Einsum(x, y, spec) => {
+                let letters = spec.lhs.iter().chain(&spec.rhs).zip(x.ty.dims.iter().chain(&y.ty.dims));
+                let mut summed = letters.filter(|(letter, _)| !spec.out.contains(letter));
+                summed.any(|(_, dim)| self.is_ragged(dim)).then_some((
+                    "an `einsum` that sums over a ragged axis is",
+                    "use `@`, or `sum` over an axis",
+                ))
+            }
             Kind::Index(x, picks) => {
                 let kept = picks.iter().filter(|pick| !matches!(pick, Pick::New));
                 let mut ragged = kept.zip(&x.ty.dims).filter(|(_, dim)| self.is_ragged(dim));

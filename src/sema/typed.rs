@@ -6,6 +6,7 @@
 
 use crate::base::index::IndexVec;
 use crate::base::span::Span;
+use crate::ir::func::Contraction;
 use crate::ir::op::Op;
 use crate::ir::program::{Constraint, PortSource, Role};
 use crate::ir::system::{Calculus, Condition, UnknownKind};
@@ -168,6 +169,22 @@ pub enum Kind {
     Permute(Box<Expr>, Vec<u32>),
     /// Turned round along an axis.
     Reverse(Box<Expr>, u32),
+    /// Zeros before and after the elements of each axis.
+    Pad(Box<Expr>, Vec<(Dim, Dim)>),
+    /// Repeated along a new axis at this place, as often as the type says.
+    Repeat(Box<Expr>, u32),
+    /// `0, 1, 2, ..` as reals; the count is that of the type.
+    Iota,
+    /// The unit matrix of the type.
+    Eye,
+    /// The sum of all elements up to each one along an axis.
+    Cumsum(Box<Expr>, u32),
+    /// The einsum of two operands.
+    Einsum(Box<Expr>, Box<Expr>, Contraction),
+    /// Which element along an axis is the largest (or smallest), the first if several are.
+    Extreme(Extreme, Box<Expr>, u32),
+    /// Entries along the first axis, by numbers that are not static; NaN for one that is not there.
+    Gather(Box<Expr>, Box<Expr>),
     /// A reduction over these axes (ascending).
     Reduce(Reduction, Box<Expr>, Vec<u32>),
     /// A body for each value of the loops, stacked (`None`) or reduced.
@@ -209,6 +226,15 @@ pub enum Kind {
         /// Where its density is taken.
         x: Box<Expr>,
     },
+}
+
+/// Which of many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extreme {
+    /// `argmax`
+    Largest,
+    /// `argmin`
+    Smallest,
 }
 
 /// A fold whose turns are counted by the data.
@@ -558,6 +584,14 @@ impl Expr {
         }
         match &self.kind {
             Kind::Real(_) | Kind::Size(_) | Kind::Bool(_) | Kind::Fill(_) | Kind::Def(_) => {}
+            Kind::Iota | Kind::Eye => {}
+            Kind::Pad(x, _) | Kind::Repeat(x, _) | Kind::Cumsum(x, _) | Kind::Extreme(_, x, _) => {
+                x.walk(visit)
+            }
+            Kind::Einsum(x, y, _) | Kind::Gather(x, y) => {
+                x.walk(visit);
+                y.walk(visit);
+            }
             Kind::Rate(_) | Kind::ChannelRate(_) | Kind::White(_) | Kind::Start | Kind::End => {}
             Kind::Path { times, values, scheme: _, time: _ } => {
                 times.walk(visit);

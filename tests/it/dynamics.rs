@@ -2,7 +2,19 @@
 //! are extracted from the text. Expected numbers are worked out by hand beside the programs.
 
 use crate::sema::{check, close, run, system};
+use nodec::ir::func::Func;
+use nodec::ir::program::Program;
 use nodec::ir::system::{Calculus, Condition, Trigger, UnknownKind};
+
+/// What a function of the motion gives: `moving` are the time, a time inside the piece, states and channels,
+/// `fixed` params and data, of which the args are made.
+fn now(program: &Program, func: &Func, moving: &[&[f64]], fixed: &[&[f64]]) -> Vec<Vec<f64>> {
+    let system = &program.systems[0];
+    let start = run(&program.solves[0].start, fixed);
+    let args = start[2 + system.states.len() + system.channels.len()..].iter().map(Vec::as_slice);
+    let inputs: Vec<&[f64]> = moving.iter().copied().chain(args).chain(fixed.iter().copied()).collect();
+    run(func, &inputs)
+}
 
 const ROBERTSON: &str = "
 param k1 = 0.04, k2 = 3e7, k3 = 1e4
@@ -41,11 +53,11 @@ fn a_zero_row_of_the_mass_matrix_is_a_constraint() {
     assert_eq!(system.constraints, [false, true]);
     assert!(system.rates.is_none());
     let g: &[f64] = &[2.0, -1.0, -1.0, 1.0];
-    let now: &[&[f64]] = &[&[0.5], &[0.5], &[3.0, 5.0], &[2.0], g];
+    let (moving, fixed): (&[&[f64]], &[&[f64]]) = (&[&[0.5], &[0.5], &[3.0, 5.0]], &[&[2.0], g]);
     let mass = system.mass.as_ref().expect("C is not 1");
-    close(&run(mass, now)[0], &[2.0, 0.0, 0.0, 0.0]);
+    close(&now(&program, mass, moving, fixed)[0], &[2.0, 0.0, 0.0, 0.0]);
     // C v0' = sin t - 2 v0 + v1; the residual of the second row is -v0 + v1.
-    close(&run(&system.field, now)[0], &[0.5_f64.sin() - 6.0 + 5.0, -3.0 + 5.0]);
+    close(&now(&program, &system.field, moving, fixed)[0], &[0.5_f64.sin() - 6.0 + 5.0, -3.0 + 5.0]);
 }
 
 #[test]
@@ -58,12 +70,13 @@ fn a_line_that_is_linear_in_its_primes_is_solved_for_rates() {
     );
     let system = &program.systems[0];
     assert_eq!(system.constraints, [false; 4]);
-    let now: &[&[f64]] = &[&[0.0], &[0.0], &[5.0, -5.0], &[1.0, 2.0], &[2.0, 1.0, 1.0, 3.0], &[4.0]];
-    let mass = run(system.mass.as_ref().expect("m is no identity"), now).remove(0);
+    let moving: &[&[f64]] = &[&[0.0], &[0.0], &[5.0, -5.0], &[1.0, 2.0]];
+    let fixed: &[&[f64]] = &[&[2.0, 1.0, 1.0, 3.0], &[4.0]];
+    let mass = now(&program, system.mass.as_ref().expect("m is no identity"), moving, fixed).remove(0);
     close(&mass, &[1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 2.0, 1.0, 0.0, 0.0, 1.0, 3.0]);
-    close(&run(&system.field, now)[1], &[-20.0, 20.0]);
+    close(&now(&program, &system.field, moving, fixed)[1], &[-20.0, 20.0]);
     // The inverse of m is [[3, -1], [-1, 2]]/5.
-    let rates = run(system.rates.as_ref().expect("m can be solved away"), now);
+    let rates = now(&program, system.rates.as_ref().expect("m can be solved away"), moving, fixed);
     close(&rates[0], &[1.0, 2.0]);
     close(&rates[1], &[(-60.0 - 20.0) / 5.0, (20.0 + 40.0) / 5.0]);
 }
@@ -78,8 +91,8 @@ fn elimination_exchanges_rows() {
          3*x' + a*y' = 12",
     );
     let system = &program.systems[0];
-    let now: &[&[f64]] = &[&[0.0], &[0.0], &[1.0], &[2.0], &[0.0]];
-    let rates = run(system.rates.as_ref().expect("two rates"), now);
+    let moving: &[&[f64]] = &[&[0.0], &[0.0], &[1.0], &[2.0]];
+    let rates = now(&program, system.rates.as_ref().expect("two rates"), moving, &[&[0.0]]);
     close(&rates[0], &[4.0]);
     close(&rates[1], &[3.0]);
 }
@@ -230,8 +243,8 @@ fn an_input_may_be_a_path_and_the_ends_of_the_run_stand_in_equations() {
     );
     assert_eq!(&*program.data[0].path, "dose");
     assert_eq!(program.data[0].value, Some(vec![0.0, 4.0, 4.0]));
-    let now: &[&[f64]] = &[&[1.0], &[1.5], &[0.0], &[4.0], &[0.0, 8.0, 8.0]];
-    close(&run(&program.systems[0].field, now)[0], &[2.0]);
+    let (moving, fixed): (&[&[f64]], &[&[f64]]) = (&[&[1.0], &[1.5], &[0.0]], &[&[4.0], &[0.0, 8.0, 8.0]]);
+    close(&now(&program, &program.systems[0].field, moving, fixed)[0], &[2.0]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! that is zero by construction makes its equation a constraint.
 
 use super::frame::{Frame, Input, Moment};
+use super::linear;
 use super::{Elaboration, Made, Signature, arranged, unique};
 use crate::ad::primes::{self, Block};
 use crate::base::span::Span;
@@ -15,7 +16,7 @@ use crate::ir::system::{System, Unknown, UnknownKind};
 use crate::ir::types::{Shape, Type};
 use crate::ir::zeros;
 use crate::sema::errors;
-use crate::sema::typed::{DefId, DefKind, Dynamics, Interpolation, Kind, State};
+use crate::sema::typed::{DefId, DefKind, Dynamics, Kind, State};
 use std::sync::Arc;
 
 /// The rows of a system that is not all in solved form.
@@ -343,7 +344,7 @@ impl<'m> Elaboration<'m> {
     /// The field with the mass matrix solved away on the `open` entries, if that can be.
     fn rates(&self, system: &System, open: &[usize], slots: &Slots) -> Option<Func> {
         let mass = system.mass.as_ref()?;
-        if slots.constraints.contains(&true) || open.len() > primes::MAX_ELIMINATED {
+        if slots.constraints.contains(&true) || open.len() > linear::MAX_ELIMINATED {
             return None;
         }
         let n_states = system.states.len();
@@ -370,7 +371,7 @@ impl<'m> Elaboration<'m> {
             rows.push(b.concat(&row_entries, 1));
         }
         let (matrix, right) = (b.concat(&rows, 0), b.pack(&right, real));
-        let found = primes::solved(&mut b, matrix, right);
+        let found = linear::solved(&mut b, matrix, right);
         for (position, at) in open.iter().enumerate() {
             entries[*at] = b.part(found, position, position + 1);
         }
@@ -430,18 +431,16 @@ impl<'m> Elaboration<'m> {
         Some(b.finish(vec![("diffusion".into(), matrix)]))
     }
 
-    /// The knots of straight paths, where the motion is not smooth.
+    /// The knots of all paths, where the motion is not smooth.
     pub(super) fn stops(&self) -> Made<Func> {
         let mut frame = Frame::new("stops", self.world(), Moment::Never);
         let mut results = Vec::new();
         for def in self.model.defs.iter().filter(|def| def.kind == DefKind::Control) {
-            let Some(Kind::Path { scheme, times, .. }) = def.value.as_ref().map(|value| &value.kind) else {
+            let Some(Kind::Path { times, .. }) = def.value.as_ref().map(|value| &value.kind) else {
                 crate::bug!("the path `{}` is no path", def.name)
             };
-            match scheme {
-                Interpolation::Linear => results.push((def.name.clone(), frame.value(times)?)),
-                Interpolation::Cubic | Interpolation::Hermite => {}
-            }
+            // However smooth: within a step the motion sees one piece, which goes on beyond its ends.
+            results.push((def.name.clone(), frame.value(times)?));
         }
         let (func, order) = frame.finish(unique(results));
         Ok(arranged(func, &order, self.outside()))

@@ -4,18 +4,21 @@
 //! name has one node for each moment it is evaluated at, and a name that a derivative operator
 //! varies has a node that nothing else can be: a `variable`.
 
+mod arrays;
 mod choice;
 mod fold;
 mod motion;
+mod sites;
+
+pub(super) use sites::Sites;
 
 use super::guard::{both, guarded};
-use super::{Made, moves, named_site, number_of};
+use super::{Made, moves, number_of};
 use crate::base::index::{Idx, IndexVec};
 use crate::base::span::Span;
 use crate::ir::builder::Builder;
 use crate::ir::func::{Attr, Func, ValueId};
 use crate::ir::op::Op;
-use crate::ir::system::{Site, SiteKind};
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
@@ -112,55 +115,6 @@ enum Named {
 
 /// The name, the moment, the values of the loops around its declaration, the guard.
 type Key = (Named, (usize, usize), Vec<i64>, Option<ValueId>);
-
-/// The evaluation sites, found while other functions are made.
-pub(super) struct Sites<'m> {
-    frame: Frame<'m, 'm>,
-    sites: Vec<(Site, Option<ValueId>)>,
-}
-
-impl<'m> Sites<'m> {
-    pub fn new(world: World<'m>) -> Sites<'m> {
-        Sites { frame: Frame::new("times", world, Moment::Never), sites: Vec::new() }
-    }
-
-    /// The number of the site for these times; equal expressions share one.
-    fn site(&mut self, time: &'m Expr, loops: &[(u32, i64)]) -> Made<usize> {
-        let kind = named_site(time);
-        let value = match kind {
-            Some(_) => None,
-            None => {
-                self.frame.loops = loops.to_vec();
-                Some(self.frame.value(time)?)
-            }
-        };
-        let kind = kind.unwrap_or(SiteKind::Times);
-        if let Some(known) = self.sites.iter().position(|(site, other)| site.kind == kind && *other == value)
-        {
-            return Ok(known);
-        }
-        let count = value.and_then(|value| self.frame.b.shape(value).dims().first().copied());
-        self.sites.push((Site { kind, count, span: time.span }, value));
-        Ok(self.sites.len() - 1)
-    }
-
-    /// How many times a site has, if it is a vector.
-    fn count(&self, site: usize) -> Option<usize> {
-        self.sites[site].0.count
-    }
-
-    /// The function of the times, its inputs, the sites.
-    pub fn finish(self) -> (Func, Vec<Input>, Vec<Site>) {
-        let named = self
-            .sites
-            .iter()
-            .enumerate()
-            .filter_map(|(n, (_, value))| Some((format!("site {n}").into(), (*value)?)));
-        let results = named.collect();
-        let (func, order) = self.frame.finish(results);
-        (func, order, self.sites.into_iter().map(|(site, _)| site).collect())
-    }
-}
 
 /// A function in the making.
 pub(super) struct Frame<'m, 's> {
@@ -519,6 +473,10 @@ impl<'m, 's> Frame<'m, 's> {
                 let x = self.value(x)?;
                 Ok(self.b.must(Op::Reverse, &[x], Attr::Axes([*axis].as_slice().into())))
             }
+            Kind::Pad(..) | Kind::Repeat(..) | Kind::Iota | Kind::Eye | Kind::Cumsum(..) => {
+                self.arranged(expr)
+            }
+            Kind::Einsum(..) | Kind::Extreme(..) | Kind::Gather(..) => self.arranged(expr),
             Kind::Reduce(reduction, x, axes)
                 if axes.iter().any(|axis| self.is_ragged(&x.ty.dims[*axis as usize])) =>
             {

@@ -9,6 +9,7 @@ mod frame;
 mod guard;
 mod hoist;
 mod initial;
+mod linear;
 pub(crate) mod path;
 mod warn;
 
@@ -156,10 +157,11 @@ type Signature = Vec<(Input, Arc<str>, Type)>;
 impl<'m> Elaboration<'m> {
     fn program(&self) -> Made<Program> {
         let model = self.model;
+        let start = self.start()?;
         self.check_dimension()?;
         let mut system = self.system()?;
         let args = hoist::hoisted(&mut system, self.motion_signature().len() - self.outside().len());
-        let start = self.start(&args)?;
+        let start = both(start, &args);
         let mut sites = Sites::new(self.world());
         let (post, post_order) = self.post(&mut sites)?;
         let (observe, observe_order) = self.observe(&mut sites)?;
@@ -350,7 +352,7 @@ impl<'m> Elaboration<'m> {
 
     // ---- the functions ---------------------------------------------------------------------
 
-    fn start(&self, args: &Func) -> Made<Func> {
+    fn start(&self) -> Made<Func> {
         let model = self.model;
         let mut frame = Frame::new("start", self.world(), Moment::Never);
         let mut results = vec![
@@ -367,16 +369,7 @@ impl<'m> Elaboration<'m> {
             results.push((model.defs[channel.def].name.clone(), zero));
         }
         let (func, order) = frame.finish(results);
-        let func = arranged(func, &order, self.outside());
-        let mut b = Builder::new("start");
-        let params = func.params.iter().map(|port| b.param(port.name.clone(), func.ty(port.value).clone()));
-        let params: Vec<ValueId> = params.collect();
-        let mut results = Vec::new();
-        for part in [&func, args] {
-            let names = part.results.iter().map(|port| port.name.clone());
-            results.extend(names.zip(b.inline(part, &params)));
-        }
-        Ok(b.finish(unique(results)))
+        Ok(arranged(func, &order, self.outside()))
     }
 
     fn post(&self, sites: &mut Sites<'m>) -> Made<(Func, Vec<Input>)> {
@@ -422,6 +415,19 @@ impl<'m> Elaboration<'m> {
             .map(|(root, ty)| Curve { name: root.name.clone(), ty, output: root.output, span: root.span })
             .collect()
     }
+}
+
+/// The results of two functions of the same inputs, those of `first` first.
+fn both(first: Func, second: &Func) -> Func {
+    let mut b = Builder::new(first.name.clone());
+    let params = first.params.iter().map(|port| b.param(port.name.clone(), first.ty(port.value).clone()));
+    let params: Vec<ValueId> = params.collect();
+    let mut results = Vec::new();
+    for part in [&first, second] {
+        let names = part.results.iter().map(|port| port.name.clone());
+        results.extend(names.zip(b.inline(part, &params)));
+    }
+    b.finish(unique(results))
 }
 
 /// Result names made unique within their function: `y`, `y #2`.

@@ -282,3 +282,48 @@ pub fn wrong_axis(span: Span, axis: &str, rank: &str) -> Diagnostic {
         "counting starts at 0",
     )
 }
+
+/// `split(x, n)` of an axis that `n` does not divide.
+pub fn uneven_parts(span: Span, array: Span, found: &Ty, parts: i64) -> Diagnostic {
+    let length = found.dims.first().map(ToString::to_string).unwrap_or_default();
+    let message = format!("an axis of length {length} has no {parts} equal parts");
+    Diagnostic::new(Code("E0301"), message, span, "the number of parts")
+        .label(array, format!("this is {}", shape(found)))
+        .help("for unequal parts write ranges, as in `x[..3]` and `x[3..]`")
+}
+
+/// `pad` with more or fewer numbers than axes.
+pub fn pad_count(span: Span, given: usize, array: Span, found: &Ty) -> Diagnostic {
+    let message = format!(
+        "`pad` needs a number for each axis, found {given} for {}",
+        if found.dims.len() == 1 { "1 axis".to_owned() } else { format!("{} axes", found.dims.len()) }
+    );
+    Diagnostic::new(Code("E0301"), message, span, "zeros on both sides of each axis")
+        .label(array, format!("this is {}", shape(found)))
+}
+
+/// Subscripts of `einsum` that mean nothing.
+pub fn subscripts(span: Span, message: impl Into<String>, label: &str) -> Diagnostic {
+    Diagnostic::new(Code("E0312"), message, span, label)
+        .help("one letter for each axis, a comma between arrays: `einsum(\"ij,j->i\", A, x)`")
+}
+
+/// Letters that are not as many as axes.
+pub fn subscript_count(span: Span, letters: usize, array: Span, found: &Ty) -> Diagnostic {
+    let letters = if letters == 1 { "1 letter".to_owned() } else { format!("{letters} letters") };
+    Diagnostic::new(
+        Code("E0312"),
+        format!("{letters} for {}", shape(found)),
+        span,
+        "one letter for each axis",
+    )
+    .label(array, format!("this is {}", shape(found)))
+}
+
+/// A letter for two axes of different length.
+pub fn subscript_sizes(span: Span, letter: char, first: (Span, &str), second: (Span, &str)) -> Diagnostic {
+    let message = format!("`{letter}` is {} in one array and {} in another", first.1, second.1);
+    Diagnostic::new(Code("E0312"), message, span, "this axis")
+        .label(first.0, format!("`{letter}` is {} here", first.1))
+        .label(second.0, format!("`{letter}` is {} here", second.1))
+}

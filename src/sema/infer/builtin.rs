@@ -9,7 +9,7 @@ use crate::sema::infer::index::transposed;
 use crate::sema::infer::{Value, size, to_real};
 use crate::sema::prelude::{Builtin, Map, Reduction, Special};
 use crate::sema::resolve::{Checker, ScopeId};
-use crate::sema::typed::{Elem, Expr, Kind, Loop, Phase, Pick, Ty};
+use crate::sema::typed::{Elem, Expr, Extreme, Kind, Loop, Phase, Pick, Ty};
 use crate::syntax::ast::{self, Arg, ExprKind};
 
 impl<'a> Checker<'a> {
@@ -91,6 +91,23 @@ impl<'a> Checker<'a> {
             self.level(name, span, &a, &b)?;
             return Some(self.elementwise(op, vec![a, b], span));
         }
+        let (x, axis) = self.along(name, given, span, scope)?;
+        let x = to_real(x);
+        let axes = match axis {
+            None => (0..x.ty.dims.len() as u32).collect(),
+            Some(axis) => vec![axis],
+        };
+        Some(reduced(reduction, x, axes, span))
+    }
+
+    /// One array, and the axis that is meant if one is said.
+    pub(super) fn along(
+        &mut self,
+        name: &'a str,
+        given: &[Given<'a>],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<(Expr, Option<u32>)> {
         let axis = given.iter().find(|arg| arg.name.is_some_and(|name| &*name.name == "axis"));
         let n_axes = usize::from(axis.is_some());
         let operand = match given.iter().filter(|arg| arg.name.is_none()).collect::<Vec<_>>().as_slice() {
@@ -103,21 +120,16 @@ impl<'a> Checker<'a> {
                 ));
             }
         };
-        let x = to_real(self.infer(operand, scope)?);
-        let axes: Vec<u32> = match axis {
-            None => (0..x.ty.dims.len() as u32).collect(),
-            Some(axis) => {
-                let at = self.size_of(axis.value, scope, "an axis")?;
-                match at.as_number() {
-                    Some(n) if n >= 0 && (n as usize) < x.ty.dims.len() => vec![n as u32],
-                    _ => {
-                        let rank = x.ty.dims.len().to_string();
-                        return self.fail(errors::wrong_axis(axis.value.span, &at.to_string(), &rank));
-                    }
-                }
+        let x = self.infer(operand, scope)?;
+        let Some(axis) = axis else { return Some((x, None)) };
+        let at = self.size_of(axis.value, scope, "an axis")?;
+        match at.as_number() {
+            Some(n) if n >= 0 && (n as usize) < x.ty.dims.len() => Some((x, Some(n as u32))),
+            _ => {
+                let rank = x.ty.dims.len().to_string();
+                self.fail(errors::wrong_axis(axis.value.span, &at.to_string(), &rank))
             }
-        };
-        Some(reduced(reduction, x, axes, span))
+        }
     }
 
     fn special(
@@ -195,15 +207,19 @@ impl<'a> Checker<'a> {
                 self.level(name, span, &above, &hi)?;
                 Some(self.elementwise(Op::Min, vec![above, hi], span))
             }
-            Special::Softmax => {
-                let [x] = self.positional(name, given, span, "one vector")?;
-                let x = self.infer_real(x, name, scope)?;
-                self.rank(name, &x, 1, "a vector")?;
-                let log_sum = reduced(Reduction::LogSumExp, x.clone(), vec![0], span);
-                let shifted = self.elementwise(Op::Sub, vec![x, log_sum], span);
-                let (ty, phase) = (shifted.ty.clone(), shifted.phase);
-                Some(Expr { kind: Kind::Map(Map::Op(Op::Exp), Box::new(shifted)), ty, phase, span })
+            Special::Softmax | Special::LogSoftmax | Special::Any | Special::All => {
+                self.summary(name, special, given, span, scope)
             }
+            Special::Var | Special::Std => self.summary(name, special, given, span, scope),
+            Special::Split | Special::Diff | Special::Pad | Special::Eye | Special::Cumsum => {
+                self.arrangement(name, special, given, span, scope)
+            }
+            Special::Linspace | Special::Logspace => self.spaced(name, special, given, span, scope),
+            Special::Einsum => self.einsum(name, given, span, scope),
+            Special::Argmax => self.extreme(name, Extreme::Largest, given, span, scope),
+            Special::Argmin => self.extreme(name, Extreme::Smallest, given, span, scope),
+            Special::CrossEntropy => self.cross_entropy(name, given, span, scope),
+            Special::Kl => self.divergence(name, given, span, scope),
             Special::Trace => {
                 let [x] = self.positional(name, given, span, "one square matrix")?;
                 let x = self.infer_real(x, name, scope)?;
@@ -333,7 +349,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The sizes in `[2, N]`.
-    fn sizes(&mut self, sizes: &'a [Arg], span: Span, scope: ScopeId) -> Option<Vec<Dim>> {
+    pub(super) fn sizes(&mut self, sizes: &'a [Arg], span: Span, scope: ScopeId) -> Option<Vec<Dim>> {
         let mut dims = Vec::with_capacity(sizes.len());
         for size in sizes {
             let Arg::Positional(size) = size else { return self.fail(errors::not_a_size(span, "the shape")) };
@@ -349,7 +365,7 @@ impl<'a> Checker<'a> {
         Some([a?, b?])
     }
 
-    fn rank(&mut self, name: &str, x: &Expr, rank: usize, expected: &str) -> Option<()> {
+    pub(super) fn rank(&mut self, name: &str, x: &Expr, rank: usize, expected: &str) -> Option<()> {
         if x.ty.dims.len() == rank {
             return Some(());
         }
@@ -374,13 +390,20 @@ impl<'a> Checker<'a> {
                 }
                 None => {
                     let part = self.infer(arg.value, scope)?;
-                    parts.push(to_real(part));
+                    parts.push(part);
                 }
             }
         }
-        let Some(first) = parts.first() else {
+        if parts.is_empty() {
             return self.fail(errors::wrong_arguments(span, name, "one array or more"));
-        };
+        }
+        self.joined(name, parts, axis, span)
+    }
+
+    /// Arrays end to end along an axis.
+    pub(super) fn joined(&mut self, name: &str, parts: Vec<Expr>, axis: usize, span: Span) -> Option<Expr> {
+        let parts: Vec<Expr> = parts.into_iter().map(to_real).collect();
+        let Some(first) = parts.first() else { crate::bug!("nothing to join") };
         let mut dims = first.ty.dims.clone();
         if axis >= dims.len() {
             let story = self.story(first);

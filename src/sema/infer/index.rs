@@ -179,6 +179,7 @@ impl<'a> Checker<'a> {
         }
         let mut axes = base.ty.dims.clone().into_iter();
         let (mut picks, mut dims) = (Vec::new(), Vec::new());
+        let mut gathered: Option<(usize, Expr)> = None;
         for index in indices {
             if is_new_axis(index) {
                 picks.push(Pick::New);
@@ -193,7 +194,18 @@ impl<'a> Checker<'a> {
                         let (lo, hi) = (self.size_of(lo, scope, what), self.size_of(hi, scope, what));
                         self.range_pick(lo?, hi?, &axis, expr.span)?
                     }
-                    _ => self.element_pick(expr, &axis, scope)?,
+                    _ => match self.element_pick(expr, &axis, scope)? {
+                        Element::Static(at) => Pick::At(at),
+                        Element::Known(index) if gathered.is_some() => {
+                            let instead = "give the entry taken first a name with `let`";
+                            let what = "two indices that are not static are";
+                            return self.fail(errors::not_yet(index.span, what, instead));
+                        }
+                        Element::Known(index) => {
+                            gathered = Some((dims.len(), index));
+                            Pick::Range(Dim::number(0), axis)
+                        }
+                    },
                 },
                 IndexExpr::From(lo, span) => {
                     let lo = self.size_of(lo, scope, what)?;
@@ -224,7 +236,11 @@ impl<'a> Checker<'a> {
         }
         let ty = Ty { elem: base.ty.elem, dims };
         let phase = base.phase;
-        Some(Expr { kind: Kind::Index(Box::new(base), picks), ty, phase, span })
+        let parts = Expr { kind: Kind::Index(Box::new(base), picks), ty, phase, span };
+        match gathered {
+            Some((axis, index)) => self.gathered(parts, axis, index, span),
+            None => Some(parts),
+        }
     }
 
     fn range_pick(&mut self, lo: Dim, hi: Dim, axis: &Dim, span: Span) -> Option<Pick> {
@@ -240,7 +256,7 @@ impl<'a> Checker<'a> {
         Some(Pick::Range(lo, hi))
     }
 
-    fn element_pick(&mut self, expr: &'a ast::Expr, axis: &Dim, scope: ScopeId) -> Option<Pick> {
+    fn element_pick(&mut self, expr: &'a ast::Expr, axis: &Dim, scope: ScopeId) -> Option<Element> {
         if let ExprKind::Str(_) = expr.unparenthesised().kind {
             return self.fail(errors::wrong_kind(
                 expr.span,
@@ -251,8 +267,7 @@ impl<'a> Checker<'a> {
         let index = self.infer(expr, scope)?;
         let Kind::Size(at) = index.kind else {
             if index.ty.elem == Elem::Int {
-                let instead = "use a static index, or a comprehension over a range";
-                return self.fail(errors::not_yet(expr.span, "an index that is not static is", instead));
+                return Some(Element::Known(index));
             }
             return self.fail(errors::not_a_size(expr.span, "an index"));
         };
@@ -261,7 +276,7 @@ impl<'a> Checker<'a> {
         if low || high {
             return self.fail(errors::out_of_bounds(expr.span, &at.to_string(), &axis.to_string()));
         }
-        Some(Pick::At(at))
+        Some(Element::Static(at))
     }
 
     /// `obs.t`
@@ -298,6 +313,14 @@ impl<'a> Checker<'a> {
             )),
         }
     }
+}
+
+/// What an index is that takes one entry.
+enum Element {
+    /// A static integer.
+    Static(Dim),
+    /// Integers that are known later.
+    Known(Expr),
 }
 
 /// A matrix with rows and columns exchanged.

@@ -4,10 +4,14 @@
 //! silently. Functions are inlined in `call`, parts are taken in `index`, derivatives are in
 //! `derivative`.
 
+mod arrays;
 mod builtin;
 pub(crate) mod call;
+mod choose;
 mod data_fold;
 mod derivative;
+mod divergence;
+mod einsum;
 mod fold;
 mod index;
 mod value;
@@ -107,7 +111,7 @@ impl<'a> Checker<'a> {
     }
 
     /// `expr`, which must be a truth value.
-    fn truth(&mut self, expr: Expr, callee: &str) -> Option<Expr> {
+    pub(super) fn truth(&mut self, expr: Expr, callee: &str) -> Option<Expr> {
         if expr.ty.elem == Elem::Bool {
             return Some(expr);
         }
@@ -213,11 +217,10 @@ impl<'a> Checker<'a> {
                 Some(self.elementwise(op, vec![lhs, rhs], span))
             }
             BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {
-                // Static integers stay what they are, so that a condition on a loop variable can
-                // be decided while unrolling.
-                let is_static = matches!((&lhs.kind, &rhs.kind), (Kind::Size(_), Kind::Size(_)));
+                // Integers are compared as such: exactly, and, if static, while unrolling.
+                let both = lhs.ty.elem == Elem::Int && rhs.ty.elem == Elem::Int;
                 let (lhs, rhs) =
-                    if is_static { (lhs, rhs) } else { (self.real(lhs, symbol)?, self.real(rhs, symbol)?) };
+                    if both { (lhs, rhs) } else { (self.real(lhs, symbol)?, self.real(rhs, symbol)?) };
                 self.level(symbol, op_span, &lhs, &rhs)?;
                 Some(match op {
                     BinaryOp::Lt => self.elementwise(Op::Lt, vec![lhs, rhs], span),

@@ -302,6 +302,7 @@ impl<'a> Checker<'a> {
             return self.listed(parts, span);
         }
         let mut parts = Vec::new();
+        let mut spreads = Vec::new();
         let mut fine = true;
         for arg in args {
             match arg {
@@ -320,11 +321,12 @@ impl<'a> Checker<'a> {
                     Some(Value::List(more) | Value::Tuple(more)) => parts.extend(more),
                     Some(Value::Expr(expr)) => match self.static_parts(&expr) {
                         Some(more) => parts.extend(more.into_iter().map(Value::Expr)),
-                        None => {
-                            let instead = "use `concat(a, b)`";
-                            let what = "`..` of an array that is not a list of sizes is";
-                            return self.fail(errors::not_yet(*spread, what, instead));
+                        None if expr.ty.is_scalar() => {
+                            let story = self.story(&expr);
+                            return self
+                                .fail(errors::wrong_operand("..", *spread, "an array", &expr.ty, story));
                         }
+                        None => spreads.push((parts.len(), expr)),
                     },
                     Some(Value::Record(_) | Value::Callable(_)) => {
                         let message = "`..` in an array takes the elements of a list";
@@ -344,7 +346,29 @@ impl<'a> Checker<'a> {
         if !fine {
             return None;
         }
-        self.listed(parts, span)
+        if spreads.is_empty() {
+            return self.listed(parts, span);
+        }
+        self.spliced(parts, spreads, span).map(Value::Expr)
+    }
+
+    /// An array of `parts`, with the elements of others from their places on.
+    fn spliced(&mut self, parts: Vec<Value<'a>>, spreads: Vec<(usize, Expr)>, span: Span) -> Option<Expr> {
+        let parts: Vec<Option<Expr>> = parts.into_iter().map(|part| self.plain(part, span)).collect();
+        let parts: Vec<Expr> = parts.into_iter().collect::<Option<_>>()?;
+        let mut pieces = Vec::new();
+        let mut from = 0;
+        for (to, spread) in spreads {
+            if from < to {
+                pieces.push(self.stacked(parts[from..to].to_vec(), span)?);
+            }
+            pieces.push(spread);
+            from = to;
+        }
+        if from < parts.len() {
+            pieces.push(self.stacked(parts[from..].to_vec(), span)?);
+        }
+        self.joined("[..]", pieces, 0, span)
     }
 
     /// An array if all parts are numbers, else a list.

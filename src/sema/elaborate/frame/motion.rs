@@ -4,11 +4,12 @@ use super::{Frame, Input, MAX_UNROLLED, Moment};
 use crate::ir::func::{Attr, ValueId};
 use crate::ir::op::Op;
 use crate::ir::types::Type;
+use crate::sema::dim::Dim;
 use crate::sema::elaborate::Made;
 use crate::sema::elaborate::path::Path;
 use crate::sema::equations::{is_known_path, moving};
 use crate::sema::errors;
-use crate::sema::typed::{DefId, DefKind, Expr, Interpolation, Kind, Operator};
+use crate::sema::typed::{DefId, DefKind, Expr, Interpolation, Kind, Operator, Pick};
 
 impl<'m> Frame<'m, '_> {
     pub(super) fn derivative(
@@ -65,9 +66,20 @@ impl<'m> Frame<'m, '_> {
             return self.path_at(expr, of, time);
         }
         let loops = self.loops.clone();
+        let element = match self.element_of_times(time) {
+            Some((times, at)) => Some((times, self.number(at, time.span)?)),
+            None => None,
+        };
         let Some(sites) = &mut self.sites else {
             crate::bug!("a trajectory is evaluated in `{:?}`", expr.span)
         };
+        if let Some((times, element)) = element {
+            let site = sites.site(times, &loops)?;
+            let element = sites.count(site).zip(usize::try_from(element).ok()).filter(|(n, at)| at < n);
+            let Some((_, element)) = element else { crate::bug!("a loop stays within its array") };
+            let moment = Moment::Site { site, element: Some(element), time: times };
+            return self.at(moment, |frame| frame.value(of));
+        }
         let site = sites.site(time, &loops)?;
         let Some(count) = sites.count(site) else {
             let moment = Moment::Site { site, element: None, time };
@@ -144,6 +156,27 @@ impl<'m> Frame<'m, '_> {
         }
         let path = Path::through(&mut self.b, scheme, times, values);
         Ok(path.value(&mut self.b, now, inside))
+    }
+
+    /// Where a loop runs over the elements of a named vector of times, the vector and which element it
+    /// is: all turns then share one site.
+    fn element_of_times(&self, time: &'m Expr) -> Option<(&'m Expr, &'m Dim)> {
+        match &time.kind {
+            Kind::Def(def) => {
+                let found = &self.world.defs[*def];
+                let is_local = found.kind == DefKind::Local && !found.varied;
+                found.value.as_ref().filter(|_| is_local).and_then(|value| self.element_of_times(value))
+            }
+            Kind::Index(times, picks) => match (&times.kind, picks.as_slice()) {
+                (Kind::Def(def), [Pick::At(at)])
+                    if at.as_number().is_none() && self.world.defs[*def].loops.is_empty() =>
+                {
+                    Some((&**times, at))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// The state or channel that an expression just names, whose values at all times of a site are
