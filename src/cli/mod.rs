@@ -6,6 +6,7 @@ pub mod args;
 mod check;
 mod config;
 mod explain;
+mod export;
 mod fmt;
 mod picture;
 pub mod plot;

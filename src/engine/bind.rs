@@ -7,6 +7,7 @@ use crate::diag::{Code, Diagnostic, Sink};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
+use crate::engine::unbuilt::unbuilt;
 use crate::engine::{Dataset, Model, dataset};
 use crate::ir::program::{Examples, Program};
 use crate::ir::system::{System, UnknownKind};
@@ -297,7 +298,16 @@ impl Work {
             Precision::F32 => DType::F32,
         };
         let bindings = Bindings { real, data: values(&data), overrides, seed: 0 };
-        let program = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
+        let mut program = sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?;
+        unbuilt(&program).into_iter().for_each(|message| self.sink.report(message));
+        for system in &mut program.systems {
+            // Every method that is built wants rates.
+            if let Some(rates) = system.rates.take() {
+                system.field = rates;
+                system.mass = None;
+            }
+        }
+        let program = Arc::new(program);
         self.check_tolerances(&settings.solve, &program);
         let systems = program.systems.iter().map(|system| self.options(&settings.solve, system));
         let options = systems.collect::<Option<Vec<Options>>>()?;

@@ -26,6 +26,7 @@ mod outcome;
 mod run;
 mod solution;
 mod source;
+mod unbuilt;
 
 pub use bind::Binder;
 pub use dataset::{DataFile, Dataset};

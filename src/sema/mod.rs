@@ -11,10 +11,13 @@ pub mod dim;
 mod elaborate;
 mod equations;
 pub mod errors;
+mod events;
+mod export;
 mod infer;
 mod items;
 pub mod library;
 mod params;
+mod paths;
 mod phase;
 pub mod prelude;
 mod ragged;
@@ -24,6 +27,7 @@ mod show;
 pub mod sizes;
 mod space;
 mod systems;
+mod translate;
 pub mod typed;
 
 use crate::base::span::{Sources, Span};
@@ -196,10 +200,13 @@ impl Default for Bindings {
 
 /// Checks a file. Every error is reported to `sink`; the result tells what could be found out.
 pub fn check(files: &Arc<Files>, sources: &Sources, known: &Known, sink: &mut Sink) -> Checked {
-    let mut checker = resolve::Checker::new(files, sources, known, sink);
+    let mut own = Sink::new();
+    let mut checker = resolve::Checker::new(files, sources, known, &mut own);
     checker.open_space(&files.main.items, None, "");
     let data = checker.data_requests();
     let model = checker.model();
+    let messages = translate::translated(&files.main, sources, own.into_diagnostics());
+    messages.into_iter().for_each(|message| sink.report(message));
     let mut checked = Checked {
         files: files.clone(),
         known: known.clone(),
@@ -262,9 +269,14 @@ impl Checked {
         self.model.as_ref()
     }
 
-    /// What was extracted from the file, as text: unknowns with starts and rates, channels, params,
-    /// terms, curves. `None` if the file has errors.
+    /// What was extracted from the file, as text: unknowns with starts and rates, lines, events, channels,
+    /// params, terms, curves, mass matrix, diffusion. `None` if the file has errors.
     pub fn equations(&self, sources: &Sources) -> Option<String> {
-        self.model.as_ref().map(|model| show::equations(model, sources))
+        let text = show::equations(self.model.as_ref()?, sources);
+        // What waits for data has no matrices yet.
+        let program = elaborate(self, &Bindings::default(), sources, &mut Sink::new());
+        let matrices: Option<String> =
+            program.map(|program| program.systems.iter().map(show::matrices).collect());
+        Some(text + &matrices.unwrap_or_default())
     }
 }

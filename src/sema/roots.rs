@@ -9,7 +9,8 @@ use crate::sema::phase::reach;
 use crate::sema::prelude::Reduction;
 use crate::sema::resolve::{Binding, Checker};
 use crate::sema::typed::{
-    Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, RunRoot, State, Ty,
+    Channel, CurveRoot, DefId, DefKind, Dynamics, Expr, Kind, Model, Param, Phase, Pick, Port, RunRoot,
+    State, Ty,
 };
 use crate::sema::{equations, typed};
 use crate::syntax::ast::{self, Arg, ExprKind, ItemKind};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 /// What has been asked for so far.
 #[derive(Default)]
-struct Roots {
+pub(crate) struct Roots {
     results: Vec<RunRoot>,
     curves: Vec<CurveRoot>,
     plots: Vec<Plot>,
@@ -42,18 +43,22 @@ impl<'a> Checker<'a> {
         self.params_of_anonymous_systems(&mut params);
         let mut ports = self.ports();
         let interval = self.interval();
-        let states = self.states();
+        let (states, lines) = self.unknowns();
+        let dynamics = Dynamics { lines, noises: self.noises(), events: self.events() };
         let channels = self.channels();
         let mut roots = Roots::default();
         self.terms(&params, &mut roots);
         self.outputs(&mut roots);
         self.plots(&mut roots);
+        let exports = self.exports(&mut roots);
         if self.failed {
             return None;
         }
         self.report_open_sizes();
         let ragged = self.lengths();
-        let moves = states.iter().flatten().flat_map(|state| [&state.start, &state.rate]);
+        let moves = states.iter().flatten().flat_map(|state| [&state.start].into_iter().chain(&state.rate));
+        let moves = moves.chain(dynamics.lines.iter().map(|line| &line.residual));
+        let moves = moves.chain(equations::of_events(&dynamics));
         let gathers = channels.iter().flatten().map(|channel| &channel.rate);
         let values = roots.results.iter().map(|root| &root.value);
         let curves = roots.curves.iter().map(|root| &root.value);
@@ -123,10 +128,18 @@ impl<'a> Checker<'a> {
             ports,
             states,
             channels,
+            dynamics,
             results,
             curves: roots.curves,
             plots,
+            exports,
         };
+        for message in equations::misused_primes(&model) {
+            self.report(message);
+        }
+        if self.failed {
+            return None;
+        }
         self.warn(&model);
         Some(model)
     }
@@ -136,25 +149,7 @@ impl<'a> Checker<'a> {
         for item in items {
             let head = |len: usize| Span { hi: item.span.hi.min(item.span.lo + len as u32), ..item.span };
             let (what, len, instead) = match &item.kind {
-                ItemKind::Algebraic(_) => (
-                    "algebraic unknowns are",
-                    9,
-                    "solve the constraint by hand and name the result with `let`",
-                ),
-                ItemKind::Discrete(_) => ("discrete states are", 8, "split the run at the jumps"),
                 ItemKind::Random { .. } => ("random draws are", 6, "give the numbers as `const` or `input`"),
-                ItemKind::Noise { .. } => {
-                    ("noises are", 5, "leave the noise out for the deterministic system")
-                }
-                ItemKind::Control { .. } => {
-                    ("control paths are", 7, "write the path as an expression of the time")
-                }
-                ItemKind::Event(_) => {
-                    ("events are", 4, "split the run at the jumps, or smooth them in the equations")
-                }
-                ItemKind::Export { .. } => {
-                    ("`export` is", 6, "the trajectory is in the run directory as CSV")
-                }
                 ItemKind::Sweep { .. } => ("sweeps are", 5, "run the file once for each value with `--set`"),
                 ItemKind::Ensemble { .. } => {
                     ("ensembles are", 8, "run the file once for each member with `--set`")
@@ -167,6 +162,8 @@ impl<'a> Checker<'a> {
                 ItemKind::Const(_) | ItemKind::Input(_) | ItemKind::Output(_) | ItemKind::Param(_) => {
                     continue;
                 }
+                ItemKind::Algebraic(_) | ItemKind::Discrete(_) | ItemKind::Event(_) => continue,
+                ItemKind::Noise { .. } | ItemKind::Control { .. } | ItemKind::Export { .. } => continue,
                 ItemKind::State(_) | ItemKind::Time { .. } | ItemKind::Let(_) | ItemKind::Data(_) => continue,
                 ItemKind::Channel { .. } | ItemKind::Loss { .. } | ItemKind::Metric { .. } => continue,
                 ItemKind::Plot { .. } | ItemKind::Settings { .. } | ItemKind::Profile { .. } => continue,
@@ -206,6 +203,7 @@ impl<'a> Checker<'a> {
                     for decl in decls {
                         ports.push(match self.global(&decl.name.name, decl.name.span) {
                             Some(Binding::Value(def)) => {
+                                let def = self.port_of(def);
                                 let default = self.defs[def].value.clone();
                                 Some(Port { def, default, batch: false, source: PortSource::Given })
                             }
@@ -279,7 +277,7 @@ impl<'a> Checker<'a> {
         for end in [lo, hi] {
             let end = self.scalar(end, "an end of the time interval")?;
             self.require(&end, Phase::Example, what)?;
-            self.before_the_run(&end, &name.name)?;
+            self.before_the_run(&end, &name.name, false)?;
             ends.push(end);
         }
         let (hi, lo) = (ends.pop()?, ends.pop()?);
@@ -379,6 +377,7 @@ impl<'a> Checker<'a> {
                     DefKind::State(_) | DefKind::Channel(_) | DefKind::Time | DefKind::Input(_) => {
                         other = true
                     }
+                    DefKind::Noise(_) | DefKind::Control => other = true,
                     DefKind::Const | DefKind::Let | DefKind::Output | DefKind::Local => {}
                 },
                 Kind::Rate(_) | Kind::ChannelRate(_) | Kind::Start | Kind::End => other = true,
@@ -579,7 +578,7 @@ impl<'a> Checker<'a> {
 }
 
 /// The index of a curve, which is entered if it is new.
-fn curve_of(name: Arc<str>, value: Expr, roots: &mut Roots) -> usize {
+pub(crate) fn curve_of(name: Arc<str>, value: Expr, roots: &mut Roots) -> usize {
     // A declared output is its own curve.
     if let Some(position) = roots.curves.iter().position(|curve| curve.name == name) {
         return position;
@@ -594,7 +593,7 @@ fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
     let collect = |roots: Vec<&Expr>| {
         let (mut params, mut channels, mut states) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut open: Vec<Expr> = roots.into_iter().cloned().collect();
-        let mut entered_interval = false;
+        let (mut entered_interval, mut entered_dynamics) = (false, false);
         while let Some(expr) = open.pop() {
             let mut next: Vec<Expr> = Vec::new();
             reach(&model.defs, &expr, &mut |part| {
@@ -617,7 +616,7 @@ fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                             equations::moving(&model.defs, &model.states, of, *order)
                                 .states
                                 .iter()
-                                .map(|n| model.states[*n].rate.clone()),
+                                .filter_map(|n| model.states[*n].rate.clone()),
                         );
                     }
                     _ => {}
@@ -625,8 +624,13 @@ fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                 if let Some(number) = state
                     && states.insert(number)
                 {
-                    next.push(model.states[number].rate.clone());
+                    next.extend(model.states[number].rate.clone());
                     next.push(model.states[number].start.clone());
+                    // Whatever else moves one unknown may move any.
+                    if !std::mem::replace(&mut entered_dynamics, true) {
+                        next.extend(model.dynamics.lines.iter().map(|line| line.residual.clone()));
+                        next.extend(equations::of_events(&model.dynamics).cloned());
+                    }
                 }
                 true
             });

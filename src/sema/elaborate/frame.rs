@@ -8,15 +8,17 @@ mod arrays;
 mod choice;
 mod fold;
 mod motion;
+mod sites;
+
+pub(super) use sites::Sites;
 
 use super::guard::{both, guarded};
-use super::{Made, moves, named_site, number_of};
-use crate::base::index::IndexVec;
+use super::{Made, moves, number_of};
+use crate::base::index::{Idx, IndexVec};
 use crate::base::span::Span;
 use crate::ir::builder::Builder;
 use crate::ir::func::{Attr, Func, ValueId};
 use crate::ir::op::Op;
-use crate::ir::system::{Site, SiteKind};
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
@@ -64,6 +66,10 @@ pub(super) enum Input {
     Inside,
     State(usize),
     Channel(usize),
+    /// The prime of a state that no line in solved form gives.
+    Prime(usize),
+    /// The prime of a noise.
+    White(usize),
     Start,
     End,
     SiteState(usize, usize),
@@ -81,6 +87,8 @@ pub(super) enum Moment<'m> {
     Now,
     /// At a site: which, at which of its times, and the expression for these.
     Site { site: usize, element: Option<usize>, time: &'m Expr },
+    /// At a time, where nothing but paths is asked for.
+    Instant(ValueId),
 }
 
 impl Moment<'_> {
@@ -89,7 +97,8 @@ impl Moment<'_> {
         match self {
             Moment::Never => (0, 0),
             Moment::Now => (1, 0),
-            Moment::Site { site, element, time: _ } => (site + 2, element.map_or(0, |element| element + 1)),
+            Moment::Site { site, element, time: _ } => (site + 3, element.map_or(0, |element| element + 1)),
+            Moment::Instant(time) => (2, time.index()),
         }
     }
 }
@@ -106,55 +115,6 @@ enum Named {
 
 /// The name, the moment, the values of the loops around its declaration, the guard.
 type Key = (Named, (usize, usize), Vec<i64>, Option<ValueId>);
-
-/// The evaluation sites, found while other functions are made.
-pub(super) struct Sites<'m> {
-    frame: Frame<'m, 'm>,
-    sites: Vec<(Site, Option<ValueId>)>,
-}
-
-impl<'m> Sites<'m> {
-    pub fn new(world: World<'m>) -> Sites<'m> {
-        Sites { frame: Frame::new("times", world, Moment::Never), sites: Vec::new() }
-    }
-
-    /// The number of the site for these times; equal expressions share one.
-    fn site(&mut self, time: &'m Expr, loops: &[(u32, i64)]) -> Made<usize> {
-        let kind = named_site(time);
-        let value = match kind {
-            Some(_) => None,
-            None => {
-                self.frame.loops = loops.to_vec();
-                Some(self.frame.value(time)?)
-            }
-        };
-        let kind = kind.unwrap_or(SiteKind::Times);
-        if let Some(known) = self.sites.iter().position(|(site, other)| site.kind == kind && *other == value)
-        {
-            return Ok(known);
-        }
-        let count = value.and_then(|value| self.frame.b.shape(value).dims().first().copied());
-        self.sites.push((Site { kind, count, span: time.span }, value));
-        Ok(self.sites.len() - 1)
-    }
-
-    /// How many times a site has, if it is a vector.
-    fn count(&self, site: usize) -> Option<usize> {
-        self.sites[site].0.count
-    }
-
-    /// The function of the times, its inputs, the sites.
-    pub fn finish(self) -> (Func, Vec<Input>, Vec<Site>) {
-        let named = self
-            .sites
-            .iter()
-            .enumerate()
-            .filter_map(|(n, (_, value))| Some((format!("site {n}").into(), (*value)?)));
-        let results = named.collect();
-        let (func, order) = self.frame.finish(results);
-        (func, order, self.sites.into_iter().map(|(site, _)| site).collect())
-    }
-}
 
 /// A function in the making.
 pub(super) struct Frame<'m, 's> {
@@ -228,7 +188,7 @@ impl<'m, 's> Frame<'m, 's> {
         Ok(Type { dtype: self.dtype(found.ty.elem), shape: self.shape(&found.ty.dims, found.span)? })
     }
 
-    fn input(&mut self, input: Input, ty: Type) -> ValueId {
+    pub fn input(&mut self, input: Input, ty: Type) -> ValueId {
         if let Some(value) = self.input_values.get(&input) {
             return *value;
         }
@@ -285,23 +245,37 @@ impl<'m, 's> Frame<'m, 's> {
                 self.unknown(def, Input::Channel(number), &|site| Input::SiteChannel(site, number))
             }
             DefKind::Time => self.time(),
-            DefKind::Const | DefKind::Let | DefKind::Output | DefKind::Local => match &found.value {
-                Some(value) => self.value(value),
-                None => crate::bug!("`{}` has no value", found.name),
-            },
+            DefKind::Noise(_) => Err(Box::new(errors::bare_noise(found.span))),
+            DefKind::Control | DefKind::Const | DefKind::Let | DefKind::Output | DefKind::Local => {
+                match &found.value {
+                    Some(value) => self.value(value),
+                    None => crate::bug!("`{}` has no value", found.name),
+                }
+            }
         }
     }
 
     fn unknown(&mut self, def: DefId, now: Input, at: &dyn Fn(usize) -> Input) -> Made<ValueId> {
-        let ty = self.def_type(def)?;
-        match self.moment {
-            Moment::Never => crate::bug!("`{}` has no value outside the run", self.world.defs[def].name),
-            Moment::Now => Ok(self.input(now, ty)),
-            Moment::Site { site, element: None, time: _ } => Ok(self.input(at(site), ty)),
+        let ty = Type { dtype: self.world.real, ..self.def_type(def)? };
+        let value = match self.moment {
+            Moment::Never | Moment::Instant(_) => {
+                crate::bug!("`{}` has no value outside the run", self.world.defs[def].name)
+            }
+            Moment::Now => self.input(now, ty),
+            Moment::Site { site, element: None, time: _ } => self.input(at(site), ty),
             Moment::Site { site, element: Some(element), time: _ } => {
                 let all = self.all_at_site(site, &ty, at);
-                Ok(self.row(all, element))
+                self.row(all, element)
             }
+        };
+        Ok(self.counted(def, value))
+    }
+
+    /// An unknown as it is declared: a discrete integer is kept as a real.
+    fn counted(&mut self, def: DefId, value: ValueId) -> ValueId {
+        match self.world.defs[def].ty.elem {
+            Elem::Int => self.b.must(Op::Convert, &[value], Attr::To(DType::I64)),
+            Elem::Real | Elem::Bool => value,
         }
     }
 
@@ -327,6 +301,7 @@ impl<'m, 's> Frame<'m, 's> {
         match self.moment {
             Moment::Never => crate::bug!("there is no time outside the run"),
             Moment::Now => Ok(self.input(Input::Time, Type::scalar(self.world.real))),
+            Moment::Instant(time) => Ok(time),
             Moment::Site { time, element, site: _ } => {
                 let times = self.at(Moment::Never, |frame| frame.value(time))?;
                 Ok(match element {
@@ -348,7 +323,13 @@ impl<'m, 's> Frame<'m, 's> {
     /// The rate of a state. It belongs to the motion, so no guard and no loop touches it.
     pub fn rate(&mut self, number: usize) -> Made<ValueId> {
         let states = self.world.states;
-        self.apart(Named::Rate(number), &states[number].rate)
+        match &states[number].rate {
+            Some(rate) => self.apart(Named::Rate(number), rate),
+            None => {
+                let ty = self.def_type(states[number].def)?;
+                Ok(self.input(Input::Prime(number), ty))
+            }
+        }
     }
 
     /// The integrand of a channel.
@@ -412,6 +393,15 @@ impl<'m, 's> Frame<'m, 's> {
             Kind::Def(def) => self.def(*def),
             Kind::Rate(number) => self.rate(*number),
             Kind::ChannelRate(number) => self.channel_rate(*number),
+            Kind::White(number) => {
+                let shape = self.shape(&expr.ty.dims, expr.span)?;
+                Ok(self.input(Input::White(*number), Type { dtype: real, shape }))
+            }
+            Kind::Path { scheme, time, times, values } => self.path(*scheme, *time, times, values, expr),
+            Kind::ToInt(x) => {
+                let x = self.value(x)?;
+                Ok(self.b.must(Op::Convert, &[x], Attr::To(DType::I64)))
+            }
             Kind::Start => self.end_of_run(Input::Start),
             Kind::End => self.end_of_run(Input::End),
             Kind::ToReal(x) => {

@@ -3,26 +3,31 @@
 //! Each function is first made with inputs as they are met ([`frame`]), which also finds the
 //! evaluation sites, and is then given the parameter list that [`Program`] prescribes.
 
+mod dynamics;
+mod events;
 mod frame;
 mod guard;
+mod hoist;
 mod initial;
-#[allow(dead_code, reason = "a `control` is a path; see `path::Path`")]
-mod path;
+mod linear;
+pub(crate) mod path;
+mod warn;
 
 use crate::base::index::IndexVec;
 use crate::base::span::{Sources, Span};
 use crate::diag::{Diagnostic, Severity, Sink};
 use crate::ir::builder::Builder;
 use crate::ir::eval::eval;
-use crate::ir::func::{Func, ValueId};
+use crate::ir::func::{Attr, Func, ValueId};
+use crate::ir::op::Op;
 use crate::ir::program::{Axis, Constraint, Curve, DataPort, Examples, Param, Program, Role, RunResult};
-use crate::ir::system::{Site, SiteKind, Solve, System, Unknown, UnknownKind};
+use crate::ir::system::{Site, SiteKind, Solve};
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::Given;
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::sizes::Sizes;
-use crate::sema::typed::{self, Def, DefId, Elem, Expr, Model, Phase};
+use crate::sema::typed::{self, Def, DefId, DefKind, Elem, Expr, Model, Phase};
 use crate::sema::{Bindings, Checked, Known, check};
 use frame::{Frame, Input, MAX_ELEMENTS, Moment, Sites, World};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -55,7 +60,10 @@ pub fn elaborate(
     };
     let model = checked.model()?;
     match (Elaboration { model, bindings }).program() {
-        Ok(program) => Some(program),
+        Ok(program) => {
+            warn::warnings(&program).into_iter().for_each(|warning| sink.report(warning));
+            Some(program)
+        }
         Err(diagnostic) => {
             sink.report(*diagnostic);
             None
@@ -151,7 +159,9 @@ impl<'m> Elaboration<'m> {
         let model = self.model;
         let start = self.start()?;
         self.check_dimension()?;
-        let field = self.field()?;
+        let mut system = self.system()?;
+        let args = hoist::hoisted(&mut system, self.motion_signature().len() - self.outside().len());
+        let start = both(start, &args);
         let mut sites = Sites::new(self.world());
         let (post, post_order) = self.post(&mut sites)?;
         let (observe, observe_order) = self.observe(&mut sites)?;
@@ -162,24 +172,8 @@ impl<'m> Elaboration<'m> {
         let now = self.now();
         let post = arranged(post, &post_order, [ends.clone(), site_values.clone(), outside.clone()].concat());
         let observe = arranged(observe, &observe_order, [now, ends, site_values, outside.clone()].concat());
-        let times = arranged(times, &times_order, outside.clone());
-        let stops = arranged(Builder::new("stops").finish(Vec::new()), &[], outside);
-        let system = System {
-            name: "main".into(),
-            time: model.defs[model.time].name.clone(),
-            states: model.states.iter().map(|state| self.unknown(state.def, state.rate.span)).collect(),
-            channels: model
-                .channels
-                .iter()
-                .map(|channel| self.unknown(channel.def, channel.rate.span))
-                .collect(),
-            args: Vec::new(),
-            field,
-            mass: None,
-            noises: Vec::new(),
-            diffusion: None,
-            events: Vec::new(),
-        };
+        let times = arranged(times, &times_order, outside);
+        let stops = self.stops()?;
         let span = model.defs[model.time].span;
         let solve = Solve { system: 0, inverse: false, start, sites, times, stops, span };
         Ok(Program {
@@ -195,6 +189,7 @@ impl<'m> Elaboration<'m> {
             curves: self.curves(&observe),
             observe,
             plots: model.plots.clone(),
+            exports: model.exports.clone(),
         })
     }
 
@@ -234,16 +229,12 @@ impl<'m> Elaboration<'m> {
         let dims = ty.dims.iter().map(number).collect();
         let dtype = match ty.elem {
             Elem::Real => self.bindings.real,
+            // An unknown is a number that a solver keeps.
+            Elem::Int if matches!(self.model.defs[def].kind, DefKind::State(_)) => self.bindings.real,
             Elem::Int => DType::I64,
             Elem::Bool => DType::Bool,
         };
         Type { dtype, shape: Shape(dims) }
-    }
-
-    fn unknown(&self, def: DefId, equation: Span) -> Unknown {
-        let found = &self.model.defs[def];
-        let kind = UnknownKind::Rate;
-        Unknown { name: found.name.clone(), ty: self.ty(def), kind, span: found.span, equation }
     }
 
     // ---- what comes from outside -----------------------------------------------------------
@@ -369,7 +360,9 @@ impl<'m> Elaboration<'m> {
             ("t1".into(), frame.value(&model.interval.1)?),
         ];
         for state in &model.states {
-            results.push((model.defs[state.def].name.clone(), frame.value(&state.start)?));
+            let start = frame.value(&state.start)?;
+            let start = frame.b.must(Op::Convert, &[start], Attr::To(self.bindings.real));
+            results.push((model.defs[state.def].name.clone(), start));
         }
         for channel in &model.channels {
             let zero = frame.b.splat(0.0, self.ty(channel.def));
@@ -377,23 +370,6 @@ impl<'m> Elaboration<'m> {
         }
         let (func, order) = frame.finish(results);
         Ok(arranged(func, &order, self.outside()))
-    }
-
-    fn field(&self) -> Made<Func> {
-        let model = self.model;
-        let mut frame = Frame::new("field", self.world(), Moment::Now);
-        let mut results = Vec::new();
-        for (number, state) in model.states.iter().enumerate() {
-            results.push((format!("{}'", model.defs[state.def].name).into(), frame.rate(number)?));
-        }
-        for (number, channel) in model.channels.iter().enumerate() {
-            results.push((format!("{}'", model.defs[channel.def].name).into(), frame.channel_rate(number)?));
-        }
-        let results = unique(results);
-        let (func, order) = frame.finish(results);
-        let mut signature = [self.now(), self.outside()].concat();
-        signature.insert(1, self.scalar(Input::Inside, "inside"));
-        Ok(arranged(func, &order, signature))
     }
 
     fn post(&self, sites: &mut Sites<'m>) -> Made<(Func, Vec<Input>)> {
@@ -439,6 +415,19 @@ impl<'m> Elaboration<'m> {
             .map(|(root, ty)| Curve { name: root.name.clone(), ty, output: root.output, span: root.span })
             .collect()
     }
+}
+
+/// The results of two functions of the same inputs, those of `first` first.
+fn both(first: Func, second: &Func) -> Func {
+    let mut b = Builder::new(first.name.clone());
+    let params = first.params.iter().map(|port| b.param(port.name.clone(), first.ty(port.value).clone()));
+    let params: Vec<ValueId> = params.collect();
+    let mut results = Vec::new();
+    for part in [&first, second] {
+        let names = part.results.iter().map(|port| port.name.clone());
+        results.extend(names.zip(b.inline(part, &params)));
+    }
+    b.finish(unique(results))
 }
 
 /// Result names made unique within their function: `y`, `y #2`.
