@@ -26,7 +26,6 @@ mod outcome;
 mod run;
 mod solution;
 mod source;
-mod unbuilt;
 
 pub use bind::Binder;
 pub use dataset::{DataFile, Dataset};
