@@ -8,8 +8,8 @@ use crate::engine::diagnostics::Diagnostics;
 use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
-use crate::ir::program::{Examples, Program};
 use crate::ir::func::Func;
+use crate::ir::program::{Examples, Program};
 use crate::ir::system::{Calculus, System, UnknownKind};
 use crate::ir::types::DType;
 use crate::ir::zeros;
@@ -488,7 +488,9 @@ fn noise_unfit(solve: &SolveSettings, system: &System) -> Option<Diagnostic> {
     let ito = system.noises.iter().find(|noise| noise.calculus == Calculus::Ito);
     let stratonovich = system.noises.iter().find(|noise| noise.calculus == Calculus::Stratonovich);
     let (Some(diffusion), Some(first)) = (&system.diffusion, system.noises.first()) else {
-        return scheme.and_then(|_| unfit(None, "a method for systems with noise", "any other method solves it: tsit5"));
+        return scheme.and_then(|_| {
+            unfit(None, "a method for systems with noise", "any other method solves it: tsit5")
+        });
     };
     // Before the args stand time, the time inside and the unknowns.
     let n_unknowns = system.states.len() + system.channels.len();
@@ -501,7 +503,9 @@ fn noise_unfit(solve: &SolveSettings, system: &System) -> Option<Diagnostic> {
         ),
         Some(_) if !moving => None,
         Some(Scheme::EulerMaruyama | Scheme::Milstein) => match stratonovich {
-            Some(noise) => unfit(Some(noise.span), "reads noise as `ito`", "for `stratonovich`: heun_stratonovich"),
+            Some(noise) => {
+                unfit(Some(noise.span), "reads noise as `ito`", "for `stratonovich`: heun_stratonovich")
+            }
             None if scheme == Some(Scheme::Milstein) && !is_diagonal(diffusion) => unfit(
                 Some(first.span),
                 "each state must have a process of its own",

@@ -192,9 +192,8 @@ impl<T: Element> Context<'_, T> {
     /// The paths of the noises that drive solve `number`.
     fn paths(&self, number: usize, ends: (f64, f64), seed: u64) -> Vec<Brownian> {
         let noises = self.plan.system_of(number).noises.iter();
-        let path = |noise: &Noise| {
-            Brownian::new(Stream::new(seed, &noise.path, 0, 0), noise.ty.shape.count(), ends)
-        };
+        let path =
+            |noise: &Noise| Brownian::new(Stream::new(seed, &noise.path, 0, 0), noise.ty.shape.count(), ends);
         noises.map(path).collect()
     }
 

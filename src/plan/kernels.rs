@@ -37,9 +37,7 @@ pub(crate) enum Moves {
     /// Nothing else.
     Symplectic(Halves),
     /// `t, inside, y, a, q, data.. -> g: [n_states * m]`
-    Stochastic {
-        diffusion: Kernel,
-    },
+    Stochastic { diffusion: Kernel },
 }
 
 /// What a simulation runs of a solve.
