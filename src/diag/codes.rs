@@ -121,6 +121,7 @@ table! {
     "E0904" "no steps left"
     "E0906" "a time outside the run"
     "W0510" "a condition that is true at the start"
+    "W0520" "an if that jumps where a state passes"
     "W0601" "a param that training cannot change"
     "W0602" "a channel that nobody evaluates"
     "W0801" "a training setting that nothing reads"

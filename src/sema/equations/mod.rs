@@ -3,9 +3,11 @@
 
 mod count;
 mod flow;
+mod jumps;
 mod lines;
 
 pub(crate) use flow::{circle, is_known_path, misused_primes, moving, of_events};
+pub(crate) use jumps::jumping_choices;
 pub(crate) use lines::children;
 
 use crate::base::span::Span;
@@ -24,7 +26,7 @@ impl<'a> Checker<'a> {
     /// The unknowns with their starts and rates, `None` in place of a wrong one, and the lines that
     /// are not in solved form.
     pub(crate) fn unknowns(&mut self) -> (Vec<Option<State>>, Vec<Line>) {
-        let Sorted { solved, implicit } = self.sorted_lines();
+        let Sorted { solved, implicit, misdeclared } = self.sorted_lines();
         let mut states: Vec<Option<State>> = vec![None; self.movers.len()];
         for (unknown, kind) in unknowns(self.items()) {
             let base = unknown.name.name.clone();
@@ -58,7 +60,7 @@ impl<'a> Checker<'a> {
         let lines: Vec<Option<Line>> = implicit.iter().map(|line| self.line(line)).collect();
         let lines: Option<Vec<Line>> = lines.into_iter().collect();
         let all: Option<Vec<State>> = states.iter().cloned().collect();
-        if let (Some(states), Some(lines)) = (all, &lines) {
+        if let (Some(states), Some(lines), false) = (all, &lines, misdeclared) {
             self.count_equations(&states, lines, solved.len());
         }
         (states, lines.unwrap_or_default())
