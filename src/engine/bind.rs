@@ -295,7 +295,7 @@ impl Work {
             Precision::F64 => DType::F64,
             Precision::F32 => DType::F32,
         };
-        let bindings = Bindings { real, data: values(&data), overrides, seed: 0 };
+        let bindings = Bindings { real, data: values(&data), overrides, seed: settings.run.seed };
         let mut program = sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?;
         unbuilt(&program).into_iter().for_each(|message| self.sink.report(message));
         for system in &mut program.systems {

@@ -14,7 +14,8 @@ use crate::sema::typed::{Def, DefId, Expr, Kind, Model};
 pub(crate) fn jumping_choices(model: &Model) -> Vec<(Span, String)> {
     let mut found: Vec<(Span, String)> = Vec::new();
     let rates = model.states.iter().filter_map(|state| state.rate.as_ref());
-    let rates = rates.chain(model.dynamics.lines.iter().map(|line| &line.residual));
+    let rates = rates
+        .chain(model.systems.iter().flat_map(|system| &system.dynamics.lines).map(|line| &line.residual));
     for rate in rates {
         reach(&model.defs, rate, &mut |part| {
             if let Kind::If(condition, then, otherwise) = &part.kind
