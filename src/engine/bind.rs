@@ -299,7 +299,7 @@ impl Work {
             Precision::F64 => DType::F64,
             Precision::F32 => DType::F32,
         };
-        let bindings = Bindings { real, data: values(&data), overrides, seed: 0 };
+        let bindings = Bindings { real, data: values(&data), overrides, seed: settings.run.seed };
         let mut program = sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?;
         for system in &mut program.systems {
             // Every method that is built wants rates.

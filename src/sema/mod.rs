@@ -6,6 +6,7 @@
 //! [`Program`](crate::ir::program::Program) that `plan` runs. Neither reads files, solves, or knows of settings: their entries
 //! are only collected.
 
+mod checks;
 mod containers;
 pub mod dim;
 mod elaborate;
@@ -253,7 +254,8 @@ fn collect(file: &ast::File, checked: &mut Checked) {
     if let Some(model) = &checked.model {
         let params = model.params.iter().map(|param| &model.defs[param.def]);
         checked.params = params.map(|def| Declared { name: def.name.clone(), span: def.span }).collect();
-        let states = model.states.iter().map(|state| &model.defs[state.def]);
+        let own = model.main.map_or(0..0, |main| model.systems[main].states.clone());
+        let states = model.states[own].iter().map(|state| &model.defs[state.def]);
         checked.states = states.map(|def| Declared { name: def.name.clone(), span: def.span }).collect();
     }
 }

@@ -105,7 +105,7 @@ impl<'a> Checker<'a> {
         let (times, values) = (self.real(times?, name)?, self.real(values?, name)?);
         for part in [&times, &values] {
             self.require(part, latest, what)?;
-            self.before_the_run(part, name, true)?;
+            self.before_the_run(part, name, self.space().instance.is_none())?;
         }
         if times.ty.dims.len() != 1 {
             let story = self.story(&times);

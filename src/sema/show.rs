@@ -17,43 +17,54 @@ pub(super) fn equations(model: &Model, sources: &Sources) -> String {
         if def.ty.is_scalar() { def.name.to_string() } else { format!("{}: {}", def.name, def.ty) }
     };
     let mut line = |words: String| writeln!(out, "{words}").expect("writing to a string does not fail");
-    line(format!(
-        "time {} in {}..{}",
-        model.defs[model.time].name,
-        text(&model.interval.0),
-        text(&model.interval.1)
-    ));
-    for state in &model.states {
-        line(format!("{} {} = {}", state.kind.noun(), typed(state.def), text(&state.start)));
-    }
-    for noise in &model.dynamics.noises {
-        let calculus = match noise.calculus {
-            Calculus::Ito => "ito",
-            Calculus::Stratonovich => "stratonovich",
-        };
-        line(format!("noise {} = wiener({calculus})", typed(noise.def)));
+    for (number, system) in model.systems.iter().enumerate() {
+        if model.main != Some(number) {
+            line(format!("system {}", system.name));
+        }
+        let (start, end) = (text(&system.interval.0), text(&system.interval.1));
+        line(format!("time {} in {start}..{end}", model.defs[system.time].name));
+        let states = &model.states[system.states.clone()];
+        for state in states {
+            let start = state.start.as_ref().map_or_else(String::new, |start| format!(" = {}", text(start)));
+            line(format!("{} {}{start}", state.kind.noun(), typed(state.def)));
+        }
+        for noise in &system.dynamics.noises {
+            let calculus = match noise.calculus {
+                Calculus::Ito => "ito",
+                Calculus::Stratonovich => "stratonovich",
+            };
+            line(format!("noise {} = wiener({calculus})", typed(noise.def)));
+        }
+        for state in states {
+            if let Some(rate) = &state.rate {
+                line(format!("  {}' = {}", model.defs[state.def].name, text(rate)));
+            }
+        }
+        for implicit in &system.dynamics.lines {
+            line(format!("  {}", one_line(sources.slice(implicit.span))));
+        }
+        for event in &system.dynamics.events {
+            line(format!("  {}", one_line(sources.slice(event.item))));
+        }
+        for channel in &model.channels[system.channels.clone()] {
+            line(format!("channel {}' = {}", typed(channel.def), text(&channel.rate)));
+        }
     }
     for (def, path) in model.defs.ids().filter_map(|id| Some((id, model.defs[id].value.as_ref()?))) {
         if model.defs[def].kind == DefKind::Control {
             line(format!("control {} = {}", typed(def), text(path)));
         }
     }
-    for state in &model.states {
-        if let Some(rate) = &state.rate {
-            line(format!("  {}' = {}", model.defs[state.def].name, text(rate)));
-        }
+    for call in &model.calls {
+        let inverse = if call.inverse { " backwards" } else { "" };
+        line(format!(
+            "run of {}{inverse}: {}",
+            model.systems[call.system].name,
+            one_line(sources.slice(call.span))
+        ));
     }
-    for implicit in &model.dynamics.lines {
-        line(format!("  {}", one_line(sources.slice(implicit.span))));
-    }
-    for event in &model.dynamics.events {
-        line(format!("  {}", one_line(sources.slice(event.item))));
-    }
-    for channel in &model.channels {
-        line(format!("channel {}' = {}", typed(channel.def), text(&channel.rate)));
-    }
-    for instance in &model.instances {
-        let noun = if instance.is_system { "system" } else { "layer" };
+    for instance in model.instances.iter().filter(|instance| !instance.is_system) {
+        let noun = "layer";
         let sizes = if instance.sizes.is_empty() { String::new() } else { dims_text(&instance.sizes) };
         line(format!("{noun} {} = {}{sizes}", instance.path, instance.name));
     }

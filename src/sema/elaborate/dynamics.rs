@@ -5,9 +5,8 @@
 //! rows `J` of the mass matrix, `-r(0)` of the field and `-∂r/∂W'` of the diffusion. A row of `J`
 //! that is zero by construction makes its equation a constraint.
 
-use super::frame::{Frame, Input, Moment};
-use super::linear;
-use super::{Elaboration, Made, Signature, arranged, unique};
+use super::frame::{Frame, Input, World};
+use super::{Elaboration, Made, Signature, events, hoist, linear, unique};
 use crate::ad::primes::{self, Block};
 use crate::base::span::Span;
 use crate::ir::builder::Builder;
@@ -16,7 +15,7 @@ use crate::ir::system::{System, Unknown, UnknownKind};
 use crate::ir::types::{Shape, Type};
 use crate::ir::zeros;
 use crate::sema::errors;
-use crate::sema::typed::{DefId, DefKind, Dynamics, Kind, State};
+use crate::sema::typed::{self, DefId, DefKind, Dynamics, Expr, Model, State};
 use std::sync::Arc;
 
 /// The rows of a system that is not all in solved form.
@@ -43,68 +42,106 @@ struct Slots {
     constraints: Vec<bool>,
 }
 
-impl<'m> Elaboration<'m> {
-    /// The system of the file.
-    pub(super) fn system(&self) -> Made<System> {
-        let model = self.model;
-        let states = model.states.iter();
+/// One system in the making.
+pub(super) struct Motion<'r, 'e> {
+    elaboration: &'e Elaboration<'e>,
+    model: &'e Model,
+    world: World<'e>,
+    /// Its number.
+    number: usize,
+    of: &'e typed::System,
+    /// What its functions ask to be computed once.
+    args: &'r mut Vec<&'e Expr>,
+}
+
+impl<'r, 'e> Motion<'r, 'e> {
+    pub fn new(
+        elaboration: &'e Elaboration<'e>,
+        world: World<'e>,
+        number: usize,
+        args: &'r mut Vec<&'e Expr>,
+    ) -> Motion<'r, 'e> {
+        let model = elaboration.model;
+        Motion { elaboration, model, world, number, of: &model.systems[number], args }
+    }
+
+    /// The system, and the function of the args that only its own functions need:
+    /// `args of `args`, params, data -> the other args`.
+    pub fn system(mut self) -> Made<(System, Func)> {
+        let rows = self.rows()?;
+        let events = events::loose(self.world, &self.of.dynamics, self.of.states.clone(), self.args)?;
+        let (model, elaboration) = (self.model, self.elaboration);
         let unknown = |def: DefId, kind: UnknownKind, equation: Span| {
             let found = &model.defs[def];
-            Unknown { name: found.name.clone(), ty: self.ty(def), kind, span: found.span, equation }
+            Unknown { name: found.name.clone(), ty: elaboration.ty(def), kind, span: found.span, equation }
         };
         let equation = |state: &State| state.rate.as_ref().map_or(state.equation, |rate| rate.span);
+        let states = model.states[self.of.states.clone()].iter();
+        let channels = model.channels[self.of.channels.clone()].iter();
+        let signature = self.signature();
         let mut system = System {
-            name: "main".into(),
-            time: model.defs[model.time].name.clone(),
+            name: self.of.name.clone(),
+            time: model.defs[self.of.time].name.clone(),
             states: states.map(|state| unknown(state.def, state.kind, equation(state))).collect(),
-            channels: model
-                .channels
-                .iter()
+            channels: channels
                 .map(|channel| unknown(channel.def, UnknownKind::Rate, channel.rate.span))
                 .collect(),
-            args: Vec::new(),
+            args: self.args.iter().map(|arg| elaboration.type_of(arg)).collect(),
             field: Func::default(),
             mass: None,
             constraints: Vec::new(),
             rates: None,
             noises: self.noises(),
             diffusion: None,
-            events: self.events()?,
+            events: events
+                .into_iter()
+                .map(|event| event.arranged(&signature, self.args.len(), elaboration))
+                .collect(),
         };
-        self.equations(&mut system)?;
-        Ok(system)
+        self.equations(&mut system, &rows)?;
+        let hoisted = hoist::hoisted(&mut system, elaboration.now(self.number).len() + 1);
+        Ok((system, hoisted))
     }
 
     /// What the functions of the motion are given.
-    pub(super) fn motion_signature(&self) -> Signature {
-        let mut signature = [self.now(), self.outside()].concat();
-        signature.insert(1, self.scalar(Input::Inside, "inside"));
+    fn signature(&self) -> Signature {
+        let mut signature = self.elaboration.now(self.number);
+        signature.insert(1, self.elaboration.scalar(Input::Inside, "inside"));
+        let args = self.args.iter().enumerate();
+        signature.extend(
+            args.map(|(n, arg)| (Input::Arg(n), format!("arg {n}").into(), self.elaboration.type_of(arg))),
+        );
+        signature.extend(self.elaboration.outside());
         signature
     }
 
     fn noises(&self) -> Vec<crate::ir::system::Noise> {
-        let noises = self.model.dynamics.noises.iter().map(|noise| {
+        let noises = self.of.dynamics.noises.iter().map(|noise| {
             let def = &self.model.defs[noise.def];
-            let (path, ty) = (def.name.clone(), self.ty(noise.def));
+            let (path, ty) = (def.name.clone(), self.elaboration.ty(noise.def));
             crate::ir::system::Noise { path, ty, calculus: noise.calculus, span: def.span }
         });
         noises.collect()
     }
 
+    /// The unknown of this position in the system.
+    fn state(&self, position: usize) -> &'e State {
+        &self.model.states[self.of.states.start + position]
+    }
+
     /// Field, mass matrix and diffusion.
-    fn equations(&self, system: &mut System) -> Made<()> {
-        let rows = self.rows()?;
-        let slots = self.slots(&rows, &system.states)?;
-        system.field = self.field(system, &rows, &slots);
-        system.diffusion = self.diffusion(system, &rows, &slots);
-        system.mass = self.mass(system, &rows, &slots);
+    fn equations(&self, system: &mut System, rows: &Rows) -> Made<()> {
+        let slots = self.slots(rows, &system.states)?;
+        system.field = self.field(system, rows, &slots);
+        system.diffusion = self.diffusion(system, rows, &slots);
+        system.mass = self.mass(system, rows, &slots);
         if system.mass.is_some() {
             let noisy_line = rows.which.iter().find_map(|(equation, input)| {
                 let line = equation.checked_sub(slots.n_solved)?;
                 matches!(input, Input::White(_)).then_some(line)
             });
             if let Some(line) = noisy_line {
-                let span = self.model.dynamics.lines[line].span;
+                let span = self.of.dynamics.lines[line].span;
                 let instead = "solve the line for its prime, so that it stands alone on the left";
                 return Err(Box::new(errors::not_yet(span, "noise beside a mass matrix is", instead)));
             }
@@ -142,7 +179,7 @@ impl<'m> Elaboration<'m> {
             results.push((format!("{}'", state.name).into(), value));
             entry += count;
         }
-        let first_channel = slots.n_solved + self.model.dynamics.lines.len();
+        let first_channel = slots.n_solved + self.of.dynamics.lines.len();
         for (channel, value) in system.channels.iter().zip(&rest[first_channel..]) {
             results.push((format!("{}'", channel.name).into(), *value));
         }
@@ -151,7 +188,7 @@ impl<'m> Elaboration<'m> {
 
     /// `None` if it is the identity on the rows of rates and zero on those of constraints.
     fn mass(&self, system: &System, rows: &Rows, slots: &Slots) -> Option<Func> {
-        if self.model.dynamics.lines.is_empty() {
+        if self.of.dynamics.lines.is_empty() {
             return None;
         }
         let n = slots.lines.len();
@@ -171,7 +208,7 @@ impl<'m> Elaboration<'m> {
                         let block = (slots.n_solved + line, Input::Prime(state));
                         parts.push(match rows.which.iter().position(|which| *which == block) {
                             Some(block) => b.slice(blocks[block], &[(at, at + 1), (0, count as u32)]),
-                            None => b.splat(0.0, Type::new(self.bindings.real, &[1, count])),
+                            None => b.splat(0.0, Type::new(self.elaboration.bindings.real, &[1, count])),
                         });
                     }
                     let row = b.concat(&parts, 1);
@@ -186,8 +223,8 @@ impl<'m> Elaboration<'m> {
     }
 
     /// The states whose rate a line in solved form gives.
-    fn solved(&self) -> impl Iterator<Item = usize> {
-        let states = self.model.states.iter().enumerate();
+    fn solved(&self) -> impl Iterator<Item = usize> + use<'e> {
+        let states = self.model.states[self.of.states.clone()].iter().enumerate();
         states.filter(|(_, state)| state.rate.is_some()).map(|(number, _)| number)
     }
 
@@ -197,12 +234,12 @@ impl<'m> Elaboration<'m> {
         if let Some(at) = at {
             row[at] = 1.0;
         }
-        b.constant(&row, Type::new(self.bindings.real, &[1, n]))
+        b.constant(&row, Type::new(self.elaboration.bindings.real, &[1, n]))
     }
 
     /// A parameter for each input of the motion, in its order, and zeros for primes.
     fn inputs(&self, b: &mut Builder, order: &[Input]) -> Vec<ValueId> {
-        let signature = self.motion_signature();
+        let signature = self.signature();
         let params: Vec<(Input, ValueId)> =
             signature.into_iter().map(|(input, name, ty)| (input, b.param(name, ty))).collect();
         let inputs = order.iter().map(|input| {
@@ -211,11 +248,11 @@ impl<'m> Elaboration<'m> {
             }
             match input {
                 Input::Prime(state) => {
-                    let ty = self.ty(self.model.states[*state].def);
+                    let ty = self.elaboration.ty(self.model.states[*state].def);
                     b.splat(0.0, ty)
                 }
                 Input::White(noise) => {
-                    let ty = self.ty(self.model.dynamics.noises[*noise].def);
+                    let ty = self.elaboration.ty(self.of.dynamics.noises[self.noise(*noise)].def);
                     b.splat(0.0, ty)
                 }
                 other => crate::bug!("the motion reads {other:?}"),
@@ -224,20 +261,33 @@ impl<'m> Elaboration<'m> {
         inputs.collect()
     }
 
+    /// The position in the system of the noise of this number.
+    fn noise(&self, number: usize) -> usize {
+        let is_this = |noise: &typed::Noise| self.model.defs[noise.def].kind == DefKind::Noise(number);
+        self.of
+            .dynamics
+            .noises
+            .iter()
+            .position(is_this)
+            .unwrap_or_else(|| crate::bug!("a noise of another system"))
+    }
+
     /// The equations, taken apart.
-    fn rows(&self) -> Made<Rows> {
-        let Dynamics { lines, .. } = &self.model.dynamics;
-        let mut frame = Frame::new("equations", self.world(), Moment::Now);
+    fn rows(&mut self) -> Made<Rows> {
+        let (model, first) = (self.model, self.of.states.start);
+        let Dynamics { lines, .. } = &self.of.dynamics;
+        let solved = self.solved();
+        let mut frame = Frame::with_args("equations", self.world, self.args);
         let (mut results, mut spans) = (Vec::new(), Vec::new());
-        for number in self.solved() {
-            results.push((self.model.defs[self.model.states[number].def].name.clone(), frame.rate(number)?));
-            spans.push(self.model.states[number].rate.as_ref().map(|rate| rate.span));
+        for number in solved.map(|position| first + position) {
+            results.push((model.defs[model.states[number].def].name.clone(), frame.rate(number)?));
+            spans.push(model.states[number].rate.as_ref().map(|rate| rate.span));
         }
         for line in lines {
             results.push(("line".into(), frame.value(&line.residual)?));
             spans.push(Some(line.span));
         }
-        for number in 0..self.model.channels.len() {
+        for number in self.of.channels.clone() {
             results.push(("channel".into(), frame.channel_rate(number)?));
             spans.push(None);
         }
@@ -252,10 +302,10 @@ impl<'m> Elaboration<'m> {
             match primes::coefficients(&func, &primes).map_err(|e| Box::new(e.diagnostic()))? {
                 Ok(found) => found,
                 Err(not) => {
-                    let span = spans[not.result].unwrap_or(self.model.defs[self.model.time].span);
+                    let span = spans[not.result].unwrap_or(self.of.span);
                     return Err(Box::new(match order[not.param] {
                         Input::White(noise) => {
-                            let def = self.model.dynamics.noises[noise].def;
+                            let def = self.of.dynamics.noises[self.noise(noise)].def;
                             errors::nonlinear_noise(span, &self.model.defs[def].name)
                         }
                         Input::Prime(state) => {
@@ -266,7 +316,16 @@ impl<'m> Elaboration<'m> {
                     }));
                 }
             };
-        let which = which.into_iter().map(|Block { result, param }| (result, order[param])).collect();
+        // From here on unknowns and noises go by their positions in the system.
+        let which = which.into_iter().map(|Block { result, param }| {
+            let input = match order[param] {
+                Input::Prime(state) => Input::Prime(state - first),
+                Input::White(noise) => Input::White(self.noise(noise)),
+                other => crate::bug!("a coefficient of {other:?}"),
+            };
+            (result, input)
+        });
+        let which = which.collect();
         let patterns = zeros::may_differ(&blocks);
         Ok(Rows { rest: primes::at_zero(&func, &primes), order, blocks, which, patterns })
     }
@@ -285,14 +344,14 @@ impl<'m> Elaboration<'m> {
         let n = owner.len();
         let mut slots = Slots { n_solved, solved, lines: vec![None; n], constraints: vec![false; n] };
         let is_open = |entry: usize| {
-            let state = &self.model.states[owner[entry]];
+            let state = self.state(owner[entry]);
             state.rate.is_none() && state.kind != UnknownKind::Discrete
         };
         // Each row of a line with the entries whose primes it has.
         let mut with_primes: Vec<((usize, usize), Vec<usize>)> = Vec::new();
         let mut without: Vec<(usize, usize)> = Vec::new();
         for (line, port) in
-            rows.rest.results[n_solved..].iter().take(self.model.dynamics.lines.len()).enumerate()
+            rows.rest.results[n_solved..].iter().take(self.of.dynamics.lines.len()).enumerate()
         {
             for at in 0..rows.rest.ty(port.value).shape.count() {
                 let mut entries = Vec::new();
@@ -316,7 +375,7 @@ impl<'m> Elaboration<'m> {
         for row in 0..with_primes.len() {
             let mut tried = vec![false; n];
             if !matched(row, &with_primes, &mut row_of, &mut tried) {
-                let span = self.model.dynamics.lines[with_primes[row].0.0].span;
+                let span = self.of.dynamics.lines[with_primes[row].0.0].span;
                 let instead = "eliminate the prime from all lines but one, and solve that one for it";
                 return Err(Box::new(errors::not_yet(
                     span,
@@ -328,7 +387,7 @@ impl<'m> Elaboration<'m> {
         for (entry, row) in row_of.iter().enumerate() {
             slots.lines[entry] = row.map(|row| with_primes[row].0);
         }
-        let is_algebraic = |entry: &usize| self.model.states[owner[*entry]].kind == UnknownKind::Algebraic;
+        let is_algebraic = |entry: &usize| self.state(owner[*entry]).kind == UnknownKind::Algebraic;
         let open: Vec<usize> = (0..n).filter(|at| is_open(*at) && slots.lines[*at].is_none()).collect();
         let (algebraic, zero_rows): (Vec<usize>, Vec<usize>) = open.iter().copied().partition(is_algebraic);
         if open.len() != without.len() {
@@ -357,7 +416,7 @@ impl<'m> Elaboration<'m> {
             .collect();
         let field = b.inline(&system.field, &params);
         let matrix = b.inline(mass, &params)[0];
-        let real = self.bindings.real;
+        let real = self.elaboration.bindings.real;
         let flat = b.pack(&field[..n_states], real);
         let mut entries: Vec<ValueId> =
             (0..b.shape(flat).count()).map(|at| b.part(flat, at, at + 1)).collect();
@@ -429,21 +488,6 @@ impl<'m> Elaboration<'m> {
         }
         let matrix = b.concat(&matrix, 0);
         Some(b.finish(vec![("diffusion".into(), matrix)]))
-    }
-
-    /// The knots of all paths, where the motion is not smooth.
-    pub(super) fn stops(&self) -> Made<Func> {
-        let mut frame = Frame::new("stops", self.world(), Moment::Never);
-        let mut results = Vec::new();
-        for def in self.model.defs.iter().filter(|def| def.kind == DefKind::Control) {
-            let Some(Kind::Path { times, .. }) = def.value.as_ref().map(|value| &value.kind) else {
-                crate::bug!("the path `{}` is no path", def.name)
-            };
-            // However smooth: within a step the motion sees one piece, which goes on beyond its ends.
-            results.push((def.name.clone(), frame.value(times)?));
-        }
-        let (func, order) = frame.finish(unique(results));
-        Ok(arranged(func, &order, self.outside()))
     }
 }
 

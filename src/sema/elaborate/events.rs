@@ -1,62 +1,96 @@
 //! Events as functions: roots of conditions, periods and times, jumps.
 
-use super::frame::{Frame, Input, Moment};
-use super::{Elaboration, Made, arranged, unique};
+use super::frame::{Frame, Input, Moment, World};
+use super::{Elaboration, Made, Signature, arranged, unique};
 use crate::ir::func::{Attr, Func, ValueId};
 use crate::ir::op::Op;
 use crate::ir::system::{Event, Trigger};
-use crate::sema::typed::{self, Expr};
+use crate::ir::types::Type;
+use crate::sema::typed::{self, Dynamics, Expr};
+use std::ops::Range;
 use std::sync::Arc;
 
-impl<'m> Elaboration<'m> {
-    /// The events, in file order.
-    pub(super) fn events(&self) -> Made<Vec<Event>> {
-        self.model.dynamics.events.iter().map(|event| self.event(event)).collect()
-    }
+/// A function, and the inputs that its parameters are.
+type LooseFunc = (Func, Vec<Input>);
 
-    fn event(&self, event: &'m typed::Event) -> Made<Event> {
+/// An event whose functions have no parameter lists yet.
+pub(super) struct Loose<'e> {
+    event: &'e typed::Event,
+    /// Of a condition the roots, else the period or the times.
+    trigger: LooseFunc,
+    jump: LooseFunc,
+}
+
+/// The events of a system with these states, in file order.
+pub(super) fn loose<'e>(
+    world: World<'e>,
+    dynamics: &'e Dynamics,
+    states: Range<usize>,
+    args: &mut Vec<&'e Expr>,
+) -> Made<Vec<Loose<'e>>> {
+    let mut events = Vec::new();
+    for event in &dynamics.events {
         let trigger = match &event.trigger {
-            typed::Trigger::When(roots, condition) => {
-                Trigger::When { roots: self.roots(roots)?, condition: condition.clone() }
+            typed::Trigger::When(roots, _) => {
+                let mut frame = Frame::with_args("roots", world, args);
+                let values: Vec<ValueId> = roots.iter().map(|root| frame.value(root)).collect::<Made<_>>()?;
+                let packed = frame.b.pack(&values, world.real);
+                frame.finish(vec![("roots".into(), packed)])
             }
-            typed::Trigger::Every(period) => Trigger::Every(self.known("period", period)?),
-            typed::Trigger::At(times) => Trigger::At(self.known("times", times)?),
+            typed::Trigger::Every(known) | typed::Trigger::At(known) => {
+                let mut frame = Frame::new("times", world, Moment::Never);
+                let value = frame.value(known)?;
+                frame.finish(vec![("times".into(), value)])
+            }
         };
-        let (name, stop, span) = (event.name.clone(), event.stop, event.span);
-        Ok(Event { name, trigger, jump: self.jump(event)?, stop, span })
+        let jump = jump(world, event, states.clone(), args)?;
+        events.push(Loose { event, trigger, jump });
     }
+    Ok(events)
+}
 
-    fn roots(&self, roots: &'m [Expr]) -> Made<Func> {
-        let mut frame = Frame::new("roots", self.world(), Moment::Now);
-        let values: Vec<ValueId> = roots.iter().map(|root| frame.value(root)).collect::<Made<_>>()?;
-        let packed = frame.b.pack(&values, self.bindings.real);
-        let (func, order) = frame.finish(vec![("roots".into(), packed)]);
-        Ok(arranged(func, &order, self.motion_signature()))
+/// Each state just after the event.
+fn jump<'e>(
+    world: World<'e>,
+    event: &'e typed::Event,
+    states: Range<usize>,
+    args: &mut Vec<&'e Expr>,
+) -> Made<LooseFunc> {
+    let mut frame = Frame::with_args("jump", world, args);
+    let mut results: Vec<(Arc<str>, ValueId)> = Vec::new();
+    for number in states {
+        let def = world.states[number].def;
+        let value = match event.jumps.iter().find(|(jumps, _)| *jumps == number) {
+            Some((_, value)) => {
+                let value = frame.value(value)?;
+                frame.b.must(Op::Convert, &[value], Attr::To(world.real))
+            }
+            None => {
+                let ty = Type { dtype: world.real, ..frame.def_type(def)? };
+                frame.input(Input::State(number), ty)
+            }
+        };
+        results.push((world.defs[def].name.clone(), value));
     }
+    Ok(frame.finish(unique(results)))
+}
 
-    fn known(&self, name: &str, expr: &'m Expr) -> Made<Func> {
-        let mut frame = Frame::new(name, self.world(), Moment::Never);
-        let value = frame.value(expr)?;
-        let (func, order) = frame.finish(vec![(name.into(), value)]);
-        Ok(arranged(func, &order, self.outside()))
-    }
-
-    /// Each state just after the event.
-    fn jump(&self, event: &'m typed::Event) -> Made<Func> {
-        let mut frame = Frame::new("jump", self.world(), Moment::Now);
-        let mut results: Vec<(Arc<str>, ValueId)> = Vec::new();
-        for (number, state) in self.model.states.iter().enumerate() {
-            let (name, ty) = (self.model.defs[state.def].name.clone(), self.ty(state.def));
-            let value = match event.jumps.iter().find(|(jumps, _)| *jumps == number) {
-                Some((_, value)) => {
-                    let value = frame.value(value)?;
-                    frame.b.must(Op::Convert, &[value], Attr::To(self.bindings.real))
-                }
-                None => frame.input(Input::State(number), ty),
-            };
-            results.push((name, value));
-        }
-        let (func, order) = frame.finish(unique(results));
-        Ok(arranged(func, &order, self.motion_signature()))
+impl Loose<'_> {
+    /// The event with the parameter lists of the motion and, for times, of its `n_args` args and what
+    /// comes from outside.
+    pub fn arranged(self, motion: &Signature, n_args: usize, elaboration: &Elaboration<'_>) -> Event {
+        let Loose { event, trigger: (trigger, order), jump: (jump, jump_order) } = self;
+        let n_fixed = n_args + elaboration.outside().len();
+        let fixed = motion[motion.len() - n_fixed..].to_vec();
+        let trigger = match &event.trigger {
+            typed::Trigger::When(_, condition) => Trigger::When {
+                roots: arranged(trigger, &order, motion.clone()),
+                condition: condition.clone(),
+            },
+            typed::Trigger::Every(_) => Trigger::Every(arranged(trigger, &order, fixed)),
+            typed::Trigger::At(_) => Trigger::At(arranged(trigger, &order, fixed)),
+        };
+        let jump = arranged(jump, &jump_order, motion.clone());
+        Event { name: event.name.clone(), trigger, jump, stop: event.stop, span: event.span }
     }
 }

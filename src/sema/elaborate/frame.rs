@@ -10,7 +10,7 @@ mod fold;
 mod motion;
 mod sites;
 
-pub(super) use sites::Sites;
+pub(super) use sites::{AllSites, Sites};
 
 use super::guard::{both, guarded};
 use super::{Made, moves, number_of};
@@ -24,7 +24,10 @@ use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::prelude::{Reduction, spread};
 use crate::sema::sizes::Sizes;
-use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Pick, State, dims_text};
+use crate::sema::typed::{
+    Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Moved, Pick, State, dims_text,
+};
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -55,6 +58,12 @@ pub(super) struct World<'m> {
     pub states: &'m [State],
     pub channels: &'m [Channel],
     pub interval: Option<&'m (Expr, Expr)>,
+    /// The independent variable of the system that the function belongs to.
+    pub time: Option<DefId>,
+    /// The number of the run of the file.
+    pub main: usize,
+    /// Which call stands for a call.
+    pub shared: &'m [Cell<usize>],
     pub real: DType,
 }
 
@@ -72,8 +81,12 @@ pub(super) enum Input {
     White(usize),
     Start,
     End,
-    SiteState(usize, usize),
-    SiteChannel(usize, usize),
+    /// The start or (`true`) the end of a run.
+    Ends(usize, bool),
+    /// Of a run, at a site, an unknown.
+    Site(usize, usize, Moved),
+    /// What a run computes once for its motion.
+    Arg(usize),
     Param(usize),
     Data(usize),
 }
@@ -121,7 +134,11 @@ pub(super) struct Frame<'m, 's> {
     pub b: Builder,
     world: World<'m>,
     moment: Moment<'m>,
-    sites: Option<&'s mut Sites<'m>>,
+    sites: Option<&'s mut AllSites<'m>>,
+    /// Whether `start` and `end` are those of the interval, computed here.
+    pub own_ends: bool,
+    /// What the motion asks to be computed once, if this is a function of it.
+    args: Option<&'s mut Vec<&'m Expr>>,
     inputs: Vec<Input>,
     input_values: HashMap<Input, ValueId>,
     memo: HashMap<Key, ValueId>,
@@ -136,6 +153,8 @@ impl<'m, 's> Frame<'m, 's> {
             world,
             moment,
             sites: None,
+            own_ends: false,
+            args: None,
             inputs: Vec::new(),
             input_values: HashMap::new(),
             memo: HashMap::new(),
@@ -148,9 +167,14 @@ impl<'m, 's> Frame<'m, 's> {
         name: &str,
         world: World<'m>,
         moment: Moment<'m>,
-        sites: &'s mut Sites<'m>,
+        sites: &'s mut AllSites<'m>,
     ) -> Frame<'m, 's> {
         Frame { sites: Some(sites), ..Frame::new(name, world, moment) }
+    }
+
+    /// A function of the motion, which may read what a run computes once.
+    pub fn with_args(name: &str, world: World<'m>, args: &'s mut Vec<&'m Expr>) -> Frame<'m, 's> {
+        Frame { args: Some(args), ..Frame::new(name, world, Moment::Now) }
     }
 
     /// The function, and the inputs that its parameters are.
@@ -183,7 +207,7 @@ impl<'m, 's> Frame<'m, 's> {
         }
     }
 
-    fn def_type(&self, def: DefId) -> Made<Type> {
+    pub fn def_type(&self, def: DefId) -> Made<Type> {
         let found = &self.world.defs[def];
         Ok(Type { dtype: self.dtype(found.ty.elem), shape: self.shape(&found.ty.dims, found.span)? })
     }
@@ -239,10 +263,14 @@ impl<'m, 's> Frame<'m, 's> {
                 Ok(self.input(Input::Data(number), ty))
             }
             DefKind::State(number) => {
-                self.unknown(def, Input::State(number), &|site| Input::SiteState(site, number))
+                let main = self.world.main;
+                let at = move |site| Input::Site(main, site, Moved::State(number));
+                self.unknown(def, Input::State(number), &at)
             }
             DefKind::Channel(number) => {
-                self.unknown(def, Input::Channel(number), &|site| Input::SiteChannel(site, number))
+                let main = self.world.main;
+                let at = move |site| Input::Site(main, site, Moved::Channel(number));
+                self.unknown(def, Input::Channel(number), &at)
             }
             DefKind::Time => self.time(),
             DefKind::Noise(_) => Err(Box::new(errors::bare_noise(found.span))),
@@ -280,7 +308,8 @@ impl<'m, 's> Frame<'m, 's> {
     }
 
     fn all_at_site(&mut self, site: usize, ty: &Type, at: &dyn Fn(usize) -> Input) -> ValueId {
-        let count = self.sites.as_ref().and_then(|sites| sites.count(site));
+        let main = self.world.main;
+        let count = self.sites.as_ref().and_then(|sites| sites[main].count(site));
         let mut ty = ty.clone();
         if let Some(count) = count {
             ty.shape.0.insert(0, count);
@@ -501,6 +530,7 @@ impl<'m, 's> Frame<'m, 's> {
                 Ok(self.b.unary(Op::StopGradient, x))
             }
             Kind::At(of, time) => self.at_time(expr, of, time),
+            Kind::Solved { call, moved, at } => self.solved(expr, *call, *moved, at.as_deref()),
             Kind::LogProb { distribution, params, x } => {
                 let params = self.values(params)?;
                 let x = self.value(x)?;
@@ -516,14 +546,6 @@ impl<'m, 's> Frame<'m, 's> {
                 let shape = self.shape(&expr.ty.dims, expr.span)?;
                 Ok(spread(&mut self.b, value, &shape))
             }
-        }
-    }
-
-    /// `start` and `end`: given to functions of the whole run, computed before it.
-    fn end_of_run(&mut self, input: Input) -> Made<ValueId> {
-        match (&self.sites, self.world.interval) {
-            (Some(_), _) | (None, None) => Ok(self.input(input, Type::scalar(self.world.real))),
-            (None, Some((start, end))) => self.value(if input == Input::Start { start } else { end }),
         }
     }
 

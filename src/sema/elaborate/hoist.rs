@@ -15,18 +15,27 @@ use std::sync::Arc;
 /// Operations from which on a value is worth an argument. A product of two params is not.
 const WORTH: usize = 8;
 
-/// Gives `system` args. The first `n_moving` parameters of its functions move; the args come behind
-/// them. The result computes the args from the other parameters.
+/// Gives `system` more args. The first `n_moving` parameters of its functions move, behind them come
+/// the args that it has, then the new ones. The result computes these from the other parameters:
+/// `args it has, params, data -> new args`.
 pub(super) fn hoisted(system: &mut System, n_moving: usize) -> Func {
-    let mut hoist = Hoist { n_moving, args: Builder::new("args"), inputs: Vec::new(), found: Vec::new() };
+    let n_known = system.args.len();
+    let mut hoist =
+        Hoist { n_moving, n_known, args: Builder::new("args"), inputs: Vec::new(), found: Vec::new() };
     for port in &system.field.params[n_moving..] {
         let input = hoist.args.param(port.name.clone(), system.field.ty(port.value).clone());
         hoist.inputs.push(input);
     }
     let frontiers: Vec<Frontier> = functions(system).into_iter().map(|func| hoist.frontier(func)).collect();
-    system.args = hoist.found.iter().map(|value| hoist.args.ty(*value).clone()).collect();
+    system.args.extend(hoist.found.iter().map(|value| hoist.args.ty(*value).clone()));
     for (func, frontier) in functions(system).into_iter().zip(frontiers) {
         *func = hoist.without(func, &frontier);
+    }
+    for event in &mut system.events {
+        if let Trigger::Every(times) | Trigger::At(times) = &mut event.trigger {
+            let frontier: Frontier = times.nodes.iter().map(|_| None).collect();
+            *times = Hoist { n_moving: 0, ..hoist.clone() }.without(times, &frontier);
+        }
     }
     let named = |(number, value): (usize, &ValueId)| (Arc::from(format!("arg {number}")), *value);
     let results = hoist.found.iter().enumerate().map(named).collect();
@@ -51,8 +60,11 @@ fn functions(system: &mut System) -> Vec<&mut Func> {
 /// For each value of a function the arg that it becomes.
 type Frontier = IndexVec<ValueId, Option<usize>>;
 
+#[derive(Clone)]
 struct Hoist {
     n_moving: usize,
+    /// How many args there are already.
+    n_known: usize,
     args: Builder,
     /// What the args are computed from.
     inputs: Vec<ValueId>,
@@ -130,11 +142,14 @@ impl Hoist {
             let port = &func.params[at];
             b.param(port.name.clone(), func.ty(port.value).clone())
         };
-        let mut params: Vec<ValueId> = (0..self.n_moving).map(|at| param(&mut b, at)).collect();
+        let n_before = self.n_moving + self.n_known;
+        let mut params: Vec<ValueId> = (0..n_before).map(|at| param(&mut b, at)).collect();
         let types = self.found.iter().map(|arg| self.args.ty(*arg).clone());
-        let args: Vec<ValueId> =
-            types.enumerate().map(|(number, ty)| b.param(format!("arg {number}"), ty)).collect();
-        params.extend((self.n_moving..func.params.len()).map(|at| param(&mut b, at)));
+        let args: Vec<ValueId> = types
+            .enumerate()
+            .map(|(number, ty)| b.param(format!("arg {}", self.n_known + number), ty))
+            .collect();
+        params.extend((n_before..func.params.len()).map(|at| param(&mut b, at)));
         let mut map: IndexVec<ValueId, ValueId> = IndexVec::new();
         for (id, node) in func.nodes.entries() {
             b.set_span(node.span);

@@ -40,15 +40,22 @@ fn entries(checker: &Checker<'_>, ty: &Ty) -> Option<i64> {
 
 impl Checker<'_> {
     /// Says which unknown has no equation and which equation is too many. Sizes that are not known
-    /// yet are taken to agree.
-    pub(super) fn count_equations(&mut self, states: &[State], lines: &[Line], n_solved: usize) {
+    /// yet are taken to agree. The states of this system begin at `first`.
+    pub(super) fn count_equations(
+        &mut self,
+        states: &[State],
+        first: usize,
+        lines: &[Line],
+        n_solved: usize,
+    ) {
         let open = |state: &State| state.rate.is_none() && state.kind != UnknownKind::Discrete;
-        let mut sized = states.iter().filter(|state| open(state)).map(|state| &self.defs[state.def].ty);
+        let mut sized =
+            states.iter().skip(first).filter(|state| open(state)).map(|state| &self.defs[state.def].ty);
         let known = sized.all(|ty| entries(self, ty).is_some())
             && lines.iter().all(|line| entries(self, &line.residual.ty).is_some());
         let counts = |ty: &Ty| if known { entries(self, ty).unwrap_or(1) } else { 1 };
         let mut opens: Vec<Open> = Vec::new();
-        for (number, state) in states.iter().enumerate().filter(|(_, state)| open(state)) {
+        for (number, state) in states.iter().enumerate().skip(first).filter(|(_, state)| open(state)) {
             opens.push(Open { state: number, left: counts(&self.defs[state.def].ty) });
         }
         let mut supplies: Vec<Supply> = Vec::new();
@@ -78,7 +85,8 @@ impl Checker<'_> {
                 (UnknownKind::Algebraic, None) => self.report(errors::no_constraint(span, &name)),
                 (UnknownKind::Rate | UnknownKind::Discrete, _) => {
                     let n_constraints = supplies.iter().filter(|supply| !supply.has_prime).count();
-                    let n_states = states.iter().filter(|state| state.kind == UnknownKind::Rate).count();
+                    let n_states =
+                        states.iter().skip(first).filter(|state| state.kind == UnknownKind::Rate).count();
                     let n_rates = n_solved + supplies.len() - n_constraints;
                     let counts = [n_rates, n_constraints, n_states];
                     let left_over = partner.map(|line| (lines[line].span, counts));

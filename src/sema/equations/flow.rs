@@ -189,7 +189,7 @@ enum Place {
 /// What uses the prime of an unknown that has none to substitute (E0508), of a noisy one or of a
 /// noise itself where it cannot be (E0507).
 pub(crate) fn misused_primes(model: &Model) -> Vec<Diagnostic> {
-    let Model { defs, states, dynamics, .. } = model;
+    let Model { defs, states, .. } = model;
     let noisy: Vec<bool> = states
         .iter()
         .map(|state| state.rate.as_ref().is_some_and(|rate| noise_in(defs, rate).is_some()))
@@ -203,16 +203,23 @@ pub(crate) fn misused_primes(model: &Model) -> Vec<Diagnostic> {
         }
     };
     states.iter().filter_map(|state| state.rate.as_ref()).for_each(|rate| check(rate, Place::Solved));
-    dynamics.lines.iter().for_each(|line| check(&line.residual, Place::Line));
+    for dynamics in model.systems.iter().map(|system| &system.dynamics) {
+        dynamics.lines.iter().for_each(|line| check(&line.residual, Place::Line));
+        of_events(dynamics).for_each(|expr| check(expr, Place::Else));
+    }
     model.channels.iter().for_each(|channel| check(&channel.rate, Place::Else));
-    of_events(dynamics).for_each(|expr| check(expr, Place::Else));
     model.results.iter().for_each(|root| check(&root.value, Place::Else));
     model.curves.iter().for_each(|curve| check(&curve.value, Place::Else));
     said
 }
 
+/// Every expression of lines and events.
+pub(crate) fn of_dynamics(dynamics: &Dynamics) -> impl Iterator<Item = &Expr> {
+    dynamics.lines.iter().map(|line| &line.residual).chain(of_events(dynamics))
+}
+
 /// Every expression of the events.
-pub(crate) fn of_events(dynamics: &Dynamics) -> impl Iterator<Item = &Expr> {
+fn of_events(dynamics: &Dynamics) -> impl Iterator<Item = &Expr> {
     dynamics.events.iter().flat_map(|event| {
         let trigger: &[Expr] = match &event.trigger {
             Trigger::When(roots, _) => roots,

@@ -32,6 +32,8 @@ pub(super) struct Sorted<'a> {
     /// Of each state, by the name without primes.
     pub solved: BTreeMap<Arc<str>, Solved<'a>>,
     pub implicit: Vec<Implicit<'a>>,
+    /// Whether a line gives a rate to something without one, which has been said.
+    pub misdeclared: bool,
 }
 
 impl<'a> Checker<'a> {
@@ -48,6 +50,7 @@ impl<'a> Checker<'a> {
                 };
                 if motion.kind != UnknownKind::Rate {
                     self.report(errors::rate_of_restless(base.span, name, motion.kind.noun()));
+                    sorted.misdeclared = true;
                     continue;
                 }
                 if motion.order != primes {

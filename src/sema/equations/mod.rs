@@ -3,9 +3,11 @@
 
 mod count;
 mod flow;
+mod jumps;
 mod lines;
 
-pub(crate) use flow::{circle, is_known_path, misused_primes, moving, of_events};
+pub(crate) use flow::{circle, is_known_path, misused_primes, moving, of_dynamics};
+pub(crate) use jumps::jumping_choices;
 pub(crate) use lines::children;
 
 use crate::base::span::Span;
@@ -24,7 +26,7 @@ impl<'a> Checker<'a> {
     /// The unknowns with their starts and rates, `None` in place of a wrong one, and the lines that
     /// are not in solved form.
     pub(crate) fn unknowns(&mut self) -> (Vec<Option<State>>, Vec<Line>) {
-        let Sorted { solved, implicit } = self.sorted_lines();
+        let Sorted { solved, implicit, misdeclared } = self.sorted_lines();
         let mut states: Vec<Option<State>> = vec![None; self.movers.len()];
         for (unknown, kind) in unknowns(self.items()) {
             let base = unknown.name.name.clone();
@@ -36,7 +38,11 @@ impl<'a> Checker<'a> {
             let number = motion.first + unknown.primes as usize;
             let last = motion.first + motion.order as usize - 1;
             let binding = self.global(&name, unknown.span);
-            let start = self.start_value(unknown, &name, kind, &binding);
+            // A system inside a program may leave starts to its callers.
+            let start = match unknown.value {
+                None if self.space().instance.is_some() => Some(None),
+                _ => self.start_value(unknown, &name, kind, &binding).map(Some),
+            };
             let Some(Binding::Value(def)) = binding else { continue };
             let rate = match (kind, solved.get(&base)) {
                 (UnknownKind::Rate, _) if number < last => {
@@ -57,11 +63,21 @@ impl<'a> Checker<'a> {
         }
         let lines: Vec<Option<Line>> = implicit.iter().map(|line| self.line(line)).collect();
         let lines: Option<Vec<Line>> = lines.into_iter().collect();
-        let all: Option<Vec<State>> = states.iter().cloned().collect();
-        if let (Some(states), Some(lines)) = (all, &lines) {
-            self.count_equations(&states, lines, solved.len());
+        let own = self.own_states();
+        let all: Option<Vec<State>> = states[own.clone()].iter().cloned().collect();
+        if let (Some(all), Some(lines), false) = (all, &lines, misdeclared) {
+            // No line speaks of the unknowns of other systems; any state stands for them.
+            let at = |number: usize| all[number.saturating_sub(own.start).min(all.len() - 1)].clone();
+            let padded: Vec<State> = if all.is_empty() { Vec::new() } else { (0..own.end).map(at).collect() };
+            self.count_equations(&padded, own.start, lines, solved.len());
         }
         (states, lines.unwrap_or_default())
+    }
+
+    /// The numbers of the unknowns of this space.
+    pub(crate) fn own_states(&self) -> std::ops::Range<usize> {
+        let count: usize = self.space().motions.values().map(|motion| motion.order as usize).sum();
+        self.space().first_state..self.space().first_state + count
     }
 
     /// What a line that is not in solved form says: the two sides are equal.
@@ -94,7 +110,7 @@ impl<'a> Checker<'a> {
             (self.defs[*def].ty.clone(), self.defs[*def].ty_span.unwrap_or(unknown.name.span));
         let value = if ty.elem == Elem::Real { to_real(value) } else { value };
         let value = self.fitted(value, &ty, declared, &format!("the start value of `{name}`"))?;
-        self.before_the_run(&value, name, true)?;
+        self.before_the_run(&value, name, self.space().instance.is_none())?;
         Some(value)
     }
 

@@ -1,12 +1,13 @@
-//! The evaluation sites of a run, found while functions are made.
+//! The times at which runs are looked at.
 
 use super::{Frame, Input, Moment, World};
+use crate::base::span::Span;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::system::{Site, SiteKind};
 use crate::sema::elaborate::{Made, named_site};
 use crate::sema::typed::Expr;
 
-/// The evaluation sites, found while other functions are made.
+/// The evaluation sites of one run, found while other functions are made.
 pub(in crate::sema::elaborate) struct Sites<'m> {
     frame: Frame<'m, 'm>,
     sites: Vec<(Site, Option<ValueId>)>,
@@ -37,6 +38,15 @@ impl<'m> Sites<'m> {
         Ok(self.sites.len() - 1)
     }
 
+    /// The number of the site at the end of the run.
+    pub(super) fn end(&mut self, span: Span) -> usize {
+        if let Some(known) = self.sites.iter().position(|(site, _)| site.kind == SiteKind::End) {
+            return known;
+        }
+        self.sites.push((Site { kind: SiteKind::End, count: None, span }, None));
+        self.sites.len() - 1
+    }
+
     /// How many times a site has, if it is a vector.
     pub(super) fn count(&self, site: usize) -> Option<usize> {
         self.sites[site].0.count
@@ -54,3 +64,6 @@ impl<'m> Sites<'m> {
         (func, order, self.sites.into_iter().map(|(site, _)| site).collect())
     }
 }
+
+/// The evaluation sites of every run, by number.
+pub(in crate::sema::elaborate) type AllSites<'m> = Vec<Sites<'m>>;
