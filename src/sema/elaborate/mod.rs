@@ -9,6 +9,7 @@ mod frame;
 mod guard;
 mod hoist;
 mod initial;
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the elimination")]
 mod linear;
 pub(crate) mod path;
 mod runs;
