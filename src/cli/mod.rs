@@ -8,6 +8,7 @@ mod config;
 mod doc;
 mod eval;
 mod explain;
+mod export;
 mod fmt;
 pub mod new;
 mod picture;

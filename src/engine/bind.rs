@@ -9,15 +9,20 @@ use crate::engine::example::{self, At};
 use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
+use crate::ir::func::Func;
 use crate::ir::program::Program;
-use crate::ir::system::System;
+use crate::ir::system::{Calculus, System, UnknownKind};
 use crate::ir::types::DType;
+use crate::ir::zeros;
 use crate::plan::Plan;
 use crate::plan::controls::{Controls, Save};
+use crate::plan::halves::Halves;
 use crate::plan::unit::Data;
 use crate::sema::{self, Bindings, Given, Known};
 use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
 use crate::solve::control::{Adaptive, Atol, Errors};
+use crate::solve::method::Kind as MethodKind;
+use crate::solve::sde::Scheme;
 use crate::solve::solve::{Options, Stepping};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -296,7 +301,15 @@ impl Work {
             Precision::F32 => DType::F32,
         };
         let bindings = Bindings { real, data: values(&data), overrides, seed: settings.run.seed };
-        let program = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
+        let mut program = sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?;
+        for system in &mut program.systems {
+            // Every method that is built wants rates.
+            if let Some(rates) = system.rates.take() {
+                system.field = rates;
+                system.mass = None;
+            }
+        }
+        let program = Arc::new(program);
         self.check_tolerances(&settings.solve, &program);
         let systems = program.systems.iter().map(|system| self.options(&settings.solve, system));
         let options = systems.collect::<Option<Vec<Options>>>()?;
@@ -318,9 +331,8 @@ impl Work {
             Backend::Interp => backend::by_name("interp"),
         };
         let backend = backend.expect("both back ends are always built");
-        let tableau = settings.solve.method.tableau().expect("settings admit only methods that are built");
-        let tableaus = program.systems.iter().map(|_| tableau).collect();
-        let plan = match Plan::compile(program.clone(), tableaus, backend) {
+        let methods = program.systems.iter().map(|_| settings.solve.method).collect();
+        let plan = match Plan::compile(program.clone(), methods, backend) {
             Ok(plan) => Arc::new(plan),
             Err(error) => {
                 self.sink.report(uncompiled(&error));
@@ -337,7 +349,7 @@ impl Work {
         Some(Run::new(RunParts {
             data: Arc::new(Data::new(&program.data, &values)),
             params: program.params.iter().flat_map(|param| param.init.iter().copied()).collect(),
-            controls: Controls { options, save },
+            controls: Controls { options, seed: settings.run.seed, save },
             plan,
             settings,
             dataset,
@@ -348,8 +360,8 @@ impl Work {
     }
 
     fn options(&mut self, solve: &SolveSettings, system: &System) -> Option<Options> {
-        let tableau = solve.method.tableau().expect("settings admit only methods that are built");
-        let stepping = if tableau.embedded.is_some() {
+        self.check_method(solve, system)?;
+        let stepping = if solve.method.adaptive {
             let n_states: usize = system.states.iter().map(|state| state.ty.shape.count()).sum();
             let errors = match solve.error_norm {
                 ErrorNorm::States => Errors::States(n_states),
@@ -376,6 +388,55 @@ impl Work {
         })
     }
 
+    /// Refuses a method that cannot solve `system`.
+    fn check_method(&mut self, solve: &SolveSettings, system: &System) -> Option<()> {
+        let (method, span) = (solve.method.name, solve.method_span);
+        if let Some(diagnostic) = noise_unfit(solve, system) {
+            self.sink.report(diagnostic);
+            return None;
+        }
+        match solve.method.kind {
+            MethodKind::Stochastic(_) => self.every_rate_is_given(solve, system),
+            MethodKind::Explicit(_) => self.every_rate_is_given(solve, system),
+            MethodKind::Stiff(_) => match system.states.first().filter(|_| mass_moves(system)) {
+                None => Some(()),
+                Some(state) => {
+                    self.sink.report(moving_mass_not_built(state.equation));
+                    None
+                }
+            },
+            MethodKind::Symplectic(_) => {
+                self.every_rate_is_given(solve, system)?;
+                // A derivative that does not exist is reported when the plan is made.
+                let Ok(Err(coupled)) = Halves::of(system) else { return Some(()) };
+                let names = [coupled.state, coupled.by].map(|state| &*system.states[state].name);
+                let span = span.unwrap_or(coupled.span);
+                self.sink.report(settings::errors::not_separable(method, span, coupled.span, names));
+                None
+            }
+            MethodKind::NotBuilt { .. } => crate::bug!("settings admit only methods that are built"),
+        }
+    }
+
+    /// Refuses an explicit method where a state has no rate of its own.
+    fn every_rate_is_given(&mut self, solve: &SolveSettings, system: &System) -> Option<()> {
+        let (method, span) = (solve.method.name, solve.method_span);
+        let algebraic = system.states.iter().find(|state| state.kind == UnknownKind::Algebraic);
+        let diagnostic = match (algebraic, system.states.first().filter(|_| system.mass.is_some())) {
+            (Some(state), _) => {
+                let at = span.unwrap_or(state.span);
+                settings::errors::needs_every_rate(method, at, &state.name, state.span)
+            }
+            (None, Some(state)) => {
+                let at = span.unwrap_or(state.equation);
+                settings::errors::needs_solved_lines(method, at, state.equation)
+            }
+            (None, None) => return Some(()),
+        };
+        self.sink.report(diagnostic);
+        None
+    }
+
     /// Refuses tolerances of states that no system has.
     fn check_tolerances(&mut self, solve: &SolveSettings, program: &Program) {
         let states = program.systems.iter().flat_map(|system| &system.states);
@@ -389,6 +450,80 @@ impl Work {
             );
         }
     }
+}
+
+/// Whether the mass matrix of `system` depends on time or on an unknown.
+fn mass_moves(system: &System) -> bool {
+    let Some(mass) = &system.mass else { return false };
+    // Before the args stand time, the time inside and the unknowns.
+    let n_moving = 2 + system.states.len() + system.channels.len();
+    mass.reads(0..mass.results.len())[..n_moving].contains(&true)
+}
+
+fn moving_mass_not_built(span: Span) -> Diagnostic {
+    let message = "primes with factors that change along the run are not supported yet";
+    Diagnostic::new(Code("E0290"), message, span, "the mass matrix depends on time or on unknowns")
+        .help("solve the lines for their primes: `x' = ...`")
+}
+
+/// What is wrong with the noise of `system` for the method, if anything.
+fn noise_unfit(solve: &SolveSettings, system: &System) -> Option<Diagnostic> {
+    let scheme = match solve.method.kind {
+        MethodKind::Stochastic(scheme) => Some(scheme),
+        MethodKind::Explicit(_)
+        | MethodKind::Stiff(_)
+        | MethodKind::Symplectic(_)
+        | MethodKind::NotBuilt { .. } => None,
+    };
+    let unfit = |noise: Option<Span>, why: &str, help: &str| {
+        let at = solve.method_span.or(noise).or(system.states.first().map(|state| state.span));
+        at.map(|at| settings::errors::wrong_noise(solve.method.name, at, noise, why, help))
+    };
+    let ito = system.noises.iter().find(|noise| noise.calculus == Calculus::Ito);
+    let stratonovich = system.noises.iter().find(|noise| noise.calculus == Calculus::Stratonovich);
+    let (Some(diffusion), Some(first)) = (&system.diffusion, system.noises.first()) else {
+        return scheme.and_then(|_| {
+            unfit(None, "a method for systems with noise", "any other method solves it: tsit5")
+        });
+    };
+    // Before the args stand time, the time inside and the unknowns.
+    let n_unknowns = system.states.len() + system.channels.len();
+    let moving = diffusion.reads([0])[2..2 + n_unknowns].contains(&true);
+    match scheme {
+        None => unfit(
+            Some(first.span),
+            "a method for systems without noise",
+            "methods for noise, all with `dt`: euler_maruyama, milstein, heun_stratonovich, sra1",
+        ),
+        Some(_) if !moving => None,
+        Some(Scheme::EulerMaruyama | Scheme::Milstein) => match stratonovich {
+            Some(noise) => {
+                unfit(Some(noise.span), "reads noise as `ito`", "for `stratonovich`: heun_stratonovich")
+            }
+            None if scheme == Some(Scheme::Milstein) && !is_diagonal(diffusion) => unfit(
+                Some(first.span),
+                "each state must have a process of its own",
+                "for any noise: euler_maruyama",
+            ),
+            None => None,
+        },
+        Some(Scheme::Heun) => ito.and_then(|noise| {
+            unfit(Some(noise.span), "reads noise as `stratonovich`", "for `ito`: euler_maruyama, milstein")
+        }),
+        Some(Scheme::Sra1) => unfit(
+            Some(first.span),
+            "the share of the noise must not depend on the state",
+            "for any noise: euler_maruyama, heun_stratonovich",
+        ),
+    }
+}
+
+/// Whether the matrix that `diffusion` gives is zero off its diagonal, by construction.
+fn is_diagonal(diffusion: &Func) -> bool {
+    let shape = &diffusion.ty(diffusion.results[0].value).shape;
+    let [n, m] = *shape.dims() else { return false };
+    let differ = &zeros::may_differ(diffusion)[0];
+    (0..n * m).all(|at| at / m == at % m || !differ[at])
 }
 
 fn tolerances(solve: &SolveSettings, system: &System) -> Atol {

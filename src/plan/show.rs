@@ -31,7 +31,7 @@ impl Plan {
             "function", "add, sub", "mul", "div", "other", "memory"
         );
         let Funcs { packed, steps } = &self.funcs;
-        for func in packed.rates.iter().chain(steps) {
+        for func in packed.rates.iter().chain(steps.iter().flatten()) {
             let mut cost = Cost::default();
             let loops = lower(func, target)?;
             cost.count(&loops.body, 1);
@@ -81,7 +81,8 @@ impl Plan {
         let Funcs { packed, steps } = &self.funcs;
         let mut funcs: Vec<&Func> = packed.solves.iter().map(|solve| &solve.start.func).collect();
         for (rate, step) in packed.rates.iter().zip(steps) {
-            funcs.extend([rate, step]);
+            funcs.push(rate);
+            funcs.extend(step);
         }
         funcs.extend(packed.solves.iter().map(|solve| &solve.times.func));
         funcs.extend(packed.solves.iter().map(|solve| &solve.stops.func).filter(|stops| !is_empty(stops)));

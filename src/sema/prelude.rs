@@ -270,12 +270,12 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("glorot", Builtin::Initialiser(Initialiser::Glorot)),
     ("he", Builtin::Initialiser(Initialiser::He)),
     ("batch_mean", Builtin::NotYet("there are no batches yet; use `mean` over an axis of the data")),
-    ("cubic", Builtin::NotYet("write the path as an expression of the time")),
+    ("cubic", Builtin::NotYet("declare the path: `control u = cubic(ts, xs)`")),
     ("eigh", Builtin::NotYet("there is no replacement in the language yet")),
     ("heatmap", Builtin::NotYet("plot curves or pairs")),
-    ("hermite", Builtin::NotYet("write the path as an expression of the time")),
-    ("linear", Builtin::NotYet("write the path as an expression of the time")),
-    ("wiener", Builtin::NotYet("leave the noise out and fit the deterministic system")),
+    ("hermite", Builtin::NotYet("declare the path: `control u = hermite(ts, xs)`")),
+    ("linear", Builtin::NotYet("declare the path: `control u = linear(ts, xs)`")),
+    ("wiener", Builtin::NotYet("declare the noise: `noise W = wiener(ito)`")),
 ];
 
 /// Numbers with a name.

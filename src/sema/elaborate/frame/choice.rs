@@ -56,12 +56,18 @@ pub(super) fn is_elementwise(kind: &Kind) -> bool {
     match kind {
         Kind::Real(_) | Kind::Size(_) | Kind::Bool(_) | Kind::Fill(_) | Kind::Start | Kind::End => true,
         Kind::Def(_) | Kind::Rate(_) | Kind::ChannelRate(_) | Kind::Iota | Kind::Eye => true,
-        Kind::ToReal(_) | Kind::Elementwise(..) | Kind::Map(..) | Kind::PowInt(..) | Kind::If(..) => true,
+        Kind::White(_) => true,
+        Kind::ToReal(_)
+        | Kind::ToInt(_)
+        | Kind::Elementwise(..)
+        | Kind::Map(..)
+        | Kind::PowInt(..)
+        | Kind::If(..) => true,
         Kind::LogProb { .. } | Kind::StopGradient(_) | Kind::Flow(..) => true,
         Kind::MatMul(..) | Kind::Outer(..) | Kind::Einsum(..) | Kind::Reduce(..) | Kind::Extreme(..) => false,
         Kind::Stack(_) | Kind::Concat(..) | Kind::Index(..) | Kind::Reshape(_) | Kind::Permute(..) => false,
         Kind::Reverse(..) | Kind::Pad(..) | Kind::Repeat(..) | Kind::Cumsum(..) | Kind::Gather(..) => false,
-        Kind::Determinant(_) | Kind::Solution(..) | Kind::Comprehension { .. } => false,
+        Kind::Determinant(_) | Kind::Solution(..) | Kind::Comprehension { .. } | Kind::Path { .. } => false,
         Kind::Fold(..) | Kind::Scan(..) | Kind::Derivative { .. } | Kind::At(..) | Kind::Solved { .. } => {
             false
         }
