@@ -9,14 +9,16 @@ use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
 use crate::ir::program::{Examples, Program};
-use crate::ir::system::System;
+use crate::ir::system::{System, UnknownKind};
 use crate::ir::types::DType;
 use crate::plan::Plan;
 use crate::plan::controls::{Controls, Save};
+use crate::plan::halves::Halves;
 use crate::plan::unit::Data;
 use crate::sema::{self, Bindings, Given, Known};
 use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
 use crate::solve::control::{Adaptive, Atol, Errors};
+use crate::solve::method::Kind as MethodKind;
 use crate::solve::solve::{Options, Stepping};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -321,9 +323,8 @@ impl Work {
             Backend::Interp => backend::by_name("interp"),
         };
         let backend = backend.expect("both back ends are always built");
-        let tableau = settings.solve.method.tableau().expect("settings admit only methods that are built");
-        let tableaus = program.systems.iter().map(|_| tableau).collect();
-        let plan = match Plan::compile(program.clone(), tableaus, backend) {
+        let methods = program.systems.iter().map(|_| settings.solve.method).collect();
+        let plan = match Plan::compile(program.clone(), methods, backend) {
             Ok(plan) => Arc::new(plan),
             Err(error) => {
                 self.sink.report(uncompiled(&error));
@@ -354,8 +355,8 @@ impl Work {
     }
 
     fn options(&mut self, solve: &SolveSettings, system: &System) -> Option<Options> {
-        let tableau = solve.method.tableau().expect("settings admit only methods that are built");
-        let stepping = if tableau.embedded.is_some() {
+        self.check_method(solve, system)?;
+        let stepping = if solve.method.adaptive {
             let n_states: usize = system.states.iter().map(|state| state.ty.shape.count()).sum();
             let errors = match solve.error_norm {
                 ErrorNorm::States => Errors::States(n_states),
@@ -382,6 +383,53 @@ impl Work {
         })
     }
 
+    /// Refuses a method that cannot solve `system`.
+    fn check_method(&mut self, solve: &SolveSettings, system: &System) -> Option<()> {
+        let (method, span) = (solve.method.name, solve.method_span);
+        if let Some(noise) = system.noises.first() {
+            self.sink.report(noise_not_built(noise.span));
+            return None;
+        }
+        match solve.method.kind {
+            MethodKind::Explicit(_) => self.every_rate_is_given(solve, system),
+            MethodKind::Stiff(_) => match system.states.first().filter(|_| mass_moves(system)) {
+                None => Some(()),
+                Some(state) => {
+                    self.sink.report(moving_mass_not_built(state.equation));
+                    None
+                }
+            },
+            MethodKind::Symplectic(_) => {
+                self.every_rate_is_given(solve, system)?;
+                let Err(coupled) = Halves::of(system) else { return Some(()) };
+                let names = [coupled.state, coupled.by].map(|state| &*system.states[state].name);
+                let span = span.unwrap_or(coupled.span);
+                self.sink.report(settings::errors::not_separable(method, span, coupled.span, names));
+                None
+            }
+            MethodKind::NotBuilt { .. } => crate::bug!("settings admit only methods that are built"),
+        }
+    }
+
+    /// Refuses an explicit method where a state has no rate of its own.
+    fn every_rate_is_given(&mut self, solve: &SolveSettings, system: &System) -> Option<()> {
+        let (method, span) = (solve.method.name, solve.method_span);
+        let algebraic = system.states.iter().find(|state| state.kind == UnknownKind::Algebraic);
+        let diagnostic = match (algebraic, system.states.first().filter(|_| system.mass.is_some())) {
+            (Some(state), _) => {
+                let at = span.unwrap_or(state.span);
+                settings::errors::needs_every_rate(method, at, &state.name, state.span)
+            }
+            (None, Some(state)) => {
+                let at = span.unwrap_or(state.equation);
+                settings::errors::needs_solved_lines(method, at, state.equation)
+            }
+            (None, None) => return Some(()),
+        };
+        self.sink.report(diagnostic);
+        None
+    }
+
     /// Refuses tolerances of states that no system has.
     fn check_tolerances(&mut self, solve: &SolveSettings, program: &Program) {
         let states = program.systems.iter().flat_map(|system| &system.states);
@@ -395,6 +443,25 @@ impl Work {
             );
         }
     }
+}
+
+/// Whether the mass matrix of `system` depends on time or on an unknown.
+fn mass_moves(system: &System) -> bool {
+    let Some(mass) = &system.mass else { return false };
+    // Before the args stand time, the time inside and the unknowns.
+    let n_moving = 2 + system.states.len() + system.channels.len();
+    mass.reads(0..mass.results.len())[..n_moving].contains(&true)
+}
+
+fn moving_mass_not_built(span: Span) -> Diagnostic {
+    let message = "primes with factors that change along the run are not supported yet";
+    Diagnostic::new(Code("E0290"), message, span, "the mass matrix depends on time or on unknowns")
+        .help("solve the lines for their primes: `x' = ...`")
+}
+
+fn noise_not_built(span: Span) -> Diagnostic {
+    let message = "systems with noise cannot be run yet, only checked";
+    Diagnostic::new(Code("E0290"), message, span, "drives a state")
 }
 
 fn tolerances(solve: &SolveSettings, system: &System) -> Atol {

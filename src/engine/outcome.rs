@@ -8,7 +8,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::ir::eval;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::op::Op;
-use crate::ir::system::{System, Unknown};
+use crate::ir::system::{System, Unknown, UnknownKind};
 use crate::ir::tensor::Tensor;
 use crate::plan::Plan;
 use crate::plan::controls::{Failure, Stuck};
@@ -83,6 +83,14 @@ pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
             Diagnostic::new(Code("E0290"), message, *span, "the times of this run depend on params")
                 .help("give `time` and the times of the data as constants or data")
         }
+        PlanError::EventsNotDifferentiated { event } => {
+            Diagnostic::new(Code("E0290"), error.to_string(), *event, "this interrupts the run")
+                .help("the run itself and its results work; leave the gradient, the loss or the event away")
+        }
+        PlanError::MethodNotDifferentiated { .. } => {
+            Diagnostic::without_span(Code("E0290"), error.to_string())
+                .help("differentiate with an explicit method: tsit5, dopri5")
+        }
         PlanError::Lower(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
         PlanError::Compile(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
     }
@@ -90,7 +98,7 @@ pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
 
 fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
     let system = given.plan.system_of(stuck.solve);
-    let method = given.plan.tableau(stuck.solve).name;
+    let method = given.plan.method(stuck.solve).name;
     let state = format!("state: {}", state_words(system, &stuck.y));
     match &stuck.outcome {
         Outcome::StepTooSmall { t, h, component, ratio } => {
@@ -137,9 +145,56 @@ fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
             not_finite(*t, *h, *component, *quantity, stuck, given)
                 .note(format!("{state} at t = {}, the last time all was finite", number(*t)))
         }
-        Outcome::Zeno { .. } => crate::bug!("no program has events yet"),
-        Outcome::Inconsistent { .. } | Outcome::NewtonFailed { .. } | Outcome::Singular { .. } => {
-            crate::bug!("an explicit method solves no equations")
+        Outcome::Zeno { t, event, max_events } => {
+            let event = &system.events[*event];
+            let message = format!("more than {max_events} events in one step at t = {}", number(*t));
+            let label = format!("`{}` happens ever faster", event.name);
+            Diagnostic::new(Code("E0905"), message, event.span, label)
+                .note(state)
+                .help("end the run, or change the motion, where the events pile up: `when ... { stop }`")
+                .help("if they are meant to be so many, raise `solve.max_events`")
+        }
+        Outcome::Inconsistent { t, component, residual } => {
+            let message =
+                format!("no values of the algebraic unknowns fulfil the constraints at t = {}", number(*t));
+            let (_, equation) = unknown(system, *component);
+            let label = format!("here {} is left when Newton's method gives up", brief(*residual));
+            Diagnostic::new(Code("E0903"), message, equation, label)
+                .note(state)
+                .help("the guesses of the algebraic unknowns may be far off, or the constraints contradict each other")
+        }
+        Outcome::NewtonFailed { t, h, component } => {
+            let message = format!(
+                "the equations of a step could not be solved at t = {} ({method}, step size {})",
+                number(*t),
+                brief(h.abs())
+            );
+            let (name, equation) = unknown(system, *component);
+            Diagnostic::new(Code("E0903"), message, equation, format!("`{name}` does not settle"))
+                .note(state)
+                .help("a jump or a corner in the equations does this: split the run there, or use `when`")
+        }
+        Outcome::Singular { t, h } => {
+            let message = match *h == 0.0 {
+                true => {
+                    format!("the constraints do not determine the algebraic unknowns at t = {}", number(*t))
+                }
+                false => format!(
+                    "the equations of a step have no single solution at t = {} ({method})",
+                    number(*t)
+                ),
+            };
+            let algebraic = system.states.iter().find(|state| state.kind == UnknownKind::Algebraic);
+            let equation = algebraic.or(system.states.first()).map(|state| state.equation);
+            let diagnostic = match equation {
+                Some(equation) => {
+                    Diagnostic::new(Code("E0903"), message, equation, "a constraint of this system")
+                }
+                None => Diagnostic::without_span(Code("E0903"), message),
+            };
+            diagnostic
+                .note(state)
+                .help("each constraint must involve algebraic unknowns, and no two say the same")
         }
         Outcome::Finished | Outcome::Stopped => crate::bug!("a successful run has no failure"),
     }
@@ -185,8 +240,15 @@ fn not_finite(
     let (name, equation) = unknown(given.plan.system_of(stuck.solve), component);
     let what = match quantity {
         Quantity::Start => crate::bug!("start values have words of their own"),
-        Quantity::Jump { .. } => crate::bug!("no program has events yet"),
-        Quantity::Jacobian => crate::bug!("an explicit method takes no derivatives"),
+        Quantity::Jump { event } => {
+            let event = &given.plan.system_of(stuck.solve).events[event];
+            let message =
+                format!("`{}` gives `{name}` a value that is not finite at t = {}", event.name, number(t));
+            return Diagnostic::new(Code("E0902"), message, event.span, "in this event");
+        }
+        Quantity::Jacobian => {
+            format!("a derivative of the rate of `{name}` is not a finite number at t = {}", number(t))
+        }
         Quantity::Rate => format!("the rate of `{name}` is not a finite number at t = {}", number(t)),
         Quantity::State => format!("`{name}` is not a finite number after t = {}", number(t)),
         Quantity::Error => {

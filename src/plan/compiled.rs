@@ -10,16 +10,19 @@ use crate::ir::func::Func;
 use crate::ir::program::Program;
 use crate::ir::system::System;
 use crate::opt;
+use crate::plan::halves::Halves;
 use crate::plan::kernels::{
-    Moving, ObjectiveKernels, ResultKernels, RunKernel, ScaleCurvature, ScaleKernels, SolveCotangents,
+    Moves, Moving, ObjectiveKernels, ResultKernels, RunKernel, ScaleCurvature, ScaleKernels, SolveCotangents,
     SolveCurvature, SolveKernels, SystemCotangents, SystemCurvature, SystemKernels, compile_run, rate,
     reversed, step, with_tangent,
 };
 use crate::plan::layout::Layout;
+use crate::plan::motion::{self, PackedMotion};
 use crate::plan::pack::{Packed, PackedSolve, RunFunc, Target, objective, pack};
 use crate::plan::resolve::resolved;
 use crate::plan::step as steps;
 use crate::plan::unit::{Kernel, PlanError, compile};
+use crate::solve::method::{Kind, Method};
 use crate::solve::tableau::Tableau;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -32,7 +35,7 @@ pub struct Plan {
     /// Lengths of the packed vectors.
     pub layout: Layout,
     /// The integration method of each system.
-    pub tableaus: Vec<&'static Tableau>,
+    pub methods: Vec<Method>,
     /// The packed functions, requests resolved.
     pub funcs: Funcs,
     pub(crate) systems: Vec<SystemKernels>,
@@ -57,26 +60,27 @@ type Made<K> = Result<K, PlanError>;
 pub struct Funcs {
     /// See [`Packed`].
     pub packed: Packed,
-    /// See [`steps::step`]; by system.
-    pub steps: Vec<Func>,
+    /// See [`steps::step`]; by system, `None` where the method is not explicit.
+    pub steps: Vec<Option<Func>>,
 }
 
 impl Plan {
     /// Resolves the derivatives in `program`, packs its functions and compiles those a simulation
-    /// needs. `tableaus` are the methods of its systems.
+    /// needs. `methods` are those of its systems.
     pub fn compile(
         program: Arc<Program>,
-        tableaus: Vec<&'static Tableau>,
+        methods: Vec<Method>,
         backend: Arc<dyn Backend>,
     ) -> Result<Plan, PlanError> {
         let begun = Instant::now();
         let program = Arc::new(resolved(&program)?);
         let layout = Layout::of(&program);
-        let funcs = Funcs::of(&program, &layout, &tableaus);
+        let funcs = Funcs::of(&program, &layout, &methods);
         let p = &funcs.packed;
-        let systems = p.rates.iter().zip(&funcs.steps).map(|(rate, step)| {
-            let [rate, step] = compile([rate, step], &*backend)?;
-            Ok(SystemKernels { rate, step })
+        let systems = methods.iter().enumerate().map(|(system, method)| {
+            let moves = moves(&program, &layout, &funcs, system, method, &*backend)?;
+            let [rate] = compile([&p.rates[system]], &*backend)?;
+            Ok(SystemKernels { rate, moves, motion: p.motions[system].compile(&*backend)? })
         });
         let solves = p.solves.iter().map(|solve| {
             let funcs = [&solve.start, &solve.times, &solve.stops];
@@ -98,7 +102,7 @@ impl Plan {
             solve_curvature: program.solves.iter().map(|_| OnceLock::new()).collect(),
             layout,
             program,
-            tableaus,
+            methods,
             funcs,
             backend,
             compile_time: begun.elapsed(),
@@ -111,8 +115,16 @@ impl Plan {
     }
 
     /// The method of the system that `solve` integrates.
+    pub fn method(&self, solve: usize) -> &Method {
+        &self.methods[self.layout.solves[solve].system]
+    }
+
+    /// The table of that method, which must be an explicit one.
     pub fn tableau(&self, solve: usize) -> &'static Tableau {
-        self.tableaus[self.layout.solves[solve].system]
+        match self.method(solve).tableau() {
+            Some(tableau) => tableau,
+            None => crate::bug!("`{}` is not an explicit method", self.method(solve).name),
+        }
     }
 
     /// The system that `solve` integrates.
@@ -216,7 +228,7 @@ impl Plan {
     pub(crate) fn system_cotangent_funcs(&self, system: usize) -> Result<[Func; 2], PlanError> {
         Ok([
             reversed(&self.funcs.packed.rates[system], &[rate::Y, rate::A, rate::Q], &[0])?,
-            reversed(&self.funcs.steps[system], &[step::Y, step::K1, step::A, step::Q], &[0, 1])?,
+            reversed(self.funcs.step(system), &[step::Y, step::K1, step::A, step::Q], &[0, 1])?,
         ])
     }
 
@@ -251,6 +263,7 @@ impl Plan {
 
     /// Which times of `solve` a gradient has to follow. Refused if the stops depend on params.
     pub(crate) fn moving(&self, solve: usize) -> Result<Moving, PlanError> {
+        self.check_reversible(solve)?;
         let PackedSolve { start, times, stops } = &self.funcs.packed.solves[solve];
         let moves = |func: &RunFunc, results: std::ops::Range<usize>| {
             let read = func.func.reads(results);
@@ -260,6 +273,20 @@ impl Plan {
             return Err(PlanError::StopsDependOnParams { span: self.program.solves[solve].span });
         }
         Ok(Moving { ends: moves(start, 0..2), sites: moves(times, 0..1) })
+    }
+
+    /// The reverse pass goes through the steps of explicit methods, and not through events.
+    fn check_reversible(&self, solve: usize) -> Result<(), PlanError> {
+        let (system, method) = (self.system_of(solve), self.method(solve));
+        if let Some(event) = system.events.first() {
+            return Err(PlanError::EventsNotDifferentiated { event: event.span });
+        }
+        match method.kind {
+            Kind::Explicit(_) => Ok(()),
+            Kind::Stiff(_) | Kind::Symplectic(_) | Kind::NotBuilt { .. } => {
+                Err(PlanError::MethodNotDifferentiated { method: method.name })
+            }
+        }
     }
 
     // ---- curvature -------------------------------------------------------------------------
@@ -277,7 +304,7 @@ impl Plan {
     pub(crate) fn system_curvature(&self, system: usize) -> Result<&SystemCurvature, PlanError> {
         made(&self.system_curvature[system], || {
             let (of_rate, of_step) = ([rate::Y, rate::A, rate::Q], [step::Y, step::K1, step::A, step::Q]);
-            let (rate, step) = (&self.funcs.packed.rates[system], &self.funcs.steps[system]);
+            let (rate, step) = (&self.funcs.packed.rates[system], self.funcs.step(system));
             let [rate_vjp, step_vjp] = self.system_cotangent_funcs(system)?;
             // The cotangents stand behind the operands of the function itself.
             let (bar_rate, bar_step) = (rate.params.len(), step.params.len());
@@ -324,7 +351,7 @@ impl Plan {
 
 impl Funcs {
     /// The functions of `program`, whose requests are resolved; optimised.
-    fn of(program: &Program, layout: &Layout, tableaus: &[&'static Tableau]) -> Funcs {
+    fn of(program: &Program, layout: &Layout, methods: &[Method]) -> Funcs {
         let packed = pack(program, layout);
         let solves = packed.solves.into_iter().map(|solve| PackedSolve {
             start: optimised(solve.start),
@@ -334,13 +361,55 @@ impl Funcs {
         let packed = Packed {
             constrain: opt::optimise(packed.constrain),
             rates: packed.rates.into_iter().map(opt::optimise).collect(),
+            motions: packed.motions.into_iter().map(PackedMotion::optimised).collect(),
             solves: solves.collect(),
             post: optimised(packed.post),
             observe: optimised(packed.observe),
         };
-        let rates = packed.rates.iter().zip(tableaus);
-        let steps = rates.map(|(rate, tableau)| opt::optimise(steps::step(rate, tableau))).collect();
+        let rates = packed.rates.iter().zip(methods);
+        let step = |(rate, method): (&Func, &Method)| {
+            method.tableau().map(|tableau| opt::optimise(steps::step(rate, tableau)))
+        };
+        let steps = rates.map(step).collect();
         Funcs { packed, steps }
+    }
+
+    /// The step of `system`, whose method is explicit.
+    fn step(&self, system: usize) -> &Func {
+        match &self.steps[system] {
+            Some(step) => step,
+            None => crate::bug!("system {system} has no explicit method"),
+        }
+    }
+}
+
+/// What `method` calls of `system` beside the rate.
+fn moves(
+    program: &Program,
+    layout: &Layout,
+    funcs: &Funcs,
+    system: usize,
+    method: &Method,
+    backend: &dyn Backend,
+) -> Result<Moves, PlanError> {
+    match method.kind {
+        Kind::Explicit(_) => {
+            let [step] = compile([funcs.step(system)], backend)?;
+            Ok(Moves::Explicit { step })
+        }
+        Kind::Stiff(_) => {
+            let rate = &funcs.packed.rates[system];
+            let jacobian = motion::jacobian(rate, layout.systems[system].n_states)?;
+            let [jacobian, time_slope] = compile([&jacobian, &motion::time_slope(rate)?], backend)?;
+            Ok(Moves::Stiff { jacobian, time_slope })
+        }
+        Kind::Symplectic(_) => match Halves::of(&program.systems[system]) {
+            Ok(halves) => Ok(Moves::Symplectic(halves)),
+            Err(coupled) => {
+                crate::bug!("a symplectic method for a system that is not separable: {coupled:?}")
+            }
+        },
+        Kind::NotBuilt { .. } => crate::bug!("the method `{}` is not built", method.name),
     }
 }
 

@@ -7,14 +7,19 @@ use crate::backend::{Output, Workspace};
 use crate::ir::system::SiteKind;
 use crate::plan::controls::{Controls, Failure, Save, Stuck, save_times};
 use crate::plan::operands::{Context, Fixed, Known};
-use crate::plan::stepping::{CompiledStep, Tracing};
+use crate::plan::stepping::{Interrupts, Motion, Tracing};
 use crate::plan::trace::{Place, Trace};
 use crate::plan::unit::{Element, Inputs};
 use crate::solve::dense::{Accepted, Interior};
-use crate::solve::outcome::Stats;
+use crate::solve::explicit::Explicit;
+use crate::solve::implicit::{Bdf, Radau, Rosenbrock};
+use crate::solve::method::{Kind, Stiff};
+use crate::solve::outcome::{End, Invalid, Outcome, Stats};
 use crate::solve::problem::Step;
-use crate::solve::record::SaveAt;
-use crate::solve::solve::{Options, solve};
+use crate::solve::record::{Observer, Recorded, SaveAt};
+use crate::solve::solve::{Options, integrate};
+use crate::solve::stepper::Stepper;
+use crate::solve::symplectic::Symplectic;
 use std::cell::Cell;
 
 /// What a run leaves.
@@ -39,6 +44,10 @@ pub struct Solved<T> {
     pub sites: Vec<T>,
     /// Where on the trace the rows lie.
     pub places: Vec<Place>,
+    /// The solution inside the steps, of methods whose steps are not computed again.
+    pub recorded: Option<Recorded<T>>,
+    /// The events whose condition was true at the start already.
+    pub true_at_start: Vec<usize>,
     /// What the motion takes that does not change.
     pub fixed: Fixed<T>,
     /// What the solve cost.
@@ -60,7 +69,11 @@ impl<T: Element> Simulation<T> {
             accepted: sum.accepted + solved.stats.accepted,
             rejected: sum.rejected + solved.stats.rejected,
             non_finite: sum.non_finite + solved.stats.non_finite,
+            newton_failures: sum.newton_failures + solved.stats.newton_failures,
             evaluations: sum.evaluations + solved.stats.evaluations,
+            jacobians: sum.jacobians + solved.stats.jacobians,
+            factorisations: sum.factorisations + solved.stats.factorisations,
+            newton_iterations: sum.newton_iterations + solved.stats.newton_iterations,
             ..solved.stats
         })
     }
@@ -108,16 +121,17 @@ impl<T: Element> Context<'_, T> {
     ) -> Result<(Solved<T>, (Vec<f64>, Vec<T>)), Failure> {
         let mut workspace = Workspace::default();
         let Start { ends, y0, fixed } = self.start(number, known, &mut workspace);
-        let times = self.site_times(number, ends, known, &mut workspace)?;
+        let mut times = self.site_times(number, ends, known, &mut workspace)?;
         let save_times = save_times(save, ends)?;
         let options = self.options(number, known, controls, &mut workspace);
         let (dim, fresh) = (y0.len(), Cell::new(false));
         let mut recording = (
-            Tracing { trace: Trace::starting(ends.0, &y0), fresh: &fresh },
+            Tracing { trace: Trace::starting(ends.0, &y0), recorded: self.recorder(number), fresh: &fresh },
             (SaveAt::new(&times, ends, dim), SaveAt::new(&save_times, ends, dim)),
         );
-        let mut step = CompiledStep::new(self, number, &fixed, &fresh, workspace);
-        let end = solve(&mut step, self.plan.tableau(number), ends, &y0, &options, &mut recording)?;
+        let motion = || Motion::new(self, number, &fixed, &fresh, (ends.0, y0.clone()));
+        let mut events = Interrupts::new(motion());
+        let end = self.integrate(motion(), &mut events, ends, &y0, &options, &mut recording)?;
         if !end.outcome.is_success() {
             return Err(Failure::Outcome(Box::new(Stuck {
                 solve: number,
@@ -129,16 +143,82 @@ impl<T: Element> Context<'_, T> {
                 n_data: self.plan.program.data.len(),
             })));
         }
-        let (Tracing { trace, .. }, (sites, saved)) = recording;
+        let (Tracing { trace, recorded, .. }, (sites, saved)) = recording;
+        let (mut sites, ends) = (sites.ys().to_vec(), (ends.0, end.t));
+        if end.outcome == Outcome::Stopped {
+            self.end_early(number, ends, &end.y, &mut times, &mut sites)?;
+        }
         let places = times.iter().map(|time| trace.place(*time));
         let places = places.collect::<Option<Vec<Place>>>().expect("site times lie within the run");
         let saved = match save {
-            Save::Steps => (trace.t.clone(), trace.y.clone()),
-            Save::Nothing | Save::Every(_) | Save::At(_) => (save_times, saved.ys().to_vec()),
+            Save::Steps => trace.rows(),
+            Save::Nothing => (Vec::new(), Vec::new()),
+            Save::Every(_) | Save::At(_) => reached(&save_times, saved.ys(), save, ends, &end.y),
         };
         let ends = [[T::from_f64(ends.0)], [T::from_f64(ends.1)]];
-        let (sites, stats) = (sites.ys().to_vec(), end.stats);
-        Ok((Solved { trace, ends, sites, places, fixed, stats }, saved))
+        let End { stats, true_at_start, .. } = end;
+        Ok((Solved { trace, ends, sites, places, recorded, true_at_start, fixed, stats }, saved))
+    }
+
+    /// Integrates with the method of the system.
+    fn integrate(
+        &self,
+        mut motion: Motion<'_, T>,
+        events: &mut Interrupts<'_, T>,
+        ends: (f64, f64),
+        y0: &[T],
+        options: &Options,
+        observer: &mut impl Observer<T>,
+    ) -> Result<End<T>, Invalid> {
+        let (kind, stepping) = (motion.method().kind, &options.stepping);
+        let mut run = |method: &mut dyn Stepper<T>| integrate(method, events, ends, y0, options, observer);
+        match kind {
+            Kind::Explicit(tableau) => run(&mut Explicit::new(&mut motion, tableau, stepping)),
+            Kind::Stiff(Stiff::Radau5) => run(&mut Radau::new(&mut motion, stepping)),
+            Kind::Stiff(Stiff::Rodas5p) => run(&mut Rosenbrock::new(&mut motion, stepping)),
+            Kind::Stiff(Stiff::Bdf) => run(&mut Bdf::new(&mut motion, stepping)),
+            Kind::Symplectic(composition) => run(&mut Symplectic::new(&mut motion, composition, stepping)),
+            Kind::NotBuilt { .. } => crate::bug!("a plan has a method that is not built"),
+        }
+    }
+
+    /// What keeps the solution inside the steps of solve `number`, if its method needs it.
+    fn recorder(&self, number: usize) -> Option<Recorded<T>> {
+        match self.plan.method(number).kind {
+            Kind::Explicit(_) => None,
+            Kind::Stiff(_) | Kind::Symplectic(_) | Kind::NotBuilt { .. } => Some(Recorded::default()),
+        }
+    }
+
+    /// An event ended the solve at `(ends.1, y)`: that is where the sites at its end are. Sites at
+    /// given times must lie before.
+    fn end_early(
+        &self,
+        number: usize,
+        (t0, t1): (f64, f64),
+        y: &[T],
+        times: &mut [f64],
+        states: &mut [T],
+    ) -> Result<(), Failure> {
+        let sites = &self.plan.program.solves[number].sites;
+        let mut from = 0;
+        for (site, (of, rows)) in sites.iter().zip(&self.plan.layout.solves[number].site_rows).enumerate() {
+            for row in from..from + rows {
+                match of.kind {
+                    SiteKind::Start => {}
+                    SiteKind::End => {
+                        times[row] = t1;
+                        states[row * y.len()..][..y.len()].copy_from_slice(y);
+                    }
+                    SiteKind::Times if (t0.min(t1)..=t0.max(t1)).contains(&times[row]) => {}
+                    SiteKind::Times => {
+                        return Err(Failure::OutsideRun { solve: number, site, time: times[row], t0, t1 });
+                    }
+                }
+            }
+            from += rows;
+        }
+        Ok(())
     }
 
     fn start(&self, number: usize, known: &Known<T>, workspace: &mut Workspace) -> Start<T> {
@@ -226,6 +306,9 @@ impl<T: Element> Context<'_, T> {
             Place::Inside { step, .. } => step,
         };
         let mut out = vec![T::default(); trace.n];
+        if let Some(recorded) = &solved.recorded {
+            return recorded.at(t, &mut out).then_some(out);
+        }
         self.again(number, solved, step, |accepted| accepted.at(t, &mut out));
         Some(out)
     }
@@ -244,8 +327,8 @@ impl<T: Element> Context<'_, T> {
         stages[..n].copy_from_slice(trace.rate(step));
         let (mut y_new, mut err) = (vec![T::default(); n], vec![T::default(); n]);
         let fresh = Cell::new(false);
-        let mut compiled = CompiledStep::new(self, number, &solved.fixed, &fresh, Workspace::default());
         let (t, h, y) = (trace.t[step], trace.h[step], trace.state(step));
+        let mut compiled = Motion::new(self, number, &solved.fixed, &fresh, (t, y.to_vec()));
         compiled.step(t, h, y, &mut stages, &mut y_new, &mut err);
         let t_new = trace.t[step + 1];
         let interior = Interior::Stages { tableau, stages: &stages };
@@ -285,4 +368,26 @@ impl<T: Element> Context<'_, T> {
 
 fn to_f64<T: Element>(values: &[T]) -> Vec<f64> {
     values.iter().map(|value| value.to_f64()).collect()
+}
+
+/// The saved rows that the run has come to, and its end where it is always among them.
+fn reached<T: Element>(
+    times: &[f64],
+    states: &[T],
+    save: &Save,
+    (t0, t1): (f64, f64),
+    y: &[T],
+) -> (Vec<f64>, Vec<T>) {
+    let within = |t: &f64| (t0.min(t1)..=t0.max(t1)).contains(t);
+    let rows = times.iter().zip(states.chunks(y.len().max(1))).filter(|(t, _)| within(t));
+    let (mut ts, mut ys) = (Vec::new(), Vec::new());
+    for (t, state) in rows {
+        ts.push(*t);
+        ys.extend_from_slice(state);
+    }
+    if matches!(save, Save::Every(_)) && ts.last() != Some(&t1) {
+        ts.push(t1);
+        ys.extend_from_slice(y);
+    }
+    (ts, ys)
 }

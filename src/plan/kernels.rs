@@ -7,6 +7,8 @@ use crate::ad;
 use crate::backend::Backend;
 use crate::ir::func::Func;
 use crate::opt;
+use crate::plan::halves::Halves;
+use crate::plan::motion::MotionKernels;
 use crate::plan::pack::RunFunc;
 use crate::plan::unit::{Kernel, PlanError, compile};
 
@@ -22,7 +24,18 @@ pub(crate) struct RunKernel {
 /// What a simulation runs of a system.
 pub(crate) struct SystemKernels {
     pub rate: Kernel,
-    pub step: Kernel,
+    pub moves: Moves,
+    pub motion: MotionKernels,
+}
+
+/// What the method of a system calls beside the rate.
+pub(crate) enum Moves {
+    /// The step of its table.
+    Explicit { step: Kernel },
+    /// The derivatives of the rate; see [`motion`](crate::plan::motion).
+    Stiff { jacobian: Kernel, time_slope: Kernel },
+    /// Nothing else.
+    Symplectic(Halves),
 }
 
 /// What a simulation runs of a solve.

@@ -15,6 +15,7 @@ use crate::ir::program::{Program, Role};
 use crate::ir::system::{Site, System};
 use crate::ir::types::{DType, Shape, Type};
 use crate::plan::layout::{Layout, unknowns};
+use crate::plan::motion::PackedMotion;
 use crate::plan::scale;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub struct Packed {
     pub constrain: Func,
     /// `t, inside, y, a, q, data.. -> dy: [n]`, by system.
     pub rates: Vec<Func>,
+    /// By system.
+    pub motions: Vec<PackedMotion>,
     /// By solve.
     pub solves: Vec<PackedSolve>,
     /// `known.., p, data.. -> total, then each result`; see [`Target::Total`].
@@ -91,6 +94,7 @@ pub fn pack(program: &Program, layout: &Layout) -> Packed {
     Packed {
         constrain: scale::constrain(program, layout.n_params),
         rates: (0..program.systems.len()).map(|system| packer.rate(system)).collect(),
+        motions: (0..program.systems.len()).map(|system| packer.motion(system)).collect(),
         solves: (0..n_solves).map(|solve| packer.solve(solve)).collect(),
         post: packer.post(),
         observe: packer.observe(),
@@ -103,8 +107,8 @@ pub fn objective(program: &Program, layout: &Layout, target: Target) -> RunFunc 
     Packer { program, layout }.objective(target)
 }
 
-struct Packer<'a> {
-    program: &'a Program,
+pub(super) struct Packer<'a> {
+    pub program: &'a Program,
     layout: &'a Layout,
 }
 
@@ -212,16 +216,27 @@ impl Packer<'_> {
     // ---- functions -------------------------------------------------------------------------
 
     fn rate(&self, system: usize) -> Func {
-        let of = &self.program.systems[system];
         let mut b = Builder::new("rate");
-        let mut args = vec![b.param("t", self.scalar()), b.param("inside", self.scalar())];
-        args.extend(self.unknowns(&mut b, system));
-        let packed = b.param("a", self.vector(self.layout.systems[system].n_args));
-        args.extend(unpacked(&mut b, packed, &of.args));
-        args.extend(self.read_params_and_data(&mut b, system));
-        let rates = b.inline(&of.field, &args);
+        let args = self.now(&mut b, system);
+        let rates = b.inline(&self.program.systems[system].field, &args);
         let dy = self.packed(&mut b, &rates);
         b.finish(vec![("dy".into(), dy)])
+    }
+
+    /// Declares `t, inside, y, a, q, data..`, and returns what functions of *now* take.
+    pub(super) fn now(&self, b: &mut Builder, system: usize) -> Vec<ValueId> {
+        let mut args = vec![b.param("t", self.scalar()), b.param("inside", self.scalar())];
+        args.extend(self.unknowns(b, system));
+        args.extend(self.fixed(b, system));
+        args
+    }
+
+    /// Declares `a, q, data..`, and returns args, params and data.
+    pub(super) fn fixed(&self, b: &mut Builder, system: usize) -> Vec<ValueId> {
+        let packed = b.param("a", self.vector(self.layout.systems[system].n_args));
+        let mut args = unpacked(b, packed, &self.program.systems[system].args);
+        args.extend(self.read_params_and_data(b, system));
+        args
     }
 
     fn solve(&self, number: usize) -> PackedSolve {
@@ -326,7 +341,7 @@ impl Packer<'_> {
     }
 
     /// All entries in one vector of reals.
-    fn packed(&self, b: &mut Builder, values: &[ValueId]) -> ValueId {
+    pub(super) fn packed(&self, b: &mut Builder, values: &[ValueId]) -> ValueId {
         let reals: Vec<ValueId> =
             values.iter().map(|value| converted(b, *value, self.program.real)).collect();
         b.pack(&reals, self.program.real)

@@ -52,7 +52,8 @@ impl Plan {
         let Funcs { packed, steps } = &self.funcs;
         let mut funcs: Vec<&Func> = packed.solves.iter().map(|solve| &solve.start.func).collect();
         for (rate, step) in packed.rates.iter().zip(steps) {
-            funcs.extend([rate, step]);
+            funcs.push(rate);
+            funcs.extend(step);
         }
         funcs.extend(packed.solves.iter().map(|solve| &solve.times.func));
         funcs.extend(packed.solves.iter().map(|solve| &solve.stops.func).filter(|stops| !is_empty(stops)));

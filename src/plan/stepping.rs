@@ -1,41 +1,88 @@
 //! A compiled motion as the solver sees it, and what is kept of a solve.
 
-use crate::backend::Workspace;
+use crate::backend::{Input, Output, Workspace};
+use crate::ir::system::{self, UnknownKind};
+use crate::plan::halves::Halves;
+use crate::plan::kernels::{Moves, SystemKernels};
 use crate::plan::operands::{Context, Fixed};
 use crate::plan::trace::Trace;
-use crate::plan::unit::{Element, Inputs};
+use crate::plan::unit::{Element, Inputs, Kernel};
 use crate::solve::dense::{Accepted, Interior};
+use crate::solve::event::{Condition, Effect, Events, Jump, Trigger};
+use crate::solve::implicit::Implicit;
+use crate::solve::method::Method;
 use crate::solve::problem::Step;
-use crate::solve::record::Observer;
+use crate::solve::record::{Observer, Recorded};
+use crate::solve::symplectic::Separable;
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
-/// The compiled step.
-pub(crate) struct CompiledStep<'a, T> {
+/// The compiled motion of one solve.
+pub(crate) struct Motion<'a, T> {
     context: &'a Context<'a, T>,
     solve: usize,
     fixed: &'a Fixed<T>,
     /// Whether the rate was asked for since it was last looked at.
     fresh: &'a Cell<bool>,
     workspace: Workspace,
+    /// Where the solve began: the mass matrix is that of the start.
+    start: (f64, Vec<T>),
 }
 
-impl<'a, T: Element> CompiledStep<'a, T> {
-    /// The motion of `solve`.
+impl<'a, T: Element> Motion<'a, T> {
+    /// The motion of `solve`, which begins at `start`.
     pub fn new(
         context: &'a Context<'a, T>,
         solve: usize,
         fixed: &'a Fixed<T>,
         fresh: &'a Cell<bool>,
-        workspace: Workspace,
-    ) -> CompiledStep<'a, T> {
-        CompiledStep { context, solve, fixed, fresh, workspace }
+        start: (f64, Vec<T>),
+    ) -> Motion<'a, T> {
+        Motion { context, solve, fixed, fresh, workspace: Workspace::default(), start }
+    }
+
+    pub fn method(&self) -> &'a Method {
+        self.context.plan.method(self.solve)
+    }
+
+    fn system(&self) -> &'a system::System {
+        self.context.plan.system_of(self.solve)
+    }
+
+    fn kernels(&self) -> &'a SystemKernels {
+        &self.context.plan.systems[self.context.plan.layout.solves[self.solve].system]
+    }
+
+    fn layout(&self) -> &'a crate::plan::layout::SystemLayout {
+        self.context.plan.layout.system_of(self.solve)
+    }
+
+    /// Calls a function of *now* with one result.
+    fn call(&mut self, kernel: &Kernel, t: f64, inside: f64, y: &[T], out: &mut [T]) {
+        let (t, inside) = ([T::from_f64(t)], [T::from_f64(inside)]);
+        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside), T::input(y)]);
+        self.context.push_motion(&mut inputs, self.fixed);
+        kernel.call(&inputs, &mut [T::output(out)], &mut self.workspace);
+    }
+
+    fn halves(&self) -> &'a Halves {
+        match &self.kernels().moves {
+            Moves::Symplectic(halves) => halves,
+            Moves::Explicit { .. } | Moves::Stiff { .. } => crate::bug!("not a symplectic method"),
+        }
+    }
+
+    fn derivatives(&self) -> (&'a Kernel, &'a Kernel) {
+        match &self.kernels().moves {
+            Moves::Stiff { jacobian, time_slope } => (jacobian, time_slope),
+            Moves::Explicit { .. } | Moves::Symplectic(_) => crate::bug!("not an implicit method"),
+        }
     }
 }
 
-impl<T: Element> Step<T> for CompiledStep<'_, T> {
+impl<T: Element> Step<T> for Motion<'_, T> {
     fn dim(&self) -> usize {
-        self.context.plan.layout.system_of(self.solve).n
+        self.layout().n
     }
 
     fn n_stages(&self) -> usize {
@@ -44,21 +91,160 @@ impl<T: Element> Step<T> for CompiledStep<'_, T> {
 
     fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
         self.fresh.set(true);
-        let (t, inside) = ([T::from_f64(t)], [T::from_f64(inside)]);
-        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside), T::input(y)]);
-        self.context.push_motion(&mut inputs, self.fixed);
-        let kernels = &self.context.plan.systems[self.context.plan.layout.solves[self.solve].system];
-        kernels.rate.call(&inputs, &mut [T::output(dy)], &mut self.workspace);
+        self.call(&self.kernels().rate, t, inside, y, dy);
     }
 
     fn step(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T], y_new: &mut [T], err: &mut [T]) {
+        let Moves::Explicit { step } = &self.kernels().moves else { crate::bug!("not an explicit method") };
         let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
         let (k1, tail) = stages.split_at_mut(y.len());
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(y), T::input(k1)]);
         self.context.push_motion(&mut inputs, self.fixed);
         let mut outputs = [T::output(tail), T::output(y_new), T::output(err)];
-        let kernels = &self.context.plan.systems[self.context.plan.layout.solves[self.solve].system];
-        kernels.step.call(&inputs, &mut outputs, &mut self.workspace);
+        step.call(&inputs, &mut outputs, &mut self.workspace);
+    }
+}
+
+impl<T: Element> Implicit<T> for Motion<'_, T> {
+    fn dim(&self) -> usize {
+        self.layout().n
+    }
+
+    fn n_states(&self) -> usize {
+        self.layout().n_states
+    }
+
+    fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
+        self.call(&self.kernels().rate, t, inside, y, dy);
+    }
+
+    fn jacobian(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]) {
+        self.call(self.derivatives().0, t, inside, y, out);
+    }
+
+    fn time_slope(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]) {
+        self.call(self.derivatives().1, t, inside, y, out);
+    }
+
+    fn mass(&mut self, out: &mut [f64]) {
+        let n = self.layout().n_states;
+        if let Some(kernel) = &self.kernels().motion.mass {
+            let mut mass = vec![T::default(); n * n];
+            let (t, y) = self.start.clone();
+            self.call(kernel, t, t, &y, &mut mass);
+            out.iter_mut().zip(&mass).for_each(|(out, mass)| *out = mass.to_f64());
+            return;
+        }
+        out.fill(0.0);
+        let mut at = 0;
+        for state in &self.system().states {
+            let own = match state.kind {
+                UnknownKind::Rate | UnknownKind::Discrete => 1.0,
+                UnknownKind::Algebraic => 0.0,
+            };
+            for _ in 0..state.ty.shape.count() {
+                out[at * n + at] = own;
+                at += 1;
+            }
+        }
+    }
+}
+
+impl<T: Element> Separable<T> for Motion<'_, T> {
+    fn dim(&self) -> usize {
+        self.layout().n
+    }
+
+    fn positions(&self) -> &[usize] {
+        &self.halves().positions
+    }
+
+    fn momenta(&self) -> &[usize] {
+        &self.halves().momenta
+    }
+
+    fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
+        self.call(&self.kernels().rate, t, inside, y, dy);
+    }
+}
+
+/// The compiled events of one solve.
+pub(crate) struct Interrupts<'a, T> {
+    motion: Motion<'a, T>,
+    triggers: Vec<Trigger>,
+    n_roots: usize,
+}
+
+impl<'a, T: Element> Interrupts<'a, T> {
+    /// The events of `motion`, which is not used for anything else.
+    pub fn new(mut motion: Motion<'a, T>) -> Interrupts<'a, T> {
+        let number = motion.context.plan.layout.solves[motion.solve].system;
+        let packed = &motion.context.plan.funcs.packed.motions[number];
+        let (mut triggers, mut n_roots) = (Vec::new(), 0);
+        for (event, of) in motion.system().events.iter().enumerate() {
+            triggers.push(match &of.trigger {
+                system::Trigger::When { roots, condition } => {
+                    let condition = numbered(condition, n_roots);
+                    n_roots += roots.result_types().map(|ty| ty.shape.count()).sum::<usize>();
+                    Trigger::When(condition)
+                }
+                system::Trigger::Every(_) => {
+                    Trigger::Every(motion.times(event, 1).first().copied().unwrap_or(f64::NAN))
+                }
+                system::Trigger::At(_) => {
+                    let func = packed.times[event].as_ref().expect("an event at times has times");
+                    let count = func.result_types().map(|ty| ty.shape.count()).sum();
+                    Trigger::At(motion.times(event, count))
+                }
+            });
+        }
+        Interrupts { motion, triggers, n_roots }
+    }
+}
+
+impl<T: Element> Motion<'_, T> {
+    /// The times of an event, or the time between two.
+    fn times(&mut self, event: usize, count: usize) -> Vec<f64> {
+        let kernel = self.kernels().motion.times[event].as_ref().expect("an event at times has times");
+        let mut times = vec![T::default(); count];
+        let mut inputs: Inputs<'_> = Inputs::from_slice(&[] as &[Input<'_>]);
+        self.context.push_motion(&mut inputs, self.fixed);
+        let mut outputs: [Output<'_>; 1] = [T::output(&mut times)];
+        kernel.call(&inputs, &mut outputs, &mut self.workspace);
+        times.into_iter().map(T::to_f64).collect()
+    }
+}
+
+/// The condition with its roots counted from `first`.
+fn numbered(condition: &system::Condition, first: usize) -> Condition {
+    let both = |a: &system::Condition, b: &system::Condition| vec![numbered(a, first), numbered(b, first)];
+    match condition {
+        system::Condition::Root { root, strict } => Condition::Root { root: first + root, strict: *strict },
+        system::Condition::And(a, b) => Condition::And(both(a, b)),
+        system::Condition::Or(a, b) => Condition::Or(both(a, b)),
+        system::Condition::Not(part) => Condition::Not(Box::new(numbered(part, first))),
+    }
+}
+
+impl<T: Element> Events<T> for Interrupts<'_, T> {
+    fn triggers(&self) -> &[Trigger] {
+        &self.triggers
+    }
+
+    fn n_roots(&self) -> usize {
+        self.n_roots
+    }
+
+    fn roots(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]) {
+        if let Some(kernel) = &self.motion.kernels().motion.roots {
+            self.motion.call(kernel, t, inside, y, out);
+        }
+    }
+
+    fn jump(&mut self, event: usize, t: f64, inside: f64, y: &[T], y_new: &mut [T]) -> Effect {
+        let kernel = &self.motion.kernels().motion.jumps[event];
+        self.motion.call(kernel, t, inside, y, y_new);
+        if self.motion.system().events[event].stop { Effect::Stop } else { Effect::Continue }
     }
 }
 
@@ -66,17 +252,41 @@ impl<T: Element> Step<T> for CompiledStep<'_, T> {
 pub(crate) struct Tracing<'a, T> {
     /// What is kept.
     pub trace: Trace<T>,
-    /// See [`CompiledStep`].
+    /// The solution inside the steps, of methods whose steps are not computed again.
+    pub recorded: Option<Recorded<T>>,
+    /// See [`Motion`].
     pub fresh: &'a Cell<bool>,
 }
 
 impl<T: Element> Observer<T> for Tracing<'_, T> {
+    fn start(&mut self, t: f64, y: &[T]) {
+        // Constraints may have moved the start value.
+        self.trace = Trace::starting(t, y);
+        if let Some(recorded) = &mut self.recorded {
+            recorded.start(t, y);
+        }
+    }
+
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
-        let Interior::Stages { stages, .. } = step.interior else {
-            crate::bug!("a compiled step is one of a table");
+        let k1 = match step.interior {
+            Interior::Stages { stages, .. } => &stages[..step.y.len()],
+            Interior::Powers { .. } => &[],
         };
-        let k1 = &stages[..step.y.len()];
         self.trace.push(step.h, k1, self.fresh.replace(false), step.t_new, step.y_new);
-        ControlFlow::Continue(())
+        match &mut self.recorded {
+            Some(recorded) => recorded.accepted(step),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    fn jumped(&mut self, jump: &Jump<'_, T>) {
+        self.trace.jump(jump.event, jump.y);
+    }
+
+    fn resumed(&mut self, t: f64, y: &[T]) {
+        self.trace.resume(y);
+        if let Some(recorded) = &mut self.recorded {
+            recorded.resumed(t, y);
+        }
     }
 }

@@ -21,6 +21,19 @@ pub struct Trace<T> {
     pub k1: Vec<T>,
     /// Whether that rate was evaluated there: `[N]`. Else it is the last stage of the step before.
     pub fresh: Vec<bool>,
+    /// The events, in order. At a node where the state jumps, `y` holds the state after.
+    pub jumps: Vec<TracedJump<T>>,
+}
+
+/// An event on a trace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TracedJump<T> {
+    /// At which node.
+    pub node: usize,
+    /// Which event of the system.
+    pub event: usize,
+    /// The state before it, `[n]`.
+    pub before: Vec<T>,
 }
 
 /// Where a time lies on a trace.
@@ -83,7 +96,15 @@ fn key(place: Place) -> (usize, bool) {
 impl<T: Element> Trace<T> {
     /// A trace that has not left `t0`.
     pub fn starting(t0: f64, y0: &[T]) -> Trace<T> {
-        Trace { n: y0.len(), t: vec![t0], h: Vec::new(), y: y0.to_vec(), k1: Vec::new(), fresh: Vec::new() }
+        Trace {
+            n: y0.len(),
+            t: vec![t0],
+            h: Vec::new(),
+            y: y0.to_vec(),
+            k1: Vec::new(),
+            fresh: Vec::new(),
+            jumps: Vec::new(),
+        }
     }
 
     /// Appends a step from the last node.
@@ -93,6 +114,32 @@ impl<T: Element> Trace<T> {
         self.k1.extend_from_slice(k1);
         self.t.push(t_new);
         self.y.extend_from_slice(y_new);
+    }
+
+    /// An event at the last node, where the state was `before`.
+    pub fn jump(&mut self, event: usize, before: &[T]) {
+        self.jumps.push(TracedJump { node: self.n_steps(), event, before: before.to_vec() });
+    }
+
+    /// After the events at the last node the state is `y`.
+    pub fn resume(&mut self, y: &[T]) {
+        let last = self.n_steps() * self.n;
+        self.y[last..].copy_from_slice(y);
+    }
+
+    /// Every node, and before each at which the state jumps, what it was before: times and states
+    /// `[len, n]`.
+    pub fn rows(&self) -> (Vec<f64>, Vec<T>) {
+        let (mut ts, mut ys) = (Vec::new(), Vec::new());
+        for (node, t) in self.t.iter().enumerate() {
+            if let Some(jump) = self.jumps.iter().find(|jump| jump.node == node) {
+                ts.push(*t);
+                ys.extend_from_slice(&jump.before);
+            }
+            ts.push(*t);
+            ys.extend_from_slice(self.state(node));
+        }
+        (ts, ys)
     }
 
     /// Number of steps.

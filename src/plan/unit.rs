@@ -38,6 +38,18 @@ pub enum PlanError {
         /// Where the solve is asked for.
         span: Span,
     },
+    /// A gradient is wanted through a system with events.
+    #[error("gradients through events are not supported yet")]
+    EventsNotDifferentiated {
+        /// The first of them.
+        event: Span,
+    },
+    /// A gradient is wanted through a method that has no reverse pass.
+    #[error("gradients through `{method}` are not supported yet")]
+    MethodNotDifferentiated {
+        /// Its name.
+        method: &'static str,
+    },
     /// A failure of the code generator.
     #[error(transparent)]
     Compile(#[from] CompileError),

@@ -147,7 +147,10 @@ pub fn method_not_built(method: &Method, span: Span) -> Diagnostic {
             let listed: Vec<String> = instead.iter().map(|name| format!("`{name}`")).collect();
             diagnostic.help(format!("the nearest that are: {}", listed.join(", ")))
         }
-        MethodKind::NotBuilt { .. } | MethodKind::Explicit(_) => diagnostic,
+        MethodKind::NotBuilt { .. }
+        | MethodKind::Explicit(_)
+        | MethodKind::Stiff(_)
+        | MethodKind::Symplectic(_) => diagnostic,
     }
 }
 
@@ -174,6 +177,18 @@ pub fn needs_every_rate(method: &str, method_span: Span, unknown: &str, declared
     .help("methods for index-1 DAEs: radau5, bdf, rodas5p")
 }
 
+/// An explicit method on a system whose lines are not solved for the primes.
+pub fn needs_solved_lines(method: &str, method_span: Span, line: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0803"),
+        format!("`{method}` cannot solve a system with a mass matrix"),
+        method_span,
+        "an explicit method: every line must give one prime, `x' = ...`",
+    )
+    .label(line, "this line does not")
+    .help("methods for mass matrices: radau5, bdf, rodas5p")
+}
+
 /// A fixed-step method without a step.
 pub fn needs_dt(method: &str, method_span: Span) -> Diagnostic {
     Diagnostic::new(
@@ -186,12 +201,13 @@ pub fn needs_dt(method: &str, method_span: Span) -> Diagnostic {
 }
 
 /// A symplectic method on a system that is not separable; `term` is what couples it.
-pub fn not_separable(method: &str, method_span: Span, term: Span) -> Diagnostic {
+pub fn not_separable(method: &str, method_span: Span, term: Span, [state, by]: [&str; 2]) -> Diagnostic {
     Diagnostic::new(
         Code("E0804"),
         format!("`{method}` needs a system whose halves drive each other only"),
         method_span,
         "a symplectic method for separable systems",
     )
-    .label(term, "this depends on its own half")
+    .label(term, format!("the rate of `{state}` depends on `{by}`, which is in the same half"))
+    .help("any other method solves it: tsit5, dopri5; in fixed steps rk4")
 }

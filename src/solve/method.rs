@@ -1,5 +1,6 @@
 //! The methods of the language: what each needs and offers, and which are built.
 
+use super::symplectic::Composition;
 use super::tableau::Tableau;
 
 /// A method that the language knows by name.
@@ -22,11 +23,26 @@ pub struct Method {
 pub enum Kind {
     /// An explicit Runge–Kutta method.
     Explicit(&'static Tableau),
+    /// An implicit method.
+    Stiff(Stiff),
+    /// A symplectic composition, for separable systems.
+    Symplectic(&'static Composition),
     /// Part of the language and not built yet; the methods named are the nearest that are.
     NotBuilt {
         /// What to use instead, the best first.
         instead: &'static [&'static str],
     },
+}
+
+/// An implicit method for stiff systems and constraints of index 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stiff {
+    /// [`Radau`](super::Radau).
+    Radau5,
+    /// [`Rosenbrock`](super::Rosenbrock).
+    Rodas5p,
+    /// [`Bdf`](super::Bdf).
+    Bdf,
 }
 
 impl Method {
@@ -35,7 +51,9 @@ impl Method {
 
     /// Every method: those that are built by rising order, then the others.
     pub fn all() -> impl Iterator<Item = Method> {
-        Tableau::ALL.into_iter().map(Method::explicit).chain(NOT_BUILT)
+        let explicit = Tableau::ALL.into_iter().map(Method::explicit);
+        let symplectic = Composition::ALL.into_iter().map(Method::symplectic);
+        explicit.chain(STIFF).chain(symplectic).chain(NOT_BUILT)
     }
 
     /// The method spelled `name`.
@@ -43,19 +61,29 @@ impl Method {
         Method::all().find(|method| method.name == name)
     }
 
-    /// Its table, if it is built.
+    /// Its table, if it is explicit.
     pub fn tableau(&self) -> Option<&'static Tableau> {
         match self.kind {
             Kind::Explicit(tableau) => Some(tableau),
-            Kind::NotBuilt { .. } => None,
+            Kind::Stiff(_) | Kind::Symplectic(_) | Kind::NotBuilt { .. } => None,
         }
     }
 
     /// Whether programs can run with it.
     pub fn is_built(&self) -> bool {
         match self.kind {
-            Kind::Explicit(_) => true,
+            Kind::Explicit(_) | Kind::Stiff(_) | Kind::Symplectic(_) => true,
             Kind::NotBuilt { .. } => false,
+        }
+    }
+
+    fn symplectic(composition: &'static Composition) -> Method {
+        Method {
+            name: composition.name,
+            doc: composition.doc,
+            adaptive: false,
+            stiff: false,
+            kind: Kind::Symplectic(composition),
         }
     }
 
@@ -70,29 +98,26 @@ impl Method {
     }
 }
 
-const NOT_BUILT: [Method; 5] = [
-    stiff("radau5", "Radau IIA of order 5, implicit; for stiff systems and constraints"),
-    stiff("rodas5p", "Rosenbrock method of order 5; for stiff systems and constraints"),
-    stiff("bdf", "backward differentiation formulas, orders 1 to 5; for large stiff systems"),
-    Method {
-        name: "auto",
-        doc: "starts with tsit5 and changes to a stiff method where the system asks for it",
-        adaptive: true,
-        stiff: true,
-        kind: Kind::NotBuilt { instead: &["tsit5", "dopri5"] },
-    },
-    Method {
-        name: "yoshida4",
-        doc: "Yoshida's symplectic composition of order 4; for separable Hamiltonian systems",
-        adaptive: false,
-        stiff: false,
-        kind: Kind::NotBuilt { instead: &["rk4", "dopri5"] },
-    },
+const STIFF: [Method; 3] = [
+    stiff("radau5", "Radau IIA of order 5, implicit; for stiff systems and constraints", Stiff::Radau5),
+    stiff("rodas5p", "Rosenbrock method of order 5; for stiff systems and constraints", Stiff::Rodas5p),
+    stiff(
+        "bdf",
+        "numerical differentiation formulas, orders 1 to 5; for large stiff systems and constraints",
+        Stiff::Bdf,
+    ),
 ];
 
-const fn stiff(name: &'static str, doc: &'static str) -> Method {
-    let kind = Kind::NotBuilt { instead: &["tsit5", "dopri5"] };
-    Method { name, doc, adaptive: true, stiff: true, kind }
+const NOT_BUILT: [Method; 1] = [Method {
+    name: "auto",
+    doc: "starts with tsit5 and changes to a stiff method where the system asks for it",
+    adaptive: true,
+    stiff: true,
+    kind: Kind::NotBuilt { instead: &["tsit5", "radau5"] },
+}];
+
+const fn stiff(name: &'static str, doc: &'static str, method: Stiff) -> Method {
+    Method { name, doc, adaptive: true, stiff: true, kind: Kind::Stiff(method) }
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub use dense::{Accepted, Interior};
 pub use event::{Condition, Effect, Events, Jump, NoEvents, Trigger};
 pub use explicit::Explicit;
 pub use implicit::{Bdf, Implicit, Radau, Rosenbrock};
-pub use method::{Kind, Method};
+pub use method::{Kind, Method, Stiff};
 pub use outcome::{End, Invalid, Outcome, Quantity, Stats};
 pub use problem::{Real, Step};
 pub use record::{Observer, Recorded, SaveAt, SaveSteps};

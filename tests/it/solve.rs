@@ -399,7 +399,11 @@ fn methods_of_the_language_are_known_whether_built_or_not() {
     ] {
         assert!(Method::by_name(name).is_some_and(|method| method.is_built()), "{name}");
     }
-    for name in ["radau5", "rodas5p", "bdf", "yoshida4", "auto"] {
-        assert!(Method::by_name(name).is_some_and(|method| !method.is_built()), "{name}");
+    for name in ["radau5", "rodas5p", "bdf"] {
+        assert!(Method::by_name(name).is_some_and(|method| method.is_built() && method.stiff), "{name}");
     }
+    for name in ["symplectic_euler", "leapfrog", "yoshida4", "yoshida6", "yoshida8", "kahan_li8"] {
+        assert!(Method::by_name(name).is_some_and(|method| method.is_built() && !method.adaptive), "{name}");
+    }
+    assert!(Method::by_name("auto").is_some_and(|method| !method.is_built()));
 }

@@ -125,7 +125,7 @@ fn build_with(text: &str, tableau: &Tableau, tol: f64, dt: f64, settings: &[(&st
 
 /// The controls that [`build`] asks for.
 fn controls(run: &Run, tol: f64, dt: f64) -> Controls {
-    let options = match run.plan().tableaus[0].embedded {
+    let options = match run.plan().tableau(0).embedded {
         Some(_) => Options::adaptive(Adaptive::new(tol, tol, run.plan().layout.systems[0].n_states)),
         None => Options::fixed(dt),
     };
@@ -178,7 +178,7 @@ impl<'a, T: Element> Steps<'a, T> {
             [
                 &tangent(&funcs.packed.solves[0].start.func, &[0]),
                 &tangent(&funcs.packed.rates[0], &[2, 4]),
-                &tangent(&funcs.steps[0], &[2, 3, 5]),
+                &tangent(funcs.steps[0].as_ref().unwrap(), &[2, 3, 5]),
                 &tangent(&value, &sites_and_p),
             ],
             plan.backend(),

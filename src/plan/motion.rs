@@ -1,0 +1,146 @@
+//! The functions of a motion beside its rate: mass matrix, derivatives for implicit methods, events.
+
+use crate::ad;
+use crate::backend::Backend;
+use crate::ir::builder::Builder;
+use crate::ir::func::{Func, ValueId};
+use crate::ir::system::Trigger;
+use crate::ir::types::Type;
+use crate::opt;
+use crate::plan::kernels::rate;
+use crate::plan::pack::Packer;
+use crate::plan::unit::{Kernel, PlanError, compile};
+
+/// The functions of a motion beside its rate, packed.
+#[derive(Clone, Debug)]
+pub struct PackedMotion {
+    /// `t, inside, y, a, q, data.. -> M: [n_states * n_states]`
+    pub mass: Option<Func>,
+    /// `t, inside, y, a, q, data.. -> r: [R]`, the roots of all conditions one after another.
+    pub roots: Option<Func>,
+    /// `t, inside, y, a, q, data.. -> y_new: [n]`, by event.
+    pub jumps: Vec<Func>,
+    /// `a, q, data.. -> times`, by event; `None` for a condition.
+    pub times: Vec<Option<Func>>,
+}
+
+/// Compiled.
+pub(crate) struct MotionKernels {
+    pub mass: Option<Kernel>,
+    pub roots: Option<Kernel>,
+    pub jumps: Vec<Kernel>,
+    pub times: Vec<Option<Kernel>>,
+}
+
+impl Packer<'_> {
+    pub(super) fn motion(&self, system: usize) -> PackedMotion {
+        let of = &self.program.systems[system];
+        let conditions: Vec<&Func> = of.events.iter().filter_map(|event| roots(&event.trigger)).collect();
+        PackedMotion {
+            mass: of.mass.as_ref().map(|mass| self.of_now(system, "mass", &[mass])),
+            roots: (!conditions.is_empty()).then(|| self.of_now(system, "roots", &conditions)),
+            jumps: of.events.iter().map(|event| self.jump(system, &event.jump)).collect(),
+            times: of.events.iter().map(|event| self.times(system, &event.trigger)).collect(),
+        }
+    }
+
+    /// All results of `funcs` in one vector.
+    fn of_now(&self, system: usize, name: &str, funcs: &[&Func]) -> Func {
+        let mut b = Builder::new(name);
+        let args = self.now(&mut b, system);
+        let values: Vec<ValueId> = funcs.iter().flat_map(|func| b.inline(func, &args)).collect();
+        let packed = self.packed(&mut b, &values);
+        b.finish(vec![(name.into(), packed)])
+    }
+
+    /// The states after, and the channels, which keep their values.
+    fn jump(&self, system: usize, func: &Func) -> Func {
+        let of = &self.program.systems[system];
+        let mut b = Builder::new("jump");
+        let args = self.now(&mut b, system);
+        let mut values = b.inline(func, &args);
+        // Before the channels stand time, the time inside and the states.
+        values.extend(&args[2 + of.states.len()..][..of.channels.len()]);
+        let packed = self.packed(&mut b, &values);
+        b.finish(vec![("y_new".into(), packed)])
+    }
+
+    fn times(&self, system: usize, trigger: &Trigger) -> Option<Func> {
+        let func = match trigger {
+            Trigger::When { .. } => return None,
+            Trigger::Every(dt) => dt,
+            Trigger::At(times) => times,
+        };
+        let mut b = Builder::new("event_times");
+        let args = self.fixed(&mut b, system);
+        let values = b.inline(func, &args);
+        let packed = self.packed(&mut b, &values);
+        Some(b.finish(vec![("times".into(), packed)]))
+    }
+}
+
+impl PackedMotion {
+    /// With every function optimised.
+    pub(crate) fn optimised(self) -> PackedMotion {
+        PackedMotion {
+            mass: self.mass.map(opt::optimise),
+            roots: self.roots.map(opt::optimise),
+            jumps: self.jumps.into_iter().map(opt::optimise).collect(),
+            times: self.times.into_iter().map(|times| times.map(opt::optimise)).collect(),
+        }
+    }
+
+    pub(crate) fn compile(&self, backend: &dyn Backend) -> Result<MotionKernels, PlanError> {
+        let one = |func: &Func| compile([func], backend).map(|[kernel]| kernel);
+        let optional = |func: &Option<Func>| func.as_ref().map(one).transpose();
+        Ok(MotionKernels {
+            mass: optional(&self.mass)?,
+            roots: optional(&self.roots)?,
+            jumps: self.jumps.iter().map(one).collect::<Result<_, _>>()?,
+            times: self.times.iter().map(optional).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// `t, inside, y, a, q, data.. -> ∂dy/∂y: [n * n_states]`, row-major, of `rate`: its tangents in
+/// all directions of the states at once.
+pub(crate) fn jacobian(rate_func: &Func, n_states: usize) -> Result<Func, PlanError> {
+    let tangent = ad::jvp_func(rate_func, &[rate::Y])?;
+    let mut mapped = vec![false; tangent.params.len()];
+    let seed = mapped.len() - 1;
+    mapped[seed] = true;
+    let batched = ad::batch_func(&tangent, &mapped, n_states)?;
+    let mut b = Builder::new("jacobian");
+    let mut args = operands(&mut b, rate_func);
+    let seeds = batched.ty(batched.params[seed].value).clone();
+    let n = seeds.shape.dims()[1];
+    let identity: Vec<f64> = (0..n_states * n).map(|at| f64::from(u8::from(at / n == at % n))).collect();
+    args.push(b.constant(&identity, seeds));
+    let columns = b.inline(&batched, &args)[1];
+    let rows = b.permute(columns, &[1, 0]);
+    let flat = b.flatten(rows);
+    Ok(opt::optimise(b.finish(vec![("jacobian".into(), flat)])))
+}
+
+/// `t, inside, y, a, q, data.. -> ∂dy/∂t: [n]` of `rate`.
+pub(crate) fn time_slope(rate_func: &Func) -> Result<Func, PlanError> {
+    let tangent = ad::jvp_func(rate_func, &[0])?;
+    let mut b = Builder::new("time_slope");
+    let mut args = operands(&mut b, rate_func);
+    let ty: Type = rate_func.ty(rate_func.params[0].value).clone();
+    args.push(b.splat(1.0, ty));
+    let slope = b.inline(&tangent, &args)[1];
+    Ok(opt::optimise(b.finish(vec![("slope".into(), slope)])))
+}
+
+/// Declares the operands of `func` again.
+fn operands(b: &mut Builder, func: &Func) -> Vec<ValueId> {
+    func.params.iter().map(|port| b.param(port.name.clone(), func.ty(port.value).clone())).collect()
+}
+
+fn roots(trigger: &Trigger) -> Option<&Func> {
+    match trigger {
+        Trigger::When { roots, .. } => Some(roots),
+        Trigger::Every(_) | Trigger::At(_) => None,
+    }
+}
