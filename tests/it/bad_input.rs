@@ -104,7 +104,7 @@ fn names_and_shapes() {
     check(&format!("{DECAY}x' = 2\n"), "E0504", "x' = 2");
     check(&format!("{DECAY}when x < 0.5 {{ x := 1 }}\n"), "E0290", "when");
     check(&format!("{DECAY}sweep k in linspace(0, 1, 3)\n"), "E0290", "sweep");
-    check(&format!("{DECAY}solve {{ method = radau5 }}\n"), "E0290", "radau5");
+    check(&format!("{DECAY}solve {{ method = auto }}\n"), "E0290", "auto");
     check(&format!("{DECAY}solve {{ rtol = \"a\" }}\n"), "E0802", "\"a\"");
     check(&format!("{DECAY}solve {{ rtoll = 1 }}\n"), "E0801", "rtoll");
 }

@@ -20,6 +20,7 @@ mod gradients;
 mod help;
 mod ir_roundtrip;
 mod math;
+mod methods;
 mod minibatches;
 mod models;
 mod op_samples;

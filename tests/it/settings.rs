@@ -190,7 +190,7 @@ fn a_wrong_type_comes_with_the_documentation() {
 #[test]
 fn what_is_not_built_says_so() {
     for (program, message) in [
-        ("solve { method = radau5 }", "the method `radau5` is not supported yet"),
+        ("solve { method = auto }", "the method `auto` is not supported yet"),
         (
             "solve { adjoint = backsolve(norm = seminorm) }",
             "`solve.adjoint = backsolve` is not supported yet",
