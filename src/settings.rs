@@ -19,8 +19,8 @@ use std::ops::Range;
 use systems::Tables;
 use table::{Arg, Choice, Kind, Row, SETTINGS};
 pub use typed::{
-    Backend, ErrorNorm, Moments, OptimizerChoice, Patience, Precision, RunSettings, Save, Schedule, Settings,
-    SolveSettings, StateTolerance, TrainSettings,
+    Adjoint, Backend, ErrorNorm, Moments, OptimizerChoice, Patience, Precision, RunSettings, Save, Schedule,
+    Settings, SolveSettings, StateTolerance, TrainSettings,
 };
 pub use value::{Origin, Value};
 

@@ -12,7 +12,7 @@ use crate::ir::program::{Examples, Program};
 use crate::ir::system::{System, UnknownKind};
 use crate::ir::types::DType;
 use crate::plan::Plan;
-use crate::plan::controls::{Controls, Save};
+use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Controls, Save};
 use crate::plan::halves::Halves;
 use crate::plan::unit::Data;
 use crate::sema::{self, Bindings, Given, Known};
@@ -336,6 +336,16 @@ impl Work {
             .iter()
             .map(|port| port.value.clone().expect("data are bound before elaboration"))
             .collect();
+        let adjoint = match settings.solve.adjoint {
+            settings::Adjoint::Discrete => Adjoint::Discrete,
+            settings::Adjoint::Checkpoint(count) => {
+                Adjoint::Checkpoint(usize::try_from(count).unwrap_or(usize::MAX))
+            }
+            settings::Adjoint::Backsolve { seminorm, rtol, atol } => {
+                let norm = if seminorm { BackNorm::Seminorm } else { BackNorm::Default };
+                Adjoint::Backsolve(Backsolve { norm, rtol, atol })
+            }
+        };
         let save = match &settings.solve.save {
             settings::Save::Steps => Save::Steps,
             settings::Save::Every(dt) => Save::Every(*dt),
@@ -344,7 +354,7 @@ impl Work {
         Some(Run::new(RunParts {
             data: Arc::new(Data::new(&program.data, &values)),
             params: program.params.iter().flat_map(|param| param.init.iter().copied()).collect(),
-            controls: Controls { options, save },
+            controls: Controls { options, save, adjoints: vec![adjoint; program.systems.len()] },
             plan,
             settings,
             dataset,

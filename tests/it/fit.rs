@@ -4,7 +4,7 @@
 //! finds the same optimum to 9 digits.
 
 use nodec::ir::program::Role;
-use nodec::plan::controls::{Controls, Save};
+use nodec::plan::controls::{Adjoint, Controls, Save};
 use nodec::plan::objective::Objective;
 use nodec::plan::pack::Target;
 use nodec::plan::unit::Data;
@@ -132,8 +132,11 @@ fn data(run: &Run) -> Data {
 #[test]
 fn the_hessian_is_that_of_a_computation_of_its_own() {
     let run = lotka_volterra(&[]);
-    let controls =
-        Controls { options: vec![Options::adaptive(Adaptive::new(1e-10, 1e-10, 2))], save: Save::Nothing };
+    let controls = Controls {
+        options: vec![Options::adaptive(Adaptive::new(1e-10, 1e-10, 2))],
+        save: Save::Nothing,
+        adjoints: vec![Adjoint::Discrete],
+    };
     let data = data(&run);
     let objective = Objective::new(run.plan(), &data, &controls, Target::Total);
     let u: Vec<f64> = OPTIMUM.iter().map(|p| p.ln()).collect();
