@@ -115,10 +115,11 @@ fn patch<'a>(help: &'a Help, sources: &'a Sources) -> Group<'a> {
     group
 }
 
-/// The byte range of `span`, moved inside its text.
+/// The byte range of `span`, moved inside its text and to whole characters.
 fn inside(span: Span, sources: &Sources) -> Range<usize> {
-    let length = sources.text(span.source).len();
-    (span.lo as usize).min(length)..(span.hi as usize).min(length)
+    let text = sources.text(span.source);
+    let lo = text.floor_char_boundary((span.lo as usize).min(text.len()));
+    lo..text.ceil_char_boundary((span.hi as usize).min(text.len())).max(lo)
 }
 
 fn short(diagnostic: &Diagnostic, sources: &Sources) -> String {

@@ -296,7 +296,7 @@ impl Work {
             Precision::F64 => DType::F64,
             Precision::F32 => DType::F32,
         };
-        let bindings = Bindings { real, data: values(&data), overrides, seed: 0 };
+        let bindings = Bindings { real, data: values(&data), overrides, seed: settings.run.seed };
         let program = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
         self.check_tolerances(&settings.solve, &program);
         let systems = program.systems.iter().map(|system| self.options(&settings.solve, system));

@@ -119,6 +119,7 @@ impl<T: Element> Context<'_, T> {
         Ok(Simulation { solves, saved_t, saved_y })
     }
 
+    #[allow(clippy::type_complexity, reason = "a solve, and what became known by it")]
     fn solve(
         &self,
         number: usize,

@@ -38,7 +38,11 @@ impl<'a> Checker<'a> {
                 let number = motion.first + unknown.primes as usize;
                 let last = motion.first + motion.order as usize - 1;
                 let binding = self.global(&name, unknown.span);
-                let start = self.start_value(unknown, &name, &binding);
+                // A system inside a program may leave starts to its callers.
+                let start = match unknown.value {
+                    None if self.space().instance.is_some() => Some(None),
+                    _ => self.start_value(unknown, &name, &binding).map(Some),
+                };
                 if number == last && !solved.contains_key(&base) {
                     missing = true;
                     let mut constraints = implicit.iter().filter(|(_, primes)| !primes);

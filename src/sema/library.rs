@@ -36,6 +36,8 @@ pub type Reader<'r> = dyn FnMut(&str) -> Result<String, String> + 'r;
 pub struct Files {
     /// The program.
     pub main: Arc<ast::File>,
+    /// The program as a system: `main`. Its items are those of the file.
+    pub(crate) whole: ast::Container,
     /// The files it uses, each behind those that it uses itself.
     pub used: Vec<ast::File>,
     /// Which file a `use` names, by where it stands. A `use` that failed is not here.
@@ -62,7 +64,10 @@ impl Files {
         };
         gathering.uses(&main, "");
         let (used, links) = (gathering.used, gathering.links);
-        Files { main, used, links }
+        let span = Span { source: main.source, lo: 0, hi: 0 };
+        let name = ast::Ident { name: "main".into(), span };
+        let whole = ast::Container { name, generics: Vec::new(), params: None, items: Vec::new() };
+        Files { main, whole, used, links }
     }
 
     /// The file that the `use` at `span` names.

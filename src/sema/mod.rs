@@ -6,6 +6,7 @@
 //! [`Program`](crate::ir::program::Program) that `plan` runs. Neither reads files, solves, or knows of settings: their entries
 //! are only collected.
 
+mod checks;
 mod containers;
 pub mod dim;
 mod elaborate;
@@ -24,6 +25,7 @@ mod show;
 pub mod sizes;
 mod space;
 mod systems;
+mod translate;
 pub mod typed;
 
 use crate::base::span::{Sources, Span};
@@ -196,10 +198,13 @@ impl Default for Bindings {
 
 /// Checks a file. Every error is reported to `sink`; the result tells what could be found out.
 pub fn check(files: &Arc<Files>, sources: &Sources, known: &Known, sink: &mut Sink) -> Checked {
-    let mut checker = resolve::Checker::new(files, sources, known, sink);
+    let mut own = Sink::new();
+    let mut checker = resolve::Checker::new(files, sources, known, &mut own);
     checker.open_space(&files.main.items, None, "");
     let data = checker.data_requests();
     let model = checker.model();
+    let messages = translate::translated(&files.main, sources, own.into_diagnostics());
+    messages.into_iter().for_each(|message| sink.report(message));
     let mut checked = Checked {
         files: files.clone(),
         known: known.clone(),
@@ -246,7 +251,8 @@ fn collect(file: &ast::File, checked: &mut Checked) {
     if let Some(model) = &checked.model {
         let params = model.params.iter().map(|param| &model.defs[param.def]);
         checked.params = params.map(|def| Declared { name: def.name.clone(), span: def.span }).collect();
-        let states = model.states.iter().map(|state| &model.defs[state.def]);
+        let own = model.main.map_or(0..0, |main| model.systems[main].states.clone());
+        let states = model.states[own].iter().map(|state| &model.defs[state.def]);
         checked.states = states.map(|def| Declared { name: def.name.clone(), span: def.span }).collect();
     }
 }

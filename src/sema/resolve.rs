@@ -17,7 +17,10 @@ use crate::sema::prelude::{self, Builtin};
 use crate::sema::ragged::Ragged;
 use crate::sema::sizes::Open;
 use crate::sema::space::{Declared, FILE, Found, Mover, Space, SpaceId};
-use crate::sema::typed::{Def, DefId, DefKind, Drawn, Expr, Kind, Phase, Port, Ty};
+use crate::sema::systems::OpenRun;
+use crate::sema::typed::{
+    Channel, Def, DefId, DefKind, Drawn, Expr, Kind, Moved, Phase, Port, State, System, Ty,
+};
 use crate::syntax::ast::{self, Pattern};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,6 +59,8 @@ pub(crate) enum Callable<'a> {
     Instance(InstanceId),
     /// `inverse(cnf)`
     Inverse(InstanceId),
+    /// `solve(cnf, z = x).z`: of this call, this unknown.
+    Trajectory(usize, Moved),
 }
 
 /// A function whose body is being looked at.
@@ -120,8 +125,20 @@ pub(crate) struct Checker<'a> {
     pub call_depth: usize,
     /// The layers and systems in use.
     pub instances: Vec<Instance<'a>>,
-    /// Systems that are called by the name of their declaration, without arguments.
-    pub anonymous: Vec<(&'a ast::Container, InstanceId)>,
+    /// Systems without a `param`, with the declaration by which they are found again.
+    pub anonymous: Vec<(Option<&'a ast::Container>, InstanceId)>,
+    /// The file as an instance, once it is called.
+    pub main: Option<InstanceId>,
+    /// The first instance that has not been looked into.
+    pub next_instance: InstanceId,
+    /// Calls of systems.
+    pub runs: Vec<OpenRun>,
+    /// The systems that have been looked into, `None` for wrong ones; the file has no instance.
+    pub systems: Vec<(Option<InstanceId>, Option<System>)>,
+    /// The states of all systems, by number.
+    pub all_states: Vec<Option<State>>,
+    /// The channels of all systems, by number.
+    pub all_channels: Vec<Option<Channel>>,
     /// How the starting values of params are drawn.
     pub drawn: BTreeMap<DefId, Drawn>,
     /// The spaces of the files that are used, once they are looked into.
@@ -157,6 +174,12 @@ impl<'a> Checker<'a> {
             call_depth: 0,
             instances: Vec::new(),
             anonymous: Vec::new(),
+            main: None,
+            next_instance: 0,
+            runs: Vec::new(),
+            systems: Vec::new(),
+            all_states: Vec::new(),
+            all_channels: Vec::new(),
             drawn: BTreeMap::new(),
             modules: BTreeMap::new(),
             open_sizes: BTreeMap::new(),

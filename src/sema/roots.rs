@@ -11,9 +11,9 @@ use crate::sema::resolve::{Binding, Checker};
 use crate::sema::typed::{
     Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, RunRoot, State, Ty,
 };
-use crate::sema::{equations, typed};
+use crate::sema::{checks, equations, typed};
 use crate::syntax::ast::{self, Arg, ExprKind, ItemKind};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What has been asked for so far.
@@ -31,30 +31,35 @@ impl<'a> Checker<'a> {
     pub(crate) fn model(&mut self) -> Option<Model> {
         self.refuse_what_is_not_built();
         self.look_into_everything();
-        // Looking into one instance may make others.
-        let mut next = 0;
-        while let Some(space) = self.instances.get(next).map(|instance| instance.space) {
-            self.within(space, |checker| checker.look_into_everything());
-            next += 1;
-        }
         let mut params = Vec::new();
         self.params(&mut params);
-        self.params_of_anonymous_systems(&mut params);
         let mut ports = self.ports();
-        let interval = self.interval();
-        let states = self.states();
-        let channels = self.channels();
+        let is_system = self.is_system();
+        if is_system {
+            let system = self.system(&"main".into());
+            self.systems.push((None, system));
+        }
+        self.look_into_instances();
         let mut roots = Roots::default();
         self.terms(&params, &mut roots);
         self.outputs(&mut roots);
         self.plots(&mut roots);
+        self.look_into_instances();
+        self.params_of_anonymous_systems(&mut params);
+        if self.systems.is_empty() && !self.failed {
+            let span = Span { source: self.files.main.source, lo: 0, hi: 0 };
+            self.report(errors::no_time(span));
+        }
         if self.failed {
             return None;
         }
         self.report_open_sizes();
         let ragged = self.lengths();
-        let moves = states.iter().flatten().flat_map(|state| [&state.start, &state.rate]);
-        let gathers = channels.iter().flatten().map(|channel| &channel.rate);
+        let states: Vec<State> = std::mem::take(&mut self.all_states).into_iter().collect::<Option<_>>()?;
+        let channels: Vec<Channel> =
+            std::mem::take(&mut self.all_channels).into_iter().collect::<Option<_>>()?;
+        let moves = states.iter().flat_map(|state| state.start.iter().chain([&state.rate]));
+        let gathers = channels.iter().map(|channel| &channel.rate);
         let values = roots.results.iter().map(|root| &root.value);
         let curves = roots.curves.iter().map(|root| &root.value);
         self.ragged_is_fine(&moves.chain(gathers).chain(values).chain(curves).collect::<Vec<_>>());
@@ -62,8 +67,13 @@ impl<'a> Checker<'a> {
             return None;
         }
         ports.extend(std::mem::take(&mut self.late_ports).into_values().map(Some));
-        let states: Vec<State> = states.into_iter().collect::<Option<_>>()?;
-        let channels: Vec<Channel> = channels.into_iter().collect::<Option<_>>()?;
+        let mut numbers = BTreeMap::new();
+        let mut systems = Vec::new();
+        for (number, (instance, system)) in std::mem::take(&mut self.systems).into_iter().enumerate() {
+            systems.push(system?);
+            numbers.extend(instance.map(|instance| (instance, number)));
+        }
+        let calls = self.calls_of_systems(&numbers)?;
         let params: Vec<Param> = params.into_iter().collect::<Option<_>>()?;
         let ports: Vec<Port> = ports.into_iter().collect::<Option<_>>()?;
         if let Some(circle) = equations::circle(&self.defs, &states) {
@@ -73,7 +83,6 @@ impl<'a> Checker<'a> {
                 .collect();
             return self.fail(errors::circular_primes(&chain));
         }
-        let (time, interval) = interval?;
         let role_order = |root: &RunRoot| match root.role {
             Role::Loss => 0,
             Role::Likelihood => 1,
@@ -117,8 +126,9 @@ impl<'a> Checker<'a> {
             sizes,
             ragged,
             instances,
-            time,
-            interval,
+            systems,
+            main: is_system.then_some(0),
+            calls,
             params,
             ports,
             states,
@@ -127,8 +137,30 @@ impl<'a> Checker<'a> {
             curves: roots.curves,
             plots,
         };
+        for message in checks::foreign(&model) {
+            self.report(message);
+        }
+        if self.failed {
+            return None;
+        }
         self.warn(&model);
         Some(model)
+    }
+
+    /// Whether the file itself moves.
+    fn is_system(&mut self) -> bool {
+        self.items().iter().any(|item| {
+            matches!(
+                item.kind,
+                ItemKind::State(_)
+                    | ItemKind::Algebraic(_)
+                    | ItemKind::Discrete(_)
+                    | ItemKind::Time { .. }
+                    | ItemKind::Channel { .. }
+                    | ItemKind::Equation { .. }
+                    | ItemKind::Event(_)
+            )
+        })
     }
 
     fn refuse_what_is_not_built(&mut self) {
@@ -188,7 +220,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Looks into every declaration of this space, used or not.
-    fn look_into_everything(&mut self) {
+    pub(crate) fn look_into_everything(&mut self) {
         for position in 0..self.space().names.len() {
             let name = self.space().names[position].clone();
             let span = self.space().globals[&name].span;
@@ -229,17 +261,16 @@ impl<'a> Checker<'a> {
         ports
     }
 
-    fn interval(&mut self) -> Option<(DefId, (Expr, Expr))> {
+    pub(crate) fn interval(&mut self) -> Option<(DefId, (Expr, Expr))> {
         let Some((name, interval)) = self.space().time else {
             let items = self.items();
             if let Some(item) = items.iter().find(|item| matches!(item.kind, ItemKind::State(_))) {
                 return self.fail(errors::no_time(item.span));
             }
-            // A file of layers or systems alone has been refused for those.
-            if self.failed {
-                return None;
-            }
-            let span = Span { source: self.files.main.source, lo: 0, hi: 0 };
+            let span = match items.first() {
+                Some(item) if self.space().instance.is_some() => item.span,
+                _ => Span { source: self.files.main.source, lo: 0, hi: 0 },
+            };
             return self.fail(errors::no_time(span));
         };
         let Some(Binding::Value(time)) = self.global(&name.name, name.span) else { return None };
@@ -561,7 +592,7 @@ impl<'a> Checker<'a> {
     // ---- warnings --------------------------------------------------------------------------
 
     fn warn(&mut self, model: &Model) {
-        let (params, channels) = reached(model);
+        let (params, channels) = checks::reached(model);
         let is_trained = model.results.iter().any(|root| matches!(root.role, Role::Loss | Role::Likelihood));
         for (number, param) in model.params.iter().enumerate() {
             if is_trained && !params.contains(&number) {
@@ -569,7 +600,10 @@ impl<'a> Checker<'a> {
                 self.report(errors::idle_param(def.span, &def.name));
             }
         }
-        for (number, channel) in model.channels.iter().enumerate() {
+        // What a system inside the program accumulates is there for whoever wants it.
+        let own = model.main.map_or(0..0, |main| model.systems[main].channels.clone());
+        for number in own {
+            let channel = &model.channels[number];
             if !channels.contains(&number) {
                 let def = &model.defs[channel.def];
                 self.report(errors::idle_channel(def.span, &def.name));
@@ -587,62 +621,4 @@ fn curve_of(name: Arc<str>, value: Expr, roots: &mut Roots) -> usize {
     let span = value.span;
     roots.curves.push(CurveRoot { name, value, output: false, span });
     roots.curves.len() - 1
-}
-
-/// The params that a term of the objective depends on, and the channels that anything reads.
-fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
-    let collect = |roots: Vec<&Expr>| {
-        let (mut params, mut channels, mut states) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let mut open: Vec<Expr> = roots.into_iter().cloned().collect();
-        let mut entered_interval = false;
-        while let Some(expr) = open.pop() {
-            let mut next: Vec<Expr> = Vec::new();
-            reach(&model.defs, &expr, &mut |part| {
-                let mut state = None;
-                match &part.kind {
-                    Kind::Def(def) => match model.defs[*def].kind {
-                        DefKind::Param(number) => {
-                            params.insert(number);
-                        }
-                        DefKind::Channel(number) if channels.insert(number) => {
-                            next.push(model.channels[number].rate.clone());
-                        }
-                        DefKind::State(number) => state = Some(number),
-                        _ => {}
-                    },
-                    Kind::Rate(number) => state = Some(*number),
-                    Kind::ChannelRate(number) => next.push(model.channels[*number].rate.clone()),
-                    Kind::Flow(of, order) => {
-                        next.extend(
-                            equations::moving(&model.defs, &model.states, of, *order)
-                                .states
-                                .iter()
-                                .map(|n| model.states[*n].rate.clone()),
-                        );
-                    }
-                    _ => {}
-                }
-                if let Some(number) = state
-                    && states.insert(number)
-                {
-                    next.push(model.states[number].rate.clone());
-                    next.push(model.states[number].start.clone());
-                }
-                true
-            });
-            if !next.is_empty() && !entered_interval {
-                entered_interval = true;
-                next.extend([model.interval.0.clone(), model.interval.1.clone()]);
-            }
-            open.extend(next);
-        }
-        (params, channels)
-    };
-    let objective =
-        model.results.iter().filter(|root| matches!(root.role, Role::Loss | Role::Likelihood | Role::Prior));
-    let (params, _) = collect(objective.map(|root| &root.value).collect());
-    let all =
-        model.results.iter().map(|root| &root.value).chain(model.curves.iter().map(|curve| &curve.value));
-    let (_, channels) = collect(all.collect());
-    (params, channels)
 }

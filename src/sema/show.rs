@@ -14,23 +14,34 @@ pub(super) fn equations(model: &Model, sources: &Sources) -> String {
         if def.ty.is_scalar() { def.name.to_string() } else { format!("{}: {}", def.name, def.ty) }
     };
     let mut line = |words: String| writeln!(out, "{words}").expect("writing to a string does not fail");
-    line(format!(
-        "time {} in {}..{}",
-        model.defs[model.time].name,
-        text(&model.interval.0),
-        text(&model.interval.1)
-    ));
-    for state in &model.states {
-        line(format!("state {} = {}", typed(state.def), text(&state.start)));
+    for (number, system) in model.systems.iter().enumerate() {
+        if model.main != Some(number) {
+            line(format!("system {}", system.name));
+        }
+        let (start, end) = (text(&system.interval.0), text(&system.interval.1));
+        line(format!("time {} in {start}..{end}", model.defs[system.time].name));
+        let states = &model.states[system.states.clone()];
+        for state in states {
+            let start = state.start.as_ref().map_or_else(String::new, |start| format!(" = {}", text(start)));
+            line(format!("state {}{start}", typed(state.def)));
+        }
+        for state in states {
+            line(format!("  {}' = {}", model.defs[state.def].name, text(&state.rate)));
+        }
+        for channel in &model.channels[system.channels.clone()] {
+            line(format!("channel {}' = {}", typed(channel.def), text(&channel.rate)));
+        }
     }
-    for state in &model.states {
-        line(format!("  {}' = {}", model.defs[state.def].name, text(&state.rate)));
+    for call in &model.calls {
+        let inverse = if call.inverse { " backwards" } else { "" };
+        line(format!(
+            "run of {}{inverse}: {}",
+            model.systems[call.system].name,
+            one_line(sources.slice(call.span))
+        ));
     }
-    for channel in &model.channels {
-        line(format!("channel {}' = {}", typed(channel.def), text(&channel.rate)));
-    }
-    for instance in &model.instances {
-        let noun = if instance.is_system { "system" } else { "layer" };
+    for instance in model.instances.iter().filter(|instance| !instance.is_system) {
+        let noun = "layer";
         let sizes = if instance.sizes.is_empty() { String::new() } else { dims_text(&instance.sizes) };
         line(format!("{noun} {} = {}{sizes}", instance.path, instance.name));
     }

@@ -28,6 +28,9 @@ pub(crate) struct Space<'a> {
     /// The unknowns, by the name without primes.
     pub motions: BTreeMap<Arc<str>, Motion>,
     pub time: Option<(&'a Ident, &'a ast::Expr)>,
+    /// Numbers of its first state and its first channel.
+    pub first_state: usize,
+    pub first_channel: usize,
     /// What stands before the names of its params: `net.fc[0]`; empty for a file.
     pub path: Arc<str>,
     /// The instance whose items these are.
@@ -129,6 +132,8 @@ impl<'a> Checker<'a> {
             names: Vec::new(),
             motions: BTreeMap::new(),
             time: None,
+            first_state: self.movers.len(),
+            first_channel: self.n_channels,
             path: path.into(),
             instance: None,
         });
@@ -152,6 +157,8 @@ impl<'a> Checker<'a> {
             names: Vec::new(),
             motions: BTreeMap::new(),
             time: None,
+            first_state: self.movers.len(),
+            first_channel: self.n_channels,
             path: "".into(),
             instance: None,
         });

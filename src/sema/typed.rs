@@ -14,6 +14,7 @@ use crate::sema::prelude::{Distribution, Initialiser, Map, Reduction};
 use crate::sema::sizes::Sizes;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 crate::index_type!(
@@ -196,6 +197,15 @@ pub enum Kind {
     },
     /// `e'`: the derivative of this order along the motion.
     Flow(Box<Expr>, u32),
+    /// What a call of a system gives: an unknown at the end of the run, or at these times.
+    Solved {
+        /// The call.
+        call: usize,
+        /// The unknown.
+        moved: Moved,
+        /// A time or a vector of times; the end if there is none.
+        at: Option<Box<Expr>>,
+    },
     /// No derivative passes.
     StopGradient(Box<Expr>),
     /// A time-varying expression at a time or a vector of times.
@@ -209,6 +219,15 @@ pub enum Kind {
         /// Where its density is taken.
         x: Box<Expr>,
     },
+}
+
+/// An unknown of a system, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Moved {
+    /// A state.
+    State(usize),
+    /// A channel.
+    Channel(usize),
 }
 
 /// Which of many.
@@ -399,8 +418,8 @@ pub struct Port {
 pub struct State {
     /// Its definition; the name carries the primes of a hidden state.
     pub def: DefId,
-    /// Its start value.
-    pub start: Expr,
+    /// Its start value; none if a caller of the system must give it.
+    pub start: Option<Expr>,
     /// Its rate.
     pub rate: Expr,
     /// Where its rate is given.
@@ -443,6 +462,36 @@ pub struct CurveRoot {
     pub span: Span,
 }
 
+/// A system.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// `main`, or the path of the instance.
+    pub name: Arc<str>,
+    /// The independent variable.
+    pub time: DefId,
+    /// First and last time.
+    pub interval: (Expr, Expr),
+    /// Its states.
+    pub states: Range<usize>,
+    /// Its channels.
+    pub channels: Range<usize>,
+    /// Where its time is declared.
+    pub span: Span,
+}
+
+/// A call of a system.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Which.
+    pub system: usize,
+    /// Whether it runs from the end to the start.
+    pub inverse: bool,
+    /// The start values that are given; others are those of the declarations, and 0 for channels.
+    pub starts: BTreeMap<Moved, Expr>,
+    /// Where it is called.
+    pub span: Span,
+}
+
 /// A layer or a system in use.
 #[derive(Clone, Debug)]
 pub struct Instance {
@@ -469,17 +518,19 @@ pub struct Model {
     pub ragged: BTreeMap<u32, DefId>,
     /// The layers and systems in use, in the order they are made.
     pub instances: Vec<Instance>,
-    /// The independent variable.
-    pub time: DefId,
-    /// First and last time.
-    pub interval: (Expr, Expr),
+    /// What moves. States and channels are numbered through all systems.
+    pub systems: Vec<System>,
+    /// The system that the file is, if it is one: the first.
+    pub main: Option<usize>,
+    /// The calls of systems, each behind those that its start values are made of.
+    pub calls: Vec<Call>,
     /// Trainable numbers, in file order.
     pub params: Vec<Param>,
     /// Data fields and inputs, in file order.
     pub ports: Vec<Port>,
-    /// Unknowns, in file order, a hidden one behind its state.
+    /// Unknowns of all systems, each in the order of its declarations, a hidden one behind its state.
     pub states: Vec<State>,
-    /// Quadratures, in file order.
+    /// Quadratures, likewise.
     pub channels: Vec<Channel>,
     /// Values of the run, by role, then in file order.
     pub results: Vec<RunRoot>,
@@ -512,6 +563,7 @@ impl Expr {
                 x.walk(visit)
             }
             Kind::Flow(x, _) | Kind::StopGradient(x) => x.walk(visit),
+            Kind::Solved { at, call: _, moved: _ } => at.iter().for_each(|at| at.walk(visit)),
             Kind::Elementwise(_, parts) | Kind::Stack(parts) | Kind::Concat(parts, _) => {
                 parts.iter().for_each(|part| part.walk(visit));
             }

@@ -5,6 +5,7 @@
 //! resolved here: a name is text.
 
 mod expr;
+mod visit;
 
 pub use expr::{Arg, BinaryOp, Expr, ExprKind, Fold, ForClause, IndexExpr, UnaryOp};
 

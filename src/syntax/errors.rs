@@ -1,5 +1,7 @@
 //! The messages of the front end, E01xx, one function each.
 
+pub mod foreign;
+
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Edit};
 
@@ -39,8 +41,28 @@ pub fn single_quotes(span: Span) -> Diagnostic {
         .fix("write", quotes.map(|quote| edit(quote, "\"")).to_vec())
 }
 
-/// E0102: a `//` or `%` comment; `span` covers it, `marks` is what it starts with.
-pub fn wrong_comment(span: Span, marks: &str) -> Diagnostic {
+/// E0102: a `/* … */` comment with its text; `last` is whether nothing follows it on its line.
+pub fn block_comment(span: Span, text: &str, last: bool) -> Diagnostic {
+    let lo = span.lo as usize;
+    let mark = Span::new(span.source, lo, lo + 2);
+    let diagnostic =
+        Diagnostic::new(Code("E0102"), "comments start with `#`", mark, "`/*` does not start a comment");
+    let lines = text.matches('\n').count();
+    if !last || lines > 8 {
+        return diagnostic.help("put `#` in front of each line of it");
+    }
+    let mut edits = vec![edit(mark, "#")];
+    edits.extend(text.match_indices('\n').map(|(at, _)| edit(point(span, lo + at + 1), "# ")));
+    if let Some(inside) = text.strip_suffix("*/").filter(|inside| inside.len() > 1) {
+        let kept = lo + inside.trim_end_matches([' ', '\t']).len();
+        edits.push(edit(Span::new(span.source, kept, lo + text.len()), ""));
+    }
+    diagnostic.fix("write", edits)
+}
+
+/// E0102: a `//` or `%` comment; `span` covers it, `marks` is what it starts with. `quotient` is
+/// whether it stands between two operands without a blank, as in `a//2`.
+pub fn wrong_comment(span: Span, marks: &str, quotient: bool) -> Diagnostic {
     let lo = span.lo as usize;
     let mark = Span::new(span.source, lo, lo + marks.len());
     let diagnostic = Diagnostic::new(
@@ -49,6 +71,11 @@ pub fn wrong_comment(span: Span, marks: &str) -> Diagnostic {
         mark,
         format!("`{marks}` does not start a comment"),
     );
+    if quotient {
+        return diagnostic
+            .note("there is no operator for whole quotients or remainders")
+            .help("a quotient rounded down is `floor(a/b)`");
+    }
     let diagnostic = diagnostic.fix("write", vec![edit(mark, "#")]);
     if marks == "%" { diagnostic.note("there is no remainder operator") } else { diagnostic }
 }
@@ -71,19 +98,51 @@ pub fn bare_point(span: Span, at: usize) -> Diagnostic {
     .fix("write", vec![edit(point(span, at), "0")])
 }
 
-/// E0105: characters the language does not use.
-pub fn unknown_character(span: Span, text: &str) -> Diagnostic {
+/// E0103: a raised digit, `x²`
+pub fn superscript(span: Span, power: &str) -> Diagnostic {
+    Diagnostic::new(Code("E0103"), "powers are written `^`", span, "a raised digit has no meaning")
+        .fix("write", vec![edit(span, format!("^{power}"))])
+}
+
+/// E0105: characters the language does not use. `prefix` is whether a value follows and none
+/// stands before.
+pub fn unknown_character(span: Span, text: &str, prefix: bool) -> Diagnostic {
     let diagnostic = Diagnostic::new(Code("E0105"), format!("`{text}` has no meaning here"), span, "");
     match text {
         "&" | "&&" => diagnostic.fix("write", vec![edit(span, "and")]),
         "|" | "||" => diagnostic.fix("write", vec![edit(span, "or")]),
-        "!" => diagnostic.fix("write", vec![edit(span, "not ")]),
+        "!" if prefix => diagnostic.fix("write", vec![edit(span, "not ")]),
         "−" | "–" => diagnostic.fix("write a plain minus", vec![edit(span, "-")]),
-        "×" | "·" => diagnostic.fix("write", vec![edit(span, "*")]),
+        "×" | "·" | "⋅" | "∗" => diagnostic.fix("write", vec![edit(span, "*")]),
+        "÷" => diagnostic.fix("write", vec![edit(span, "/")]),
+        "≤" => diagnostic.fix("write", vec![edit(span, "<=")]),
+        "≥" => diagnostic.fix("write", vec![edit(span, ">=")]),
+        "≠" => diagnostic.fix("write", vec![edit(span, "!=")]),
+        "→" => diagnostic.fix("write", vec![edit(span, "->")]),
+        "√" => diagnostic.help("a square root is `sqrt(x)`"),
+        "∫" => diagnostic.help("an integral along the run is `channel name' = ...`"),
+        "∑" | "∏" => diagnostic.help("a sum is `sum(f(i) for i in 0..N)`"),
         "’" | "′" => diagnostic.fix("write a plain prime", vec![edit(span, "'")]),
         "“" | "”" => diagnostic.fix("write a plain quote", vec![edit(span, "\"")]),
         _ => diagnostic,
     }
+}
+
+/// E0105: `∂x/∂t`; `quotient` is all of it.
+pub fn partial(span: Span, name: &str, quotient: Option<Span>) -> Diagnostic {
+    let diagnostic = Diagnostic::new(Code("E0105"), "`∂` has no meaning here", span, "");
+    match quotient {
+        Some(quotient) => diagnostic
+            .fix("for the derivative by time write", vec![edit(quotient, format!("{name}'"))])
+            .help("by a name it is `grad(e, x)` or `jac(f, x)`; a field on a grid is a list with a state for each point"),
+        None => diagnostic.help("the derivative by time is `x'`, by a name `grad(e, x)` or `jac(f, x)`"),
+    }
+}
+
+/// E0105: `|x|`, from bar to bar.
+pub fn bars(open: Span, close: Span) -> Diagnostic {
+    Diagnostic::new(Code("E0105"), "`|` has no meaning here", open.to(close), "an absolute value")
+        .fix("write", vec![edit(open, "abs("), edit(close, ")")])
 }
 
 /// E0106: a bracket that a new item, or the end of the file (`next` is `None`), shows to be open.
@@ -200,6 +259,13 @@ pub fn single_equals(span: Span) -> Diagnostic {
 pub fn unknown_item(span: Span, name: &str, similar: &str) -> Diagnostic {
     Diagnostic::new(Code("E0117"), format!("`{name}` does not start an item"), span, "no item is called that")
         .fix("an item with a similar name exists", vec![edit(span, similar)])
+}
+
+/// E0117: another language's word for an item. `replaced` also covers a type behind it.
+pub fn synonym(word: Span, name: &str, replaced: Span, keyword: &str) -> Diagnostic {
+    let label = format!("this is `{keyword}` here");
+    Diagnostic::new(Code("E0117"), format!("`{name}` does not start an item"), word, label)
+        .fix("write", vec![edit(replaced, keyword)])
 }
 
 /// E0118: the line above `found` ends in an operator, so it goes on.

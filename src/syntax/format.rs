@@ -6,12 +6,16 @@
 //! of like items, and so are trailing comments.
 
 use crate::syntax::align::align_comments;
+use crate::syntax::depth::MAX_NESTING;
 use crate::syntax::spacing::Gap;
 use crate::syntax::token::{Lexeme, Token};
 use std::collections::BTreeSet;
 
 /// The widest line, trailing comments apart.
 pub(super) const WIDTH: usize = 100;
+
+/// A line this wide is broken at several places at once.
+const LONG: usize = 8 * WIDTH;
 
 /// The text of `tokens` in canonical layout. `tokens` come from parsing `text` without errors;
 /// with errors the result still holds every token, but need not be stable.
@@ -20,7 +24,7 @@ pub fn format(tokens: &[Lexeme], text: &str) -> String {
     let mut breaks = BTreeSet::new();
     loop {
         let mut lines = layout.lines(&breaks);
-        let more: Vec<usize> = lines.iter().filter_map(|line| layout.break_in(line)).collect();
+        let more: Vec<usize> = lines.iter().flat_map(|line| layout.breaks_in(line)).collect();
         if more.is_empty() {
             layout.align_cells(&mut lines);
             align_comments(&mut lines);
@@ -150,7 +154,8 @@ impl<'a> Layout<'a> {
 
     /// Whether the braces that open at `at` are laid out over several lines.
     fn spread(&self, at: usize, breaks: &BTreeSet<usize>) -> bool {
-        let end = self.partner[at].unwrap_or(self.code.len() - 1);
+        // Braces that are never closed stand in a text with mistakes.
+        let Some(end) = self.partner[at] else { return true };
         let mut inside = at + 1;
         while inside <= end {
             if self.newline_before(inside, breaks) {
@@ -277,22 +282,42 @@ impl<'a> Layout<'a> {
         if words.is_empty() { "##".to_string() } else { format!("## {words}") }
     }
 
-    /// Where a line that is too wide is broken: after the outermost brace, else at the place least
-    /// deep in brackets, the last of those that fit.
-    fn break_in(&self, line: &Line) -> Option<usize> {
-        if line.width() <= WIDTH || line.tokens.is_empty() {
-            return None;
+    /// Where a line that is too wide is broken: one place, which decides where the next begins, or
+    /// all of them where a line is so long that a step for each would take its time.
+    fn breaks_in(&self, line: &Line) -> Vec<usize> {
+        // Indented this far, another line end would gain nothing.
+        if line.width() <= WIDTH || line.indent > WIDTH / 2 {
+            return Vec::new();
         }
+        let mut breaks = Vec::new();
+        let mut rest = line.tokens.clone();
+        while let Some(at) = self.break_in(rest.clone(), line.indent + 2 * breaks.len().min(1)) {
+            breaks.push(at);
+            rest = at..rest.end;
+            if line.width() <= LONG {
+                break;
+            }
+        }
+        breaks
+    }
+
+    /// Where the line of `tokens` is broken if it is too wide: after the outermost brace, else at the
+    /// place least deep in brackets, the last of those that fit.
+    fn break_in(&self, tokens: std::ops::Range<usize>, indent: usize) -> Option<usize> {
         let gap = self.gap();
-        let mut width = line.indent;
+        let mut width = indent;
         let mut depth = 0usize;
         let mut best: Option<(Rank, usize)> = None;
-        for at in line.tokens.clone() {
+        for at in tokens.clone() {
+            // Far beyond the width nothing is found that is better than what was.
+            if width > LONG && best.is_some_and(|(rank, _)| !rank.late) {
+                break;
+            }
             let token = self.code[at].token;
             if token.is_closer() {
                 depth = depth.saturating_sub(1);
             }
-            if at > line.tokens.start
+            if at > tokens.start
                 && let Some(class) = self.break_class(at, &gap)
             {
                 let rank = Rank { class, depth, late: width > WIDTH };
@@ -308,7 +333,7 @@ impl<'a> Layout<'a> {
                 depth += 1;
             }
         }
-        best.map(|(_, at)| at)
+        if width <= WIDTH { None } else { best.map(|(_, at)| at) }
     }
 
     /// How good a place for a line end there is before the token at `at`, 0 the best.
@@ -350,4 +375,6 @@ fn indent_of(group: Option<&Open>, first: bool, token: Token) -> usize {
         Some(group) if group.brace => group.outer + 2 + continued,
         Some(group) => group.outer + 2,
     }
+    // What is nested deeper is refused by the parser; a text of braces alone must not fill memory.
+    .min(2 * MAX_NESTING)
 }

@@ -6,8 +6,34 @@
 
 use crate::base::span::{SourceId, Span};
 use crate::diag::Diagnostic;
-use crate::syntax::errors;
 use crate::syntax::token::{ITEM_KEYWORDS, Lexeme, Token};
+use crate::syntax::{errors, foreign};
+
+/// What other languages call our items.
+const SYNONYMS: [(&str, &str); 20] = [
+    ("parameter", "param"),
+    ("parameters", "param"),
+    ("par", "param"),
+    ("constant", "const"),
+    ("constants", "const"),
+    ("variable", "state"),
+    ("variables", "state"),
+    ("unknown", "state"),
+    ("dependent", "state"),
+    ("init", "state"),
+    ("initial", "state"),
+    ("independent", "time"),
+    ("var", "let"),
+    ("val", "let"),
+    ("define", "let"),
+    ("auto", "let"),
+    ("function", "fn"),
+    ("struct", "system"),
+    ("event", "when"),
+    ("objective", "loss"),
+];
+/// Types that stand between such a word and a name: `parameter Real k`.
+const TYPE_WORDS: [&str; 5] = ["Real", "real", "Integer", "double", "float"];
 
 /// A place where parsing stopped.
 pub struct Mishap<'a> {
@@ -29,7 +55,8 @@ pub struct Mishap<'a> {
 
 /// The message for a mishap.
 pub fn explain(mishap: &Mishap) -> Diagnostic {
-    None.or_else(|| mishap.minus_starts_line())
+    None.or_else(|| foreign::explain(mishap))
+        .or_else(|| mishap.minus_starts_line())
         .or_else(|| mishap.misspelt_keyword())
         .or_else(|| mishap.single_quotes())
         .or_else(|| mishap.missing_else())
@@ -48,7 +75,8 @@ impl Mishap<'_> {
         self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).copied()
     }
 
-    fn fits(&self, terminal: &str) -> bool {
+    /// Whether `terminal` could stand here.
+    pub fn fits(&self, terminal: &str) -> bool {
         self.expected.iter().any(|e| e.trim_matches('"') == terminal)
     }
 
@@ -105,6 +133,14 @@ impl Mishap<'_> {
             return None;
         }
         let name = self.slice(previous);
+        if let Some((_, word)) = SYNONYMS.iter().find(|(synonym, _)| synonym.eq_ignore_ascii_case(name)) {
+            let end = if TYPE_WORDS.contains(&self.slice(found)) && self.at + 1 < self.tokens.len() {
+                self.span(previous).to(self.span(found))
+            } else {
+                self.span(previous)
+            };
+            return Some(errors::synonym(self.span(previous), name, end, word));
+        }
         let near = ITEM_KEYWORDS.iter().map(|(spelling, _)| (distance(name, spelling), *spelling)).min()?;
         // Two slips in a word of at least five letters, one in a shorter word.
         let slips = if name.chars().count() >= 5 { 2 } else { 1 };

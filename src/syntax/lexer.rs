@@ -11,6 +11,7 @@ use crate::base::span::{SourceId, Span};
 use crate::diag::Sink;
 use crate::syntax::errors;
 use crate::syntax::token::{Lexeme, Token};
+use crate::syntax::typeset::{latex, raised_digit};
 use logos::Logos;
 use std::ops::Range;
 
@@ -40,6 +41,7 @@ pub fn lex(source: SourceId, text: &str, range: Range<usize>, sink: &mut Sink) -
         lexed: Lexed::default(),
         groups: Vec::new(),
         item: Item { start: true, column: 0, head: Token::Semi },
+        explained: 0,
         sink,
     };
     layout.run(raw);
@@ -93,6 +95,8 @@ struct Layout<'a> {
     lexed: Lexed,
     groups: Vec<Group>,
     item: Item,
+    /// Up to where characters without meaning have been explained by an earlier message.
+    explained: usize,
     sink: &'a mut Sink,
 }
 
@@ -125,8 +129,7 @@ impl Layout<'_> {
             Token::Newline => self.newline(lexeme, code),
             Token::Comment => self.comment(lexeme, code),
             Token::WrongComment => {
-                let marks = if self.slice(lexeme).starts_with('%') { "%" } else { "//" };
-                self.sink.report(errors::wrong_comment(self.span(lexeme), marks));
+                self.wrong_comment(lexeme, rest);
                 self.lexed.tokens.push(lexeme);
             }
             Token::Semi => {
@@ -146,7 +149,7 @@ impl Layout<'_> {
                 self.push(Lexeme { token: Token::Str, ..lexeme });
             }
             Token::Error => {
-                self.sink.report(errors::unknown_character(self.span(lexeme), self.slice(lexeme)));
+                self.unknown_character(lexeme, rest);
                 self.lexed.repairs.push(lexeme.lo);
                 self.push(lexeme);
             }
@@ -264,6 +267,68 @@ impl Layout<'_> {
         } else {
             self.lexed.tokens.push(lexeme);
         }
+    }
+
+    fn wrong_comment(&mut self, lexeme: Lexeme, rest: &[Lexeme]) {
+        let (span, text) = (self.span(lexeme), lexeme.slice(self.text));
+        let message = if text.starts_with("/*") {
+            errors::block_comment(span, text, rest.first().is_none_or(|next| next.token == Token::Newline))
+        } else {
+            let marks = if text.starts_with('%') { "%" } else { "//" };
+            let glued = self.lexed.tokens.last().is_some_and(|l| l.hi == lexeme.lo && l.token.ends_operand());
+            let after = text[marks.len()..].chars().next();
+            errors::wrong_comment(span, marks, glued && after.is_some_and(char::is_alphanumeric))
+        };
+        self.sink.report(message);
+        if let Some(newline) = text.rfind('\n') {
+            self.line_start = lexeme.lo + newline + 1;
+        }
+    }
+
+    fn unknown_character(&mut self, lexeme: Lexeme, rest: &[Lexeme]) {
+        if lexeme.lo < self.explained {
+            return;
+        }
+        let (span, text) = (self.span(lexeme), lexeme.slice(self.text));
+        let value_before = self.last().is_some_and(Token::ends_operand) && !self.item.start;
+        let next = rest.first().filter(|next| next.lo == lexeme.hi);
+        let message = match (text, next) {
+            ("\\", Some(name)) if name.token == Token::Ident => {
+                let (hi, replacement) = latex(self.text, *name);
+                self.explained = hi;
+                let span = Span::new(self.source, lexeme.lo, hi);
+                errors::foreign::latex(span, &self.text[lexeme.lo..name.hi], replacement.as_deref())
+            }
+            ("∂", Some(name)) => {
+                // One message for the line: `∂x/∂t` has two of them.
+                let line_end = self.text[lexeme.lo..].find('\n').map_or(self.text.len(), |at| lexeme.lo + at);
+                self.explained = line_end;
+                let ends = self.text[name.hi..].strip_prefix("/∂t").map(|_| name.hi + "/∂t".len());
+                let quotient = ends.map(|end| Span::new(self.source, lexeme.lo, end));
+                errors::partial(span, name.slice(self.text), quotient)
+            }
+            ("$", _) => {
+                self.explained =
+                    self.text[lexeme.lo..].find('\n').map_or(self.text.len(), |at| lexeme.lo + at);
+                errors::unknown_character(span, text, true)
+            }
+            ("|", Some(_)) if !value_before => {
+                let line = rest.iter().take_while(|l| l.token != Token::Newline);
+                let close = line.into_iter().find(|l| l.token == Token::Error && self.slice(**l) == "|");
+                match close.copied() {
+                    Some(close) => {
+                        self.explained = close.hi;
+                        errors::bars(span, self.span(close))
+                    }
+                    None => errors::unknown_character(span, text, true),
+                }
+            }
+            _ => match text.chars().map(raised_digit).collect::<Option<String>>() {
+                Some(power) if value_before => errors::superscript(span, &power),
+                Some(_) | None => errors::unknown_character(span, text, next.is_some() && !value_before),
+            },
+        };
+        self.sink.report(message);
     }
 
     /// `1.` and `.5` are read as the numbers they are meant to be; any other `Int` or `Dot` as it

@@ -5,6 +5,7 @@ pub mod ast;
 mod build;
 mod depth;
 mod errors;
+mod foreign;
 pub mod format;
 mod hints;
 pub mod lexer;
@@ -12,5 +13,6 @@ pub mod parser;
 pub mod print;
 mod spacing;
 pub mod token;
+mod typeset;
 
 pub use parser::{Parsed, parse, parse_expr};

@@ -12,7 +12,7 @@ use crate::syntax::build::Builder;
 use crate::syntax::hints::{self, Mishap};
 use crate::syntax::lexer::{Lexed, lex};
 use crate::syntax::token::{Lexeme, Token};
-use crate::syntax::{depth, errors};
+use crate::syntax::{depth, errors, foreign};
 use lalrpop_util::ParseError;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -48,10 +48,10 @@ pub fn parse(source: SourceId, text: &str, sink: &mut Sink) -> Parsed {
     let mut own = Sink::new();
     let lexed = lex(source, text, 0..text.len(), &mut own);
     let mut items = Vec::new();
-    let mut parser = Parser { source, text, lexed: &lexed, sink: &mut own };
+    let mut parser = Parser { source, text, lexed: &lexed, foreign_block: None, sink: &mut own };
     let mut start = 0;
     for end in item_ends(&lexed.laid) {
-        if start < end {
+        if start < end && !parser.in_foreign_block(start..end) {
             items.push(parser.item(start..end));
         }
         start = end + 1;
@@ -72,7 +72,7 @@ pub fn parse_expr(source: SourceId, text: &str, at: Range<usize>, sink: &mut Sin
     {
         first.token = Token::Ident;
     }
-    let parser = Parser { source, text, lexed: &lexed, sink: &mut own };
+    let parser = Parser { source, text, lexed: &lexed, foreign_block: None, sink: &mut own };
     let expr = parser.expr(at);
     let failed = own.has_errors();
     report_in_order(own, sink);
@@ -108,10 +108,31 @@ struct Parser<'a> {
     source: SourceId,
     text: &'a str,
     lexed: &'a Lexed,
+    /// The column of a line that heads a block of another language: `def f(x):`.
+    foreign_block: Option<usize>,
     sink: &'a mut Sink,
 }
 
 impl Parser<'_> {
+    /// Whether the item at `range` belongs to a block of another language, whose head has its
+    /// message: it is indented further, or is the `end` of it.
+    fn in_foreign_block(&mut self, range: Range<usize>) -> bool {
+        let Some(column) = self.foreign_block else { return false };
+        let tokens = &self.lexed.laid[range];
+        let Some(first) = tokens.iter().find(|l| l.token != Token::Doc) else { return false };
+        let own = self.column(*first);
+        let ends = own == column && foreign::ends_block(first.slice(self.text));
+        if own <= column {
+            self.foreign_block = None;
+        }
+        own > column || ends
+    }
+
+    /// Its column, in bytes from 0.
+    fn column(&self, lexeme: Lexeme) -> usize {
+        lexeme.lo - self.text[..lexeme.lo].rfind('\n').map_or(0, |newline| newline + 1)
+    }
+
     /// The item at `range` of the laid tokens.
     fn item(&mut self, range: Range<usize>) -> Item {
         let mut tokens = self.lexed.laid[range.clone()].to_vec();
@@ -144,6 +165,7 @@ impl Parser<'_> {
                 } else {
                     &self.lexed.laid[..range.start]
                 };
+                let outermost = line.brace.is_none();
                 let line = &tokens[line.inner.clone()];
                 let mishap = Mishap {
                     source: self.source,
@@ -155,6 +177,10 @@ impl Parser<'_> {
                     expected: &expected,
                 };
                 self.sink.report(hints::explain(&mishap));
+                let head = line.iter().find(|l| l.token != Token::Doc);
+                self.foreign_block = head
+                    .filter(|l| outermost && foreign::heads_block(l.slice(self.text)))
+                    .map(|head| self.column(*head));
             }
             let Some(brace) = line.brace else {
                 builder.faults.into_iter().for_each(|fault| self.sink.report(fault));

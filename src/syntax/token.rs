@@ -16,8 +16,9 @@ pub enum Token {
     Comment,
     /// A `##` line above an item; every other comment is a [`Token::Comment`].
     Doc,
-    /// A `//` or `%` comment, which is a mistake (E0102).
+    /// A `//`, `%` or `/* */` comment, which is a mistake (E0102).
     #[regex(r"(//|%)[^\n]*", allow_greedy = true)]
+    #[regex(r"/\*([^*]|\*+[^*/])*\*+/")]
     WrongComment,
     #[token("\n")]
     Newline,
@@ -35,7 +36,8 @@ pub enum Token {
     /// A string without its closing quote (E0108).
     #[regex(r#""([^"\\\n]|\\[^\n])*\\?"#, allow_greedy = true)]
     OpenStr,
-    #[regex(r"[\p{L}_][\p{L}\p{N}_]*")]
+    // Lowered digits are digits (`x₁`), raised ones would be read as powers (`x²`).
+    #[regex(r"[\p{L}_][\p{L}\p{Nd}\p{Nl}₀-₉_]*")]
     Ident,
 
     #[token("'")]

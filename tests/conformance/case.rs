@@ -71,7 +71,7 @@ fn observe(case: &Case) -> Result<Seen<'_>, String> {
             }
             stage if STAGES.contains(&stage) => blocks.push((block, folder.show(stage)?)),
             "node" => {}
-            info if info.starts_with("csv ") => {}
+            info if info.starts_with("csv ") || info.starts_with("node ") => {}
             other => return Err(format!("a block of the unknown kind `{other}`")),
         }
     }
@@ -237,7 +237,8 @@ impl Folder {
         std::fs::create_dir_all(&folder.0).unwrap();
         std::fs::write(folder.0.join("model.node"), case.program()).unwrap();
         for block in &case.blocks {
-            if let Some(name) = block.info.strip_prefix("csv ") {
+            let name = block.info.strip_prefix("csv ").or_else(|| block.info.strip_prefix("node "));
+            if let Some(name) = name {
                 std::fs::write(folder.0.join(name), &block.text).unwrap();
             }
         }

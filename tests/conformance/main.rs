@@ -12,7 +12,9 @@
 //! - A `diagnostics` block is the full message. Blocks `equations`, `tokens`, `ast`, `ir`, `grad`, `loops` and
 //!   `clif` are what `nodec show` says. `UPDATE=1` rewrites all of these.
 //!
-//! A block `csv NAME` is a file beside the program.
+//! The examples in the documentation of the standard library are cases too, `std/layers/MLP`.
+//!
+//! A block `csv NAME` or `node NAME` is a file beside the program.
 
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
@@ -48,6 +50,15 @@ fn main() -> ExitCode {
             }));
         }
     }
+    for path in modules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("stdlib")) {
+        let name = path.file_stem().unwrap().display().to_string();
+        for case in Page::of_module(&path).cases {
+            on_every_back_end += 1;
+            trials.push(Trial::test(format!("std/{name}/{}", case.slug()), move || {
+                case::check(&case).map_err(Failed::from)
+            }));
+        }
+    }
     let conclusion = libtest_mimic::run(&args, trials);
     if !args.list && !args.quiet {
         let back_ends = case::BACK_ENDS.join(" and ");
@@ -55,6 +66,14 @@ fn main() -> ExitCode {
         println!("Devices: none but the processor has a back end yet.");
     }
     conclusion.exit_code()
+}
+
+/// Every module of the standard library.
+fn modules(folder: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    found
 }
 
 /// Every page below `folder`, in the order of the names.

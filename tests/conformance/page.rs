@@ -55,6 +55,41 @@ impl Page {
     }
 }
 
+impl Page {
+    /// The examples in the documentation of a module of the standard library: a case for each item,
+    /// which must have one.
+    pub fn of_module(path: &Path) -> Page {
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut cases = Vec::new();
+        let (mut docs, mut first) = (Vec::new(), 0);
+        for (at, line) in text.lines().enumerate() {
+            if let Some(doc) = line.strip_prefix("##") {
+                if docs.is_empty() {
+                    first = at;
+                }
+                docs.push(doc.strip_prefix(' ').unwrap_or(doc));
+                continue;
+            }
+            let mut words = line.split(['[', '(', ' ']);
+            if let (Some("fn" | "layer" | "system" | "const"), Some(name)) = (words.next(), words.next()) {
+                let block = example(&docs, first);
+                let block = block.unwrap_or_else(|| panic!("{}: `{name}` has no example", path.display()));
+                cases.push(Case { title: name.to_owned(), blocks: vec![block] });
+            }
+            docs.clear();
+        }
+        Page { cases }
+    }
+}
+
+/// The first program in the lines of a documentation that begins at line `first`.
+fn example(docs: &[&str], first: usize) -> Option<Block> {
+    let start = docs.iter().position(|line| *line == "```node")? + 1;
+    let end = start + docs[start..].iter().position(|line| *line == "```")?;
+    let text = docs[start..end].iter().flat_map(|line| [*line, "\n"]).collect();
+    Some(Block { info: "node".to_owned(), text, lines: first + start..first + end })
+}
+
 impl Case {
     /// The heading as the name of a test.
     pub fn slug(&self) -> String {

@@ -198,11 +198,7 @@ fn too_much_of_a_good_thing() {
     check(&deep("(", ")"), "E0114", "(");
     check(&deep("-", ""), "E0114", "-");
     let doubled: String = (1..40).map(|i| format!("fn f{i}(a) = f{}(a) + f{}(a)\n", i - 1, i - 1)).collect();
-    check(
-        "const N = 1000000000\ntime t in 0..1\nstate x: [N] = zeros([N])\nx' = -x\n",
-        "E0311",
-        "zeros([N])",
-    );
+    check("const N = 1000000000\ntime t in 0..1\nstate x: [N] = zeros([N])\nx' = -x\n", "E0311", "x");
     check(
         "const N = 1000000000000\ntime t in 0..1\nstate x = 1.0\nx' = -x*sum(zeros([N, N, N]))\n",
         "E0311",

@@ -42,6 +42,7 @@ mod solve;
 mod solve_gradients;
 mod stiff;
 mod stochastic;
+mod styles;
 mod symplectic;
 mod threads;
 mod tidy;

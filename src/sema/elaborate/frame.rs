@@ -8,21 +8,26 @@ mod arrays;
 mod choice;
 mod fold;
 mod motion;
+mod sites;
+
+pub(super) use sites::{AllSites, Sites};
 
 use super::guard::{both, guarded};
-use super::{Made, moves, named_site, number_of};
+use super::{Made, moves, number_of};
 use crate::base::index::IndexVec;
 use crate::base::span::Span;
 use crate::ir::builder::Builder;
 use crate::ir::func::{Attr, Func, ValueId};
 use crate::ir::op::Op;
-use crate::ir::system::{Site, SiteKind};
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::prelude::{Reduction, spread};
 use crate::sema::sizes::Sizes;
-use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Pick, State, dims_text};
+use crate::sema::typed::{
+    Channel, Def, DefId, DefKind, Elem, Expr, Kind, Loop, Moved, Pick, State, dims_text,
+};
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -53,6 +58,12 @@ pub(super) struct World<'m> {
     pub states: &'m [State],
     pub channels: &'m [Channel],
     pub interval: Option<&'m (Expr, Expr)>,
+    /// The independent variable of the system that the function belongs to.
+    pub time: Option<DefId>,
+    /// The number of the run of the file.
+    pub main: usize,
+    /// Which call stands for a call.
+    pub shared: &'m [Cell<usize>],
     pub real: DType,
 }
 
@@ -66,8 +77,12 @@ pub(super) enum Input {
     Channel(usize),
     Start,
     End,
-    SiteState(usize, usize),
-    SiteChannel(usize, usize),
+    /// The start or (`true`) the end of a run.
+    Ends(usize, bool),
+    /// Of a run, at a site, an unknown.
+    Site(usize, usize, Moved),
+    /// What a run computes once for its motion.
+    Arg(usize),
     Param(usize),
     Data(usize),
 }
@@ -107,61 +122,14 @@ enum Named {
 /// The name, the moment, the values of the loops around its declaration, the guard.
 type Key = (Named, (usize, usize), Vec<i64>, Option<ValueId>);
 
-/// The evaluation sites, found while other functions are made.
-pub(super) struct Sites<'m> {
-    frame: Frame<'m, 'm>,
-    sites: Vec<(Site, Option<ValueId>)>,
-}
-
-impl<'m> Sites<'m> {
-    pub fn new(world: World<'m>) -> Sites<'m> {
-        Sites { frame: Frame::new("times", world, Moment::Never), sites: Vec::new() }
-    }
-
-    /// The number of the site for these times; equal expressions share one.
-    fn site(&mut self, time: &'m Expr, loops: &[(u32, i64)]) -> Made<usize> {
-        let kind = named_site(time);
-        let value = match kind {
-            Some(_) => None,
-            None => {
-                self.frame.loops = loops.to_vec();
-                Some(self.frame.value(time)?)
-            }
-        };
-        let kind = kind.unwrap_or(SiteKind::Times);
-        if let Some(known) = self.sites.iter().position(|(site, other)| site.kind == kind && *other == value)
-        {
-            return Ok(known);
-        }
-        let count = value.and_then(|value| self.frame.b.shape(value).dims().first().copied());
-        self.sites.push((Site { kind, count, span: time.span }, value));
-        Ok(self.sites.len() - 1)
-    }
-
-    /// How many times a site has, if it is a vector.
-    fn count(&self, site: usize) -> Option<usize> {
-        self.sites[site].0.count
-    }
-
-    /// The function of the times, its inputs, the sites.
-    pub fn finish(self) -> (Func, Vec<Input>, Vec<Site>) {
-        let named = self
-            .sites
-            .iter()
-            .enumerate()
-            .filter_map(|(n, (_, value))| Some((format!("site {n}").into(), (*value)?)));
-        let results = named.collect();
-        let (func, order) = self.frame.finish(results);
-        (func, order, self.sites.into_iter().map(|(site, _)| site).collect())
-    }
-}
-
 /// A function in the making.
 pub(super) struct Frame<'m, 's> {
     pub b: Builder,
     world: World<'m>,
     moment: Moment<'m>,
-    sites: Option<&'s mut Sites<'m>>,
+    sites: Option<&'s mut AllSites<'m>>,
+    /// What the motion asks to be computed once, if this is a function of it.
+    args: Option<&'s mut Vec<&'m Expr>>,
     inputs: Vec<Input>,
     input_values: HashMap<Input, ValueId>,
     memo: HashMap<Key, ValueId>,
@@ -176,6 +144,7 @@ impl<'m, 's> Frame<'m, 's> {
             world,
             moment,
             sites: None,
+            args: None,
             inputs: Vec::new(),
             input_values: HashMap::new(),
             memo: HashMap::new(),
@@ -188,9 +157,14 @@ impl<'m, 's> Frame<'m, 's> {
         name: &str,
         world: World<'m>,
         moment: Moment<'m>,
-        sites: &'s mut Sites<'m>,
+        sites: &'s mut AllSites<'m>,
     ) -> Frame<'m, 's> {
         Frame { sites: Some(sites), ..Frame::new(name, world, moment) }
+    }
+
+    /// A function of the motion, which may read what a run computes once.
+    pub fn with_args(name: &str, world: World<'m>, args: &'s mut Vec<&'m Expr>) -> Frame<'m, 's> {
+        Frame { args: Some(args), ..Frame::new(name, world, Moment::Now) }
     }
 
     /// The function, and the inputs that its parameters are.
@@ -279,10 +253,14 @@ impl<'m, 's> Frame<'m, 's> {
                 Ok(self.input(Input::Data(number), ty))
             }
             DefKind::State(number) => {
-                self.unknown(def, Input::State(number), &|site| Input::SiteState(site, number))
+                let main = self.world.main;
+                let at = move |site| Input::Site(main, site, Moved::State(number));
+                self.unknown(def, Input::State(number), &at)
             }
             DefKind::Channel(number) => {
-                self.unknown(def, Input::Channel(number), &|site| Input::SiteChannel(site, number))
+                let main = self.world.main;
+                let at = move |site| Input::Site(main, site, Moved::Channel(number));
+                self.unknown(def, Input::Channel(number), &at)
             }
             DefKind::Time => self.time(),
             DefKind::Const | DefKind::Let | DefKind::Output | DefKind::Local => match &found.value {
@@ -306,7 +284,8 @@ impl<'m, 's> Frame<'m, 's> {
     }
 
     fn all_at_site(&mut self, site: usize, ty: &Type, at: &dyn Fn(usize) -> Input) -> ValueId {
-        let count = self.sites.as_ref().and_then(|sites| sites.count(site));
+        let main = self.world.main;
+        let count = self.sites.as_ref().and_then(|sites| sites[main].count(site));
         let mut ty = ty.clone();
         if let Some(count) = count {
             ty.shape.0.insert(0, count);
@@ -511,6 +490,7 @@ impl<'m, 's> Frame<'m, 's> {
                 Ok(self.b.unary(Op::StopGradient, x))
             }
             Kind::At(of, time) => self.at_time(expr, of, time),
+            Kind::Solved { call, moved, at } => self.solved(expr, *call, *moved, at.as_deref()),
             Kind::LogProb { distribution, params, x } => {
                 let params = self.values(params)?;
                 let x = self.value(x)?;

@@ -8,6 +8,7 @@ mod guard;
 mod initial;
 #[allow(dead_code, reason = "a `control` is a path; see `path::Path`")]
 mod path;
+mod runs;
 
 use crate::base::index::IndexVec;
 use crate::base::span::{Sources, Span};
@@ -16,7 +17,7 @@ use crate::ir::builder::Builder;
 use crate::ir::eval::eval;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::program::{Axis, Constraint, Curve, DataPort, Examples, Param, Program, Role, RunResult};
-use crate::ir::system::{Site, SiteKind, Solve, System, Unknown, UnknownKind};
+use crate::ir::system::{SiteKind, Unknown, UnknownKind};
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::Given;
 use crate::sema::dim::Dim;
@@ -24,7 +25,9 @@ use crate::sema::errors;
 use crate::sema::sizes::Sizes;
 use crate::sema::typed::{self, Def, DefId, Elem, Expr, Model, Phase};
 use crate::sema::{Bindings, Checked, Known, check};
-use frame::{Frame, Input, MAX_ELEMENTS, Moment, Sites, World};
+use frame::{AllSites, Frame, Input, MAX_ELEMENTS, Moment, World};
+use runs::Runs;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -106,6 +109,9 @@ pub(crate) fn static_values(defs: &IndexVec<DefId, Def>, sizes: &Sizes, expr: &E
         states: &[],
         channels: &[],
         interval: None,
+        time: None,
+        main: 0,
+        shared: &[],
         real: DType::F64,
     };
     let mut frame = Frame::new("static", world, Moment::Never);
@@ -146,50 +152,31 @@ struct Elaboration<'m> {
 /// The parameter list of a function.
 type Signature = Vec<(Input, Arc<str>, Type)>;
 
-impl<'m> Elaboration<'m> {
+impl Elaboration<'_> {
     fn program(&self) -> Made<Program> {
         let model = self.model;
-        let start = self.start()?;
         self.check_dimension()?;
-        let field = self.field()?;
-        let mut sites = Sites::new(self.world());
-        let (post, post_order) = self.post(&mut sites)?;
-        let (observe, observe_order) = self.observe(&mut sites)?;
-        let (times, times_order, sites) = sites.finish();
-        let site_values = self.site_values(&sites);
+        let shared: Vec<Cell<usize>> = (0..model.calls.len()).map(Cell::new).collect();
+        let runs = Runs::new(self, &shared)?;
+        let (systems, asked) = runs.motions()?;
+        let mut sites = runs.sites();
+        let starts = runs.starts(&asked, &mut sites)?;
+        let (post, post_order) = self.post(&runs, &mut sites)?;
+        let (observe, observe_order) = self.observe(&runs, &mut sites)?;
+        let found = runs.finish(sites);
+        let known = runs.known(runs.order(), &found);
         let outside = self.outside();
-        let ends = vec![self.scalar(Input::Start, "t0"), self.scalar(Input::End, "t1")];
-        let now = self.now();
-        let post = arranged(post, &post_order, [ends.clone(), site_values.clone(), outside.clone()].concat());
-        let observe = arranged(observe, &observe_order, [now, ends, site_values, outside.clone()].concat());
-        let times = arranged(times, &times_order, outside.clone());
-        let stops = arranged(Builder::new("stops").finish(Vec::new()), &[], outside);
-        let system = System {
-            name: "main".into(),
-            time: model.defs[model.time].name.clone(),
-            states: model.states.iter().map(|state| self.unknown(state.def, state.rate.span)).collect(),
-            channels: model
-                .channels
-                .iter()
-                .map(|channel| self.unknown(channel.def, channel.rate.span))
-                .collect(),
-            args: Vec::new(),
-            field,
-            mass: None,
-            noises: Vec::new(),
-            diffusion: None,
-            events: Vec::new(),
-        };
-        let span = model.defs[model.time].span;
-        let solve = Solve { system: 0, inverse: false, start, sites, times, stops, span };
+        let now = model.main.map(|main| self.now(main)).unwrap_or_default();
+        let post = arranged(post, &post_order, [known.clone(), outside.clone()].concat());
+        let observe = arranged(observe, &observe_order, [now, known, outside].concat());
         Ok(Program {
             real: self.bindings.real,
             params: self.params()?,
             data: self.ports()?,
             examples: if model.ports.iter().any(|port| port.batch) { Examples::Data } else { Examples::One },
-            systems: vec![system],
-            solves: vec![solve],
-            main: Some(0),
+            systems,
+            main: runs.order().iter().position(|run| *run == runs.main()),
+            solves: runs.solves(starts, found),
             results: self.results(&post),
             post,
             curves: self.curves(&observe),
@@ -200,29 +187,20 @@ impl<'m> Elaboration<'m> {
 
     /// Refuses states of more than [`MAX_ELEMENTS`] together. Each alone has no more.
     fn check_dimension(&self) -> Made<()> {
-        let mut count = 0;
-        let states = self.model.states.iter().map(|state| state.def);
-        for def in states.chain(self.model.channels.iter().map(|channel| channel.def)) {
-            count += self.ty(def).shape.count();
-            if count > MAX_ELEMENTS {
-                let span = self.model.defs[def].span;
-                return Err(Box::new(errors::too_large(span, "the state of the system", MAX_ELEMENTS)));
+        let model = self.model;
+        for system in &model.systems {
+            let mut count = 0;
+            let states = model.states[system.states.clone()].iter().map(|state| state.def);
+            let channels = model.channels[system.channels.clone()].iter().map(|channel| channel.def);
+            for def in states.chain(channels) {
+                count += self.ty(def).shape.count();
+                if count > MAX_ELEMENTS {
+                    let span = model.defs[def].span;
+                    return Err(Box::new(errors::too_large(span, "the state of the system", MAX_ELEMENTS)));
+                }
             }
         }
         Ok(())
-    }
-
-    fn world(&self) -> World<'m> {
-        let model = self.model;
-        World {
-            defs: &model.defs,
-            sizes: &model.sizes,
-            ragged: &model.ragged,
-            states: &model.states,
-            channels: &model.channels,
-            interval: Some(&model.interval),
-            real: self.bindings.real,
-        }
     }
 
     /// The IR type of a definition; sizes are numbers by now.
@@ -238,6 +216,16 @@ impl<'m> Elaboration<'m> {
             Elem::Bool => DType::Bool,
         };
         Type { dtype, shape: Shape(dims) }
+    }
+
+    /// The IR type of an expression.
+    fn type_of(&self, expr: &Expr) -> Type {
+        let model = self.model;
+        let sizes = expr.ty.dims.iter().map(|dim| {
+            let size = number_of(dim, &[], &model.sizes, expr.span).unwrap_or(0);
+            usize::try_from(size).unwrap_or(0)
+        });
+        Type { dtype: self.bindings.real, shape: Shape(sizes.collect()) }
     }
 
     fn unknown(&self, def: DefId, equation: Span) -> Unknown {
@@ -323,81 +311,19 @@ impl<'m> Elaboration<'m> {
         params.chain(ports).collect()
     }
 
-    /// Time, states, channels: what a curve sees.
-    fn now(&self) -> Signature {
-        let model = self.model;
-        let time = self.of_def(Input::Time, model.time);
-        let states =
-            model.states.iter().enumerate().map(|(n, state)| self.of_def(Input::State(n), state.def));
-        let channels =
-            model.channels.iter().enumerate().map(|(n, channel)| self.of_def(Input::Channel(n), channel.def));
+    /// Time, states, channels of a system: what a curve sees.
+    fn now(&self, system: usize) -> Signature {
+        let (model, system) = (self.model, &self.model.systems[system]);
+        let time = self.of_def(Input::Time, system.time);
+        let states = system.states.clone().map(|n| self.of_def(Input::State(n), model.states[n].def));
+        let channels = system.channels.clone().map(|n| self.of_def(Input::Channel(n), model.channels[n].def));
         std::iter::once(time).chain(states).chain(channels).collect()
     }
 
-    /// For each site, each state and each channel.
-    fn site_values(&self, sites: &[Site]) -> Signature {
-        let mut signature = Signature::new();
-        for (site, Site { count, .. }) in sites.iter().enumerate() {
-            let mut enter = |input, def: DefId| {
-                let mut ty = self.ty(def);
-                if let Some(count) = count {
-                    ty.shape.0.insert(0, *count);
-                }
-                signature.push((input, format!("{}@{site}", self.model.defs[def].name).into(), ty));
-            };
-            self.model
-                .states
-                .iter()
-                .enumerate()
-                .for_each(|(n, state)| enter(Input::SiteState(site, n), state.def));
-            self.model
-                .channels
-                .iter()
-                .enumerate()
-                .for_each(|(n, channel)| enter(Input::SiteChannel(site, n), channel.def));
-        }
-        signature
-    }
+    // ---- the functions of the whole run ----------------------------------------------------
 
-    // ---- the functions ---------------------------------------------------------------------
-
-    fn start(&self) -> Made<Func> {
-        let model = self.model;
-        let mut frame = Frame::new("start", self.world(), Moment::Never);
-        let mut results = vec![
-            ("t0".into(), frame.value(&model.interval.0)?),
-            ("t1".into(), frame.value(&model.interval.1)?),
-        ];
-        for state in &model.states {
-            results.push((model.defs[state.def].name.clone(), frame.value(&state.start)?));
-        }
-        for channel in &model.channels {
-            let zero = frame.b.splat(0.0, self.ty(channel.def));
-            results.push((model.defs[channel.def].name.clone(), zero));
-        }
-        let (func, order) = frame.finish(results);
-        Ok(arranged(func, &order, self.outside()))
-    }
-
-    fn field(&self) -> Made<Func> {
-        let model = self.model;
-        let mut frame = Frame::new("field", self.world(), Moment::Now);
-        let mut results = Vec::new();
-        for (number, state) in model.states.iter().enumerate() {
-            results.push((format!("{}'", model.defs[state.def].name).into(), frame.rate(number)?));
-        }
-        for (number, channel) in model.channels.iter().enumerate() {
-            results.push((format!("{}'", model.defs[channel.def].name).into(), frame.channel_rate(number)?));
-        }
-        let results = unique(results);
-        let (func, order) = frame.finish(results);
-        let mut signature = [self.now(), self.outside()].concat();
-        signature.insert(1, self.scalar(Input::Inside, "inside"));
-        Ok(arranged(func, &order, signature))
-    }
-
-    fn post(&self, sites: &mut Sites<'m>) -> Made<(Func, Vec<Input>)> {
-        let mut frame = Frame::with_sites("post", self.world(), Moment::Never, sites);
+    fn post<'e>(&'e self, runs: &Runs<'e>, sites: &mut AllSites<'e>) -> Made<(Func, Vec<Input>)> {
+        let mut frame = Frame::with_sites("post", runs.world(self.model.main), Moment::Never, sites);
         let mut results = Vec::new();
         for root in &self.model.results {
             let value = frame.value(&root.value)?;
@@ -415,8 +341,8 @@ impl<'m> Elaboration<'m> {
         Ok(frame.finish(unique(results)))
     }
 
-    fn observe(&self, sites: &mut Sites<'m>) -> Made<(Func, Vec<Input>)> {
-        let mut frame = Frame::with_sites("observe", self.world(), Moment::Now, sites);
+    fn observe<'e>(&'e self, runs: &Runs<'e>, sites: &mut AllSites<'e>) -> Made<(Func, Vec<Input>)> {
+        let mut frame = Frame::with_sites("observe", runs.world(self.model.main), Moment::Now, sites);
         let mut results = Vec::new();
         for root in &self.model.curves {
             results.push((root.name.clone(), frame.value(&root.value)?));

@@ -3,11 +3,13 @@
 //! Divided by band: names (E02xx), shapes (E03xx), phases (E04xx), systems (E05xx) and
 //! derivatives (E06xx).
 
+mod habits;
 mod names;
 mod phases;
 mod shapes;
 mod systems;
 
+pub use habits::*;
 pub use names::*;
 pub use phases::*;
 pub use shapes::*;

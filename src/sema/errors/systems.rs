@@ -129,3 +129,43 @@ pub fn idle_channel(span: Span, name: &str) -> Diagnostic {
     Diagnostic::new(Code("W0602"), format!("nobody evaluates the channel `{name}`"), span, "computed in vain")
         .help(format!("use `{name}(end)` in a loss or an output, or plot it"))
 }
+
+/// A system is called with what moves.
+pub fn system_in_an_equation(span: Span, system: &str, moving: Span) -> Diagnostic {
+    let message = format!("the system `{system}` is run inside of an equation");
+    Diagnostic::new(Code("E0411"), message, span, "this would be a whole run at every time")
+        .label(moving, "this varies with time")
+        .help("run it before or after: from a `let`, a loss, or the start value of a state")
+}
+
+/// The caller gives a name twice.
+pub fn given_twice(span: Span, name: &str) -> Diagnostic {
+    let message = format!("`{name}` is given twice");
+    Diagnostic::new(Code("E0204"), message, span, "here again").help("give every state and channel once")
+}
+
+/// A state has no start of its own, and the caller gives none.
+pub fn start_not_given(span: Span, system: &str, state: &str, declared: Span) -> Diagnostic {
+    let message = format!("the state `{state}` of `{system}` has no start value");
+    Diagnostic::new(Code("E0510"), message, span, format!("`{state}` is not given here"))
+        .label(declared, "declared without one here")
+        .help(format!("give it in the call, as in `({state} = ...)`"))
+}
+
+/// What moves with one system is used in another.
+pub fn another_systems(span: Span, system: &str) -> Diagnostic {
+    let message = format!("this varies along the run of `{system}`, which is another one");
+    Diagnostic::new(Code("E0412"), message, span, "has no value here")
+        .help("a system gives its states and channels at the end of a call; hand over what is needed as an argument")
+}
+
+/// Runs that need each other's results.
+pub fn runs_in_a_circle(circle: &[(String, Span)]) -> Diagnostic {
+    let Some(((name, span), others)) = circle.split_first() else { crate::bug!("an empty circle") };
+    let message = format!("the run of `{name}` needs its own result");
+    let mut diagnostic = Diagnostic::new(Code("E0413"), message, *span, "needed to begin");
+    for (other, span) in others {
+        diagnostic = diagnostic.label(*span, format!("by way of `{other}`"));
+    }
+    diagnostic.help("what a system starts from must be known before it runs")
+}

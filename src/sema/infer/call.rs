@@ -4,7 +4,6 @@ use crate::base::span::Span;
 use crate::sema::containers::Template;
 use crate::sema::errors;
 use crate::sema::infer::Value;
-use crate::sema::phase::reach;
 use crate::sema::prelude::{self, Builtin, Distribution};
 use crate::sema::resolve::{Binding, Callable, Checker, OpenCall, ScopeId};
 use crate::sema::typed::{DefKind, Expr, Kind, Phase, Ty};
@@ -60,6 +59,7 @@ impl<'a> Checker<'a> {
         if self.lookup(name, callee.span, scope).is_none()
             && self.language_name(name, callee.span).is_none()
             && prelude::function(name).is_none()
+            && &**name != "main"
         {
             self.unknown_name(name, callee.span, scope, true);
             return None;
@@ -117,20 +117,7 @@ impl<'a> Checker<'a> {
         if time.phase == Phase::Time {
             return self.fail(errors::moving_site(time.span));
         }
-        let mut nested = None;
-        reach(&self.defs, &time, &mut |part| {
-            if matches!(part.kind, Kind::At(..)) {
-                nested = nested.or(Some(part.span));
-            }
-            nested.is_none()
-        });
-        if let Some(span) = nested {
-            return self.fail(errors::not_yet(
-                span,
-                "a time that depends on the trajectory is",
-                "give the time as a number, a param or data",
-            ));
-        }
+        self.no_run_in_a_time(&time)?;
         if time.ty.dims.len() > 1 {
             let story = self.story(&time);
             return self.fail(errors::wrong_operand(
@@ -214,6 +201,7 @@ impl<'a> Checker<'a> {
             }
             Callable::Instance(instance) => self.call_instance(instance, &given, span, scope),
             Callable::Inverse(instance) => self.run_inverse(instance, &given, span, scope),
+            Callable::Trajectory(call, moved) => self.trajectory_at(call, moved, &given, span, scope),
             Callable::Builtin(name, builtin) => self.builtin(name, builtin, &given, callee.span, span, scope),
             Callable::Template(_) => crate::bug!("a template is instantiated above"),
         }

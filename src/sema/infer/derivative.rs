@@ -6,6 +6,7 @@ use crate::sema::errors;
 use crate::sema::infer::builtin::reduced;
 use crate::sema::infer::call::Given;
 use crate::sema::infer::{number, to_real};
+use crate::sema::phase::reach;
 use crate::sema::prelude::{Reduction, Special};
 use crate::sema::resolve::{Binding, Checker, ScopeId};
 use crate::sema::space::Mover;
@@ -192,6 +193,38 @@ impl<'a> Checker<'a> {
         &mut self.defs[def]
     }
 
+    /// A place in `of` where `by` acts by way of a run: an operator derives expressions, and would
+    /// miss that.
+    fn through_a_run(&self, of: &Expr, by: DefId) -> Option<Span> {
+        let acts_on_runs = match self.defs[by].kind {
+            DefKind::Param(_) | DefKind::Input(_) | DefKind::Data(_) | DefKind::Const => true,
+            DefKind::State(_) | DefKind::Channel(_) | DefKind::Time => false,
+            DefKind::Let | DefKind::Output | DefKind::Local => false,
+        };
+        let mut found = None;
+        reach(&self.defs, of, &mut |part| {
+            match &part.kind {
+                Kind::Def(def) if *def == by => return false,
+                Kind::At(..) if acts_on_runs => found = found.or(Some(part.span)),
+                Kind::Solved { call, .. } => {
+                    let mut acts = acts_on_runs;
+                    for start in self.runs[*call].starts.values() {
+                        reach(&self.defs, start, &mut |part| {
+                            acts |= matches!(part.kind, Kind::Def(def) if def == by);
+                            !acts
+                        });
+                    }
+                    if acts {
+                        found = found.or(Some(part.span));
+                    }
+                }
+                _ => {}
+            }
+            found.is_none()
+        });
+        found
+    }
+
     #[allow(clippy::too_many_arguments, reason = "the parts of one call")]
     fn operator(
         &mut self,
@@ -203,6 +236,10 @@ impl<'a> Checker<'a> {
         with: Option<Expr>,
         span: Span,
     ) -> Option<Expr> {
+        if let Some(run) = self.through_a_run(&of, by) {
+            let instead = "a loss is trained through runs; within one, derive what the run computes";
+            return self.fail(errors::not_yet(run, format!("`{name}` through a run is"), instead));
+        }
         let by_ty = self.defs[by].ty.clone();
         let by_phase = self.defs[by].phase;
         let phase = of.phase.max(by_phase).max(with.as_ref().map_or(Phase::Static, |with| with.phase));

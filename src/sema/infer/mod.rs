@@ -139,9 +139,13 @@ impl<'a> Checker<'a> {
         if self.same_ty(&expr.ty, expected, expr.span) {
             return Some(Expr { ty: self.settled_ty(expr.ty), ..expr });
         }
-        let story = self.story(&expr).or(expected_story);
+        let story = self.story(&expr);
         let (expected, found) = (self.settled_ty(expected.clone()), self.settled_ty(expr.ty));
-        self.fail(errors::declared_shape(what, declared, &expected, expr.span, &found, story))
+        let message = errors::declared_shape(what, declared, &expected, expr.span, &found, story);
+        self.fail(match expected_story {
+            Some(story) => message.label(story.span, story.text),
+            None => message,
+        })
     }
 
     /// `expr` as one real number.

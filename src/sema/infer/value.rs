@@ -99,6 +99,10 @@ impl<'a> Checker<'a> {
                         "a function is not a number".to_owned(),
                         "a number; functions may be arguments of functions",
                     ),
+                    Callable::Trajectory(..) => (
+                        format!("`{text}` varies along its run"),
+                        "a number; evaluate it at a time with `(...)`",
+                    ),
                     Callable::Function(..) | Callable::Builtin(..) | Callable::Inverse(_) => {
                         (format!("`{text}` is a function, not a number"), "a number; call it with `(...)`")
                     }
@@ -113,7 +117,7 @@ impl<'a> Checker<'a> {
             Callable::Instance(instance) => self.instances[instance].template.is_system,
             Callable::Template(template) => template.is_system,
             Callable::Function(..) | Callable::Lambda(..) => return "function",
-            Callable::Builtin(..) | Callable::Inverse(_) => return "function",
+            Callable::Builtin(..) | Callable::Inverse(_) | Callable::Trajectory(..) => return "function",
         };
         if is_system { "system" } else { "layer" }
     }
@@ -127,6 +131,9 @@ impl<'a> Checker<'a> {
             None => {
                 if let Some(expr) = self.language_name(name, span) {
                     return Some(Value::Expr(expr));
+                }
+                if name == "main" {
+                    return Some(Value::Callable(Callable::Instance(self.main_instance())));
                 }
                 if matches!(name, "epoch" | "step") {
                     let what = format!("`{name}` in a model is");

@@ -8,7 +8,7 @@ use crate::sema::dim::Dim;
 use crate::sema::elaborate::Made;
 use crate::sema::equations::moving;
 use crate::sema::errors;
-use crate::sema::typed::{DefId, DefKind, Expr, Kind, Operator, Pick};
+use crate::sema::typed::{DefId, DefKind, Expr, Kind, Moved, Operator, Pick};
 
 impl<'m> Frame<'m, '_> {
     pub(super) fn derivative(
@@ -49,9 +49,9 @@ impl<'m> Frame<'m, '_> {
             operands.push(self.rate(number)?);
         }
         if matters.time
-            && let Some(time) = world.defs.entries().find(|(_, def)| def.kind == DefKind::Time)
+            && let Some(time) = world.time
         {
-            operands.push(self.def(time.0)?);
+            operands.push(self.def(time)?);
             operands.push(self.b.scalar(1.0, world.real));
         }
         if operands.len() == 1 {
@@ -69,15 +69,16 @@ impl<'m> Frame<'m, '_> {
         let Some(sites) = &mut self.sites else {
             crate::bug!("a trajectory is evaluated in `{:?}`", expr.span)
         };
+        let main = &mut sites[self.world.main];
         if let Some((times, element)) = element {
-            let site = sites.site(times, &loops)?;
-            let element = sites.count(site).zip(usize::try_from(element).ok()).filter(|(n, at)| at < n);
+            let site = main.site(times, &loops)?;
+            let element = main.count(site).zip(usize::try_from(element).ok()).filter(|(n, at)| at < n);
             let Some((_, element)) = element else { crate::bug!("a loop stays within its array") };
             let moment = Moment::Site { site, element: Some(element), time: times };
             return self.at(moment, |frame| frame.value(of));
         }
-        let site = sites.site(time, &loops)?;
-        let Some(count) = sites.count(site) else {
+        let site = main.site(time, &loops)?;
+        let Some(count) = main.count(site) else {
             let moment = Moment::Site { site, element: None, time };
             return self.at(moment, |frame| frame.value(of));
         };
@@ -103,6 +104,37 @@ impl<'m> Frame<'m, '_> {
             return Ok(self.b.splat(0.0, Type { dtype: self.dtype(expr.ty.elem), shape }));
         }
         Ok(self.stacked(&values))
+    }
+
+    /// An unknown of a call of a system, at its end or at times.
+    pub(super) fn solved(
+        &mut self,
+        expr: &'m Expr,
+        call: usize,
+        moved: Moved,
+        at: Option<&'m Expr>,
+    ) -> Made<ValueId> {
+        let ty = Type { dtype: self.dtype(expr.ty.elem), shape: self.shape(&expr.ty.dims, expr.span)? };
+        if let Some(args) = &mut self.args {
+            let same = |other: &&Expr| match &other.kind {
+                Kind::Solved { call: c, moved: m, at: None } => at.is_none() && *c == call && *m == moved,
+                _ => false,
+            };
+            let known = args.iter().position(same);
+            let number = known.unwrap_or(args.len());
+            if known.is_none() {
+                args.push(expr);
+            }
+            return Ok(self.input(Input::Arg(number), ty));
+        }
+        let run = self.world.shared[call].get();
+        let loops = self.loops.clone();
+        let Some(sites) = &mut self.sites else { crate::bug!("a call of a system in `{:?}`", expr.span) };
+        let site = match at {
+            Some(time) => sites[run].site(time, &loops)?,
+            None => sites[run].end(expr.span),
+        };
+        Ok(self.input(Input::Site(run, site, moved), ty))
     }
 
     /// Where a loop runs over the elements of a named vector of times, the vector and which element it
@@ -131,10 +163,14 @@ impl<'m> Frame<'m, '_> {
     #[allow(clippy::type_complexity, reason = "an unknown and how its values are asked for")]
     fn plain_unknown(&self, expr: &Expr) -> Option<(DefId, Box<dyn Fn(usize) -> Input>)> {
         let Kind::Def(def) = expr.kind else { return None };
-        let found = &self.world.defs[def];
+        let (found, main) = (&self.world.defs[def], self.world.main);
         match found.kind {
-            DefKind::State(number) => Some((def, Box::new(move |site| Input::SiteState(site, number)))),
-            DefKind::Channel(number) => Some((def, Box::new(move |site| Input::SiteChannel(site, number)))),
+            DefKind::State(number) => {
+                Some((def, Box::new(move |site| Input::Site(main, site, Moved::State(number)))))
+            }
+            DefKind::Channel(number) => {
+                Some((def, Box::new(move |site| Input::Site(main, site, Moved::Channel(number)))))
+            }
             DefKind::Let | DefKind::Local | DefKind::Output if !found.varied => {
                 self.plain_unknown(found.value.as_ref()?)
             }
