@@ -15,6 +15,7 @@ pub mod errors;
 mod infer;
 mod items;
 pub mod library;
+mod listing;
 mod params;
 mod phase;
 pub mod prelude;
@@ -272,5 +273,15 @@ impl Checked {
     /// terms, curves. `None` if the file has errors.
     pub fn equations(&self, sources: &Sources) -> Option<String> {
         self.model.as_ref().map(|model| show::equations(model, sources))
+    }
+
+    /// What each name of the file is: its type and when it is known. `None` if the file has errors.
+    pub fn shapes(&self) -> Option<String> {
+        self.model.as_ref().map(listing::shapes)
+    }
+
+    /// The typed tree, an expression a line. `None` if the file has errors.
+    pub fn typed(&self, sources: &Sources) -> Option<String> {
+        self.model.as_ref().map(|model| listing::typed(model, sources))
     }
 }
