@@ -17,6 +17,7 @@ pub mod batch;
 pub mod errors;
 pub mod expand;
 pub mod jvp;
+pub mod primes;
 pub mod taylor;
 pub mod vjp;
 mod walk;

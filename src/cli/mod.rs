@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod doc;
 mod explain;
+mod export;
 mod fmt;
 mod picture;
 pub mod plot;

@@ -2,6 +2,7 @@
 //! leave a run directory.
 
 use super::args::{RunArgs, SettingArgs};
+use super::export::write_exports;
 use super::picture::charts;
 use super::plot::png;
 use super::progress::Progress;
@@ -165,6 +166,7 @@ fn record_run(
     let mut named: Vec<(&str, &[f64])> = vec![(run.time_name(), solution.ts())];
     named.extend(columns.iter().map(|(name, values)| (name.as_str(), values.as_slice())));
     folder.write_csv("trajectory.csv", &named)?;
+    write_exports(run.program(), solution, folder)?;
     let charts = charts(run.program(), solution);
     let several = charts.len() > 1;
     for (number, chart) in charts.iter().enumerate() {

@@ -8,9 +8,11 @@ use crate::engine::diagnostics::Diagnostics;
 use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
+use crate::ir::func::Func;
 use crate::ir::program::{Examples, Program};
-use crate::ir::system::{System, UnknownKind};
+use crate::ir::system::{Calculus, System, UnknownKind};
 use crate::ir::types::DType;
+use crate::ir::zeros;
 use crate::plan::Plan;
 use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Controls, Save};
 use crate::plan::halves::Halves;
@@ -19,6 +21,7 @@ use crate::sema::{self, Bindings, Given, Known};
 use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
 use crate::solve::control::{Adaptive, Atol, Errors};
 use crate::solve::method::Kind as MethodKind;
+use crate::solve::sde::Scheme;
 use crate::solve::solve::{Options, Stepping};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -297,7 +300,15 @@ impl Work {
             Precision::F32 => DType::F32,
         };
         let bindings = Bindings { real, data: values(&data), overrides, seed: settings.run.seed };
-        let program = Arc::new(sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?);
+        let mut program = sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?;
+        for system in &mut program.systems {
+            // Every method that is built wants rates.
+            if let Some(rates) = system.rates.take() {
+                system.field = rates;
+                system.mass = None;
+            }
+        }
+        let program = Arc::new(program);
         self.check_tolerances(&settings.solve, &program);
         let systems = program.systems.iter().map(|system| self.options(&settings.solve, system));
         let options = systems.collect::<Option<Vec<Options>>>()?;
@@ -354,7 +365,12 @@ impl Work {
         Some(Run::new(RunParts {
             data: Arc::new(Data::new(&program.data, &values)),
             params: program.params.iter().flat_map(|param| param.init.iter().copied()).collect(),
-            controls: Controls { options, save, adjoints: vec![adjoint; program.systems.len()] },
+            controls: Controls {
+                options,
+                seed: settings.run.seed,
+                save,
+                adjoints: vec![adjoint; program.systems.len()],
+            },
             plan,
             settings,
             dataset,
@@ -396,11 +412,12 @@ impl Work {
     /// Refuses a method that cannot solve `system`.
     fn check_method(&mut self, solve: &SolveSettings, system: &System) -> Option<()> {
         let (method, span) = (solve.method.name, solve.method_span);
-        if let Some(noise) = system.noises.first() {
-            self.sink.report(noise_not_built(noise.span));
+        if let Some(diagnostic) = noise_unfit(solve, system) {
+            self.sink.report(diagnostic);
             return None;
         }
         match solve.method.kind {
+            MethodKind::Stochastic(_) => self.every_rate_is_given(solve, system),
             MethodKind::Explicit(_) => self.every_rate_is_given(solve, system),
             MethodKind::Stiff(_) => match system.states.first().filter(|_| mass_moves(system)) {
                 None => Some(()),
@@ -411,7 +428,8 @@ impl Work {
             },
             MethodKind::Symplectic(_) => {
                 self.every_rate_is_given(solve, system)?;
-                let Err(coupled) = Halves::of(system) else { return Some(()) };
+                // A derivative that does not exist is reported when the plan is made.
+                let Ok(Err(coupled)) = Halves::of(system) else { return Some(()) };
                 let names = [coupled.state, coupled.by].map(|state| &*system.states[state].name);
                 let span = span.unwrap_or(coupled.span);
                 self.sink.report(settings::errors::not_separable(method, span, coupled.span, names));
@@ -469,9 +487,64 @@ fn moving_mass_not_built(span: Span) -> Diagnostic {
         .help("solve the lines for their primes: `x' = ...`")
 }
 
-fn noise_not_built(span: Span) -> Diagnostic {
-    let message = "systems with noise cannot be run yet, only checked";
-    Diagnostic::new(Code("E0290"), message, span, "drives a state")
+/// What is wrong with the noise of `system` for the method, if anything.
+fn noise_unfit(solve: &SolveSettings, system: &System) -> Option<Diagnostic> {
+    let scheme = match solve.method.kind {
+        MethodKind::Stochastic(scheme) => Some(scheme),
+        MethodKind::Explicit(_)
+        | MethodKind::Stiff(_)
+        | MethodKind::Symplectic(_)
+        | MethodKind::NotBuilt { .. } => None,
+    };
+    let unfit = |noise: Option<Span>, why: &str, help: &str| {
+        let at = solve.method_span.or(noise).or(system.states.first().map(|state| state.span));
+        at.map(|at| settings::errors::wrong_noise(solve.method.name, at, noise, why, help))
+    };
+    let ito = system.noises.iter().find(|noise| noise.calculus == Calculus::Ito);
+    let stratonovich = system.noises.iter().find(|noise| noise.calculus == Calculus::Stratonovich);
+    let (Some(diffusion), Some(first)) = (&system.diffusion, system.noises.first()) else {
+        return scheme.and_then(|_| {
+            unfit(None, "a method for systems with noise", "any other method solves it: tsit5")
+        });
+    };
+    // Before the args stand time, the time inside and the unknowns.
+    let n_unknowns = system.states.len() + system.channels.len();
+    let moving = diffusion.reads([0])[2..2 + n_unknowns].contains(&true);
+    match scheme {
+        None => unfit(
+            Some(first.span),
+            "a method for systems without noise",
+            "methods for noise, all with `dt`: euler_maruyama, milstein, heun_stratonovich, sra1",
+        ),
+        Some(_) if !moving => None,
+        Some(Scheme::EulerMaruyama | Scheme::Milstein) => match stratonovich {
+            Some(noise) => {
+                unfit(Some(noise.span), "reads noise as `ito`", "for `stratonovich`: heun_stratonovich")
+            }
+            None if scheme == Some(Scheme::Milstein) && !is_diagonal(diffusion) => unfit(
+                Some(first.span),
+                "each state must have a process of its own",
+                "for any noise: euler_maruyama",
+            ),
+            None => None,
+        },
+        Some(Scheme::Heun) => ito.and_then(|noise| {
+            unfit(Some(noise.span), "reads noise as `stratonovich`", "for `ito`: euler_maruyama, milstein")
+        }),
+        Some(Scheme::Sra1) => unfit(
+            Some(first.span),
+            "the share of the noise must not depend on the state",
+            "for any noise: euler_maruyama, heun_stratonovich",
+        ),
+    }
+}
+
+/// Whether the matrix that `diffusion` gives is zero off its diagonal, by construction.
+fn is_diagonal(diffusion: &Func) -> bool {
+    let shape = &diffusion.ty(diffusion.results[0].value).shape;
+    let [n, m] = *shape.dims() else { return false };
+    let differ = &zeros::may_differ(diffusion)[0];
+    (0..n * m).all(|at| at / m == at % m || !differ[at])
 }
 
 fn tolerances(solve: &SolveSettings, system: &System) -> Atol {

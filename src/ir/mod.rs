@@ -17,3 +17,4 @@ pub mod system;
 pub mod tensor;
 pub mod types;
 pub mod verify;
+pub mod zeros;

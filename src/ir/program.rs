@@ -47,6 +47,8 @@ pub struct Program {
     pub curves: Vec<Curve>,
     /// Pictures, in file order.
     pub plots: Vec<Plot>,
+    /// Tables, in file order.
+    pub exports: Vec<Export>,
 }
 
 /// What the invisible axis of a run counts.
@@ -194,6 +196,28 @@ pub struct Curve {
     pub output: bool,
     /// Where it is written.
     pub span: Span,
+}
+
+/// A table of the main run: its columns at the saved times.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// The name of the file.
+    pub file: Arc<str>,
+    /// How it is written.
+    pub table: Table,
+    /// Indices into [`Program::curves`].
+    pub columns: Vec<usize>,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// The kinds of table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Comma-separated values, a column for each entry.
+    Csv,
+    /// An archive of NumPy arrays, one for each column.
+    Npz,
 }
 
 /// A picture: series over an abscissa.

@@ -36,6 +36,13 @@ pub struct System {
     /// `now -> M: [n, n]` over the entries of all states; `None` if it is the identity on the rows
     /// of rates and zero on those of constraints.
     pub mass: Option<Func>,
+    /// For each entry of all states whether its row is a constraint: all of an algebraic unknown, and
+    /// rows of the mass matrix that are zero by construction.
+    pub constraints: Vec<bool>,
+    /// `now -> the rate of each state, then the rate of each channel`: the field with the mass
+    /// matrix solved away, for methods that want rates. `None` without a mass matrix, or if there
+    /// are constraints or the matrix is too large to solve away.
+    pub rates: Option<Func>,
     /// What drives the states beside time.
     pub noises: Vec<Noise>,
     /// `now -> g: [n, m]` over the entries of all states and of all noises, in the order of
@@ -74,7 +81,7 @@ pub struct Unknown {
     pub equation: Span,
 }
 
-/// What determines an unknown.
+/// What determines an unknown. A discrete integer is kept as a real number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownKind {
     /// Its rate.
@@ -83,6 +90,17 @@ pub enum UnknownKind {
     Algebraic,
     /// Events alone; it rests between them.
     Discrete,
+}
+
+impl UnknownKind {
+    /// As declared.
+    pub fn noun(self) -> &'static str {
+        match self {
+            UnknownKind::Rate => "state",
+            UnknownKind::Algebraic => "algebraic",
+            UnknownKind::Discrete => "discrete",
+        }
+    }
 }
 
 /// A Wiener process.

@@ -304,7 +304,7 @@ impl Plan {
         }
         match method.kind {
             Kind::Explicit(_) => Ok(()),
-            Kind::Stiff(_) | Kind::Symplectic(_) | Kind::NotBuilt { .. } => {
+            Kind::Stiff(_) | Kind::Symplectic(_) | Kind::Stochastic(_) | Kind::NotBuilt { .. } => {
                 Err(PlanError::MethodNotDifferentiated { method: method.name })
             }
         }
@@ -425,11 +425,18 @@ fn moves(
             let [jacobian, time_slope] = compile([&jacobian, &motion::time_slope(rate)?], backend)?;
             Ok(Moves::Stiff { jacobian, time_slope })
         }
-        Kind::Symplectic(_) => match Halves::of(&program.systems[system]) {
+        Kind::Symplectic(_) => match Halves::of(&program.systems[system])? {
             Ok(halves) => Ok(Moves::Symplectic(halves)),
             Err(coupled) => {
                 crate::bug!("a symplectic method for a system that is not separable: {coupled:?}")
             }
+        },
+        Kind::Stochastic(_) => match &funcs.packed.motions[system].diffusion {
+            Some(diffusion) => {
+                let [diffusion] = compile([diffusion], backend)?;
+                Ok(Moves::Stochastic { diffusion })
+            }
+            None => crate::bug!("a stochastic method for a system without noise"),
         },
         Kind::NotBuilt { .. } => crate::bug!("the method `{}` is not built", method.name),
     }

@@ -10,6 +10,8 @@ use crate::solve::solve::Options;
 pub struct Controls {
     /// Steps and tolerances, by system.
     pub options: Vec<Options>,
+    /// The seed of everything random.
+    pub seed: u64,
     /// What is saved of the main run besides its evaluation sites.
     pub save: Save,
     /// How gradients pass through, by system.

@@ -4,12 +4,14 @@
 //! sites; each leaves a [`Solved`]. What the numbers run into comes back as a [`Failure`].
 
 use crate::backend::{Output, Workspace};
-use crate::ir::system::SiteKind;
+use crate::base::random::Stream;
+use crate::ir::system::{Noise, SiteKind};
 use crate::plan::controls::{Controls, Failure, Save, Stuck, save_times};
 use crate::plan::operands::{Context, Fixed, Known};
 use crate::plan::stepping::{Interrupts, Motion, Tracing};
 use crate::plan::trace::{Keep, Place, Trace};
 use crate::plan::unit::{Element, Inputs};
+use crate::solve::brownian::Brownian;
 use crate::solve::dense::{Accepted, Interior};
 use crate::solve::explicit::Explicit;
 use crate::solve::implicit::{Bdf, Radau, Rosenbrock};
@@ -17,6 +19,7 @@ use crate::solve::method::{Kind, Stiff};
 use crate::solve::outcome::{End, Invalid, Outcome, Stats};
 use crate::solve::problem::Step;
 use crate::solve::record::{Observer, Recorded, SaveAt};
+use crate::solve::sde::Sde;
 use crate::solve::solve::{Options, integrate};
 use crate::solve::stepper::Stepper;
 use crate::solve::symplectic::Symplectic;
@@ -147,7 +150,8 @@ impl<T: Element> Context<'_, T> {
         );
         let motion = || Motion::new(self, number, &fixed, &fresh, (ends.0, y0.clone()));
         let mut events = Interrupts::new(motion());
-        let end = self.integrate(motion(), &mut events, ends, &y0, &options, &mut recording)?;
+        let paths = self.paths(number, ends, controls.seed);
+        let end = self.integrate(motion(), &mut events, &paths, ends, &y0, &options, &mut recording)?;
         if !end.outcome.is_success() {
             return Err(Failure::Outcome(Box::new(Stuck {
                 solve: number,
@@ -180,10 +184,12 @@ impl<T: Element> Context<'_, T> {
     }
 
     /// Integrates with the method of the system.
+    #[allow(clippy::too_many_arguments, reason = "what a solve takes")]
     fn integrate(
         &self,
         mut motion: Motion<'_, T>,
         events: &mut Interrupts<'_, T>,
+        paths: &[Brownian],
         ends: (f64, f64),
         y0: &[T],
         options: &Options,
@@ -197,15 +203,26 @@ impl<T: Element> Context<'_, T> {
             Kind::Stiff(Stiff::Rodas5p) => run(&mut Rosenbrock::new(&mut motion, stepping)),
             Kind::Stiff(Stiff::Bdf) => run(&mut Bdf::new(&mut motion, stepping)),
             Kind::Symplectic(composition) => run(&mut Symplectic::new(&mut motion, composition, stepping)),
+            Kind::Stochastic(scheme) => run(&mut Sde::new(&mut motion, scheme, paths, stepping)),
             Kind::NotBuilt { .. } => crate::bug!("a plan has a method that is not built"),
         }
+    }
+
+    /// The paths of the noises that drive solve `number`.
+    fn paths(&self, number: usize, ends: (f64, f64), seed: u64) -> Vec<Brownian> {
+        let noises = self.plan.system_of(number).noises.iter();
+        let path =
+            |noise: &Noise| Brownian::new(Stream::new(seed, &noise.path, 0, 0), noise.ty.shape.count(), ends);
+        noises.map(path).collect()
     }
 
     /// What keeps the solution inside the steps of solve `number`, if its method needs it.
     fn recorder(&self, number: usize) -> Option<Recorded<T>> {
         match self.plan.method(number).kind {
             Kind::Explicit(_) => None,
-            Kind::Stiff(_) | Kind::Symplectic(_) | Kind::NotBuilt { .. } => Some(Recorded::default()),
+            Kind::Stiff(_) | Kind::Symplectic(_) | Kind::Stochastic(_) | Kind::NotBuilt { .. } => {
+                Some(Recorded::default())
+            }
         }
     }
 

@@ -1,7 +1,10 @@
 //! Which states drive which: the two halves of a separable system.
 
+use crate::ad::{self, AdError};
 use crate::base::span::Span;
+use crate::ir::func::Func;
 use crate::ir::system::{System, UnknownKind};
+use crate::opt;
 
 /// The halves of a separable system, as positions in the state vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +30,19 @@ impl Halves {
     /// The halves of `system`: every rate may depend on states of the other half alone. The first
     /// state is a position, and so is the first of each group of states that are not connected to
     /// those before.
-    pub fn of(system: &System) -> Result<Halves, Coupled> {
+    ///
+    /// What a rate reads is what is left after derivatives are expanded and the field is simplified.
+    pub fn of(system: &System) -> Result<Result<Halves, Coupled>, AdError> {
+        let field = opt::optimise(ad::expand(system.field.clone())?);
+        Ok(Halves::by_reads(system, &field))
+    }
+
+    fn by_reads(system: &System, field: &Func) -> Result<Halves, Coupled> {
         let n = system.states.len();
         // Operands of the field: time, the time inside, then the states.
         let reads: Vec<Vec<usize>> = (0..n)
             .map(|state| {
-                let read = system.field.reads([state]);
+                let read = field.reads([state]);
                 (0..n).filter(|other| read[2 + other]).filter(|other| moves(system, *other)).collect()
             })
             .collect();

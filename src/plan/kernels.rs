@@ -36,6 +36,8 @@ pub(crate) enum Moves {
     Stiff { jacobian: Kernel, time_slope: Kernel },
     /// Nothing else.
     Symplectic(Halves),
+    /// `t, inside, y, a, q, data.. -> g: [n_states * m]`
+    Stochastic { diffusion: Kernel },
 }
 
 /// What a simulation runs of a solve.

@@ -16,6 +16,8 @@ use crate::plan::unit::{Kernel, PlanError, compile};
 pub struct PackedMotion {
     /// `t, inside, y, a, q, data.. -> M: [n_states * n_states]`
     pub mass: Option<Func>,
+    /// `t, inside, y, a, q, data.. -> g: [n_states * m]`, over all noises.
+    pub diffusion: Option<Func>,
     /// `t, inside, y, a, q, data.. -> r: [R]`, the roots of all conditions one after another.
     pub roots: Option<Func>,
     /// `t, inside, y, a, q, data.. -> y_new: [n]`, by event.
@@ -38,6 +40,7 @@ impl Packer<'_> {
         let conditions: Vec<&Func> = of.events.iter().filter_map(|event| roots(&event.trigger)).collect();
         PackedMotion {
             mass: of.mass.as_ref().map(|mass| self.of_now(system, "mass", &[mass])),
+            diffusion: of.diffusion.as_ref().map(|g| self.of_now(system, "diffusion", &[g])),
             roots: (!conditions.is_empty()).then(|| self.of_now(system, "roots", &conditions)),
             jumps: of.events.iter().map(|event| self.jump(system, &event.jump)).collect(),
             times: of.events.iter().map(|event| self.times(system, &event.trigger)).collect(),
@@ -84,6 +87,7 @@ impl PackedMotion {
     pub(crate) fn optimised(self) -> PackedMotion {
         PackedMotion {
             mass: self.mass.map(opt::optimise),
+            diffusion: self.diffusion.map(opt::optimise),
             roots: self.roots.map(opt::optimise),
             jumps: self.jumps.into_iter().map(opt::optimise).collect(),
             times: self.times.into_iter().map(|times| times.map(opt::optimise)).collect(),

@@ -31,7 +31,7 @@ impl Plan {
             "function", "add, sub", "mul", "div", "other", "memory"
         );
         let Funcs { packed, steps } = &self.funcs;
-        for func in packed.rates.iter().chain(steps) {
+        for func in packed.rates.iter().chain(steps.iter().flatten()) {
             let mut cost = Cost::default();
             let loops = lower(func, target)?;
             cost.count(&loops.body, 1);

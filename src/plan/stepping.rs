@@ -13,6 +13,7 @@ use crate::solve::implicit::Implicit;
 use crate::solve::method::Method;
 use crate::solve::problem::Step;
 use crate::solve::record::{Observer, Recorded};
+use crate::solve::sde::Stochastic;
 use crate::solve::symplectic::Separable;
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -68,14 +69,18 @@ impl<'a, T: Element> Motion<'a, T> {
     fn halves(&self) -> &'a Halves {
         match &self.kernels().moves {
             Moves::Symplectic(halves) => halves,
-            Moves::Explicit { .. } | Moves::Stiff { .. } => crate::bug!("not a symplectic method"),
+            Moves::Explicit { .. } | Moves::Stiff { .. } | Moves::Stochastic { .. } => {
+                crate::bug!("not a symplectic method")
+            }
         }
     }
 
     fn derivatives(&self) -> (&'a Kernel, &'a Kernel) {
         match &self.kernels().moves {
             Moves::Stiff { jacobian, time_slope } => (jacobian, time_slope),
-            Moves::Explicit { .. } | Moves::Symplectic(_) => crate::bug!("not an implicit method"),
+            Moves::Explicit { .. } | Moves::Symplectic(_) | Moves::Stochastic { .. } => {
+                crate::bug!("not an implicit method")
+            }
         }
     }
 }
@@ -165,6 +170,27 @@ impl<T: Element> Separable<T> for Motion<'_, T> {
 
     fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
         self.call(&self.kernels().rate, t, inside, y, dy);
+    }
+}
+
+impl<T: Element> Stochastic<T> for Motion<'_, T> {
+    fn dim(&self) -> usize {
+        self.layout().n
+    }
+
+    fn n_driven(&self) -> usize {
+        self.layout().n_states
+    }
+
+    fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
+        self.call(&self.kernels().rate, t, inside, y, dy);
+    }
+
+    fn diffusion(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]) {
+        let Moves::Stochastic { diffusion } = &self.kernels().moves else {
+            crate::bug!("not a stochastic method")
+        };
+        self.call(diffusion, t, inside, y, out);
     }
 }
 

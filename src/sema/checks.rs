@@ -14,7 +14,7 @@ pub(crate) fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
     let collect = |roots: Vec<&Expr>| {
         let (mut params, mut channels, mut states) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut open: Vec<Expr> = roots.into_iter().cloned().collect();
-        let mut entered: BTreeSet<usize> = BTreeSet::new();
+        let (mut entered, mut moved): (BTreeSet<usize>, BTreeSet<usize>) = (BTreeSet::new(), BTreeSet::new());
         while let Some(expr) = open.pop() {
             let mut next: Vec<Expr> = Vec::new();
             reach(&model.defs, &expr, &mut |part| {
@@ -39,8 +39,9 @@ pub(crate) fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                             states.insert(number);
                             let start = call.starts.get(&Moved::State(number));
                             let start = start.or(model.states[number].start.as_ref());
-                            [Some(model.states[number].rate.clone()), start.cloned()].into_iter().flatten()
+                            [model.states[number].rate.clone(), start.cloned()].into_iter().flatten()
                         }));
+                        next.extend(equations::of_dynamics(&system.dynamics).cloned());
                         if let Moved::Channel(number) = moved {
                             channels.insert(*number);
                             next.push(model.channels[*number].rate.clone());
@@ -56,7 +57,7 @@ pub(crate) fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                             equations::moving(&model.defs, &model.states, of, *order)
                                 .states
                                 .iter()
-                                .map(|n| model.states[*n].rate.clone()),
+                                .filter_map(|n| model.states[*n].rate.clone()),
                         );
                     }
                     _ => {}
@@ -64,8 +65,13 @@ pub(crate) fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                 if let Some(number) = state
                     && states.insert(number)
                 {
-                    next.push(model.states[number].rate.clone());
+                    next.extend(model.states[number].rate.clone());
                     next.extend(model.states[number].start.clone());
+                    // Whatever else moves one unknown of a system may move any.
+                    let of = model.systems.iter().position(|system| system.states.contains(&number));
+                    if let Some(of) = of.filter(|of| moved.insert(*of)) {
+                        next.extend(equations::of_dynamics(&model.systems[of].dynamics).cloned());
+                    }
                 }
                 true
             });
@@ -93,7 +99,8 @@ pub(crate) fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
 pub(crate) fn foreign(model: &Model) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (number, system) in model.systems.iter().enumerate() {
-        let rates = system.states.clone().map(|state| &model.states[state].rate);
+        let rates = system.states.clone().filter_map(|state| model.states[state].rate.as_ref());
+        let rates = rates.chain(equations::of_dynamics(&system.dynamics));
         let rates = rates.chain(system.channels.clone().map(|channel| &model.channels[channel].rate));
         rates.for_each(|rate| strangers(model, Some(number), rate, &mut found));
     }
@@ -202,7 +209,10 @@ fn needed(model: &Model, run: usize) -> BTreeSet<usize> {
         reach(&model.defs, expr, &mut |part| {
             match &part.kind {
                 Kind::Solved { call, .. } => drop(needed.insert(*call)),
-                Kind::At(..) => drop(needed.insert(model.calls.len())),
+                // The value of a path at a time needs no run.
+                Kind::At(of, _) if !equations::is_known_path(&model.defs, of) => {
+                    needed.insert(model.calls.len());
+                }
                 _ => {}
             }
             true
@@ -213,11 +223,12 @@ fn needed(model: &Model, run: usize) -> BTreeSet<usize> {
     for number in system.states.clone() {
         let given = starts.and_then(|starts| starts.get(&Moved::State(number)));
         given.or(model.states[number].start.as_ref()).into_iter().for_each(&mut look);
-        look(&model.states[number].rate);
+        model.states[number].rate.iter().for_each(&mut look);
     }
     for number in system.channels.clone() {
         starts.and_then(|starts| starts.get(&Moved::Channel(number))).into_iter().for_each(&mut look);
         look(&model.channels[number].rate);
     }
+    equations::of_dynamics(&system.dynamics).for_each(&mut look);
     needed
 }

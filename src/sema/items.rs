@@ -1,6 +1,7 @@
 //! Declarations: what each item of the file makes of its names.
 
 use crate::base::span::Span;
+use crate::ir::system::UnknownKind;
 use crate::sema::dim::Dim;
 use crate::sema::infer::{number, size, to_real};
 use crate::sema::resolve::{Binding, Checker};
@@ -80,6 +81,11 @@ impl<'a> Checker<'a> {
     }
 
     pub(crate) fn input(&mut self, decl: &'a ast::Decl, number: usize) -> Option<Binding<'a>> {
+        if let Some(path) = &decl.value
+            && self.is_path(path)
+        {
+            return self.path_input(decl, path, number);
+        }
         let default = match &decl.value {
             Some(value) => {
                 let value = to_real(self.infer(value, self.home())?);
@@ -152,15 +158,19 @@ impl<'a> Checker<'a> {
         span: Span,
         unknown: &'a ast::Unknown,
         number: usize,
+        kind: UnknownKind,
     ) -> Option<Binding<'a>> {
         let base = &unknown.name.name;
         let ty = match (&unknown.ty, &unknown.value) {
             (Some(ty), _) => {
                 let ty_span = ty.span;
                 let ty = self.written_type(ty, self.home())?;
-                if ty.elem != Elem::Real {
-                    let instead = "a state is real; what jumps between integers is `discrete`";
-                    return self.fail(errors::wrong_kind(ty_span, format!("a state of {ty}"), instead));
+                let fits = match (ty.elem, kind) {
+                    (Elem::Real, _) | (Elem::Int, UnknownKind::Discrete) => true,
+                    (Elem::Int | Elem::Bool, _) => false,
+                };
+                if !fits {
+                    return self.fail(errors::wrong_element(ty_span, kind.noun(), &ty));
                 }
                 ty
             }
@@ -171,7 +181,7 @@ impl<'a> Checker<'a> {
             }
             (None, Some(value)) => to_real(self.infer(value, self.home())?).ty,
             (None, None) => {
-                return self.fail(errors::no_start(unknown.span, base));
+                return self.fail(errors::no_start(unknown.span, kind.noun(), base));
             }
         };
         let binding = self.value(name, span, DefKind::State(number), ty, Phase::Time, None);

@@ -12,11 +12,14 @@ pub mod dim;
 mod elaborate;
 mod equations;
 pub mod errors;
+mod events;
+mod export;
 mod infer;
 mod items;
 pub mod library;
 mod listing;
 mod params;
+mod paths;
 mod phase;
 pub mod prelude;
 mod ragged;
@@ -269,10 +272,15 @@ impl Checked {
         self.model.as_ref()
     }
 
-    /// What was extracted from the file, as text: unknowns with starts and rates, channels, params,
-    /// terms, curves. `None` if the file has errors.
+    /// What was extracted from the file, as text: unknowns with starts and rates, lines, events, channels,
+    /// params, terms, curves, mass matrix, diffusion. `None` if the file has errors.
     pub fn equations(&self, sources: &Sources) -> Option<String> {
-        self.model.as_ref().map(|model| show::equations(model, sources))
+        let text = show::equations(self.model.as_ref()?, sources);
+        // What waits for data has no matrices yet.
+        let program = elaborate(self, &Bindings::default(), sources, &mut Sink::new());
+        let matrices: Option<String> =
+            program.map(|program| program.systems.iter().map(show::matrices).collect());
+        Some(text + &matrices.unwrap_or_default())
     }
 
     /// What each name of the file is: its type and when it is known. `None` if the file has errors.

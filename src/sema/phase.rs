@@ -106,8 +106,10 @@ fn reach_unseen(
     });
     for def in inside {
         let found = &defs[def];
-        let looks_through =
-            matches!(found.kind, DefKind::Let | DefKind::Output | DefKind::Local | DefKind::Const);
+        let looks_through = matches!(
+            found.kind,
+            DefKind::Let | DefKind::Output | DefKind::Local | DefKind::Const | DefKind::Control
+        );
         if looks_through
             && seen.insert(def)
             && let Some(value) = &found.value

@@ -243,17 +243,17 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("batch_mean", Builtin::NotYet("there are no batches yet; use `mean` over an axis of the data")),
     ("beta", Builtin::NotYet("use `uniform(0, 1)`, or `normal` with `in unit`")),
     ("categorical", Builtin::NotYet("write the log-probability as a `loss`")),
-    ("cubic", Builtin::NotYet("write the path as an expression of the time")),
+    ("cubic", Builtin::NotYet("declare the path: `control u = cubic(ts, xs)`")),
     ("det", Builtin::NotYet("write the determinant out for small matrices")),
     ("eigh", Builtin::NotYet("there is no replacement in the language yet")),
     ("gamma", Builtin::NotYet("use `lognormal`")),
     ("heatmap", Builtin::NotYet("plot curves or pairs")),
-    ("hermite", Builtin::NotYet("write the path as an expression of the time")),
+    ("hermite", Builtin::NotYet("declare the path: `control u = hermite(ts, xs)`")),
     ("inv", Builtin::NotYet("write the inverse out for small matrices")),
-    ("linear", Builtin::NotYet("write the path as an expression of the time")),
+    ("linear", Builtin::NotYet("declare the path: `control u = linear(ts, xs)`")),
     ("rademacher", Builtin::NotYet("give the numbers as `const` or data")),
     ("student_t", Builtin::NotYet("use `cauchy` or `normal`")),
-    ("wiener", Builtin::NotYet("leave the noise out and fit the deterministic system")),
+    ("wiener", Builtin::NotYet("declare the noise: `noise W = wiener(ito)`")),
 ];
 
 /// Numbers with a name.

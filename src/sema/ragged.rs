@@ -76,9 +76,11 @@ impl<'a> Checker<'a> {
         for def in self.defs.ids().collect::<Vec<_>>() {
             let found = &self.defs[def];
             let noun = match found.kind {
-                DefKind::Param(_) | DefKind::State(_) | DefKind::Channel(_) => Some(found.kind.noun()),
+                DefKind::Param(_) | DefKind::State(_) | DefKind::Channel(_) | DefKind::Noise(_) => {
+                    Some(found.kind.noun())
+                }
                 DefKind::Const | DefKind::Input(_) | DefKind::Data(_) | DefKind::Time => None,
-                DefKind::Let | DefKind::Output | DefKind::Local => None,
+                DefKind::Let | DefKind::Output | DefKind::Local | DefKind::Control => None,
             };
             let sizes: Vec<Dim> = found.ty.dims.iter().map(|dim| self.settled(dim)).collect();
             if let Some(noun) = noun.filter(|_| sizes.iter().any(|dim| self.is_ragged(dim))) {

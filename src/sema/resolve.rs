@@ -114,6 +114,7 @@ pub(crate) struct Checker<'a> {
     pub n_params: usize,
     pub n_ports: usize,
     pub n_channels: usize,
+    pub n_noises: usize,
     /// Ports that no item declares, by number.
     pub late_ports: BTreeMap<usize, Port>,
     /// The ragged axes, by symbol.
@@ -169,6 +170,7 @@ impl<'a> Checker<'a> {
             n_params: 0,
             n_ports: 0,
             n_channels: 0,
+            n_noises: 0,
             late_ports: BTreeMap::new(),
             ragged: BTreeMap::new(),
             data_sets: Vec::new(),
@@ -305,8 +307,10 @@ impl<'a> Checker<'a> {
             Declared::Input(decl, number) => self.input(decl, number),
             Declared::Output(decl) => self.output(decl),
             Declared::Param(decl, number) => self.param(decl, number),
-            Declared::State(unknown, number) => self.state(name, span, unknown, number),
+            Declared::State(unknown, number, kind) => self.state(name, span, unknown, number, kind),
             Declared::Channel(ident, ty, value, number) => self.channel(ident, ty, value, number),
+            Declared::Noise(ty, value, number) => self.noise(name, span, ty, value, number),
+            Declared::Control(path) => self.control(name, span, path),
             Declared::Time => Some(self.value(
                 name,
                 span,

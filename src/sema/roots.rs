@@ -9,7 +9,8 @@ use crate::sema::phase::reach;
 use crate::sema::prelude::Reduction;
 use crate::sema::resolve::{Binding, Checker};
 use crate::sema::typed::{
-    Channel, CurveRoot, DefId, DefKind, Expr, Kind, Model, Param, Phase, Pick, Port, RunRoot, State, Ty,
+    Channel, CurveRoot, DefId, DefKind, Dynamics, Expr, Kind, Model, Param, Phase, Pick, Port, RunRoot,
+    State, Ty,
 };
 use crate::sema::{checks, equations, typed};
 use crate::syntax::ast::{self, Arg, ExprKind, ItemKind};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 /// What has been asked for so far.
 #[derive(Default)]
-struct Roots {
+pub(crate) struct Roots {
     results: Vec<RunRoot>,
     curves: Vec<CurveRoot>,
     plots: Vec<Plot>,
@@ -44,6 +45,7 @@ impl<'a> Checker<'a> {
         self.terms(&params, &mut roots);
         self.outputs(&mut roots);
         self.plots(&mut roots);
+        let exports = self.exports(&mut roots);
         self.look_into_instances();
         self.params_of_anonymous_systems(&mut params);
         if self.systems.is_empty() && !self.failed {
@@ -58,7 +60,13 @@ impl<'a> Checker<'a> {
         let states: Vec<State> = std::mem::take(&mut self.all_states).into_iter().collect::<Option<_>>()?;
         let channels: Vec<Channel> =
             std::mem::take(&mut self.all_channels).into_iter().collect::<Option<_>>()?;
-        let moves = states.iter().flat_map(|state| state.start.iter().chain([&state.rate]));
+        let dynamics: Vec<Dynamics> = self
+            .systems
+            .iter()
+            .filter_map(|(_, system)| system.as_ref().map(|system| system.dynamics.clone()))
+            .collect();
+        let moves = states.iter().flat_map(|state| state.start.iter().chain(&state.rate));
+        let moves = moves.chain(dynamics.iter().flat_map(equations::of_dynamics));
         let gathers = channels.iter().map(|channel| &channel.rate);
         let values = roots.results.iter().map(|root| &root.value);
         let curves = roots.curves.iter().map(|root| &root.value);
@@ -136,8 +144,9 @@ impl<'a> Checker<'a> {
             results,
             curves: roots.curves,
             plots,
+            exports,
         };
-        for message in checks::foreign(&model) {
+        for message in checks::foreign(&model).into_iter().chain(equations::misused_primes(&model)) {
             self.report(message);
         }
         if self.failed {
@@ -168,25 +177,7 @@ impl<'a> Checker<'a> {
         for item in items {
             let head = |len: usize| Span { hi: item.span.hi.min(item.span.lo + len as u32), ..item.span };
             let (what, len, instead) = match &item.kind {
-                ItemKind::Algebraic(_) => (
-                    "algebraic unknowns are",
-                    9,
-                    "solve the constraint by hand and name the result with `let`",
-                ),
-                ItemKind::Discrete(_) => ("discrete states are", 8, "split the run at the jumps"),
                 ItemKind::Random { .. } => ("random draws are", 6, "give the numbers as `const` or `input`"),
-                ItemKind::Noise { .. } => {
-                    ("noises are", 5, "leave the noise out for the deterministic system")
-                }
-                ItemKind::Control { .. } => {
-                    ("control paths are", 7, "write the path as an expression of the time")
-                }
-                ItemKind::Event(_) => {
-                    ("events are", 4, "split the run at the jumps, or smooth them in the equations")
-                }
-                ItemKind::Export { .. } => {
-                    ("`export` is", 6, "the trajectory is in the run directory as CSV")
-                }
                 ItemKind::Sweep { .. } => ("sweeps are", 5, "run the file once for each value with `--set`"),
                 ItemKind::Ensemble { .. } => {
                     ("ensembles are", 8, "run the file once for each member with `--set`")
@@ -199,6 +190,8 @@ impl<'a> Checker<'a> {
                 ItemKind::Const(_) | ItemKind::Input(_) | ItemKind::Output(_) | ItemKind::Param(_) => {
                     continue;
                 }
+                ItemKind::Algebraic(_) | ItemKind::Discrete(_) | ItemKind::Event(_) => continue,
+                ItemKind::Noise { .. } | ItemKind::Control { .. } | ItemKind::Export { .. } => continue,
                 ItemKind::State(_) | ItemKind::Time { .. } | ItemKind::Let(_) | ItemKind::Data(_) => continue,
                 ItemKind::Channel { .. } | ItemKind::Loss { .. } | ItemKind::Metric { .. } => continue,
                 ItemKind::Plot { .. } | ItemKind::Settings { .. } | ItemKind::Profile { .. } => continue,
@@ -238,6 +231,7 @@ impl<'a> Checker<'a> {
                     for decl in decls {
                         ports.push(match self.global(&decl.name.name, decl.name.span) {
                             Some(Binding::Value(def)) => {
+                                let def = self.port_of(def);
                                 let default = self.defs[def].value.clone();
                                 Some(Port { def, default, batch: false, source: PortSource::Given })
                             }
@@ -310,7 +304,7 @@ impl<'a> Checker<'a> {
         for end in [lo, hi] {
             let end = self.scalar(end, "an end of the time interval")?;
             self.require(&end, Phase::Example, what)?;
-            self.before_the_run(&end, &name.name)?;
+            self.before_the_run(&end, &name.name, false)?;
             ends.push(end);
         }
         let (hi, lo) = (ends.pop()?, ends.pop()?);
@@ -410,6 +404,7 @@ impl<'a> Checker<'a> {
                     DefKind::State(_) | DefKind::Channel(_) | DefKind::Time | DefKind::Input(_) => {
                         other = true
                     }
+                    DefKind::Noise(_) | DefKind::Control => other = true,
                     DefKind::Const | DefKind::Let | DefKind::Output | DefKind::Local => {}
                 },
                 Kind::Rate(_) | Kind::ChannelRate(_) | Kind::Start | Kind::End => other = true,
@@ -592,6 +587,9 @@ impl<'a> Checker<'a> {
     // ---- warnings --------------------------------------------------------------------------
 
     fn warn(&mut self, model: &Model) {
+        for (span, name) in equations::jumping_choices(model) {
+            self.report(errors::jumping_choice(span, &name));
+        }
         let (params, channels) = checks::reached(model);
         let is_trained = model.results.iter().any(|root| matches!(root.role, Role::Loss | Role::Likelihood));
         for (number, param) in model.params.iter().enumerate() {
@@ -613,7 +611,7 @@ impl<'a> Checker<'a> {
 }
 
 /// The index of a curve, which is entered if it is new.
-fn curve_of(name: Arc<str>, value: Expr, roots: &mut Roots) -> usize {
+pub(crate) fn curve_of(name: Arc<str>, value: Expr, roots: &mut Roots) -> usize {
     // A declared output is its own curve.
     if let Some(position) = roots.curves.iter().position(|curve| curve.name == name) {
         return position;

@@ -1,8 +1,11 @@
 //! What was extracted from a file, as text, for `nodec show --stage equations`.
 
 use crate::base::span::Sources;
+use crate::ir::func::Func;
 use crate::ir::program::{Constraint, Role};
-use crate::sema::typed::{DefId, Expr, Model, dims_text};
+use crate::ir::system::{Calculus, System};
+use crate::ir::zeros;
+use crate::sema::typed::{DefId, DefKind, Expr, Model, dims_text};
 use std::fmt::Write;
 
 /// One line for each unknown, channel, param, term and curve.
@@ -23,13 +26,33 @@ pub(super) fn equations(model: &Model, sources: &Sources) -> String {
         let states = &model.states[system.states.clone()];
         for state in states {
             let start = state.start.as_ref().map_or_else(String::new, |start| format!(" = {}", text(start)));
-            line(format!("state {}{start}", typed(state.def)));
+            line(format!("{} {}{start}", state.kind.noun(), typed(state.def)));
+        }
+        for noise in &system.dynamics.noises {
+            let calculus = match noise.calculus {
+                Calculus::Ito => "ito",
+                Calculus::Stratonovich => "stratonovich",
+            };
+            line(format!("noise {} = wiener({calculus})", typed(noise.def)));
         }
         for state in states {
-            line(format!("  {}' = {}", model.defs[state.def].name, text(&state.rate)));
+            if let Some(rate) = &state.rate {
+                line(format!("  {}' = {}", model.defs[state.def].name, text(rate)));
+            }
+        }
+        for implicit in &system.dynamics.lines {
+            line(format!("  {}", one_line(sources.slice(implicit.span))));
+        }
+        for event in &system.dynamics.events {
+            line(format!("  {}", one_line(sources.slice(event.item))));
         }
         for channel in &model.channels[system.channels.clone()] {
             line(format!("channel {}' = {}", typed(channel.def), text(&channel.rate)));
+        }
+    }
+    for (def, path) in model.defs.ids().filter_map(|id| Some((id, model.defs[id].value.as_ref()?))) {
+        if model.defs[def].kind == DefKind::Control {
+            line(format!("control {} = {}", typed(def), text(path)));
         }
     }
     for call in &model.calls {
@@ -78,6 +101,43 @@ pub(super) fn equations(model: &Model, sources: &Sources) -> String {
         let role = if curve.output { "output" } else { "curve" };
         line(format!("{role} {}", curve.name));
     }
+    out
+}
+
+/// Matrices with more entries than this are said by their size.
+const MAX_SHOWN: usize = 144;
+
+/// The mass matrix and the diffusion by what is in them: `0` and `*` for what is zero by construction
+/// and what may be something else, the numbers of a matrix of numbers. Which rows are constraints.
+pub(super) fn matrices(system: &System) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for state in &system.states {
+        let count = state.ty.shape.count();
+        let entry = |at| if state.ty.shape.rank() == 0 { String::new() } else { format!("[{at}]") };
+        names.extend((0..count).map(|at| format!("{}{}", state.name, entry(at))));
+    }
+    let mut out = String::new();
+    let mut matrix = |what: &str, func: &Func| {
+        let [n, m] = func.ty(func.results[0].value).shape.dims() else { crate::bug!("{what} is no matrix") };
+        if n * m > MAX_SHOWN {
+            writeln!(out, "{what}: {n} by {m}").expect("writing to a string does not fail");
+            return;
+        }
+        let pattern = zeros::may_differ(func).remove(0);
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        writeln!(out, "{what}").expect("writing to a string does not fail");
+        for (row, entries) in pattern.chunks(*m).enumerate() {
+            let entries: Vec<&str> = entries.iter().map(|differs| if *differs { "*" } else { "0" }).collect();
+            let is_constraint = what == "mass matrix" && system.constraints[row];
+            let note = if is_constraint { "  a constraint" } else { "" };
+            let name = &names[row];
+            let pad = " ".repeat(width - name.chars().count());
+            writeln!(out, "  {name}{pad}  {}{note}", entries.join(" "))
+                .expect("writing to a string does not fail");
+        }
+    };
+    system.mass.iter().for_each(|mass| matrix("mass matrix", mass));
+    system.diffusion.iter().for_each(|diffusion| matrix("diffusion", diffusion));
     out
 }
 

@@ -4,6 +4,7 @@
 //! channels and what comes from outside are numbered through all spaces.
 
 use crate::base::span::Span;
+use crate::ir::system::UnknownKind;
 use crate::sema::containers::InstanceId;
 use crate::sema::errors;
 use crate::sema::resolve::{Binding, Checker, DataSet, Scope, ScopeId};
@@ -44,8 +45,10 @@ pub(crate) enum Declared<'a> {
     Input(&'a ast::Decl, usize),
     Output(&'a ast::Decl),
     Param(&'a ast::ParamDecl, usize),
-    State(&'a ast::Unknown, usize),
+    State(&'a ast::Unknown, usize, UnknownKind),
     Channel(&'a Ident, Option<&'a ast::Type>, &'a ast::Expr, usize),
+    Noise(Option<&'a ast::Type>, &'a ast::Expr, usize),
+    Control(&'a ast::Expr),
     Time,
     Let(&'a ast::Let, Vec<usize>),
     DataSet(usize),
@@ -69,8 +72,10 @@ impl Declared<'_> {
             Declared::Input(..) => "input",
             Declared::Output(_) => "output",
             Declared::Param(..) => "param",
-            Declared::State(..) => "state",
+            Declared::State(_, _, kind) => kind.noun(),
             Declared::Channel(..) => "channel",
+            Declared::Noise(..) => "noise",
+            Declared::Control(_) => "control",
             Declared::Time => "time variable",
             Declared::Let(..) => "let",
             Declared::DataSet(_) => "data set",
@@ -106,8 +111,10 @@ pub(crate) enum Found<'a> {
 pub(crate) struct Motion {
     /// Number of the first one among the states.
     pub first: usize,
-    /// Number of primes of the rate.
+    /// Number of primes of the rate; 1 for an unknown without a rate.
     pub order: u32,
+    /// What its declaration says that determines it.
+    pub kind: UnknownKind,
 }
 
 /// Which unknown a state belongs to.
@@ -117,6 +124,17 @@ pub(crate) struct Mover {
     pub space: SpaceId,
     /// Its name without primes.
     pub name: Arc<str>,
+}
+
+/// The unknowns that items declare, in file order.
+pub(crate) fn unknowns(items: &[ast::Item]) -> Vec<(&ast::Unknown, UnknownKind)> {
+    let declared = items.iter().filter_map(|item| match &item.kind {
+        ItemKind::State(unknowns) => Some((unknowns, UnknownKind::Rate)),
+        ItemKind::Algebraic(unknowns) => Some((unknowns, UnknownKind::Algebraic)),
+        ItemKind::Discrete(unknowns) => Some((unknowns, UnknownKind::Discrete)),
+        _ => None,
+    });
+    declared.flat_map(|(unknowns, kind)| unknowns.iter().map(move |unknown| (unknown, kind))).collect()
 }
 
 impl<'a> Checker<'a> {
@@ -246,7 +264,7 @@ impl<'a> Checker<'a> {
 
     /// Enters the names that the items of this space declare.
     fn declare(&mut self) {
-        self.declare_states();
+        self.declare_unknowns();
         for item in self.items() {
             match &item.kind {
                 ItemKind::Const(decls) => {
@@ -290,23 +308,20 @@ impl<'a> Checker<'a> {
                     }
                 }
                 ItemKind::Use(used) => self.enter_used(used, item.span),
-                ItemKind::Algebraic(unknowns) | ItemKind::Discrete(unknowns) => {
-                    let plain = unknowns.iter().filter(|unknown| unknown.primes == 0);
-                    plain.for_each(|unknown| self.enter(&unknown.name, Declared::NotYet));
+                ItemKind::Noise { name, ty, value } => {
+                    self.enter(name, Declared::Noise(ty.as_ref(), value, self.n_noises));
+                    self.n_noises += 1;
                 }
-                ItemKind::Random { name, .. }
-                | ItemKind::Noise { name, .. }
-                | ItemKind::Control { name, .. } => {
-                    self.enter(name, Declared::NotYet);
-                }
+                ItemKind::Control { name, value } => self.enter(name, Declared::Control(value)),
+                ItemKind::Random { name, .. } => self.enter(name, Declared::NotYet),
                 ItemKind::Layer(container) => {
                     self.enter(&container.name, Declared::Template(container, false));
                 }
                 ItemKind::System(container) => {
                     self.enter(&container.name, Declared::Template(container, true));
                 }
-                ItemKind::State(_) | ItemKind::Event(_) | ItemKind::Loss { .. } | ItemKind::Metric { .. } => {
-                }
+                ItemKind::State(_) | ItemKind::Algebraic(_) | ItemKind::Discrete(_) => {}
+                ItemKind::Event(_) | ItemKind::Loss { .. } | ItemKind::Metric { .. } => {}
                 ItemKind::Plot { .. } | ItemKind::Export { .. } | ItemKind::Settings { .. } => {}
                 ItemKind::Profile { .. } | ItemKind::Sweep { .. } | ItemKind::Ensemble { .. } => {}
                 ItemKind::Equation { .. } | ItemKind::Likelihood { .. } | ItemKind::Error => {}
@@ -342,43 +357,44 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Numbers the states: in file order of their names, each followed by its hidden ones.
-    fn declare_states(&mut self) {
-        let items = self.items();
-        let unknowns = || {
-            let states = items.iter().filter_map(|item| match &item.kind {
-                ItemKind::State(unknowns) => Some(unknowns),
-                _ => None,
-            });
-            states.flatten()
-        };
+    /// Numbers the unknowns: in file order of their names, each followed by its hidden ones.
+    fn declare_unknowns(&mut self) {
+        let unknowns = unknowns(self.items());
         let mut primes_of: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
-        for unknown in unknowns() {
+        for (unknown, kind) in &unknowns {
+            if *kind != UnknownKind::Rate && unknown.primes > 0 {
+                self.report(errors::prime_without_rate(unknown.span, &unknown.name.name, kind.noun()));
+                continue;
+            }
             primes_of.entry(&unknown.name.name).or_default().insert(unknown.primes);
         }
-        for unknown in unknowns() {
+        for (unknown, kind) in &unknowns {
             let name = &unknown.name.name;
+            let Some(declared) = primes_of.get(&**name) else { continue };
             if self.space().motions.contains_key(name) {
                 continue;
             }
-            let declared = &primes_of[&**name];
             let order = declared.last().map_or(1, |primes| primes + 1);
-            let motion = Motion { first: self.movers.len(), order };
+            let motion = Motion { first: self.movers.len(), order, kind: *kind };
             self.space_mut().motions.insert(name.clone(), motion);
             let mover = Mover { space: self.here, name: name.clone() };
             self.movers.extend(std::iter::repeat_n(mover, order as usize));
             for primes in 0..order {
                 if !declared.contains(&primes) {
                     let name = format!("{name}{}", "'".repeat(primes as usize));
-                    self.report(errors::no_start(unknown.span, &name));
+                    self.report(errors::no_start(unknown.span, kind.noun(), &name));
                 }
             }
         }
-        for unknown in unknowns() {
-            let number = self.space().motions[&unknown.name.name].first + unknown.primes as usize;
+        for (unknown, kind) in unknowns {
+            let Some(motion) = self.space().motions.get(&unknown.name.name) else { continue };
+            if unknown.primes >= motion.order {
+                continue;
+            }
+            let number = motion.first + unknown.primes as usize;
             let name = format!("{}{}", unknown.name.name, "'".repeat(unknown.primes as usize));
             let span = Span { hi: unknown.name.span.hi + unknown.primes, ..unknown.name.span };
-            self.enter_as(name.into(), span, Declared::State(unknown, number));
+            self.enter_as(name.into(), span, Declared::State(unknown, number, kind));
         }
     }
 

@@ -11,7 +11,7 @@ use crate::sema::infer::{Value, to_real};
 use crate::sema::phase::reach;
 use crate::sema::resolve::{Binding, Callable, Checker, ScopeId};
 use crate::sema::space::FILE;
-use crate::sema::typed::{Call, DefId, DefKind, Elem, Expr, Kind, Moved, Phase, System, Ty};
+use crate::sema::typed::{Call, DefId, DefKind, Dynamics, Elem, Expr, Kind, Moved, Phase, System, Ty};
 use crate::syntax::ast::{self, ExprKind, ItemKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -357,9 +357,10 @@ impl<'a> Checker<'a> {
     pub(crate) fn system(&mut self, name: &Arc<str>) -> Option<System> {
         let interval = self.interval();
         let (first_state, first_channel) = (self.space().first_state, self.space().first_channel);
-        let states = self.states();
+        let (states, lines) = self.unknowns();
+        let dynamics = Dynamics { lines, noises: self.noises(), events: self.events() };
         let channels = self.channels();
-        let n_states: usize = self.space().motions.values().map(|motion| motion.order as usize).sum();
+        let n_states = self.own_states().len();
         self.all_states.resize(self.movers.len(), None);
         for (number, state) in states.into_iter().enumerate() {
             if (first_state..first_state + n_states).contains(&number) {
@@ -378,6 +379,7 @@ impl<'a> Checker<'a> {
             interval,
             states: first_state..first_state + n_states,
             channels: first_channel..first_channel + n_channels,
+            dynamics,
             span: self.defs[time].span,
         })
     }

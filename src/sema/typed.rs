@@ -9,7 +9,9 @@ use crate::base::span::Span;
 use crate::ir::func::Contraction;
 use crate::ir::op::Op;
 use crate::ir::program::{Constraint, PortSource, Role};
+use crate::ir::system::{Calculus, Condition, UnknownKind};
 use crate::sema::dim::{Dim, Symbol};
+pub use crate::sema::elaborate::path::Interpolation;
 use crate::sema::prelude::{Distribution, Initialiser, Map, Reduction};
 use crate::sema::sizes::Sizes;
 use std::collections::BTreeMap;
@@ -123,12 +125,27 @@ pub enum Kind {
     Rate(usize),
     /// The integrand of a channel, by number.
     ChannelRate(usize),
+    /// The prime of a noise, by number.
+    White(usize),
+    /// The value now of a path through `values` at `times`.
+    Path {
+        /// How it goes between them.
+        scheme: Interpolation,
+        /// The independent variable.
+        time: DefId,
+        /// Ascending, `[K]`.
+        times: Box<Expr>,
+        /// `[K, ..]`
+        values: Box<Expr>,
+    },
     /// `start`
     Start,
     /// `end`
     End,
     /// The same numbers as reals.
     ToReal(Box<Expr>),
+    /// Whole numbers as integers.
+    ToInt(Box<Expr>),
     /// An elementwise op; operands have the shape of the result, or none.
     Elementwise(Op, Vec<Expr>),
     /// A function of one operand, elementwise.
@@ -314,6 +331,10 @@ pub enum DefKind {
     State(usize),
     /// The channel of this number.
     Channel(usize),
+    /// The noise of this number.
+    Noise(usize),
+    /// A path; has a value.
+    Control,
     /// The independent variable.
     Time,
     /// A `let`; has a value.
@@ -334,6 +355,8 @@ impl DefKind {
             DefKind::Data(_) => "data field",
             DefKind::State(_) => "state",
             DefKind::Channel(_) => "channel",
+            DefKind::Noise(_) => "noise",
+            DefKind::Control => "control",
             DefKind::Time => "time variable",
             DefKind::Let => "let",
             DefKind::Output => "output",
@@ -413,17 +436,76 @@ pub struct Port {
     pub source: PortSource,
 }
 
-/// An unknown with a rate.
+/// An unknown.
 #[derive(Clone, Debug)]
 pub struct State {
     /// Its definition; the name carries the primes of a hidden state.
     pub def: DefId,
-    /// Its start value; none if a caller of the system must give it.
+    /// What determines it.
+    pub kind: UnknownKind,
+    /// Its start value, for an algebraic one a guess; none if a caller of the system must give it.
     pub start: Option<Expr>,
-    /// Its rate.
-    pub rate: Expr,
-    /// Where its rate is given.
+    /// Its rate, if a line in solved form gives it.
+    pub rate: Option<Expr>,
+    /// Where its rate is given, else where it is declared.
     pub equation: Span,
+}
+
+/// What moves a system beside rates in solved form.
+#[derive(Clone, Debug, Default)]
+pub struct Dynamics {
+    /// Lines that are not in solved form.
+    pub lines: Vec<Line>,
+    /// Wiener processes, by number.
+    pub noises: Vec<Noise>,
+    /// What interrupts the motion, in file order.
+    pub events: Vec<Event>,
+}
+
+/// A line `lhs = rhs` that is not in solved form.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// `lhs - rhs`. The primes of unknowns with a rate but without a solved line are its variables.
+    pub residual: Expr,
+    /// The line.
+    pub span: Span,
+}
+
+/// A Wiener process.
+#[derive(Clone, Debug)]
+pub struct Noise {
+    /// Its definition.
+    pub def: DefId,
+    /// How its integral is meant.
+    pub calculus: Calculus,
+}
+
+/// Something that interrupts the motion.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// As written: `x < 0`.
+    pub name: Arc<str>,
+    /// When it happens.
+    pub trigger: Trigger,
+    /// The unknowns that jump, by number, each once, with their values just after.
+    pub jumps: Vec<(usize, Expr)>,
+    /// Whether the run ends there.
+    pub stop: bool,
+    /// What sets it off, as written.
+    pub span: Span,
+    /// The whole of it.
+    pub item: Span,
+}
+
+/// When an event happens.
+#[derive(Clone, Debug)]
+pub enum Trigger {
+    /// When a condition over these roots becomes true; a root is positive where its comparison holds.
+    When(Vec<Expr>, Condition),
+    /// At every multiple of a period after the start.
+    Every(Expr),
+    /// At these times.
+    At(Expr),
 }
 
 /// A quadrature.
@@ -475,6 +557,8 @@ pub struct System {
     pub states: Range<usize>,
     /// Its channels.
     pub channels: Range<usize>,
+    /// What moves it beside rates in solved form.
+    pub dynamics: Dynamics,
     /// Where its time is declared.
     pub span: Span,
 }
@@ -538,6 +622,8 @@ pub struct Model {
     pub curves: Vec<CurveRoot>,
     /// Pictures; indices into `curves` and `results`.
     pub plots: Vec<crate::ir::program::Plot>,
+    /// Tables; indices into `curves`.
+    pub exports: Vec<crate::ir::program::Export>,
 }
 
 impl Expr {
@@ -557,8 +643,14 @@ impl Expr {
                 x.walk(visit);
                 y.walk(visit);
             }
-            Kind::Rate(_) | Kind::ChannelRate(_) | Kind::Start | Kind::End => {}
-            Kind::ToReal(x) | Kind::Map(_, x) | Kind::PowInt(x, _) | Kind::Index(x, _) => x.walk(visit),
+            Kind::Rate(_) | Kind::ChannelRate(_) | Kind::White(_) | Kind::Start | Kind::End => {}
+            Kind::Path { times, values, scheme: _, time: _ } => {
+                times.walk(visit);
+                values.walk(visit);
+            }
+            Kind::ToReal(x) | Kind::ToInt(x) | Kind::Map(_, x) | Kind::PowInt(x, _) | Kind::Index(x, _) => {
+                x.walk(visit)
+            }
             Kind::Reshape(x) | Kind::Permute(x, _) | Kind::Reverse(x, _) | Kind::Reduce(_, x, _) => {
                 x.walk(visit)
             }

@@ -150,7 +150,8 @@ pub fn method_not_built(method: &Method, span: Span) -> Diagnostic {
         MethodKind::NotBuilt { .. }
         | MethodKind::Explicit(_)
         | MethodKind::Stiff(_)
-        | MethodKind::Symplectic(_) => diagnostic,
+        | MethodKind::Symplectic(_)
+        | MethodKind::Stochastic(_) => diagnostic,
     }
 }
 
@@ -187,6 +188,18 @@ pub fn needs_solved_lines(method: &str, method_span: Span, line: Span) -> Diagno
     )
     .label(line, "this line does not")
     .help("methods for mass matrices: radau5, bdf, rodas5p")
+}
+
+/// A method without noise on a system with noise, or the other way round, or noise that the method
+/// does not know.
+pub fn wrong_noise(method: &str, at: Span, noise: Option<Span>, why: &str, help: &str) -> Diagnostic {
+    let message = format!("`{method}` cannot solve this system");
+    let diagnostic = Diagnostic::new(Code("E0803"), message, at, why.to_owned());
+    let diagnostic = match noise {
+        Some(noise) => diagnostic.label(noise, "this noise"),
+        None => diagnostic,
+    };
+    diagnostic.help(help.to_owned())
 }
 
 /// A fixed-step method without a step.

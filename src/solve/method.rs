@@ -1,5 +1,6 @@
 //! The methods of the language: what each needs and offers, and which are built.
 
+use super::sde::Scheme;
 use super::symplectic::Composition;
 use super::tableau::Tableau;
 
@@ -27,6 +28,8 @@ pub enum Kind {
     Stiff(Stiff),
     /// A symplectic composition, for separable systems.
     Symplectic(&'static Composition),
+    /// A scheme for systems with noise.
+    Stochastic(Scheme),
     /// Part of the language and not built yet; the methods named are the nearest that are.
     NotBuilt {
         /// What to use instead, the best first.
@@ -53,7 +56,8 @@ impl Method {
     pub fn all() -> impl Iterator<Item = Method> {
         let explicit = Tableau::ALL.into_iter().map(Method::explicit);
         let symplectic = Composition::ALL.into_iter().map(Method::symplectic);
-        explicit.chain(STIFF).chain(symplectic).chain(NOT_BUILT)
+        let stochastic = Scheme::ALL.into_iter().map(Method::stochastic);
+        explicit.chain(STIFF).chain(symplectic).chain(stochastic).chain(NOT_BUILT)
     }
 
     /// The method spelled `name`.
@@ -65,16 +69,21 @@ impl Method {
     pub fn tableau(&self) -> Option<&'static Tableau> {
         match self.kind {
             Kind::Explicit(tableau) => Some(tableau),
-            Kind::Stiff(_) | Kind::Symplectic(_) | Kind::NotBuilt { .. } => None,
+            Kind::Stiff(_) | Kind::Symplectic(_) | Kind::Stochastic(_) | Kind::NotBuilt { .. } => None,
         }
     }
 
     /// Whether programs can run with it.
     pub fn is_built(&self) -> bool {
         match self.kind {
-            Kind::Explicit(_) | Kind::Stiff(_) | Kind::Symplectic(_) => true,
+            Kind::Explicit(_) | Kind::Stiff(_) | Kind::Symplectic(_) | Kind::Stochastic(_) => true,
             Kind::NotBuilt { .. } => false,
         }
+    }
+
+    fn stochastic(scheme: Scheme) -> Method {
+        let (name, doc, kind) = (scheme.name(), scheme.doc(), Kind::Stochastic(scheme));
+        Method { name, doc, adaptive: false, stiff: false, kind }
     }
 
     fn symplectic(composition: &'static Composition) -> Method {

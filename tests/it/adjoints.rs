@@ -222,6 +222,7 @@ fn checkpoints_bound_the_states_that_are_kept() {
         let data = Data::default();
         let parts = nodec::plan::controls::Controls {
             options: vec![nodec::solve::Options::fixed(0.0025)],
+            seed: 0,
             save: nodec::plan::controls::Save::Nothing,
             adjoints: vec![nodec::plan::controls::Adjoint::Checkpoint(count)],
         };
@@ -297,6 +298,7 @@ fn hessians_do_not_depend_on_the_adjoint() {
         options.max_step = 1.0;
         let controls = nodec::plan::controls::Controls {
             options: vec![nodec::solve::Options::adaptive(options)],
+            seed: 0,
             save: nodec::plan::controls::Save::Nothing,
             adjoints: vec![adjoint],
         };

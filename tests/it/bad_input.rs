@@ -102,7 +102,6 @@ fn names_and_shapes() {
     check("time t in 0..1\nstate x: [2] = [1, 2]\nx' = [x[0], x[2]]\n", "E0309", "2");
     check(&DECAY.replace("= 0.5", "= -1"), "E0806", "-1");
     check(&format!("{DECAY}x' = 2\n"), "E0504", "x' = 2");
-    check(&format!("{DECAY}when x < 0.5 {{ x := 1 }}\n"), "E0290", "when");
     check(&format!("{DECAY}sweep k in linspace(0, 1, 3)\n"), "E0290", "sweep");
     check(&format!("{DECAY}solve {{ method = auto }}\n"), "E0290", "auto");
     check(&format!("{DECAY}solve {{ rtol = \"a\" }}\n"), "E0802", "\"a\"");

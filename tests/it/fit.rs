@@ -134,6 +134,7 @@ fn the_hessian_is_that_of_a_computation_of_its_own() {
     let run = lotka_volterra(&[]);
     let controls = Controls {
         options: vec![Options::adaptive(Adaptive::new(1e-10, 1e-10, 2))],
+        seed: 0,
         save: Save::Nothing,
         adjoints: vec![Adjoint::Discrete],
     };

@@ -9,6 +9,7 @@ mod bad_input;
 mod cli;
 mod data;
 mod datasets;
+mod dynamics;
 mod events;
 mod examples;
 mod explain;

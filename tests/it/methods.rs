@@ -84,6 +84,26 @@ fn kepler_keeps_its_energy() {
     assert!(ends.iter().zip(&KEPLER_20).all(|(y, e)| (y - e).abs() < 1e-7), "{ends:?}");
 }
 
+/// Geometric Brownian motion, program of LANGUAGE.md 2.13: the same seed gives the same path at every
+/// step size, so the schemes agree with each other as their orders say.
+#[test]
+fn noise_is_integrated_on_one_path_for_every_step() {
+    let text = "noise W: [2] = wiener(ito)\ntime t in 0..1\nstate s: [2] = [1, 1]\ns' = 0.05*s + 0.2*s*W'\n";
+    let end = |settings: &[(&str, &str)]| solve(text, settings).end("s").unwrap();
+    let fine = end(&[("method", "milstein"), ("dt", "0.0005")]);
+    let distance = |other: &[f64]| (fine[0] - other[0]).abs().max((fine[1] - other[1]).abs());
+    let milstein = end(&[("method", "milstein"), ("dt", "0.02")]);
+    let maruyama = end(&[("method", "euler_maruyama"), ("dt", "0.02")]);
+    assert!(distance(&milstein) < 2e-3 && distance(&maruyama) < 2e-2, "{fine:?} {milstein:?} {maruyama:?}");
+    let other = end(&[("method", "milstein"), ("dt", "0.0005"), ("seed", "1")]);
+    assert!(distance(&other) > 2e-2 && (fine[0] - fine[1]).abs() > 1e-3);
+    assert_eq!(fine, end(&[("method", "milstein"), ("dt", "0.0005")]));
+    // Read as Stratonovich, the logarithm grows faster by σ²/2 = 0.02.
+    let text = text.replace("ito", "stratonovich");
+    let heun = solve(&text, &[("method", "heun_stratonovich"), ("dt", "0.0005")]).end("s").unwrap();
+    assert!((heun[0] / fine[0] - 0.02_f64.exp()).abs() < 1e-4, "{heun:?} {fine:?}");
+}
+
 /// What has no reverse pass is refused, not wrong.
 #[test]
 fn gradients_through_other_methods_are_refused() {

@@ -129,7 +129,8 @@ fn controls(run: &Run, tol: f64, dt: f64) -> Controls {
         Some(_) => Options::adaptive(Adaptive::new(tol, tol, run.plan().layout.systems[0].n_states)),
         None => Options::fixed(dt),
     };
-    Controls { options: vec![options], save: Save::Nothing, adjoints: vec![Adjoint::Discrete] }
+    let adjoints = vec![Adjoint::Discrete];
+    Controls { options: vec![options], seed: 0, save: Save::Nothing, adjoints }
 }
 
 fn flat(gradient: &Gradient) -> Vec<f64> {

@@ -12,7 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("syntax", &["base", "diag"]),
     ("ir", &["base"]),
     ("solve", &["base"]),
-    ("sema", &["base", "diag", "syntax", "ir"]),
+    ("sema", &["base", "diag", "syntax", "ir", "ad"]),
     ("ad", &["base", "diag", "ir"]),
     ("opt", &["base", "ir"]),
     ("lower", &["base", "diag", "ir"]),

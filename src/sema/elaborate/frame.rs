@@ -14,7 +14,7 @@ pub(super) use sites::{AllSites, Sites};
 
 use super::guard::{both, guarded};
 use super::{Made, moves, number_of};
-use crate::base::index::IndexVec;
+use crate::base::index::{Idx, IndexVec};
 use crate::base::span::Span;
 use crate::ir::builder::Builder;
 use crate::ir::func::{Attr, Func, ValueId};
@@ -75,6 +75,10 @@ pub(super) enum Input {
     Inside,
     State(usize),
     Channel(usize),
+    /// The prime of a state that no line in solved form gives.
+    Prime(usize),
+    /// The prime of a noise.
+    White(usize),
     Start,
     End,
     /// The start or (`true`) the end of a run.
@@ -96,6 +100,8 @@ pub(super) enum Moment<'m> {
     Now,
     /// At a site: which, at which of its times, and the expression for these.
     Site { site: usize, element: Option<usize>, time: &'m Expr },
+    /// At a time, where nothing but paths is asked for.
+    Instant(ValueId),
 }
 
 impl Moment<'_> {
@@ -104,7 +110,8 @@ impl Moment<'_> {
         match self {
             Moment::Never => (0, 0),
             Moment::Now => (1, 0),
-            Moment::Site { site, element, time: _ } => (site + 2, element.map_or(0, |element| element + 1)),
+            Moment::Site { site, element, time: _ } => (site + 3, element.map_or(0, |element| element + 1)),
+            Moment::Instant(time) => (2, time.index()),
         }
     }
 }
@@ -128,6 +135,8 @@ pub(super) struct Frame<'m, 's> {
     world: World<'m>,
     moment: Moment<'m>,
     sites: Option<&'s mut AllSites<'m>>,
+    /// Whether `start` and `end` are those of the interval, computed here.
+    pub own_ends: bool,
     /// What the motion asks to be computed once, if this is a function of it.
     args: Option<&'s mut Vec<&'m Expr>>,
     inputs: Vec<Input>,
@@ -144,6 +153,7 @@ impl<'m, 's> Frame<'m, 's> {
             world,
             moment,
             sites: None,
+            own_ends: false,
             args: None,
             inputs: Vec::new(),
             input_values: HashMap::new(),
@@ -197,12 +207,12 @@ impl<'m, 's> Frame<'m, 's> {
         }
     }
 
-    fn def_type(&self, def: DefId) -> Made<Type> {
+    pub fn def_type(&self, def: DefId) -> Made<Type> {
         let found = &self.world.defs[def];
         Ok(Type { dtype: self.dtype(found.ty.elem), shape: self.shape(&found.ty.dims, found.span)? })
     }
 
-    fn input(&mut self, input: Input, ty: Type) -> ValueId {
+    pub fn input(&mut self, input: Input, ty: Type) -> ValueId {
         if let Some(value) = self.input_values.get(&input) {
             return *value;
         }
@@ -263,23 +273,37 @@ impl<'m, 's> Frame<'m, 's> {
                 self.unknown(def, Input::Channel(number), &at)
             }
             DefKind::Time => self.time(),
-            DefKind::Const | DefKind::Let | DefKind::Output | DefKind::Local => match &found.value {
-                Some(value) => self.value(value),
-                None => crate::bug!("`{}` has no value", found.name),
-            },
+            DefKind::Noise(_) => Err(Box::new(errors::bare_noise(found.span))),
+            DefKind::Control | DefKind::Const | DefKind::Let | DefKind::Output | DefKind::Local => {
+                match &found.value {
+                    Some(value) => self.value(value),
+                    None => crate::bug!("`{}` has no value", found.name),
+                }
+            }
         }
     }
 
     fn unknown(&mut self, def: DefId, now: Input, at: &dyn Fn(usize) -> Input) -> Made<ValueId> {
-        let ty = self.def_type(def)?;
-        match self.moment {
-            Moment::Never => crate::bug!("`{}` has no value outside the run", self.world.defs[def].name),
-            Moment::Now => Ok(self.input(now, ty)),
-            Moment::Site { site, element: None, time: _ } => Ok(self.input(at(site), ty)),
+        let ty = Type { dtype: self.world.real, ..self.def_type(def)? };
+        let value = match self.moment {
+            Moment::Never | Moment::Instant(_) => {
+                crate::bug!("`{}` has no value outside the run", self.world.defs[def].name)
+            }
+            Moment::Now => self.input(now, ty),
+            Moment::Site { site, element: None, time: _ } => self.input(at(site), ty),
             Moment::Site { site, element: Some(element), time: _ } => {
                 let all = self.all_at_site(site, &ty, at);
-                Ok(self.row(all, element))
+                self.row(all, element)
             }
+        };
+        Ok(self.counted(def, value))
+    }
+
+    /// An unknown as it is declared: a discrete integer is kept as a real.
+    fn counted(&mut self, def: DefId, value: ValueId) -> ValueId {
+        match self.world.defs[def].ty.elem {
+            Elem::Int => self.b.must(Op::Convert, &[value], Attr::To(DType::I64)),
+            Elem::Real | Elem::Bool => value,
         }
     }
 
@@ -306,6 +330,7 @@ impl<'m, 's> Frame<'m, 's> {
         match self.moment {
             Moment::Never => crate::bug!("there is no time outside the run"),
             Moment::Now => Ok(self.input(Input::Time, Type::scalar(self.world.real))),
+            Moment::Instant(time) => Ok(time),
             Moment::Site { time, element, site: _ } => {
                 let times = self.at(Moment::Never, |frame| frame.value(time))?;
                 Ok(match element {
@@ -327,7 +352,13 @@ impl<'m, 's> Frame<'m, 's> {
     /// The rate of a state. It belongs to the motion, so no guard and no loop touches it.
     pub fn rate(&mut self, number: usize) -> Made<ValueId> {
         let states = self.world.states;
-        self.apart(Named::Rate(number), &states[number].rate)
+        match &states[number].rate {
+            Some(rate) => self.apart(Named::Rate(number), rate),
+            None => {
+                let ty = self.def_type(states[number].def)?;
+                Ok(self.input(Input::Prime(number), ty))
+            }
+        }
     }
 
     /// The integrand of a channel.
@@ -391,6 +422,15 @@ impl<'m, 's> Frame<'m, 's> {
             Kind::Def(def) => self.def(*def),
             Kind::Rate(number) => self.rate(*number),
             Kind::ChannelRate(number) => self.channel_rate(*number),
+            Kind::White(number) => {
+                let shape = self.shape(&expr.ty.dims, expr.span)?;
+                Ok(self.input(Input::White(*number), Type { dtype: real, shape }))
+            }
+            Kind::Path { scheme, time, times, values } => self.path(*scheme, *time, times, values, expr),
+            Kind::ToInt(x) => {
+                let x = self.value(x)?;
+                Ok(self.b.must(Op::Convert, &[x], Attr::To(DType::I64)))
+            }
             Kind::Start => self.end_of_run(Input::Start),
             Kind::End => self.end_of_run(Input::End),
             Kind::ToReal(x) => {
@@ -506,14 +546,6 @@ impl<'m, 's> Frame<'m, 's> {
                 let shape = self.shape(&expr.ty.dims, expr.span)?;
                 Ok(spread(&mut self.b, value, &shape))
             }
-        }
-    }
-
-    /// `start` and `end`: given to functions of the whole run, computed before it.
-    fn end_of_run(&mut self, input: Input) -> Made<ValueId> {
-        match (&self.sites, self.world.interval) {
-            (Some(_), _) | (None, None) => Ok(self.input(input, Type::scalar(self.world.real))),
-            (None, Some((start, end))) => self.value(if input == Input::Start { start } else { end }),
         }
     }
 

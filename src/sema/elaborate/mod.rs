@@ -3,12 +3,16 @@
 //! Each function is first made with inputs as they are met ([`frame`]), which also finds the
 //! evaluation sites, and is then given the parameter list that [`Program`] prescribes.
 
+mod dynamics;
+mod events;
 mod frame;
 mod guard;
+mod hoist;
 mod initial;
-#[allow(dead_code, reason = "a `control` is a path; see `path::Path`")]
-mod path;
+mod linear;
+pub(crate) mod path;
 mod runs;
+mod warn;
 
 use crate::base::index::IndexVec;
 use crate::base::span::{Sources, Span};
@@ -17,13 +21,13 @@ use crate::ir::builder::Builder;
 use crate::ir::eval::eval;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::program::{Axis, Constraint, Curve, DataPort, Examples, Param, Program, Role, RunResult};
-use crate::ir::system::{SiteKind, Unknown, UnknownKind};
+use crate::ir::system::SiteKind;
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::Given;
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::sizes::Sizes;
-use crate::sema::typed::{self, Def, DefId, Elem, Expr, Model, Phase};
+use crate::sema::typed::{self, Def, DefId, DefKind, Elem, Expr, Model, Phase};
 use crate::sema::{Bindings, Checked, Known, check};
 use frame::{AllSites, Frame, Input, MAX_ELEMENTS, Moment, World};
 use runs::Runs;
@@ -58,7 +62,10 @@ pub fn elaborate(
     };
     let model = checked.model()?;
     match (Elaboration { model, bindings }).program() {
-        Ok(program) => Some(program),
+        Ok(program) => {
+            warn::warnings(&program).into_iter().for_each(|warning| sink.report(warning));
+            Some(program)
+        }
         Err(diagnostic) => {
             sink.report(*diagnostic);
             None
@@ -161,6 +168,7 @@ impl Elaboration<'_> {
         let (systems, asked) = runs.motions()?;
         let mut sites = runs.sites();
         let starts = runs.starts(&asked, &mut sites)?;
+        let stops = runs.stops(&mut sites)?;
         let (post, post_order) = self.post(&runs, &mut sites)?;
         let (observe, observe_order) = self.observe(&runs, &mut sites)?;
         let found = runs.finish(sites);
@@ -176,12 +184,13 @@ impl Elaboration<'_> {
             examples: if model.ports.iter().any(|port| port.batch) { Examples::Data } else { Examples::One },
             systems,
             main: runs.order().iter().position(|run| *run == runs.main()),
-            solves: runs.solves(starts, found),
+            solves: runs.solves(starts, stops, found),
             results: self.results(&post),
             post,
             curves: self.curves(&observe),
             observe,
             plots: model.plots.clone(),
+            exports: model.exports.clone(),
         })
     }
 
@@ -212,6 +221,8 @@ impl Elaboration<'_> {
         let dims = ty.dims.iter().map(number).collect();
         let dtype = match ty.elem {
             Elem::Real => self.bindings.real,
+            // An unknown is a number that a solver keeps.
+            Elem::Int if matches!(self.model.defs[def].kind, DefKind::State(_)) => self.bindings.real,
             Elem::Int => DType::I64,
             Elem::Bool => DType::Bool,
         };
@@ -226,12 +237,6 @@ impl Elaboration<'_> {
             usize::try_from(size).unwrap_or(0)
         });
         Type { dtype: self.bindings.real, shape: Shape(sizes.collect()) }
-    }
-
-    fn unknown(&self, def: DefId, equation: Span) -> Unknown {
-        let found = &self.model.defs[def];
-        let kind = UnknownKind::Rate;
-        Unknown { name: found.name.clone(), ty: self.ty(def), kind, span: found.span, equation }
     }
 
     // ---- what comes from outside -----------------------------------------------------------

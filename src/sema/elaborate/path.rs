@@ -3,7 +3,7 @@
 //! A path through the values `xs: [K, ..]` at the ascending times `ts: [K]` is one polynomial on
 //! each of the `K - 1` pieces between them: `x(t) = Σ_j c_j[k] (t - ts[k])^j` on piece `k`. The
 //! [coefficients](Path::through) depend on the data alone, so that they can be computed once;
-//! [value](Path::value) and [slope](Path::slope) pick the piece by a time inside it. Before the
+//! [value](Path::value) picks the piece by a time inside it, and its derivative by `t` is the slope. Before the
 //! first time and after the last one the polynomial of the outermost piece goes on.
 
 use crate::ir::builder::Builder;
@@ -51,38 +51,16 @@ impl Path {
         Path { times, coefficients, shape }
     }
 
-    /// The nodes a path is made of, to be computed elsewhere; see [`Path::from_parts`].
-    pub fn parts(&self) -> impl Iterator<Item = ValueId> {
-        std::iter::once(self.times).chain(self.coefficients.iter().copied())
-    }
-
-    /// The path made of `parts`, with values of `shape`.
-    pub fn from_parts(parts: &[ValueId], shape: Shape) -> Path {
-        Path { times: parts[0], coefficients: parts[1..].to_vec(), shape }
-    }
-
     /// The value at the scalar `t`, on the piece that the scalar `inside` lies in.
     pub fn value(&self, b: &mut Builder, t: ValueId, inside: ValueId) -> ValueId {
-        let coefficients = self.coefficients.clone();
-        self.polynomial(b, &coefficients, t, inside)
-    }
-
-    /// The derivative by `t` at the scalar `t`, on the piece that the scalar `inside` lies in.
-    pub fn slope(&self, b: &mut Builder, t: ValueId, inside: ValueId) -> ValueId {
-        let higher = self.coefficients[1..].iter().enumerate();
-        let slopes: Vec<ValueId> = higher.map(|(j, c)| b.scale((j + 1) as f64, *c)).collect();
-        self.polynomial(b, &slopes, t, inside)
-    }
-
-    /// `Σ_j c_j[k] (t - ts[k])^j` by Horner's rule, `k` the piece of `inside`.
-    fn polynomial(&self, b: &mut Builder, coefficients: &[ValueId], t: ValueId, inside: ValueId) -> ValueId {
+        // Σ_j c_j[k] (t - ts[k])^j by Horner's rule, k the piece of `inside`.
         let weights = self.piece(b, inside);
         let count = b.shape(self.times).dims()[0];
         let starts = rows(b, self.times, 0, count - 1);
         let start = b.dot(weights, starts);
         let since = b.sub(t, start);
         let mut value: Option<ValueId> = None;
-        for c in coefficients.iter().rev() {
+        for c in self.coefficients.iter().rev() {
             let c = b.einsum(weights, *c, &[0], &[0, 1], &[1]);
             value = Some(match value {
                 Some(higher) => {
@@ -217,6 +195,7 @@ fn vector(real: DType, len: usize) -> Type {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ad::jvp;
     use crate::ir::eval::eval;
     use crate::ir::tensor::Tensor;
 
@@ -231,7 +210,9 @@ mod tests {
         let time = b.param("t", Type::scalar(DType::F64));
         let piece = b.param("inside", Type::scalar(DType::F64));
         let path = Path::through(&mut b, kind, ts, xs);
-        let (value, slope) = (path.value(&mut b, time, piece), path.slope(&mut b, time, piece));
+        let value = path.value(&mut b, time, piece);
+        let one = b.scalar(1.0, DType::F64);
+        let slope = jvp(&mut b, &[(time, one)], &[value]).expect("a path is smooth inside a piece")[0];
         let func = b.finish(vec![("value".into(), value), ("slope".into(), slope)]);
         let tensor = |values: &[f64], dims: &[usize]| Tensor {
             ty: Type::new(DType::F64, dims),

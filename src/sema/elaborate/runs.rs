@@ -3,13 +3,14 @@
 //! A run is known by its number: calls of systems by theirs, the run of the file by the number
 //! behind. Calls of one system with equal start values are one run.
 
+use super::dynamics::Motion;
 use super::frame::{AllSites, Frame, Input, Moment, Sites, World};
 use super::{Elaboration, Made, Signature, arranged, unique};
-use crate::ir::builder::Builder;
-use crate::ir::func::{Func, ValueId};
+use crate::ir::func::{Attr, Func, ValueId};
+use crate::ir::op::Op;
 use crate::ir::system::{Site, Solve, System};
 use crate::sema::checks;
-use crate::sema::typed::{Expr, Moved};
+use crate::sema::typed::{DefKind, Expr, Kind, Moved};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,14 @@ type Loose = (Func, Vec<Input>);
 pub(super) struct Found {
     times: Loose,
     sites: Vec<Site>,
+}
+
+/// What the motion of a system needs to be computed once.
+pub(super) struct Asked<'e> {
+    /// Values that may need other runs.
+    args: Vec<&'e Expr>,
+    /// `args, params, data -> what else there is`
+    hoisted: Func,
 }
 
 /// The runs of a program.
@@ -116,74 +125,43 @@ impl<'e> Runs<'e> {
     // ---- systems ---------------------------------------------------------------------------
 
     /// Every system that is run, and for each what its motion asks to be computed once.
-    pub fn motions(&self) -> Made<(Vec<System>, Vec<Vec<&'e Expr>>)> {
+    pub fn motions(&self) -> Made<(Vec<System>, Vec<Asked<'e>>)> {
         let mut systems = Vec::new();
         let mut asked = Vec::new();
-        for system in &self.systems {
+        for number in self.systems.iter().copied() {
             let mut args = Vec::new();
-            systems.push(self.motion(*system, &mut args)?);
-            asked.push(args);
+            let world = self.world(Some(number));
+            let (system, hoisted) = Motion::new(self.elaboration, world, number, &mut args).system()?;
+            systems.push(system);
+            asked.push(Asked { args, hoisted });
         }
         Ok((systems, asked))
-    }
-
-    fn motion(&self, number: usize, args: &mut Vec<&'e Expr>) -> Made<System> {
-        let (elaboration, model) = (self.elaboration, self.elaboration.model);
-        let system = &model.systems[number];
-        let name = |def| model.defs[def].name.clone();
-        let mut frame = Frame::with_args("field", self.world(Some(number)), args);
-        let mut results = Vec::new();
-        for state in system.states.clone() {
-            let rate = frame.rate(state)?;
-            results.push((format!("{}'", name(model.states[state].def)).into(), rate));
-        }
-        for channel in system.channels.clone() {
-            let rate = frame.channel_rate(channel)?;
-            results.push((format!("{}'", name(model.channels[channel].def)).into(), rate));
-        }
-        let (field, order) = frame.finish(unique(results));
-        let args = args.iter().map(|arg| elaboration.type_of(arg)).collect::<Vec<_>>();
-        let mut signature = elaboration.now(number);
-        signature.insert(1, elaboration.scalar(Input::Inside, "inside"));
-        let numbered = args.iter().enumerate();
-        signature.extend(numbered.map(|(n, ty)| (Input::Arg(n), format!("arg {n}").into(), ty.clone())));
-        signature.extend(elaboration.outside());
-        let states = model.states[system.states.clone()].iter();
-        let channels = model.channels[system.channels.clone()].iter();
-        Ok(System {
-            name: system.name.clone(),
-            time: name(system.time),
-            states: states.map(|state| elaboration.unknown(state.def, state.rate.span)).collect(),
-            channels: channels.map(|channel| elaboration.unknown(channel.def, channel.rate.span)).collect(),
-            args,
-            field: arranged(field, &order, signature),
-            mass: None,
-            noises: Vec::new(),
-            diffusion: None,
-            events: Vec::new(),
-        })
     }
 
     // ---- runs ------------------------------------------------------------------------------
 
     /// Where each run starts, in order. `asked` is what each system's motion asks for.
-    pub fn starts(&self, asked: &[Vec<&'e Expr>], sites: &mut AllSites<'e>) -> Made<Vec<Loose>> {
+    pub fn starts(&self, asked: &[Asked<'e>], sites: &mut AllSites<'e>) -> Made<Vec<Loose>> {
         self.order.iter().map(|run| self.start(*run, asked, sites)).collect()
     }
 
-    fn start(&self, run: usize, asked: &[Vec<&'e Expr>], sites: &mut AllSites<'e>) -> Made<Loose> {
+    fn start(&self, run: usize, asked: &[Asked<'e>], sites: &mut AllSites<'e>) -> Made<Loose> {
         let model = self.elaboration.model;
         let number = self.system_of(run);
         let (system, call) = (&model.systems[number], model.calls.get(run));
         let given = |moved: Moved| call.and_then(|call| call.starts.get(&moved));
         let mut frame = Frame::with_sites("start", self.world(model.main), Moment::Never, sites);
+        frame.own_ends = run == self.main();
         let (t0, t1) = (frame.value(&system.interval.0)?, frame.value(&system.interval.1)?);
         let (t0, t1) = if call.is_some_and(|call| call.inverse) { (t1, t0) } else { (t0, t1) };
         let mut results: Vec<(Arc<str>, ValueId)> = vec![("t0".into(), t0), ("t1".into(), t1)];
         for n in system.states.clone() {
             let state = &model.states[n];
             let start = match given(Moved::State(n)).or(state.start.as_ref()) {
-                Some(start) => frame.value(start)?,
+                Some(start) => {
+                    let start = frame.value(start)?;
+                    frame.b.must(Op::Convert, &[start], Attr::To(self.elaboration.bindings.real))
+                }
                 None => crate::bug!("`{}` has no start", model.defs[state.def].name),
             };
             results.push((model.defs[state.def].name.clone(), start));
@@ -197,10 +175,39 @@ impl<'e> Runs<'e> {
             results.push((model.defs[def].name.clone(), start));
         }
         let position = self.systems.iter().position(|other| *other == number);
-        for (n, arg) in position.map_or(&[][..], |at| &asked[at]).iter().enumerate() {
-            results.push((format!("arg {n}").into(), frame.value(arg)?));
+        let Asked { args, hoisted } = &asked[position.expect("systems that are run are listed")];
+        let mut inputs = Vec::new();
+        for (n, arg) in args.iter().enumerate() {
+            inputs.push(frame.value(arg)?);
+            results.push((format!("arg {n}").into(), inputs[n]));
         }
+        for (input, _, ty) in self.elaboration.outside() {
+            inputs.push(frame.input(input, ty));
+        }
+        let more = frame.b.inline(hoisted, &inputs);
+        results.extend(hoisted.results.iter().map(|port| port.name.clone()).zip(more));
         Ok(frame.finish(unique(results)))
+    }
+
+    /// The knots of the paths of each run's system, in order: what its steps must hit.
+    pub fn stops(&self, sites: &mut AllSites<'e>) -> Made<Vec<Loose>> {
+        let model = self.elaboration.model;
+        let stops = self.order.iter().map(|run| {
+            let time = model.systems[self.system_of(*run)].time;
+            let mut frame = Frame::with_sites("stops", self.world(model.main), Moment::Never, sites);
+            frame.own_ends = *run == self.main();
+            let mut results = Vec::new();
+            for def in model.defs.iter().filter(|def| def.kind == DefKind::Control) {
+                // However smooth: within a step the motion sees one piece, which goes on beyond its ends.
+                if let Some(Kind::Path { time: own, times, .. }) = def.value.as_ref().map(|value| &value.kind)
+                    && *own == time
+                {
+                    results.push((def.name.clone(), frame.value(times)?));
+                }
+            }
+            Ok(frame.finish(unique(results)))
+        });
+        stops.collect()
     }
 
     /// The sites of each run, once every function has been made.
@@ -241,10 +248,11 @@ impl<'e> Runs<'e> {
     }
 
     /// The runs as the plan takes them.
-    pub fn solves(&self, starts: Vec<Loose>, found: Vec<Found>) -> Vec<Solve> {
+    pub fn solves(&self, starts: Vec<Loose>, stops: Vec<Loose>, found: Vec<Found>) -> Vec<Solve> {
         let model = self.elaboration.model;
         let mut solves = Vec::new();
-        for (position, (run, (start, start_order))) in self.order.iter().zip(starts).enumerate() {
+        let made = self.order.iter().zip(starts).zip(stops);
+        for (position, ((run, (start, start_order)), (stops, stops_order))) in made.enumerate() {
             let before = self.known(&self.order[..position], &found);
             let outside = [before, self.elaboration.outside()].concat();
             let number = self.system_of(*run);
@@ -256,7 +264,7 @@ impl<'e> Runs<'e> {
                 start: arranged(start, &start_order, outside.clone()),
                 sites: found[*run].sites.clone(),
                 times: arranged(times, &times_order, outside.clone()),
-                stops: arranged(Builder::new("stops").finish(Vec::new()), &[], outside),
+                stops: arranged(stops, &stops_order, outside),
                 span: model.calls.get(*run).map_or(model.systems[number].span, |call| call.span),
             });
         }

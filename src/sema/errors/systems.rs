@@ -2,6 +2,7 @@
 
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Edit};
+use crate::sema::typed::Ty;
 
 /// A state that no equation moves.
 /// `left_over` is a constraint that determines nothing, with how many rates, constraints and states
@@ -48,21 +49,140 @@ pub fn circular_primes(chain: &[(String, Span)]) -> Diagnostic {
 }
 
 /// A prime in a place that is not linear.
-pub fn nonlinear_prime(span: Span, name: &str, how: &str) -> Diagnostic {
+pub fn nonlinear_prime(span: Span, name: &str, primes: u32, how: &str) -> Diagnostic {
+    let prime = format!("{name}{}", "'".repeat(primes as usize));
     Diagnostic::new(
         Code("E0503"),
         "a system must be linear in its derivatives",
         span,
-        format!("`{name}'` {how}"),
+        format!("`{prime}` {how}"),
     )
     .note("nodec reads the mass matrix off the equations as the coefficients of the primes")
-    .help(format!("solve for `{name}'` by hand, or name it: `algebraic v = 1.0`, `{name}' = v`"))
+    .help(format!("solve for `{prime}` by hand, or name it: `algebraic v = 1.0`, `{prime} = v`"))
+}
+
+/// A noise that does not enter linearly.
+pub fn nonlinear_noise(span: Span, name: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0503"),
+        format!("a system must be linear in its noise, and `{name}'` is not"),
+        span,
+        "a power or a product of white noise has no meaning",
+    )
+    .note("nodec reads the diffusion off the equations as the coefficient of the noise")
 }
 
 /// Two equations for one state.
 pub fn two_equations(name: &str, first: Span, second: Span) -> Diagnostic {
     Diagnostic::new(Code("E0504"), format!("`{name}` has two equations"), second, "and here again")
         .label(first, "its motion is given here")
+}
+
+/// More equations than unknowns. `names` are the unknowns that the line speaks of directly or
+/// through the lines `others`.
+pub fn too_many_equations(span: Span, names: &[String], others: &[Span]) -> Diagnostic {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let message = match names.as_slice() {
+        [] => "this equation has no unknown of its own".to_owned(),
+        _ => format!("one equation too many for {}", names.join(" and ")),
+    };
+    let mut diagnostic = Diagnostic::new(Code("E0504"), message, span, "nothing is left for it to determine");
+    for other in others.iter().take(3) {
+        diagnostic = diagnostic.label(*other, "determined by this one already");
+    }
+    diagnostic.help("leave one of them away, or declare what it determines: `algebraic z = 0.0`")
+}
+
+/// An algebraic unknown for which there are too few equations.
+pub fn no_constraint(span: Span, name: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0501"),
+        format!("`{name}` is algebraic, and no constraint determines it"),
+        span,
+        "not one equation is left for it",
+    )
+    .help(format!("write a constraint with it, such as `0 = {name} - 1`"))
+    .help(format!("if it has a rate, declare it `state {name} = 0.0`"))
+}
+
+/// A constraint without the algebraic unknown it should determine. `derivative` is the lowest
+/// derivative of the constraint that has it, with its order.
+pub fn index_above_one(
+    span: Span,
+    name: &str,
+    declared: Span,
+    derivative: Option<(u32, String)>,
+) -> Diagnostic {
+    let diagnostic = Diagnostic::new(
+        Code("E0506"),
+        format!("the constraints do not determine `{name}` (the index is above 1)"),
+        span,
+        format!("`{name}` does not occur in this constraint"),
+    )
+    .label(declared, "declared algebraic");
+    match derivative {
+        Some((order, text)) => {
+            let nth = ["first", "second", "third"][(order as usize).clamp(1, 3) - 1];
+            diagnostic
+                .help(format!("its {nth} derivative has `{name}`: write `{text}` instead"))
+                .note("start values must then satisfy the constraint and its lower derivatives")
+        }
+        None => diagnostic.help(format!("differentiate constraints by hand until `{name}` appears")),
+    }
+}
+
+/// The prime of an unknown driven by noise.
+pub fn prime_of_noisy(span: Span, name: &str, equation: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0507"),
+        format!("`{name}` is driven by noise, so `{name}'` has no value"),
+        span,
+        "used here",
+    )
+    .label(equation, "noise enters here")
+    .help("write out the part of the rate that is meant, without the noise")
+}
+
+/// The prime of a noise outside of the equations.
+pub fn noise_elsewhere(span: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0507"),
+        "white noise has no value outside of the equations of states",
+        span,
+        "nowhere to enter",
+    )
+    .help("make what it drives a state: `state s = 0.0`, `s' = W'`")
+}
+
+/// A noise without its prime.
+pub fn bare_noise(span: Span) -> Diagnostic {
+    Diagnostic::new(Code("E0507"), "a noise enters by its first prime", span, "not `W'`")
+        .help("for the process itself make a state of it: `state w = 0.0`, `w' = W'`")
+}
+
+/// A prime that no line gives and that can therefore not be used. `noun` is what the unknown is.
+pub fn no_prime(span: Span, name: &str, declared: Span, noun: &str) -> Diagnostic {
+    let diagnostic = Diagnostic::new(
+        Code("E0508"),
+        format!("`{name}'` is not known here: no line `{name}' = ...` gives it"),
+        span,
+        "nothing to substitute",
+    );
+    match noun {
+        "algebraic" => diagnostic.label(declared, format!("`{name}` is algebraic")),
+        _ => diagnostic.label(declared, format!("the prime of `{name}` stands in implicit lines only")),
+    }
+    .help(format!("solve one line for `{name}'`, so that it stands alone on the left"))
+}
+
+/// An equality that a run passes through in an instant. `times` is what the time is compared with.
+pub fn equality_in_when(span: Span, times: Option<String>) -> Diagnostic {
+    let message = "`==` holds for an instant, and a condition must become true";
+    let diagnostic = Diagnostic::new(Code("E0509"), message, span, "never seen to hold");
+    match times {
+        Some(times) => diagnostic.help(format!("for a time write `at {times} {{ ... }}`")),
+        None => diagnostic.help("write `<` or `>`: the event happens when the value passes"),
+    }
 }
 
 /// A channel that is read during the run.
@@ -78,10 +198,102 @@ pub fn channel_feeds_back(name: &str, used: Span, declared: Span, item: Span, in
     .fix("if the feedback is meant, make it part of the state", vec![Edit { span: item, text }])
 }
 
-/// A state without a start value.
-pub fn no_start(span: Span, name: &str) -> Diagnostic {
+/// An unknown without a start value.
+pub fn no_start(span: Span, noun: &str, name: &str) -> Diagnostic {
     Diagnostic::new(Code("E0510"), format!("`{name}` has no start value"), span, "where does it begin?")
-        .help(format!("write `state {name} = 0.0`"))
+        .help(format!("write `{noun} {name} = 0.0`"))
+}
+
+/// A start value for the prime of something without a rate.
+pub fn prime_without_rate(span: Span, name: &str, noun: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0511"),
+        format!("`{name}` is declared {noun}, so it has no rate"),
+        span,
+        "only a state has primes",
+    )
+    .help(format!("write `{noun} {name} = 0.0`"))
+}
+
+/// A rate for something without one.
+pub fn rate_of_restless(span: Span, name: &str, noun: &str) -> Diagnostic {
+    let by = if noun == "algebraic" { "a constraint determines it" } else { "only events change it" };
+    Diagnostic::new(Code("E0511"), format!("`{name}` is declared {noun}, so it has no rate"), span, by)
+        .help(format!("if this line moves it, declare it `state {name} = 0.0`"))
+}
+
+/// The prime of something that rests.
+pub fn prime_of_discrete(span: Span, name: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0602"),
+        format!("`{name}` is discrete: it rests between events, and has no rate"),
+        span,
+        "this would be zero",
+    )
+}
+
+/// What is left of `:=` and cannot jump.
+pub fn not_assignable(span: Span, found: Option<(&str, &str)>) -> Diagnostic {
+    let message = match found {
+        Some((name, noun)) => {
+            let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            format!("`{name}` is {article} {noun}, and only states and discretes jump")
+        }
+        None => "only states and discretes jump".to_owned(),
+    };
+    Diagnostic::new(Code("E0515"), message, span, "cannot be assigned")
+        .help("assign the whole of an unknown, `v := ...`, or one element, `v[0] := ...`")
+}
+
+/// An unknown that gets two values in one event.
+pub fn assigned_twice(span: Span, name: &str, first: Span) -> Diagnostic {
+    Diagnostic::new(Code("E0515"), format!("`{name}` is assigned twice in one event"), span, "and here again")
+        .label(first, "assigned here")
+        .note("assignments are simultaneous: each reads the values just before")
+}
+
+/// A value for an integer that need not be one.
+pub fn not_whole(span: Span, name: &str, declared: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0308"),
+        format!("`{name}` is an int, and this need not be a whole number"),
+        span,
+        "a real",
+    )
+    .label(declared, "declared here")
+    .help("round it: `floor(...)`")
+}
+
+/// A trigger of `when` that is not made of comparisons.
+pub fn not_a_condition(span: Span, ty: &Ty) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0514"),
+        "a condition is made of comparisons of numbers, joined by `and`, `or` and `not`",
+        span,
+        format!("this is {ty}"),
+    )
+    .help("for a vector compare its least or largest element: `when min(x) < 0`")
+}
+
+/// A period that is no period.
+pub fn no_period(span: Span, found: f64) -> Diagnostic {
+    Diagnostic::new(Code("E0516"), "a period must be positive", span, format!("this is {found}"))
+}
+
+/// Fewer than two knots.
+pub fn too_few_knots(span: Span, found: i64) -> Diagnostic {
+    let knots = if found == 1 { "1 knot".to_owned() } else { format!("{found} knots") };
+    Diagnostic::new(Code("E0516"), "a path needs at least two knots", span, format!("{knots} here"))
+}
+
+/// Elements of a kind that an unknown or a noise cannot have.
+pub fn wrong_element(span: Span, noun: &str, ty: &Ty) -> Diagnostic {
+    let diagnostic =
+        Diagnostic::new(Code("E0203"), format!("a {noun} of {ty}"), span, "this is expected to be real");
+    match noun {
+        "state" => diagnostic.help("a state is real; what jumps between integers is `discrete`"),
+        _ => diagnostic.help("write `real`, or sizes alone: `[3]`"),
+    }
 }
 
 /// An equation for something that is not an unknown.
@@ -128,6 +340,28 @@ pub fn idle_param(span: Span, name: &str) -> Diagnostic {
 pub fn idle_channel(span: Span, name: &str) -> Diagnostic {
     Diagnostic::new(Code("W0602"), format!("nobody evaluates the channel `{name}`"), span, "computed in vain")
         .help(format!("use `{name}(end)` in a loss or an output, or plot it"))
+}
+
+/// A condition that is true at the start.
+pub fn true_at_the_start(span: Span, name: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code("W0510"),
+        format!("`{name}` is true at the start, so the event does not happen there"),
+        span,
+        "happens when it becomes true",
+    )
+    .help("it waits until the condition has been false; what is to hold from the start belongs into the start values")
+}
+
+/// A rate that jumps where an unknown passes a value.
+pub fn jumping_choice(span: Span, name: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code("W0520"),
+        format!("this `if` jumps where `{name}` passes, and no step ends there"),
+        span,
+        "two different numbers",
+    )
+    .help("did you mean an event? `discrete side = 1.0` and `when ... { side := -1 }`")
 }
 
 /// A system is called with what moves.

@@ -1,6 +1,7 @@
 //! Primes and derivative operators.
 
 use crate::base::span::Span;
+use crate::ir::system::UnknownKind;
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::infer::builtin::reduced;
@@ -41,6 +42,14 @@ impl<'a> Checker<'a> {
                 _ => {}
             }
         }
+        if let Kind::Def(def) = inferred.kind
+            && let DefKind::Noise(number) = self.defs[def].kind
+        {
+            if primes > 1 {
+                return self.fail(errors::bare_noise(span));
+            }
+            return Some(Expr { kind: Kind::White(number), ty: inferred.ty, phase: Phase::Time, span });
+        }
         if inferred.phase != Phase::Time {
             let name = self.text(base.span);
             return self.fail(errors::prime_of_constant(span, name, inferred.ty.dims.len() == 2));
@@ -57,6 +66,9 @@ impl<'a> Checker<'a> {
 
     fn prime_of(&mut self, name: &str, number: usize, primes: u32, span: Span) -> Option<Expr> {
         let motion = self.space().motions[name].clone();
+        if motion.kind == UnknownKind::Discrete {
+            return self.fail(errors::prime_of_discrete(span, name));
+        }
         let target = number + primes as usize;
         let last = motion.first + motion.order as usize - 1;
         if target <= last {
@@ -198,8 +210,8 @@ impl<'a> Checker<'a> {
     fn through_a_run(&self, of: &Expr, by: DefId) -> Option<Span> {
         let acts_on_runs = match self.defs[by].kind {
             DefKind::Param(_) | DefKind::Input(_) | DefKind::Data(_) | DefKind::Const => true,
-            DefKind::State(_) | DefKind::Channel(_) | DefKind::Time => false,
-            DefKind::Let | DefKind::Output | DefKind::Local => false,
+            DefKind::State(_) | DefKind::Channel(_) | DefKind::Time | DefKind::Noise(_) => false,
+            DefKind::Let | DefKind::Output | DefKind::Local | DefKind::Control => false,
         };
         let mut found = None;
         reach(&self.defs, of, &mut |part| {

@@ -6,11 +6,21 @@ use crate::ir::op::Op;
 use crate::ir::types::Type;
 use crate::sema::dim::Dim;
 use crate::sema::elaborate::Made;
-use crate::sema::equations::moving;
+use crate::sema::elaborate::path::Path;
+use crate::sema::equations::{is_known_path, moving};
 use crate::sema::errors;
-use crate::sema::typed::{DefId, DefKind, Expr, Kind, Moved, Operator, Pick};
+use crate::sema::typed::{DefId, DefKind, Expr, Interpolation, Kind, Moved, Operator, Pick};
 
 impl<'m> Frame<'m, '_> {
+    /// `start` and `end`: given to functions of the whole run, computed before it.
+    pub(super) fn end_of_run(&mut self, input: Input) -> Made<ValueId> {
+        let sites = self.sites.as_ref().filter(|_| !self.own_ends);
+        match (sites, self.world.interval) {
+            (Some(_), _) | (None, None) => Ok(self.input(input, Type::scalar(self.world.real))),
+            (None, Some((start, end))) => self.value(if input == Input::Start { start } else { end }),
+        }
+    }
+
     pub(super) fn derivative(
         &mut self,
         operator: Operator,
@@ -61,6 +71,9 @@ impl<'m> Frame<'m, '_> {
     }
 
     pub(super) fn at_time(&mut self, expr: &Expr, of: &'m Expr, time: &'m Expr) -> Made<ValueId> {
+        if is_known_path(self.world.defs, of) {
+            return self.path_at(expr, of, time);
+        }
         let loops = self.loops.clone();
         let element = match self.element_of_times(time) {
             Some((times, at)) => Some((times, self.number(at, time.span)?)),
@@ -84,7 +97,9 @@ impl<'m> Frame<'m, '_> {
         };
         if let Some((def, at)) = self.plain_unknown(of) {
             let ty = self.def_type(def)?;
-            return Ok(self.all_at_site(site, &ty, &*at));
+            let ty = Type { dtype: self.world.real, ..ty };
+            let all = self.all_at_site(site, &ty, &*at);
+            return Ok(self.counted(def, all));
         }
         if count > MAX_UNROLLED {
             let what = format!("an expression at more than {MAX_UNROLLED} times is");
@@ -104,6 +119,53 @@ impl<'m> Frame<'m, '_> {
             return Ok(self.b.splat(0.0, Type { dtype: self.dtype(expr.ty.elem), shape }));
         }
         Ok(self.stacked(&values))
+    }
+
+    /// An expression of paths and the time alone, which needs no run, at a time or a vector of times.
+    fn path_at(&mut self, expr: &Expr, of: &'m Expr, time: &'m Expr) -> Made<ValueId> {
+        let times = self.value(time)?;
+        let Some(count) = self.b.shape(times).dims().first().copied() else {
+            return self.at(Moment::Instant(times), |frame| frame.value(of));
+        };
+        if count > MAX_UNROLLED {
+            let what = format!("a path at more than {MAX_UNROLLED} times is");
+            return Err(Box::new(errors::not_yet(expr.span, what, "take fewer times")));
+        }
+        let mut values = Vec::with_capacity(count);
+        for element in 0..count {
+            let time = self.row(times, element);
+            values.push(self.at(Moment::Instant(time), |frame| frame.value(of))?);
+        }
+        if values.is_empty() {
+            let shape = self.shape(&expr.ty.dims, expr.span)?;
+            return Ok(self.b.splat(0.0, Type { dtype: self.dtype(expr.ty.elem), shape }));
+        }
+        Ok(self.stacked(&values))
+    }
+
+    /// The value of a path now. On which piece that is, the motion is told by a time inside it;
+    /// elsewhere the time itself says so.
+    pub(super) fn path(
+        &mut self,
+        scheme: Interpolation,
+        time: DefId,
+        times: &'m Expr,
+        values: &'m Expr,
+        expr: &Expr,
+    ) -> Made<ValueId> {
+        let now = self.def(time)?;
+        let in_motion = matches!(self.moment, Moment::Now) && self.sites.is_none();
+        let inside = match in_motion {
+            true => self.input(Input::Inside, Type::scalar(self.world.real)),
+            false => now,
+        };
+        let (times, values) = (self.value(times)?, self.value(values)?);
+        if self.b.shape(times).count() < 2 {
+            let found = self.b.shape(times).count() as i64;
+            return Err(Box::new(errors::too_few_knots(expr.span, found)));
+        }
+        let path = Path::through(&mut self.b, scheme, times, values);
+        Ok(path.value(&mut self.b, now, inside))
     }
 
     /// An unknown of a call of a system, at its end or at times.
