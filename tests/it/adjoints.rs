@@ -261,7 +261,7 @@ fn backward_tolerances_are_their_own() {
     assert!(loose.cost.evaluations * 2 < tight.cost.evaluations);
 }
 
-/// 2 states, 2 + 4·64 + ... params: the integrals, which start at zero, make the default norm take
+/// 2 states and 120 params: the integrals, which start at zero, make the default norm take
 /// steps that only they need. At least 30 % fewer evaluations, as in Kidger et al., table 1, and the
 /// same gradient within the tolerance.
 #[test]
