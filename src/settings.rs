@@ -21,8 +21,8 @@ pub use sweep::Sweep;
 use systems::Tables;
 use table::{Arg, Choice, Kind, Row, SETTINGS};
 pub use typed::{
-    Backend, ErrorNorm, Moments, OptimizerChoice, Patience, Precision, RunSettings, Save, Schedule, Settings,
-    SolveSettings, StateTolerance, TrainSettings,
+    Adjoint, Backend, ErrorNorm, Moments, OptimizerChoice, Patience, Precision, RunSettings, Save, Schedule,
+    Settings, SolveSettings, StateTolerance, TrainSettings,
 };
 pub use value::{Origin, Value};
 

@@ -15,7 +15,7 @@ use crate::ir::system::{Calculus, System, UnknownKind};
 use crate::ir::types::DType;
 use crate::ir::zeros;
 use crate::plan::Plan;
-use crate::plan::controls::{Controls, Save};
+use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Controls, Save};
 use crate::plan::halves::Halves;
 use crate::plan::unit::Data;
 use crate::sema::{self, Bindings, Given, Known};
@@ -339,6 +339,16 @@ impl Work {
                 return None;
             }
         };
+        let adjoint = match settings.solve.adjoint {
+            settings::Adjoint::Discrete => Adjoint::Discrete,
+            settings::Adjoint::Checkpoint(count) => {
+                Adjoint::Checkpoint(usize::try_from(count).unwrap_or(usize::MAX))
+            }
+            settings::Adjoint::Backsolve { seminorm, rtol, atol } => {
+                let norm = if seminorm { BackNorm::Seminorm } else { BackNorm::Default };
+                Adjoint::Backsolve(Backsolve { norm, rtol, atol })
+            }
+        };
         let first = At::evaluated(binder.part, 0);
         let values = example::values(&program.data, &dataset, settings.run.seed, first);
         let save = match &settings.solve.save {
@@ -349,7 +359,12 @@ impl Work {
         Some(Run::new(RunParts {
             data: Arc::new(Data::new(&program.data, &values)),
             params: program.params.iter().flat_map(|param| param.init.iter().copied()).collect(),
-            controls: Controls { options, seed: settings.run.seed, save },
+            controls: Controls {
+                options,
+                seed: settings.run.seed,
+                save,
+                adjoints: vec![adjoint; program.systems.len()],
+            },
             plan,
             settings,
             dataset,

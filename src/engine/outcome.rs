@@ -65,7 +65,36 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
         }
         Failure::Invalid(invalid) => Diagnostic::without_span(Code("E0802"), invalid.to_string())
             .help("`nodec config` lists every setting with its value and who set it"),
+        Failure::GoingBack { solve, outcome } => went_back(*solve, outcome, given),
         Failure::Plan(error) => uncompiled(error),
+    }
+}
+
+/// The words for a backward solve that ended early; those of E0901, E0902, E0904.
+fn went_back(solve: usize, outcome: &Outcome, given: &Given<'_>) -> Diagnostic {
+    let span = given.plan.program.solves[solve].span;
+    let at = |code: &'static str, what: String, t: f64| {
+        let message = format!("{what} at t = {} on the way back for the gradient", number(t));
+        Diagnostic::new(Code(code), message, span, "the adjoint equation of this run")
+            .help("`solve.adjoint = discrete` needs no such solve")
+    };
+    let unstable = "a solution that contracts forwards grows backwards: `backsolve` suits systems that are neither stiff nor strongly damped";
+    match outcome {
+        Outcome::StepTooSmall { t, h, .. } => {
+            at("E0901", format!("the step size fell to {}", brief(h.abs())), *t).note(unstable)
+        }
+        Outcome::MaxSteps { t, max_steps, .. } => {
+            at("E0904", format!("the {max_steps} steps were used up"), *t).note(unstable)
+        }
+        Outcome::NonFinite { t, .. } => {
+            at("E0902", String::from("a number is not finite"), *t).note(unstable)
+        }
+        Outcome::Finished
+        | Outcome::Stopped
+        | Outcome::Zeno { .. }
+        | Outcome::Inconsistent { .. }
+        | Outcome::NewtonFailed { .. }
+        | Outcome::Singular { .. } => crate::bug!("an explicit method without events ended as {outcome:?}"),
     }
 }
 
@@ -73,11 +102,6 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
 pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
     match error {
         PlanError::Derivative(error) => error.diagnostic(),
-        PlanError::StopsDependOnParams { span } => {
-            let message = "gradients through knots that depend on params are not supported yet";
-            Diagnostic::new(Code("E0290"), message, *span, "this run has a path whose knots depend on params")
-                .help("give the times of the path as constants or data")
-        }
         PlanError::NoHessian { span } => {
             let message = "second derivatives through times that depend on params are not supported yet";
             Diagnostic::new(Code("E0290"), message, *span, "the times of this run depend on params")

@@ -10,6 +10,7 @@ use crate::engine::outcome::{Given, diagnose, uncompiled};
 use crate::engine::solution::{Solution, solution};
 use crate::ir::program::{Examples, Program};
 use crate::plan::Plan;
+use crate::plan::adjoint::Cost;
 use crate::plan::controls::{Controls, Failure, Save};
 use crate::plan::objective::Objective;
 use crate::plan::operands::Context;
@@ -57,6 +58,8 @@ pub struct Gradient {
     pub value: f64,
     /// Its derivative by each param.
     pub by: Vec<ParamValue>,
+    /// What the way back cost.
+    pub cost: Cost,
 }
 
 impl Gradient {
@@ -194,7 +197,7 @@ impl Run {
     }
 
     /// The gradient of the scalar loss, likelihood, metric or output called `name`; `None` if the
-    /// model has none of this name. Exact for the steps taken.
+    /// model has none of this name. Taken as `solve.adjoint` says.
     pub fn grad(&self, name: &str) -> Option<Result<Gradient, Error>> {
         let results = &self.parts.plan.program.results;
         let number = results.iter().position(|result| {
@@ -216,10 +219,10 @@ impl Run {
         let objective = Objective::new(&parts.plan, &parts.data, &controls, target);
         let p: Vec<T> = parts.params.iter().map(|value| T::from_f64(*value)).collect();
         let evaluation = objective.at_params(p).map_err(|failure| self.failed(&failure))?;
-        let bar_p =
-            objective.gradient_in_params(&evaluation).map_err(|error| self.failed(&Failure::Plan(error)))?;
+        let (bar_p, cost) =
+            objective.gradient_in_params(&evaluation).map_err(|failure| self.failed(&failure))?;
         let bar_p: Vec<f64> = bar_p.into_iter().map(T::to_f64).collect();
-        Ok(Gradient { value: evaluation.value, by: self.by_path(&bar_p) })
+        Ok(Gradient { value: evaluation.value, by: self.by_path(&bar_p), cost })
     }
 
     /// A packed vector `[P]` by param.
@@ -250,6 +253,7 @@ impl Run {
         match failure {
             Failure::Plan(_) | Failure::Invalid(_) => Error::Invalid(diagnostics),
             Failure::Outcome(stuck) => Error::Failed { diagnostics, outcome: Some(stuck.outcome) },
+            Failure::GoingBack { outcome, .. } => Error::Failed { diagnostics, outcome: Some(*outcome) },
             Failure::OutsideRun { .. } | Failure::SaveOutsideRun { .. } | Failure::TooManySaves { .. } => {
                 Error::Failed { diagnostics, outcome: None }
             }

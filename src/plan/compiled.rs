@@ -10,11 +10,13 @@ use crate::ir::func::Func;
 use crate::ir::program::Program;
 use crate::ir::system::System;
 use crate::opt;
+use crate::plan::adjoint::augmented::augmented;
+use crate::plan::controls::Adjoint;
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{
-    Moves, Moving, ObjectiveKernels, ResultKernels, RunKernel, ScaleCurvature, ScaleKernels, SolveCotangents,
-    SolveCurvature, SolveKernels, SystemCotangents, SystemCurvature, SystemKernels, compile_run, rate,
-    reversed, step, with_tangent,
+    BackKernels, Moves, Moving, ObjectiveKernels, ResultKernels, RunKernel, ScaleCurvature, ScaleKernels,
+    SolveCotangents, SolveCurvature, SolveKernels, SystemCotangents, SystemCurvature, SystemKernels,
+    compile_run, rate, reversed, step, with_tangent,
 };
 use crate::plan::layout::Layout;
 use crate::plan::motion::{self, PackedMotion};
@@ -46,6 +48,7 @@ pub struct Plan {
     scale: OnceLock<Made<ScaleKernels>>,
     system_cotangents: Vec<OnceLock<Made<SystemCotangents>>>,
     solve_cotangents: Vec<OnceLock<Made<SolveCotangents>>>,
+    back: Vec<OnceLock<Made<BackKernels>>>,
     scale_curvature: OnceLock<Made<ScaleCurvature>>,
     system_curvature: Vec<OnceLock<Made<SystemCurvature>>>,
     solve_curvature: Vec<OnceLock<Made<SolveCurvature>>>,
@@ -97,6 +100,7 @@ impl Plan {
             scale: OnceLock::new(),
             system_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_cotangents: program.solves.iter().map(|_| OnceLock::new()).collect(),
+            back: program.systems.iter().map(|_| OnceLock::new()).collect(),
             scale_curvature: OnceLock::new(),
             system_curvature: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_curvature: program.solves.iter().map(|_| OnceLock::new()).collect(),
@@ -168,12 +172,17 @@ impl Plan {
         }
     }
 
-    /// Compiles what a gradient needs, if that has not been done, so that later calls find it.
-    pub fn prepare_gradient(&self, target: Target) -> Result<(), PlanError> {
+    /// Compiles what a gradient needs that passes through systems as `adjoints` says, if that has
+    /// not been done, so that later calls find it.
+    pub fn prepare_gradient(&self, target: Target, adjoints: &[Adjoint]) -> Result<(), PlanError> {
         self.scale_kernels()?;
         for solve in self.objective_kernels(target)?.needs {
             self.solve_cotangents(solve)?;
-            self.system_cotangents(self.layout.solves[solve].system)?;
+            let system = self.layout.solves[solve].system;
+            match adjoints[system] {
+                Adjoint::Discrete | Adjoint::Checkpoint(_) => drop(self.system_cotangents(system)?),
+                Adjoint::Backsolve(_) => drop(self.back_kernels(system)?),
+            }
         }
         Ok(())
     }
@@ -240,36 +249,51 @@ impl Plan {
         ])
     }
 
-    pub(crate) fn solve_cotangents(&self, solve: usize) -> Result<&SolveCotangents, PlanError> {
-        made(&self.solve_cotangents[solve], || {
-            let moving = self.moving(solve)?;
-            let (start, times) = self.solve_cotangent_funcs(solve, moving)?;
-            let [start] = compile([&start], &*self.backend)?;
-            let times = match times {
-                Some(times) => Some(compile([&times], &*self.backend)?),
-                None => None,
+    pub(crate) fn back_kernels(&self, system: usize) -> Result<&BackKernels, PlanError> {
+        made(&self.back[system], || {
+            let tableau = match self.methods[system].tableau() {
+                Some(tableau) => tableau,
+                None => crate::bug!("`{}` is not an explicit method", self.methods[system].name),
             };
-            Ok(SolveCotangents { start, times: times.map(|[times]| times), moving })
+            let rate = &self.funcs.packed.rates[system];
+            let rate = augmented(rate, self.layout.systems[system].n_states)?;
+            let step = opt::optimise(steps::step(&rate, tableau));
+            let [rate, step] = compile([&rate, &step], &*self.backend)?;
+            Ok(BackKernels { rate, step })
         })
     }
 
-    /// The functions of [`SolveCotangents`].
+    pub(crate) fn solve_cotangents(&self, solve: usize) -> Result<&SolveCotangents, PlanError> {
+        made(&self.solve_cotangents[solve], || {
+            let moving = self.moving(solve)?;
+            let [start, times, stops] = self.solve_cotangent_funcs(solve, moving)?.map(|func| {
+                func.map(|func| compile([&func], &*self.backend).map(|[kernel]| kernel)).transpose()
+            });
+            let start = start?.expect("there is a start whatever moves");
+            Ok(SolveCotangents { start, times: times?, stops: stops?, moving })
+        })
+    }
+
+    /// The functions of [`SolveCotangents`]: of the start, of times and stops that move.
     pub(crate) fn solve_cotangent_funcs(
         &self,
         solve: usize,
         moving: Moving,
-    ) -> Result<(Func, Option<Func>), PlanError> {
-        let PackedSolve { start, times, .. } = &self.funcs.packed.solves[solve];
+    ) -> Result<[Option<Func>; 3], PlanError> {
+        let PackedSolve { start, times, stops } = &self.funcs.packed.solves[solve];
         let results: &[usize] = if moving.ends { &[0, 1, 2, 3] } else { &[2, 3] };
-        let by_start = reversed(&start.func, &self.known_and_p(start), results)?;
-        let by_times = match moving.sites {
-            true => Some(reversed(&times.func, &self.known_and_p(times), &[0])?),
-            false => None,
+        let reversed = |func: &RunFunc, wanted: bool, results: &[usize]| match wanted {
+            true => reversed(&func.func, &self.known_and_p(func), results).map(Some),
+            false => Ok(None),
         };
-        Ok((by_start, by_times))
+        Ok([
+            reversed(start, true, results)?,
+            reversed(times, moving.sites, &[0])?,
+            reversed(stops, moving.stops, &[0])?,
+        ])
     }
 
-    /// Which times of `solve` a gradient has to follow. Refused if the stops depend on params.
+    /// Which times of `solve` a gradient has to follow.
     pub(crate) fn moving(&self, solve: usize) -> Result<Moving, PlanError> {
         self.check_reversible(solve)?;
         let PackedSolve { start, times, stops } = &self.funcs.packed.solves[solve];
@@ -277,10 +301,7 @@ impl Plan {
             let read = func.func.reads(results);
             self.known_and_p(func).into_iter().any(|operand| read[operand])
         };
-        if moves(stops, 0..1) {
-            return Err(PlanError::StopsDependOnParams { span: self.program.solves[solve].span });
-        }
-        Ok(Moving { ends: moves(start, 0..2), sites: moves(times, 0..1) })
+        Ok(Moving { ends: moves(start, 0..2), sites: moves(times, 0..1), stops: moves(stops, 0..1) })
     }
 
     /// The reverse pass goes through the steps of explicit methods, and not through events.
@@ -333,11 +354,12 @@ impl Plan {
     pub(crate) fn solve_curvature(&self, solve: usize) -> Result<&SolveCurvature, PlanError> {
         made(&self.solve_curvature[solve], || {
             let moving = self.moving(solve)?;
-            if moving.ends || moving.sites {
+            if moving.any() {
                 return Err(PlanError::NoHessian { span: self.program.solves[solve].span });
             }
             let start = &self.funcs.packed.solves[solve].start;
-            let (vjp, _) = self.solve_cotangent_funcs(solve, moving)?;
+            let [vjp, _, _] = self.solve_cotangent_funcs(solve, moving)?;
+            let vjp = vjp.expect("there is a start whatever moves");
             let (by, bar) = (self.known_and_p(start), start.func.params.len());
             let start = with_tangent(&start.func, &by)?;
             let vjp = with_tangent(&vjp, &[&by[..], &[bar, bar + 1]].concat())?;

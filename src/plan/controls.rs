@@ -1,5 +1,6 @@
 //! How runs are made, and why one gave no result.
 
+use crate::plan::trace::Keep;
 use crate::plan::unit::PlanError;
 use crate::solve::outcome::{Invalid, Outcome, Stats};
 use crate::solve::solve::Options;
@@ -13,6 +14,51 @@ pub struct Controls {
     pub seed: u64,
     /// What is saved of the main run besides its evaluation sites.
     pub save: Save,
+    /// How gradients pass through, by system.
+    pub adjoints: Vec<Adjoint>,
+}
+
+/// How gradients pass through a solve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Adjoint {
+    /// Back through the steps that were taken: exact for these, every step kept.
+    Discrete,
+    /// The same gradient, but so many states are kept (at least 2), and steps are computed again.
+    Checkpoint(usize),
+    /// The adjoint equation is solved backwards together with the states.
+    Backsolve(Backsolve),
+}
+
+/// How the adjoint equation is solved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backsolve {
+    /// What steers its step size.
+    pub norm: BackNorm,
+    /// Relative tolerance; otherwise that of the solve.
+    pub rtol: Option<f64>,
+    /// Absolute tolerance; otherwise that of the solve.
+    pub atol: Option<f64>,
+}
+
+/// What steers the step size of a backward solve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackNorm {
+    /// States, their cotangents, and the cotangents of args and params.
+    Default,
+    /// States and their cotangents. The others are integrals that nothing reads. Source: Kidger,
+    /// Chen, Lyons, "Hey, that's not an ODE": Faster ODE Adjoints via Seminorms, ICML 2021.
+    Seminorm,
+}
+
+impl Adjoint {
+    /// What the forward pass must keep.
+    pub(crate) fn keep(self) -> Keep {
+        match self {
+            Adjoint::Discrete => Keep::Every,
+            Adjoint::Checkpoint(count) => Keep::AtMost(count.max(2)),
+            Adjoint::Backsolve(_) => Keep::AtMost(1),
+        }
+    }
 }
 
 /// Times at which the state is kept for output.
@@ -40,6 +86,14 @@ pub enum Failure {
     /// A solve ended early.
     #[error("the run ended early: {:?}", .0.outcome)]
     Outcome(Box<Stuck>),
+    /// The solve that goes back for a gradient ended early.
+    #[error("the solve back for the gradient ended early: {:?}", .outcome)]
+    GoingBack {
+        /// The solve whose adjoint equation it is.
+        solve: usize,
+        /// How it ended; components are states, then their cotangents, then those of args and params.
+        outcome: Outcome,
+    },
     /// A trajectory is wanted at a time the run does not cover.
     #[error("a trajectory is evaluated at {time}, outside the run from {t0} to {t1}")]
     OutsideRun {

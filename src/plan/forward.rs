@@ -9,7 +9,7 @@ use crate::ir::system::{Noise, SiteKind};
 use crate::plan::controls::{Controls, Failure, Save, Stuck, save_times};
 use crate::plan::operands::{Context, Fixed, Known};
 use crate::plan::stepping::{Interrupts, Motion, Tracing};
-use crate::plan::trace::{Place, Trace};
+use crate::plan::trace::{Keep, Place, Trace};
 use crate::plan::unit::{Element, Inputs};
 use crate::solve::brownian::Brownian;
 use crate::solve::dense::{Accepted, Interior};
@@ -48,8 +48,12 @@ pub struct Solved<T> {
     pub ends: [[T; 1]; 2],
     /// The states at the rows of all sites, `[rows, n]`.
     pub sites: Vec<T>,
+    /// The time of each row.
+    pub times: Vec<f64>,
     /// Where on the trace the rows lie.
     pub places: Vec<Place>,
+    /// The times that the model says steps must end on, `[S]`.
+    pub stops: Vec<T>,
     /// The solution inside the steps, of methods whose steps are not computed again.
     pub recorded: Option<Recorded<T>>,
     /// The events whose condition was true at the start already.
@@ -95,21 +99,24 @@ struct Start<T> {
 impl<T: Element> Context<'_, T> {
     /// Runs all solves that results and curves need.
     pub fn simulate(&self, controls: &Controls) -> Result<Simulation<T>, Failure> {
-        self.simulate_solves(&self.plan.needed(), controls)
+        self.simulate_solves(&self.plan.needed(), controls, |_| Keep::Every)
     }
 
-    /// Runs the solves in `needed`: ascending, with those that they need.
+    /// Runs the solves in `needed`: ascending, with those that they need. Of solves of system `s`
+    /// as many states are kept as `keep(s)` says.
     pub(crate) fn simulate_solves(
         &self,
         needed: &[usize],
         controls: &Controls,
+        keep: impl Fn(usize) -> Keep,
     ) -> Result<Simulation<T>, Failure> {
         let mut solves = vec![None; self.plan.program.solves.len()];
         let (mut saved_t, mut saved_y) = (Vec::new(), Vec::new());
         for number in needed {
             let is_main = self.plan.program.main == Some(*number);
             let save = if is_main { &controls.save } else { &Save::Nothing };
-            let (solved, saved) = self.solve(*number, &solves, controls, save)?;
+            let keep = keep(self.plan.layout.solves[*number].system);
+            let (solved, saved) = self.solve(*number, &solves, controls, (save, keep))?;
             solves[*number] = Some(solved);
             if is_main {
                 (saved_t, saved_y) = saved;
@@ -124,16 +131,24 @@ impl<T: Element> Context<'_, T> {
         number: usize,
         known: &Known<T>,
         controls: &Controls,
-        save: &Save,
+        (save, keep): (&Save, Keep),
     ) -> Result<Finished<T>, Failure> {
         let mut workspace = Workspace::default();
         let Start { ends, y0, fixed } = self.start(number, known, &mut workspace);
         let mut times = self.site_times(number, ends, known, &mut workspace)?;
         let save_times = save_times(save, ends)?;
-        let options = self.options(number, known, controls, &mut workspace);
+        let stops = self.stops(number, known, &mut workspace);
+        let mut options = controls.options[self.plan.layout.solves[number].system].clone();
+        options.stops.extend(stops.iter().map(|stop| stop.to_f64()));
+        // Saved steps are all of them.
+        let keep = if *save == Save::Steps { Keep::Every } else { keep };
         let (dim, fresh) = (y0.len(), Cell::new(false));
         let mut recording = (
-            Tracing { trace: Trace::starting(ends.0, &y0), recorded: self.recorder(number), fresh: &fresh },
+            Tracing {
+                trace: Trace::starting(ends.0, &y0, keep),
+                recorded: self.recorder(number),
+                fresh: &fresh,
+            },
             (SaveAt::new(&times, ends, dim), SaveAt::new(&save_times, ends, dim)),
         );
         let motion = || Motion::new(self, number, &fixed, &fresh, (ends.0, y0.clone()));
@@ -165,7 +180,10 @@ impl<T: Element> Context<'_, T> {
         };
         let ends = [[T::from_f64(ends.0)], [T::from_f64(ends.1)]];
         let End { stats, true_at_start, .. } = end;
-        Ok((Solved { trace, ends, sites, places, recorded, true_at_start, fixed, stats }, saved))
+        Ok((
+            Solved { trace, ends, sites, times, places, stops, recorded, true_at_start, fixed, stats },
+            saved,
+        ))
     }
 
     /// Integrates with the method of the system.
@@ -252,23 +270,15 @@ impl<T: Element> Context<'_, T> {
         Start { ends, y0, fixed: Fixed { a, q: layout.gather(self.p) } }
     }
 
-    /// The options of the system, with the times that this solve must hit.
-    fn options(
-        &self,
-        number: usize,
-        known: &Known<T>,
-        controls: &Controls,
-        workspace: &mut Workspace,
-    ) -> Options {
-        let mut options = controls.options[self.plan.layout.solves[number].system].clone();
+    /// The times that steps of this solve must end on.
+    fn stops(&self, number: usize, known: &Known<T>, workspace: &mut Workspace) -> Vec<T> {
         let func = &self.plan.funcs.packed.solves[number].stops.func;
         let mut stops = vec![T::default(); func.ty(func.results[0].value).shape.count()];
         if !stops.is_empty() {
             let kernel = &self.plan.solves[number].stops;
             self.call_run(kernel, known, &mut [T::output(&mut stops)], workspace);
-            options.stops.extend(stops.into_iter().map(T::to_f64));
         }
-        options
+        stops
     }
 
     /// The time of every row of every site.
@@ -330,25 +340,28 @@ impl<T: Element> Context<'_, T> {
         if let Some(recorded) = &solved.recorded {
             return recorded.at(t, &mut out).then_some(out);
         }
-        self.again(number, solved, step, |accepted| accepted.at(t, &mut out));
+        let start = (trace.state(step), trace.rate(step));
+        self.again(number, solved, step, start, |accepted| accepted.at(t, &mut out));
         Some(out)
     }
 
-    /// Computes a step of solve `number` again, to the same bits, and shows it.
+    /// Computes a step of solve `number` again, to the same bits, from the state and the rate at its
+    /// start, and shows it.
     pub(crate) fn again(
         &self,
         number: usize,
         solved: &Solved<T>,
         step: usize,
+        (y, k1): (&[T], &[T]),
         look: impl FnOnce(&Accepted<'_, T>),
     ) {
         let (trace, tableau) = (&solved.trace, self.plan.tableau(number));
         let n = trace.n;
         let mut stages = vec![T::default(); tableau.n_stages() * n];
-        stages[..n].copy_from_slice(trace.rate(step));
+        stages[..n].copy_from_slice(k1);
         let (mut y_new, mut err) = (vec![T::default(); n], vec![T::default(); n]);
         let fresh = Cell::new(false);
-        let (t, h, y) = (trace.t[step], trace.h[step], trace.state(step));
+        let (t, h) = (trace.t[step], trace.h[step]);
         let mut compiled = Motion::new(self, number, &solved.fixed, &fresh, (t, y.to_vec()));
         compiled.step(t, h, y, &mut stages, &mut y_new, &mut err);
         let t_new = trace.t[step + 1];

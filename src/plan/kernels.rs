@@ -81,6 +81,13 @@ pub(crate) struct SystemCotangents {
     pub step: Kernel,
 }
 
+/// The adjoint equation of a system with its states and quadratures: see
+/// [`augmented`](crate::plan::adjoint::augmented).
+pub(crate) struct BackKernels {
+    pub rate: Kernel,
+    pub step: Kernel,
+}
+
 /// The cotangent functions of a solve.
 pub(crate) struct SolveCotangents {
     /// `(.., bar y0, bar a) -> bar known.., bar p`, with `bar t0, bar t1` before `bar y0` if the
@@ -88,6 +95,8 @@ pub(crate) struct SolveCotangents {
     pub start: Kernel,
     /// `(.., bar times) -> bar known.., bar p`; `None` if the times do not move.
     pub times: Option<Kernel>,
+    /// `(.., bar stops) -> bar known.., bar p`; `None` if the stops do not move.
+    pub stops: Option<Kernel>,
     /// Which times depend on params.
     pub moving: Moving,
 }
@@ -99,6 +108,15 @@ pub(crate) struct Moving {
     pub ends: bool,
     /// A site.
     pub sites: bool,
+    /// A time that a step must end on.
+    pub stops: bool,
+}
+
+impl Moving {
+    /// Whether any does.
+    pub fn any(self) -> bool {
+        self.ends || self.sites || self.stops
+    }
 }
 
 /// What a Hessian adds for a system: tangents of the functions above. Operands of each: those of

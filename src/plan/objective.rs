@@ -1,11 +1,12 @@
 //! A scalar of a run, such as the training objective, as a function of the parameters.
 //!
 //! `u -> p -> solve -> value`: constraints, forward pass, losses, with `u` free and `p` on the
-//! declared scale; its gradient by the exact reverse
-//! of the discrete solution; its Hessian by forward over reverse, one direction at a time.
+//! declared scale; its gradient by the adjoint that [`Controls`] asks for; its Hessian by forward
+//! over reverse of the steps, one direction at a time.
 
 use crate::backend::{Output, Workspace};
 use crate::plan::Plan;
+use crate::plan::adjoint::Cost;
 use crate::plan::adjoint::chain::Bars;
 use crate::plan::adjoint::curvature::hessian_vector;
 use crate::plan::adjoint::hessian::Results;
@@ -13,7 +14,9 @@ use crate::plan::controls::{Controls, Failure};
 use crate::plan::forward::Simulation;
 use crate::plan::operands::Context;
 use crate::plan::pack::Target;
+use crate::plan::trace::Keep;
 use crate::plan::unit::{Data, Element, Inputs, PlanError};
+use std::borrow::Cow;
 use std::ops::AddAssign;
 
 /// The objective of one plan on one set of data.
@@ -54,7 +57,8 @@ impl<'a> Objective<'a> {
     pub fn at_params<T: Element>(&self, p: Vec<T>) -> Result<Evaluation<T>, Failure> {
         let objective = self.plan.objective_kernels(self.target)?;
         let context = Context { plan: self.plan, p: &p, data: self.data };
-        let simulation = context.simulate_solves(&objective.needs, self.controls)?;
+        let keep = |system: usize| self.controls.adjoints[system].keep();
+        let simulation = context.simulate_solves(&objective.needs, self.controls, keep)?;
         let n_terms = self.target.terms(&self.plan.program).len();
         let mut values: Vec<[T; 1]> = vec![[T::default()]; 1 + n_terms];
         let mut outputs: Vec<Output<'_>> = values.iter_mut().map(|value| T::output(value)).collect();
@@ -64,24 +68,24 @@ impl<'a> Objective<'a> {
         Ok(Evaluation { value, terms: values.collect(), simulation, p })
     }
 
-    /// The gradient in the params `p`, `[P]`, at an evaluated point.
+    /// The gradient in the params `p`, `[P]`, at an evaluated point, and what it cost.
     pub fn gradient_in_params<T: Element + AddAssign>(
         &self,
         at: &Evaluation<T>,
-    ) -> Result<Vec<T>, PlanError> {
+    ) -> Result<(Vec<T>, Cost), Failure> {
         let objective = self.plan.objective_kernels(self.target)?;
         let context = Context { plan: self.plan, p: &at.p, data: self.data };
         let known = &at.simulation.solves;
         let mut bars = Bars::new(&self.plan.layout);
         let vjp = (&objective.vjp, &objective.value.reads[..]);
         bars.pull_back(&context, known, vjp, &[&[T::from_f64(1.0)]]);
-        bars.reverse(&context, known, &objective.needs)?;
-        Ok(bars.p)
+        bars.reverse(&context, known, &objective.needs, self.controls)?;
+        Ok((bars.p, bars.cost))
     }
 
     /// The gradient in the free parameters `u`, `[P]`, at the point evaluated there.
-    pub fn gradient<T: Element + AddAssign>(&self, u: &[T], at: &Evaluation<T>) -> Result<Vec<T>, PlanError> {
-        let bar_p = self.gradient_in_params(at)?;
+    pub fn gradient<T: Element + AddAssign>(&self, u: &[T], at: &Evaluation<T>) -> Result<Vec<T>, Failure> {
+        let (bar_p, _) = self.gradient_in_params(at)?;
         let mut bar_u = vec![T::default(); u.len()];
         self.plan.scale_kernels()?.constrain_vjp.call(
             &[T::input(u), T::input(&bar_p)],
@@ -109,7 +113,27 @@ impl<'a> Objective<'a> {
         u: &[T],
         at: &Evaluation<T>,
         du: &[T],
-    ) -> Result<Vec<T>, PlanError> {
+    ) -> Result<Vec<T>, Failure> {
+        self.hessian_vector_through(u, at, &*self.every_step(at)?, du)
+    }
+
+    /// The run at an evaluated point with every step kept: made again if it was not so.
+    fn every_step<'s, T: Element>(&self, at: &'s Evaluation<T>) -> Result<Cow<'s, Simulation<T>>, Failure> {
+        if at.simulation.solves.iter().flatten().all(|solved| solved.trace.stride == 1) {
+            return Ok(Cow::Borrowed(&at.simulation));
+        }
+        let context = Context { plan: self.plan, p: &at.p, data: self.data };
+        let needs = self.plan.objective_kernels(self.target)?.needs;
+        Ok(Cow::Owned(context.simulate_solves(&needs, self.controls, |_| Keep::Every)?))
+    }
+
+    fn hessian_vector_through<T: Element + AddAssign>(
+        &self,
+        u: &[T],
+        at: &Evaluation<T>,
+        simulation: &Simulation<T>,
+        du: &[T],
+    ) -> Result<Vec<T>, Failure> {
         let kernels = self.plan.scale_curvature()?;
         let mut workspace = Workspace::default();
         let context = Context { plan: self.plan, p: &at.p, data: self.data };
@@ -120,7 +144,7 @@ impl<'a> Objective<'a> {
         constrained.call(&kernels.constrain, &inputs, &mut workspace);
         let dp = constrained.take_tangent(0);
 
-        let bar_p = hessian_vector(&context, &at.simulation.solves, self.target, &dp)?;
+        let bar_p = hessian_vector(&context, &simulation.solves, self.target, &dp)?;
 
         let mut free = Results::new(&[n_params]);
         let inputs = Inputs::from_slice(&[
@@ -134,17 +158,14 @@ impl<'a> Objective<'a> {
     }
 
     /// The Hessian in `u`, `[P, P]` row-major, symmetrised, at the point evaluated there.
-    pub fn hessian<T: Element + AddAssign>(
-        &self,
-        u: &[T],
-        at: &Evaluation<T>,
-    ) -> Result<Vec<f64>, PlanError> {
-        let n = u.len();
+    pub fn hessian<T: Element + AddAssign>(&self, u: &[T], at: &Evaluation<T>) -> Result<Vec<f64>, Failure> {
+        let (n, simulation) = (u.len(), self.every_step(at)?);
         let mut rows = Vec::with_capacity(n * n);
         for i in 0..n {
             let mut du = vec![T::default(); n];
             du[i] = T::from_f64(1.0);
-            rows.extend(self.hessian_vector(u, at, &du)?.into_iter().map(T::to_f64));
+            let row = self.hessian_vector_through(u, at, &simulation, &du)?;
+            rows.extend(row.into_iter().map(T::to_f64));
         }
         let mean = |i: usize, j: usize| 0.5 * (rows[i * n + j] + rows[j * n + i]);
         Ok((0..n * n).map(|at| mean(at / n, at % n)).collect())

@@ -48,9 +48,7 @@ impl Plan {
     pub fn show_derivatives(&self) -> Result<String, PlanError> {
         let mut funcs = Vec::new();
         for solve in 0..self.program.solves.len() {
-            let (start, times) = self.solve_cotangent_funcs(solve, self.moving(solve)?)?;
-            funcs.push(start);
-            funcs.extend(times);
+            funcs.extend(self.solve_cotangent_funcs(solve, self.moving(solve)?)?.into_iter().flatten());
         }
         for system in 0..self.program.systems.len() {
             funcs.extend(self.system_cotangent_funcs(system)?);

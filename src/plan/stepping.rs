@@ -287,7 +287,7 @@ pub(crate) struct Tracing<'a, T> {
 impl<T: Element> Observer<T> for Tracing<'_, T> {
     fn start(&mut self, t: f64, y: &[T]) {
         // Constraints may have moved the start value.
-        self.trace = Trace::starting(t, y);
+        self.trace = Trace::starting(t, y, self.trace.keep);
         if let Some(recorded) = &mut self.recorded {
             recorded.start(t, y);
         }

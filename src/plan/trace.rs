@@ -1,8 +1,8 @@
 //! What a forward pass leaves behind for whoever looks at it again.
 //!
-//! A [`Trace`] keeps the start of every accepted step; the rest of a step is computed again on
-//! demand, with the same bits, by the same compiled function. A [`Place`] says where on a trace a
-//! time lies.
+//! A [`Trace`] keeps the start of every accepted step, or of as many as it may; the rest is computed
+//! again on demand, with the same bits, by the same compiled function. A [`Place`] says where on a
+//! trace a time lies.
 
 use crate::plan::unit::Element;
 
@@ -15,14 +15,31 @@ pub struct Trace<T> {
     pub t: Vec<f64>,
     /// Size of each step as it was passed to the method: `N` numbers.
     pub h: Vec<f64>,
-    /// The state at each time of `t`: `[N + 1, n]`.
+    /// The state at every `stride`-th time of `t`, from the first on: `[N/stride + 1, n]`.
     pub y: Vec<T>,
-    /// The rate at the start of each step: `[N, n]`.
+    /// The rate at the start of every `stride`-th step: `[⌈N/stride⌉, n]`.
     pub k1: Vec<T>,
+    /// How far what is kept lies apart: 1, or a power of two once the trace was full.
+    pub stride: usize,
+    /// How many states are kept.
+    pub keep: Keep,
+    /// The state at the end, `[n]`.
+    pub end: Vec<T>,
     /// Whether that rate was evaluated there: `[N]`. Else it is the last stage of the step before.
     pub fresh: Vec<bool>,
     /// The events, in order. At a node where the state jumps, `y` holds the state after.
     pub jumps: Vec<TracedJump<T>>,
+}
+
+/// How many states a trace keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// That of every node.
+    #[default]
+    Every,
+    /// So many at most, at least 1, evenly spread over a run whose length nobody knows beforehand: a
+    /// trace that is full lets go of every other one. The end is kept besides.
+    AtMost(usize),
 }
 
 /// An event on a trace.
@@ -95,13 +112,16 @@ fn key(place: Place) -> (usize, bool) {
 
 impl<T: Element> Trace<T> {
     /// A trace that has not left `t0`.
-    pub fn starting(t0: f64, y0: &[T]) -> Trace<T> {
+    pub fn starting(t0: f64, y0: &[T], keep: Keep) -> Trace<T> {
         Trace {
             n: y0.len(),
             t: vec![t0],
             h: Vec::new(),
             y: y0.to_vec(),
             k1: Vec::new(),
+            stride: 1,
+            keep,
+            end: y0.to_vec(),
             fresh: Vec::new(),
             jumps: Vec::new(),
         }
@@ -109,11 +129,38 @@ impl<T: Element> Trace<T> {
 
     /// Appends a step from the last node.
     pub fn push(&mut self, h: f64, k1: &[T], fresh: bool, t_new: f64, y_new: &[T]) {
+        if self.n_steps() % self.stride == 0 {
+            self.k1.extend_from_slice(k1);
+        }
         self.h.push(h);
         self.fresh.push(fresh);
-        self.k1.extend_from_slice(k1);
         self.t.push(t_new);
-        self.y.extend_from_slice(y_new);
+        self.end.copy_from_slice(y_new);
+        if self.n_steps() % self.stride == 0 {
+            self.y.extend_from_slice(y_new);
+        }
+        match self.keep {
+            Keep::Every => {}
+            Keep::AtMost(count) => {
+                while self.n_kept() > count.max(1) {
+                    self.thin();
+                }
+            }
+        }
+    }
+
+    /// Lets go of every other state.
+    fn thin(&mut self) {
+        self.stride *= 2;
+        for rows in [&mut self.y, &mut self.k1] {
+            let kept: Vec<T> = rows.chunks(self.n.max(1)).step_by(2).flatten().copied().collect();
+            *rows = kept;
+        }
+    }
+
+    /// How many states are kept, that of the end not counted unless it lies among them.
+    pub fn n_kept(&self) -> usize {
+        self.n_steps() / self.stride + 1
     }
 
     /// An event at the last node, where the state was `before`.
@@ -123,8 +170,11 @@ impl<T: Element> Trace<T> {
 
     /// After the events at the last node the state is `y`.
     pub fn resume(&mut self, y: &[T]) {
-        let last = self.n_steps() * self.n;
-        self.y[last..].copy_from_slice(y);
+        self.end.copy_from_slice(y);
+        if self.n_steps() % self.stride == 0 {
+            let last = self.y.len() - self.n;
+            self.y[last..].copy_from_slice(y);
+        }
     }
 
     /// Every node, and before each at which the state jumps, what it was before: times and states
@@ -147,14 +197,22 @@ impl<T: Element> Trace<T> {
         self.h.len()
     }
 
-    /// The state at node `i`.
+    /// The state at node `i`, which must be kept.
     pub fn state(&self, i: usize) -> &[T] {
-        &self.y[i * self.n..][..self.n]
+        if i == self.n_steps() {
+            return &self.end;
+        }
+        &self.y[self.kept(i) * self.n..][..self.n]
     }
 
-    /// The rate at the start of step `i`.
+    /// The rate at the start of step `i`, which must be kept.
     pub fn rate(&self, i: usize) -> &[T] {
-        &self.k1[i * self.n..][..self.n]
+        &self.k1[self.kept(i) * self.n..][..self.n]
+    }
+
+    fn kept(&self, i: usize) -> usize {
+        assert!(i % self.stride == 0, "node {i} of a trace that keeps every {}th", self.stride);
+        i / self.stride
     }
 
     /// Where `t` lies, or `None` if the run did not cover it.
@@ -178,7 +236,7 @@ mod tests {
     use super::*;
 
     fn trace(times: &[f64]) -> Trace<f64> {
-        let mut trace = Trace::starting(times[0], &[0.0]);
+        let mut trace = Trace::starting(times[0], &[0.0], Keep::Every);
         for pair in times.windows(2) {
             trace.push(pair[1] - pair[0], &[0.0], true, pair[1], &[0.0]);
         }
@@ -197,5 +255,23 @@ mod tests {
         assert_eq!(backward.place(2.0), Some(Place::Inside { step: 0, theta: 0.5 }));
         assert_eq!(backward.place(0.0), Some(Place::Node(2)));
         assert_eq!(backward.place(3.5), None);
+    }
+
+    /// 100 steps with room for 7 states: a stride of 16 is the first power of two that fits.
+    #[test]
+    fn a_full_trace_lets_go_of_every_other_state() {
+        let mut trace = Trace::starting(0.0, &[0.0], Keep::AtMost(7));
+        for step in 0..100 {
+            let at = f64::from(step);
+            trace.push(1.0, &[-at], true, at + 1.0, &[at + 1.0]);
+            assert!(trace.n_kept() <= 7 && trace.y.len() == trace.n_kept());
+        }
+        assert_eq!(trace.stride, 16);
+        assert_eq!(trace.y, [0.0, 16.0, 32.0, 48.0, 64.0, 80.0, 96.0]);
+        assert_eq!(trace.k1, [0.0, -16.0, -32.0, -48.0, -64.0, -80.0, -96.0]);
+        assert_eq!(
+            (trace.state(32), trace.rate(32), trace.state(100)),
+            (&[32.0][..], &[-32.0][..], &[100.0][..])
+        );
     }
 }

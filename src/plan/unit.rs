@@ -26,12 +26,6 @@ pub enum PlanError {
     /// A function that does not fit the loop IR.
     #[error(transparent)]
     Lower(#[from] LowerError),
-    /// A gradient is wanted, but the times that steps must hit depend on the params.
-    #[error("gradients through knots that depend on params are not supported yet")]
-    StopsDependOnParams {
-        /// Where the solve is asked for.
-        span: Span,
-    },
     /// A Hessian is wanted of a run whose times depend on the params.
     #[error("second derivatives through times that depend on params are not supported yet")]
     NoHessian {

@@ -160,11 +160,19 @@ const SPACE: &[Arg] = &[
 ];
 const ADJOINT: &[Choice] = &[
     choice("discrete", &[]),
-    unbuilt("checkpoint"),
-    unbuilt("backsolve"),
+    choice("checkpoint", &[must("states", Kind::Count, "states kept at a time; fewer than 2 count as 2")]),
+    choice(
+        "backsolve",
+        &[
+            arg("norm", Kind::OneOf(BACK_NORM), "default", "what steers the step size on the way back"),
+            arg("rtol", Kind::NonNegative, "0", "relative error allowed in a step back; 0 for `solve.rtol`"),
+            arg("atol", Kind::NonNegative, "0", "absolute error allowed in a step back; 0 for `solve.atol`"),
+        ],
+    ),
     unbuilt("interpolating"),
     unbuilt("forward"),
 ];
+const BACK_NORM: &[Choice] = &[choice("default", &[]), choice("seminorm", &[])];
 const TRACE: &[Choice] = &[choice("exact", &[]), unbuilt("hutchinson")];
 const ERROR_NORM: &[Choice] = &[choice("states", &[]), choice("all", &[])];
 const STEP: &[Choice] = &[choice("per_example", &[]), unbuilt("shared")];

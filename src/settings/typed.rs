@@ -54,6 +54,26 @@ pub struct SolveSettings {
     pub error_norm: ErrorNorm,
     /// Events in one step, at most.
     pub max_events: u64,
+    /// How gradients pass through a solve.
+    pub adjoint: Adjoint,
+}
+
+/// How gradients pass through a solve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Adjoint {
+    /// Back through the steps taken, all of them kept.
+    Discrete,
+    /// Back through the steps taken, so many states kept.
+    Checkpoint(u64),
+    /// By a solve that goes back.
+    Backsolve {
+        /// Whether the integrals stay out of its error norm.
+        seminorm: bool,
+        /// Relative error allowed in its steps, if not that of the solve.
+        rtol: Option<f64>,
+        /// Absolute error allowed in its steps, if not that of the solve.
+        atol: Option<f64>,
+    },
 }
 
 /// `atol.y = 1e-12`
@@ -299,11 +319,24 @@ impl Slots {
             max_steps: self.count("solve.max_steps"),
             save,
             max_events: self.count("solve.max_events"),
+            adjoint: self.adjoint(),
             error_norm: if self.choice("solve.error_norm").0 == "all" {
                 ErrorNorm::All
             } else {
                 ErrorNorm::States
             },
+        }
+    }
+
+    fn adjoint(&self) -> Adjoint {
+        let given = |value: &Value| Some(as_number(value)).filter(|number| *number > 0.0);
+        match self.choice("solve.adjoint") {
+            ("discrete", _) => Adjoint::Discrete,
+            ("checkpoint", [states]) => Adjoint::Checkpoint(as_count(states)),
+            ("backsolve", [Value::Choice(norm, _), rtol, atol]) => {
+                Adjoint::Backsolve { seminorm: *norm == "seminorm", rtol: given(rtol), atol: given(atol) }
+            }
+            other => crate::bug!("`solve.adjoint` holds {other:?}"),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::plan::controls::{Controls, Failure, Save};
 use crate::plan::objective::{Evaluation, Objective};
 use crate::plan::pack::Target;
 use crate::plan::scale::unconstrained;
-use crate::plan::unit::{Element, PlanError};
+use crate::plan::unit::Element;
 use crate::settings::Precision;
 use crate::train::{Covariance, Minimum, NotPositiveDefinite, Progress, Why};
 use std::ops::{AddAssign, ControlFlow};
@@ -101,7 +101,7 @@ impl Run {
         let start = self.free_params()?;
         // Say why at once if it cannot be solved, or differentiated, where it starts.
         let first = objective.at(&rounded::<T>(&start)).map_err(|failure| self.failed(&failure))?;
-        objective.gradient(&rounded::<T>(&start), &first).map_err(|error| self.uncompiled(error))?;
+        objective.gradient(&rounded::<T>(&start), &first).map_err(|failure| self.failed(&failure))?;
 
         let mut value_and_gradient = |u: &[f64], gradient: &mut [f64]| -> f64 {
             let u = rounded::<T>(u);
@@ -123,7 +123,7 @@ impl Run {
         let u = rounded::<T>(&minimum.x);
         let at = objective.at(&u).map_err(|failure| self.failed(&failure))?;
         self.set_params(at.p.iter().map(|p| p.to_f64()).collect());
-        let errors = self.standard_errors(&objective, &u, &at).map_err(|error| self.uncompiled(error))?;
+        let errors = self.standard_errors(&objective, &u, &at).map_err(|failure| self.failed(&failure))?;
         let solution = self.solve()?;
         let Minimum { value, steps, evaluations, why, .. } = minimum;
         Ok(Fit {
@@ -137,10 +137,6 @@ impl Run {
             why,
             time: begun.elapsed(),
         })
-    }
-
-    fn uncompiled(&self, error: PlanError) -> Error {
-        self.failed(&Failure::Plan(error))
     }
 
     /// The params in free space, `[P]`. Refused (E0806) where one stands on the border of its set,
@@ -169,7 +165,7 @@ impl Run {
         objective: &Objective<'_>,
         u: &[T],
         at: &Evaluation<T>,
-    ) -> Result<Result<Vec<ParamValue>, NoErrors>, PlanError> {
+    ) -> Result<Result<Vec<ParamValue>, NoErrors>, Failure> {
         let roles = self.program().results.iter().map(|result| result.role);
         if roles.clone().any(|role| role == Role::Loss) {
             return Ok(Err(NoErrors::NotADensity));

@@ -4,7 +4,7 @@
 //! finds the same optimum to 9 digits.
 
 use nodec::ir::program::Role;
-use nodec::plan::controls::{Controls, Save};
+use nodec::plan::controls::{Adjoint, Controls, Save};
 use nodec::plan::objective::Objective;
 use nodec::plan::pack::Target;
 use nodec::plan::unit::Data;
@@ -136,6 +136,7 @@ fn the_hessian_is_that_of_a_computation_of_its_own() {
         options: vec![Options::adaptive(Adaptive::new(1e-10, 1e-10, 2))],
         seed: 0,
         save: Save::Nothing,
+        adjoints: vec![Adjoint::Discrete],
     };
     let data = data(&run);
     let objective = Objective::new(run.plan(), &data, &controls, Target::Total);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 #![allow(clippy::excessive_precision, reason = "reference values are printed with guard digits")]
 
+mod adjoints;
 mod backends;
 mod bad_input;
 mod cli;

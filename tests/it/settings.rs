@@ -176,6 +176,11 @@ fn a_wrong_type_comes_with_the_documentation() {
         ("train { optimizer = adam(rate = 1) }", "`adam` has no argument `rate`"),
         ("train { optimizer = lbfgs(1, 2) }", "`lbfgs` has only 1 arguments"),
         ("train { optimizer = adam(lr = 0) }", "`train.optimizer.lr` must be a number above 0"),
+        ("solve { adjoint = checkpoint() }", "`checkpoint` needs its argument `states`"),
+        (
+            "solve { adjoint = backsolve(norm = max) }",
+            "`solve.adjoint.norm` must be one of `default`, `seminorm`",
+        ),
         ("solve { save = every() }", "`every` needs its argument `dt`"),
         ("solve { method = dopri6 }", "no method is called `dopri6`"),
     ] {
@@ -191,10 +196,7 @@ fn a_wrong_type_comes_with_the_documentation() {
 fn what_is_not_built_says_so() {
     for (program, message) in [
         ("solve { method = auto }", "the method `auto` is not supported yet"),
-        (
-            "solve { adjoint = backsolve(norm = seminorm) }",
-            "`solve.adjoint = backsolve` is not supported yet",
-        ),
+        ("solve { adjoint = interpolating }", "`solve.adjoint = interpolating` is not supported yet"),
         ("solve { trace = hutchinson(gaussian) }", "`solve.trace = hutchinson` is not supported yet"),
     ] {
         let run = run(program, None, &[]);

@@ -4,7 +4,7 @@
 use nodec::ad;
 use nodec::ir::func::Func;
 use nodec::plan::Plan;
-use nodec::plan::controls::{Controls, Save};
+use nodec::plan::controls::{Adjoint, Controls, Save};
 use nodec::plan::forward::Solved;
 use nodec::plan::objective::Objective;
 use nodec::plan::operands::Context;
@@ -129,7 +129,8 @@ fn controls(run: &Run, tol: f64, dt: f64) -> Controls {
         Some(_) => Options::adaptive(Adaptive::new(tol, tol, run.plan().layout.systems[0].n_states)),
         None => Options::fixed(dt),
     };
-    Controls { options: vec![options], seed: 0, save: Save::Nothing }
+    let adjoints = vec![Adjoint::Discrete];
+    Controls { options: vec![options], seed: 0, save: Save::Nothing, adjoints }
 }
 
 fn flat(gradient: &Gradient) -> Vec<f64> {

@@ -6,9 +6,11 @@
 
 use crate::backend::{Output, Workspace};
 use crate::plan::adjoint::discrete::{self, StartBars, add, zeros};
+use crate::plan::adjoint::{Cost, backsolve};
+use crate::plan::controls::{Adjoint, Controls, Failure};
 use crate::plan::layout::Layout;
 use crate::plan::operands::{Context, Known};
-use crate::plan::unit::{Element, Kernel, PlanError};
+use crate::plan::unit::{Element, Kernel};
 use std::ops::AddAssign;
 
 /// Cotangents of the values known of each solve, and of the params.
@@ -17,6 +19,8 @@ pub(crate) struct Bars<T> {
     solves: Vec<Option<SolveBars<T>>>,
     /// Of the params on their declared scale, `[P]`.
     pub p: Vec<T>,
+    /// What all reverse passes so far cost.
+    pub cost: Cost,
 }
 
 /// Cotangents of the known values of a solve.
@@ -47,7 +51,8 @@ impl<T: Element> SolveBars<T> {
 impl<T: Element + AddAssign> Bars<T> {
     /// Zeros.
     pub fn new(layout: &Layout) -> Bars<T> {
-        Bars { solves: layout.solves.iter().map(|_| None).collect(), p: zeros(layout.n_params) }
+        let solves = layout.solves.iter().map(|_| None).collect();
+        Bars { solves, p: zeros(layout.n_params), cost: Cost::default() }
     }
 
     /// Adds what the cotangents of its results send through a function of the run, whose cotangent
@@ -90,10 +95,11 @@ impl<T: Element + AddAssign> Bars<T> {
         context: &Context<'_, T>,
         known: &Known<T>,
         needs: &[usize],
-    ) -> Result<(), PlanError> {
+        controls: &Controls,
+    ) -> Result<(), Failure> {
         for number in needs.iter().rev() {
             if let Some(bars) = self.solves[*number].take() {
-                self.through(context, known, *number, bars)?;
+                self.through(context, known, (*number, bars), controls)?;
             }
         }
         Ok(())
@@ -103,17 +109,27 @@ impl<T: Element + AddAssign> Bars<T> {
         &mut self,
         context: &Context<'_, T>,
         known: &Known<T>,
-        number: usize,
-        bars: SolveBars<T>,
-    ) -> Result<(), PlanError> {
+        (number, bars): (usize, SolveBars<T>),
+        controls: &Controls,
+    ) -> Result<(), Failure> {
         let plan = context.plan;
+        let system = plan.layout.solves[number].system;
         let solved = known[number].as_ref().expect("what is differentiated has run");
         let kernels = plan.solve_cotangents(number)?;
         let moving = kernels.moving;
         // Steps add to what the params have already received, in this order.
         let mut bar_q = plan.layout.system_of(number).gather(&self.p);
-        let StartBars { y0, a, ends, times } =
-            discrete::reverse(context, number, solved, moving, &bars.sites, &mut bar_q)?;
+        let (back, cost) = match controls.adjoints[system] {
+            Adjoint::Discrete | Adjoint::Checkpoint(_) => {
+                discrete::reverse(context, number, solved, moving, &bars.sites, &mut bar_q)?
+            }
+            Adjoint::Backsolve(choice) => {
+                let how = (choice, &controls.options[system]);
+                backsolve::reverse(context, number, solved, moving, &bars.sites, &mut bar_q, how)?
+            }
+        };
+        self.cost.add(cost);
+        let StartBars { y0, a, ends, times, stops } = back;
         plan.layout.system_of(number).scatter(&bar_q, &mut self.p);
         let start = (&kernels.start, &plan.solves[number].start.reads[..]);
         if moving.ends {
@@ -124,6 +140,9 @@ impl<T: Element + AddAssign> Bars<T> {
         }
         if let Some(vjp) = &kernels.times {
             self.pull_back(context, known, (vjp, &plan.solves[number].times.reads), &[&times]);
+        }
+        if let Some(vjp) = &kernels.stops {
+            self.pull_back(context, known, (vjp, &plan.solves[number].stops.reads), &[&stops]);
         }
         Ok(())
     }

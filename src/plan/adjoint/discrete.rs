@@ -1,24 +1,32 @@
 //! The exact gradient of a discrete solution: the reverse of the steps that were taken.
 //!
 //! Step sizes are held fixed, dense output included, so the gradient is that of the numbers the
-//! forward pass produced, to round-off. Each step is computed again from its start (by the
-//! cotangent function of the step), so memory is one state and one rate per step.
+//! forward pass produced, to round-off. The inside of a step is computed again from its start (by
+//! the cotangent function of the step), so memory is one state and one rate per step; where the
+//! trace keeps fewer ([`Keep`](crate::plan::trace::Keep)), the steps between are taken again, with
+//! the same bits.
 //!
 //! Times that depend on params are followed as in the exact solution `y(τ; t0)`: the derivative by
 //! `τ` is the rate of the dense output there, that by `t0` is minus the rate at the start carried
-//! along, so their gradients are exact to the accuracy of the solution, not to round-off.
+//! along, that by a time `s` at which the field changes is the jump `f(s-) - f(s+)` carried along.
+//! So their gradients are exact to the accuracy of the solution, not to round-off.
 //!
-//! Source of the scheme: Griewank and Walther, Evaluating Derivatives, 2nd ed., ch. 3; of the
-//! derivative by the initial time: Hairer, Nørsett, Wanner, Solving ODEs I, eq. (I.14.9).
+//! Source of the scheme and of the checkpoints: Griewank and Walther, Evaluating Derivatives, 2nd
+//! ed., ch. 3 and 12; of the derivative by the initial time: Hairer, Nørsett, Wanner, Solving ODEs
+//! I, eq. (I.14.9).
 
 use crate::backend::Workspace;
 use crate::ir::system::SiteKind;
+use crate::plan::adjoint::Cost;
 use crate::plan::forward::Solved;
 use crate::plan::kernels::{Moving, SystemCotangents, SystemKernels};
 use crate::plan::operands::Context;
-use crate::plan::trace::{Place, Schedule};
+use crate::plan::stepping::Motion;
+use crate::plan::trace::{Keep, Schedule};
 use crate::plan::unit::{Element, Inputs, PlanError};
+use crate::solve::problem::Step;
 use crate::solve::tableau::Tableau;
+use std::cell::Cell;
 use std::ops::AddAssign;
 
 /// Cotangents of what a solve started from.
@@ -31,6 +39,8 @@ pub(crate) struct StartBars<T> {
     pub ends: [f64; 2],
     /// Of the times of the sites of kind `Times`, one after the other.
     pub times: Vec<T>,
+    /// Of the stops, `[S]`.
+    pub stops: Vec<T>,
 }
 
 /// Cotangents that one step receives from the dense output inside it: `[s, n]` for the stages and
@@ -38,6 +48,13 @@ pub(crate) struct StartBars<T> {
 struct Injected<T> {
     stages: Vec<T>,
     state: Vec<T>,
+}
+
+/// Steps at whose start state and rate are kept, by their numbers, with both as `[len, n]`.
+struct Starts<'s, T> {
+    steps: Vec<usize>,
+    y: &'s [T],
+    k1: &'s [T],
 }
 
 /// The cotangents of what solve `number` started from, given those of the states at its sites,
@@ -50,54 +67,57 @@ pub(crate) fn reverse<T: Element + AddAssign>(
     moving: Moving,
     site_bars: &[T],
     bar_q: &mut [T],
-) -> Result<StartBars<T>, PlanError> {
+) -> Result<(StartBars<T>, Cost), PlanError> {
     let tableau = context.plan.tableau(number);
     let (trace, system) = (&solved.trace, context.plan.layout.solves[number].system);
-    let (n, s) = (trace.n, tableau.n_stages());
+    let (n, s, n_steps) = (trace.n, tableau.n_stages(), trace.n_steps());
     let mut pass = Pass {
         kernels: context.plan.system_cotangents(system)?,
         forward: &context.plan.systems[system],
         context,
+        number,
         solved,
+        tableau,
+        schedule: Schedule::new(&solved.places),
+        moving,
+        site_bars,
+        by_row: if moving.sites { vec![0.0; solved.places.len()] } else { Vec::new() },
+        by_stop: if moving.stops { zeros(solved.stops.len()) } else { Vec::new() },
+        bar_y: zeros(n),
+        bar_k: zeros(n),
+        injected: Injected { stages: zeros(s * n), state: zeros(n) },
+        slope0: zeros(n),
         bar_a: zeros(solved.fixed.a.len()),
         bar_q,
         share_y: zeros(n),
         share_a: zeros(solved.fixed.a.len()),
         share_q: zeros(solved.fixed.q.len()),
         workspace: Workspace::default(),
+        cost: Cost::default(),
     };
-    let times = pass.times(number, moving, site_bars);
-    let schedule = Schedule::new(&solved.places);
-
-    // Cotangents of the state at the node in hand and of the rate there.
-    let (mut bar_y, mut bar_k) = (zeros(n), zeros(n));
-    let mut injected = Injected { stages: zeros(s * n), state: zeros(n) };
-    for node in (0..=trace.n_steps()).rev() {
-        for row in schedule.at_node(node) {
-            add(&mut bar_y, &site_bars[row * n..][..n]);
-        }
-        let Some(step) = node.checked_sub(1) else { break };
-        injected.stages.fill(T::default());
-        injected.state.fill(T::default());
-        for (row, theta) in schedule.inside(step) {
-            injected.add_dense(tableau, trace.h[step], theta, &site_bars[row * n..][..n]);
-        }
-        if node < trace.n_steps() {
-            if trace.fresh[node] {
-                pass.rate(node, &bar_k, &mut bar_y);
-            } else {
-                add(&mut injected.stages[(s - 1) * n..], &bar_k);
-            }
-        }
-        pass.step(step, &injected.stages[n..], &mut bar_y, &mut bar_k);
-        add(&mut bar_y, &injected.state);
-        add(&mut bar_k, &injected.stages[..n]);
+    let h = trace.h.last().map_or(0.0, |h| -h);
+    let mut slope = zeros(n);
+    pass.slope((trace.t[n_steps], inside(trace.t[n_steps], h)), &trace.end, &mut slope);
+    pass.arrive(n_steps, &slope);
+    let by_end = pass.felt_by(SiteKind::End, &slope);
+    if n_steps == 0 {
+        pass.slope0 = slope;
     }
-    if trace.n_steps() > 0 {
-        pass.rate(0, &bar_k, &mut bar_y);
-    }
-    let ends = if moving.ends { pass.ends(number, site_bars, &bar_y) } else { [0.0; 2] };
-    Ok(StartBars { y0: bar_y, a: pass.bar_a, ends, times })
+    let kept = (0..n_steps).step_by(trace.stride).collect();
+    pass.reverse_from(&Starts { steps: kept, y: &trace.y, k1: &trace.k1 }, n_steps);
+    // `bar t1` is what the sites at the end feel when it moves, `bar t0` what all sites but those
+    // at the start feel when the start value begins later.
+    let ends = match moving.ends {
+        true => [pass.felt_by(SiteKind::Start, &pass.slope0) - dot(&pass.bar_y, &pass.slope0), by_end],
+        false => [0.0; 2],
+    };
+    let by_row = |row: usize| T::from_f64(pass.by_row[row]);
+    let times = match moving.sites {
+        true => rows_of(context, number, SiteKind::Times).map(by_row).collect(),
+        false => Vec::new(),
+    };
+    let Pass { bar_y, bar_a, by_stop, cost, .. } = pass;
+    Ok((StartBars { y0: bar_y, a: bar_a, ends, times, stops: by_stop }, cost))
 }
 
 impl<T: Element + AddAssign> Injected<T> {
@@ -114,12 +134,26 @@ impl<T: Element + AddAssign> Injected<T> {
     }
 }
 
-/// The calls of a reverse pass; each adds its share to `bar_a` and `bar_q`.
+/// A reverse pass on its way.
 struct Pass<'a, 'b, T> {
     kernels: &'a SystemCotangents,
     forward: &'a SystemKernels,
     context: &'a Context<'b, T>,
+    number: usize,
     solved: &'a Solved<T>,
+    tableau: &'static Tableau,
+    schedule: Schedule<'a>,
+    moving: Moving,
+    site_bars: &'a [T],
+    /// Cotangents of the times of all rows, if sites move.
+    by_row: Vec<f64>,
+    by_stop: Vec<T>,
+    /// Cotangents of the state at the node in hand and of the rate there.
+    bar_y: Vec<T>,
+    bar_k: Vec<T>,
+    injected: Injected<T>,
+    /// The rate at the start.
+    slope0: Vec<T>,
     bar_a: Vec<T>,
     bar_q: &'a mut [T],
     /// What one call gives the state, `[n]`, the args, `[A]`, and the params, `[Q]`.
@@ -127,41 +161,172 @@ struct Pass<'a, 'b, T> {
     share_a: Vec<T>,
     share_q: Vec<T>,
     workspace: Workspace,
+    cost: Cost,
 }
 
 impl<T: Element + AddAssign> Pass<'_, '_, T> {
-    /// Adds to `bar_y` what a cotangent `bar_k` of the rate at the start of step `step` sends there.
-    fn rate(&mut self, step: usize, bar_k: &[T], bar_y: &mut [T]) {
+    /// Goes from step `until` back to the first of `starts`.
+    fn reverse_from(&mut self, starts: &Starts<'_, T>, until: usize) {
+        let n = self.solved.trace.n;
+        self.cost.hold(starts.steps.len());
+        let mut until = until;
+        for (at, step) in starts.steps.iter().enumerate().rev() {
+            let (y, k1) = (&starts.y[at * n..][..n], &starts.k1[at * n..][..n]);
+            match until - step {
+                1 => self.reverse_step(*step, y, k1),
+                _ => self.reverse_piece(*step..until, y, k1),
+            }
+            until = *step;
+        }
+        self.cost.release(starts.steps.len());
+    }
+
+    /// Takes the steps `steps` again, from `(y, k1)`, and goes back through them: they are kept if
+    /// there is room, otherwise as many of them as there is room for, and so on in between.
+    fn reverse_piece(&mut self, steps: std::ops::Range<usize>, y: &[T], k1: &[T]) {
+        let room = match self.solved.trace.keep {
+            Keep::Every => usize::MAX,
+            Keep::AtMost(count) => count.max(2),
+        };
+        let spacing = steps.len().div_ceil(room);
+        let kept: Vec<usize> = steps.clone().step_by(spacing).collect();
+        let last = kept[kept.len() - 1];
+        let (mut ys, mut k1s) = (Vec::new(), Vec::new());
+        self.replay(steps.start..last + 1, y, k1, |step, y, k1| {
+            if (step - steps.start) % spacing == 0 {
+                ys.extend_from_slice(y);
+                k1s.extend_from_slice(k1);
+            }
+        });
+        self.reverse_from(&Starts { steps: kept, y: &ys, k1: &k1s }, steps.end);
+    }
+
+    /// Shows state and rate at the start of each of `steps`, which are taken again.
+    fn replay(
+        &mut self,
+        steps: std::ops::Range<usize>,
+        y: &[T],
+        k1: &[T],
+        mut look: impl FnMut(usize, &[T], &[T]),
+    ) {
+        let trace = &self.solved.trace;
+        let (n, fresh) = (trace.n, Cell::new(false));
+        let start = (trace.t[steps.start], y.to_vec());
+        let mut motion = Motion::new(self.context, self.number, &self.solved.fixed, &fresh, start);
+        let mut stages = zeros(self.tableau.n_stages() * n);
+        stages[..n].copy_from_slice(k1);
+        let (mut y, mut y_new, mut err) = (y.to_vec(), zeros(n), zeros(n));
+        for step in steps.clone() {
+            look(step, &y, &stages[..n]);
+            if step + 1 == steps.end {
+                break;
+            }
+            Step::step(&mut motion, trace.t[step], trace.h[step], &y, &mut stages, &mut y_new, &mut err);
+            std::mem::swap(&mut y, &mut y_new);
+            if trace.fresh[step + 1] {
+                let (t, h) = (trace.t[step + 1], trace.h[step + 1]);
+                Step::rate(&mut motion, t, inside(t, h), &y, &mut stages[..n]);
+            } else {
+                let last = stages.len() - n;
+                stages.copy_within(last.., 0);
+            }
+            self.cost.recomputed += 1;
+        }
+    }
+
+    /// Goes back through one step, whose start is `(y, k1)`.
+    fn reverse_step(&mut self, step: usize, y: &[T], k1: &[T]) {
+        let (trace, n) = (&self.solved.trace, self.solved.trace.n);
+        self.injected.stages.fill(T::default());
+        self.injected.state.fill(T::default());
+        for (row, theta) in self.schedule.inside(step) {
+            let bar = &self.site_bars[row * n..][..n];
+            self.injected.add_dense(self.tableau, trace.h[step], theta, bar);
+            if self.moving.sites {
+                let mut slope = zeros(n);
+                let t = trace.t[step] + theta * trace.h[step];
+                let look = |taken: &crate::solve::dense::Accepted<'_, T>| taken.slope_at(t, &mut slope);
+                self.context.again(self.number, self.solved, step, (y, k1), look);
+                self.by_row[row] = dot(bar, &slope);
+            }
+        }
+        // The rate at the end is the last stage of this step, unless it was computed anew.
+        if trace.fresh.get(step + 1) == Some(&false) {
+            let last = self.injected.stages.len() - n;
+            add(&mut self.injected.stages[last..], &self.bar_k);
+        }
+        self.pull_step(step, y, k1);
+        add(&mut self.bar_y, &self.injected.state);
+        add(&mut self.bar_k, &self.injected.stages[..n]);
+        if trace.fresh[step] || step == 0 {
+            self.pull_rate(step, y);
+        }
+        self.arrive(step, k1);
+        if self.moving.stops {
+            self.pass_stops(step, y, k1);
+        }
+        if step == 0 {
+            self.slope0.copy_from_slice(k1);
+        }
+    }
+
+    /// Adds what the sites at a node receive; `slope` is the rate there.
+    fn arrive(&mut self, node: usize, slope: &[T]) {
+        let n = self.solved.trace.n;
+        for row in self.schedule.at_node(node) {
+            let bar = &self.site_bars[row * n..][..n];
+            add(&mut self.bar_y, bar);
+            if self.moving.sites {
+                self.by_row[*row] = dot(bar, slope);
+            }
+        }
+    }
+
+    /// The cotangents of the stops at a node: what the jump of the rate there sends on.
+    fn pass_stops(&mut self, node: usize, y: &[T], after: &[T]) {
+        let trace = &self.solved.trace;
+        let Some(step) = node.checked_sub(1) else { return };
+        let (t, mut before) = (trace.t[node], zeros(trace.n));
+        for (number, stop) in self.solved.stops.iter().enumerate() {
+            if stop.to_f64() == t {
+                self.slope((t, inside(t, -trace.h[step])), y, &mut before);
+                self.by_stop[number] = T::from_f64(dot(&self.bar_y, &before) - dot(&self.bar_y, after));
+            }
+        }
+    }
+
+    /// Adds to `bar_y` what `bar_k`, the cotangent of the rate at the start of a step, sends there.
+    fn pull_rate(&mut self, step: usize, y: &[T]) {
         let trace = &self.solved.trace;
         let (t, inside) = ([T::from_f64(trace.t[step])], [T::from_f64(inside(trace.t[step], trace.h[step]))]);
-        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside), T::input(trace.state(step))]);
+        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside), T::input(y)]);
         self.context.push_motion(&mut inputs, &self.solved.fixed);
-        inputs.push(T::input(bar_k));
+        inputs.push(T::input(&self.bar_k));
         let mut outputs =
             [T::output(&mut self.share_y), T::output(&mut self.share_a), T::output(&mut self.share_q)];
         self.kernels.rate.call(&inputs, &mut outputs, &mut self.workspace);
-        add(bar_y, &self.share_y);
+        drop(inputs);
+        add(&mut self.bar_y, &self.share_y);
         self.add_shares();
     }
 
     /// Turns the cotangent of the state at the end of a step into that of the state at its start,
     /// and gives `bar_k` that of the rate there.
-    fn step(&mut self, step: usize, bar_tail: &[T], bar_y: &mut Vec<T>, bar_k: &mut [T]) {
-        let trace = &self.solved.trace;
+    fn pull_step(&mut self, step: usize, y: &[T], k1: &[T]) {
+        let (trace, n) = (&self.solved.trace, self.solved.trace.n);
         let (t, h) = ([T::from_f64(trace.t[step])], [T::from_f64(trace.h[step])]);
-        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h)]);
-        inputs.extend([T::input(trace.state(step)), T::input(trace.rate(step))]);
+        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(y), T::input(k1)]);
         self.context.push_motion(&mut inputs, &self.solved.fixed);
-        inputs.extend([T::input(bar_tail), T::input(bar_y)]);
+        inputs.extend([T::input(&self.injected.stages[n..]), T::input(&self.bar_y)]);
         let mut outputs = [
             T::output(&mut self.share_y),
-            T::output(bar_k),
+            T::output(&mut self.bar_k),
             T::output(&mut self.share_a),
             T::output(&mut self.share_q),
         ];
         self.kernels.step.call(&inputs, &mut outputs, &mut self.workspace);
         drop(inputs);
-        std::mem::swap(bar_y, &mut self.share_y);
+        std::mem::swap(&mut self.bar_y, &mut self.share_y);
         self.add_shares();
     }
 
@@ -170,51 +335,16 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
         add(self.bar_q, &self.share_q);
     }
 
-    /// `bar τ = ⟨bar y(τ), y'(τ)⟩` for each row of the sites of kind `Times`.
-    fn times(&mut self, number: usize, moving: Moving, site_bars: &[T]) -> Vec<T> {
-        if !moving.sites {
-            return Vec::new();
-        }
-        let n = self.solved.trace.n;
-        let rows = rows_of(self.context, number, SiteKind::Times);
-        let mut slope = zeros(n);
-        let mut bar = |row: usize| {
-            match self.solved.places[row] {
-                Place::Node(node) => self.slope_at_node(node, &mut slope),
-                Place::Inside { step, theta } => {
-                    let t = self.solved.trace.t[step] + theta * self.solved.trace.h[step];
-                    self.context.again(number, self.solved, step, |step| step.slope_at(t, &mut slope));
-                }
-            }
-            T::from_f64(dot(&site_bars[row * n..][..n], &slope))
-        };
-        rows.map(&mut bar).collect()
+    /// What the sites of this kind feel when their time moves and the rate there is `slope`.
+    fn felt_by(&self, kind: SiteKind, slope: &[T]) -> f64 {
+        let n = slope.len();
+        rows_of(self.context, self.number, kind).map(|row| dot(&self.site_bars[row * n..][..n], slope)).sum()
     }
 
-    /// The cotangents of start and end: `bar t1` is what the sites at the end feel when it moves,
-    /// `bar t0` what all sites but those at the start feel when the start value begins later.
-    fn ends(&mut self, number: usize, site_bars: &[T], bar_y0: &[T]) -> [f64; 2] {
-        let n = self.solved.trace.n;
-        let mut slope = zeros(n);
-        self.slope_at_node(self.solved.trace.n_steps(), &mut slope);
-        let at_end = rows_of(self.context, number, SiteKind::End);
-        let by_end = at_end.map(|row| dot(&site_bars[row * n..][..n], &slope)).sum();
-        self.slope_at_node(0, &mut slope);
-        let at_start = rows_of(self.context, number, SiteKind::Start);
-        let held: f64 = at_start.map(|row| dot(&site_bars[row * n..][..n], &slope)).sum();
-        [held - dot(bar_y0, &slope), by_end]
-    }
-
-    /// The rate at a node: on the side of the step that begins there, or of the last one.
-    fn slope_at_node(&mut self, node: usize, slope: &mut [T]) {
-        let trace = &self.solved.trace;
-        let h = match node.checked_sub(1) {
-            _ if node < trace.n_steps() => return slope.copy_from_slice(trace.rate(node)),
-            Some(step) => -trace.h[step],
-            None => 0.0,
-        };
-        let (t, inside) = ([T::from_f64(trace.t[node])], [T::from_f64(inside(trace.t[node], h))]);
-        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside), T::input(trace.state(node))]);
+    /// The rate at `(t, y)`.
+    fn slope(&mut self, (t, inside): (f64, f64), y: &[T], slope: &mut [T]) {
+        let (t, inside) = ([T::from_f64(t)], [T::from_f64(inside)]);
+        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside), T::input(y)]);
         self.context.push_motion(&mut inputs, &self.solved.fixed);
         self.forward.rate.call(&inputs, &mut [T::output(slope)], &mut self.workspace);
     }
@@ -226,7 +356,7 @@ fn inside(t: f64, h: f64) -> f64 {
 }
 
 /// The rows of the sites of this kind.
-fn rows_of<T: Element>(
+pub(super) fn rows_of<T: Element>(
     context: &Context<'_, T>,
     number: usize,
     kind: SiteKind,
@@ -253,6 +383,6 @@ pub(crate) fn add<T: Element + AddAssign>(sum: &mut [T], term: &[T]) {
     }
 }
 
-fn dot<T: Element>(a: &[T], b: &[T]) -> f64 {
+pub(super) fn dot<T: Element>(a: &[T], b: &[T]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a.to_f64() * b.to_f64()).sum()
 }
