@@ -61,6 +61,8 @@ pub enum Command {
     Fmt(FmtArgs),
     /// Show what the compiler makes of a model
     Show(ShowArgs),
+    /// Write a model as a page to read: its equations, params, data and what depends on what
+    Doc(DocArgs),
     /// Explain the code of a message, such as E0301
     Explain(ExplainArgs),
     /// List every setting with its value and who set it
@@ -110,7 +112,16 @@ pub struct ShowArgs {
     pub file: PathBuf,
     /// Which stage
     #[arg(long, value_enum)]
-    pub stage: Stage,
+    pub stage: Option<Stage>,
+    /// Short for --stage equations
+    #[arg(long, conflicts_with_all = ["stage", "shapes", "cost"])]
+    pub equations: bool,
+    /// Short for --stage shapes
+    #[arg(long, conflicts_with_all = ["stage", "cost"])]
+    pub shapes: bool,
+    /// Short for --stage cost
+    #[arg(long, conflicts_with = "stage")]
+    pub cost: bool,
     /// What is set from outside.
     #[command(flatten)]
     pub settings: SettingArgs,
@@ -123,16 +134,34 @@ pub enum Stage {
     Tokens,
     /// The tree
     Ast,
+    /// The typed tree: every expression with its type and when it is known
+    Typed,
     /// The equations as they were understood
     Equations,
+    /// Every name with its type and when it is known
+    Shapes,
     /// The functions of the model
     Ir,
     /// Their derivatives
     Grad,
+    /// The functions packed for a run and simplified
+    Opt,
     /// The loops
     Loops,
     /// The machine code before register allocation
     Clif,
+    /// Operations on scalars in a call of the rate and in a step
+    Cost,
+}
+
+/// `nodec doc`
+#[derive(Clone, Debug, Args)]
+pub struct DocArgs {
+    /// The model
+    pub file: PathBuf,
+    /// Where the page is written [default: beside the model, with the ending html]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `nodec explain`

@@ -5,6 +5,7 @@
 pub mod args;
 mod check;
 mod config;
+mod doc;
 mod explain;
 mod export;
 mod fmt;
@@ -93,6 +94,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Check(args) => console.check(args),
         Command::Fmt(args) => console.fmt(args),
         Command::Show(args) => console.show(args),
+        Command::Doc(args) => console.doc(args),
         Command::Explain(args) => console.explain(args),
         Command::Config(args) => console.config(args),
         Command::Schema(args) => console.schema(args),

@@ -11,10 +11,24 @@ use crate::syntax::{print, token};
 impl Console<'_> {
     /// Prints the stage.
     pub(super) fn show(&mut self, args: &ShowArgs) -> Exit {
-        let shown = match args.stage {
-            Stage::Tokens | Stage::Ast => self.show_syntax(args),
+        let stage = match args {
+            ShowArgs { equations: true, .. } => Some(Stage::Equations),
+            ShowArgs { shapes: true, .. } => Some(Stage::Shapes),
+            ShowArgs { cost: true, .. } => Some(Stage::Cost),
+            ShowArgs { stage, .. } => *stage,
+        };
+        let Some(stage) = stage else {
+            self.say("error: say what is shown: `--equations`, `--shapes`, `--cost` or `--stage`\n");
+            return Exit::Usage;
+        };
+        let shown = match stage {
+            Stage::Tokens | Stage::Ast => self.show_syntax(args, stage),
             Stage::Equations => self.load(&args.file).map(|model: Model| self.print(&model.equations())),
-            Stage::Ir | Stage::Grad | Stage::Loops | Stage::Clif => self.show_code(args),
+            Stage::Typed => self.load(&args.file).map(|model: Model| self.print(&model.typed())),
+            Stage::Shapes => self.load(&args.file).map(|model: Model| self.print(&model.shapes())),
+            Stage::Ir | Stage::Grad | Stage::Opt | Stage::Loops | Stage::Clif | Stage::Cost => {
+                self.show_code(args, stage)
+            }
         };
         match shown {
             Ok(()) => Exit::Success,
@@ -23,10 +37,10 @@ impl Console<'_> {
     }
 
     /// The stages that a program with mistakes also has.
-    fn show_syntax(&mut self, args: &ShowArgs) -> Result<(), Ended> {
+    fn show_syntax(&mut self, args: &ShowArgs, stage: Stage) -> Result<(), Ended> {
         let (mut sources, mut sink) = (Sources::new(), Sink::new());
         let parsed = self.parse(&args.file, &mut sources, &mut sink).map_err(Ended::With)?;
-        let text = match args.stage {
+        let text = match stage {
             Stage::Tokens => token::dump(&parsed.tokens, sources.text(parsed.file.source)),
             _ => print::print(&parsed.file),
         };
@@ -37,11 +51,13 @@ impl Console<'_> {
         }
     }
 
-    fn show_code(&mut self, args: &ShowArgs) -> Result<(), Ended> {
+    fn show_code(&mut self, args: &ShowArgs, stage: Stage) -> Result<(), Ended> {
         let model = self.load(&args.file)?;
         let run: Run = self.build(&model, &args.settings)?;
-        let listing = match args.stage {
-            Stage::Ir => run.plan().show_ir(),
+        let listing = match stage {
+            Stage::Ir => Ok(run.plan().show_program()),
+            Stage::Opt => run.plan().show_ir(),
+            Stage::Cost => run.plan().show_cost(),
             Stage::Grad => run.plan().show_derivatives(),
             Stage::Loops => run.plan().show_loops(),
             _ => run.plan().show_machine_code(),

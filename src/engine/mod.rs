@@ -126,6 +126,16 @@ impl Model {
         self.checked.equations(&self.sources).unwrap_or_default()
     }
 
+    /// What each name of the program is, as text: its kind, its type, when it is known.
+    pub fn shapes(&self) -> String {
+        self.checked.shapes().unwrap_or_default()
+    }
+
+    /// The typed tree as text, an expression a line.
+    pub fn typed(&self) -> String {
+        self.checked.typed(&self.sources).unwrap_or_default()
+    }
+
     /// Starts to give the model its numbers and settings.
     pub fn bind(&self) -> Binder {
         Binder::new(self.clone())

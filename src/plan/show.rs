@@ -2,6 +2,7 @@
 
 use crate::backend::cranelift::clif;
 use crate::ir::func::Func;
+use crate::lower::loops::{Prim, Stmt};
 use crate::lower::lower;
 use crate::plan::Plan;
 use crate::plan::compiled::Funcs;
@@ -13,6 +14,34 @@ impl Plan {
     /// The functions of a simulation in the tensor IR.
     pub fn show_ir(&self) -> Result<String, PlanError> {
         Ok(listed(self.forward_funcs().iter().map(|func| func.to_string())))
+    }
+
+    /// The functions of the motion as the program has them, before they are packed and simplified.
+    pub fn show_program(&self) -> String {
+        let motion = self.program.systems.iter().flat_map(|system| system.motion());
+        let funcs = motion.chain([&self.program.post, &self.program.observe]);
+        listed(funcs.map(|func| func.to_string()))
+    }
+
+    /// What one call of each rate function and each step costs: operations on scalars by kind.
+    pub fn show_cost(&self) -> Result<String, PlanError> {
+        let target = self.backend().target();
+        let mut text = format!(
+            "{:<24}{:>10}{:>10}{:>10}{:>10}{:>10}\n",
+            "function", "add, sub", "mul", "div", "other", "memory"
+        );
+        let Funcs { packed, steps } = &self.funcs;
+        for func in packed.rates.iter().chain(steps) {
+            let mut cost = Cost::default();
+            let loops = lower(func, target)?;
+            cost.count(&loops.body, 1);
+            let Cost { sums, products, quotients, others, memory } = cost;
+            text += &format!(
+                "{:<24}{sums:>10}{products:>10}{quotients:>10}{others:>10}{memory:>10}\n",
+                loops.name
+            );
+        }
+        Ok(text)
     }
 
     /// The functions that a gradient adds, in the tensor IR.
@@ -58,6 +87,37 @@ impl Plan {
         funcs.extend(packed.solves.iter().map(|solve| &solve.stops.func).filter(|stops| !is_empty(stops)));
         funcs.extend([&packed.post.func, &packed.observe.func]);
         funcs
+    }
+}
+
+/// Operations on scalars; a fused multiply and add is one product and one sum.
+#[derive(Default)]
+struct Cost {
+    sums: usize,
+    products: usize,
+    quotients: usize,
+    others: usize,
+    memory: usize,
+}
+
+impl Cost {
+    /// Adds what `stmts` cost when they are done `times` times.
+    fn count(&mut self, stmts: &[Stmt], times: usize) {
+        for stmt in stmts {
+            match stmt {
+                Stmt::Let { prim: Prim::Const(_) | Prim::Counter(_), .. } => {}
+                Stmt::Let { prim: Prim::Add | Prim::Sub, .. } => self.sums += times,
+                Stmt::Let { prim: Prim::Mul, .. } => self.products += times,
+                Stmt::Let { prim: Prim::Fma, .. } => {
+                    self.sums += times;
+                    self.products += times;
+                }
+                Stmt::Let { prim: Prim::Div, .. } => self.quotients += times,
+                Stmt::Let { .. } => self.others += times,
+                Stmt::Load { .. } | Stmt::Store { .. } => self.memory += times,
+                Stmt::Loop(inner) => self.count(&inner.body, times.saturating_mul(inner.count)),
+            }
+        }
     }
 }
 

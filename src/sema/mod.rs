@@ -17,6 +17,7 @@ mod export;
 mod infer;
 mod items;
 pub mod library;
+mod listing;
 mod params;
 mod paths;
 mod phase;
@@ -280,5 +281,15 @@ impl Checked {
         let matrices: Option<String> =
             program.map(|program| program.systems.iter().map(show::matrices).collect());
         Some(text + &matrices.unwrap_or_default())
+    }
+
+    /// What each name of the file is: its type and when it is known. `None` if the file has errors.
+    pub fn shapes(&self) -> Option<String> {
+        self.model.as_ref().map(listing::shapes)
+    }
+
+    /// The typed tree, an expression a line. `None` if the file has errors.
+    pub fn typed(&self, sources: &Sources) -> Option<String> {
+        self.model.as_ref().map(|model| listing::typed(model, sources))
     }
 }

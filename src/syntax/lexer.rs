@@ -259,7 +259,8 @@ impl Layout<'_> {
             }
         };
         let above = code.first().is_some_and(|next| !next.token.is_closer());
-        let own_line = self.item.start && self.text[self.line_start..lexeme.lo].trim().is_empty();
+        let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
+        let own_line = self.item.start && self.text[self.line_start..lexeme.lo].chars().all(blank);
         if self.slice(lexeme).starts_with("##") && place && above && own_line {
             let doc = Lexeme { token: Token::Doc, ..lexeme };
             self.lexed.tokens.push(doc);

@@ -89,11 +89,15 @@ fn show_has_every_stage() {
     let stages = [
         ("tokens", "Ident"),
         ("ast", "alpha"),
+        ("typed", "rate of x"),
         ("equations", "alpha"),
+        ("shapes", "pelts.hare"),
         ("ir", "mul"),
         ("grad", "mul"),
         ("loops", "func start"),
+        ("opt", "mul"),
         ("clif", "fmul"),
+        ("cost", "memory"),
     ];
     for (stage, known) in stages {
         let (exit, out, err) =
@@ -101,6 +105,39 @@ fn show_has_every_stage() {
         assert_eq!((exit, err.as_str()), (Exit::Success, ""), "{stage}");
         assert!(out.contains(known), "{stage}: {out}");
     }
+}
+
+#[test]
+fn show_has_short_forms() {
+    let model = "examples/lotka_volterra/lotka_volterra.node";
+    for stage in ["equations", "shapes", "cost"] {
+        let (exit, out, _) = nodec(&["show", model, &format!("--{stage}")]);
+        assert_eq!((exit, out), (Exit::Success, nodec(&["show", model, "--stage", stage]).1));
+    }
+    assert_eq!(nodec(&["show", model]).0, Exit::Usage);
+    // One Lotka–Volterra rate: x' and y' have three products each, and one difference.
+    let cost = nodec(&["show", model, "--cost"]).1;
+    let numbers: Vec<&str> = cost.lines().nth(1).unwrap().split_whitespace().skip(1).collect();
+    assert_eq!(numbers[0], "2", "{cost}");
+}
+
+#[test]
+fn doc_is_a_page_on_its_own() {
+    let folder = folder("doc");
+    let file = folder.join("m.node");
+    let model = "## Decay of <x>.\n\n## How fast [1/s]\nparam alpha = 1.0\ntime t in 0..1\nstate x = 1.0\nx' = -alpha*x/2\n";
+    fs::write(&file, format!("# a comment\nconst one = 1\n{model}")).unwrap();
+    let (exit, out, err) = nodec(&["doc", file.to_str().unwrap()]);
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
+    let page = fs::read_to_string(out.trim()).unwrap();
+    for part in
+        ["<mi>α</mi>", "<mfrac>", "How fast", "1/s</span>", "&lt;x&gt;", "class=\"node param\"", "<mi>′</mi>"]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("http") && !page.contains("<script"), "the page needs nothing beside it");
+    assert_eq!(names(&folder), ["m.html", "m.node"]);
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::Path;
 
 #[test]
 fn help_texts_are_as_they_were_read() {
-    let commands: [&[&str]; 8] =
-        [&[], &["run"], &["check"], &["fmt"], &["show"], &["explain"], &["config"], &["schema"]];
+    let commands: [&[&str]; 9] =
+        [&[], &["run"], &["check"], &["fmt"], &["show"], &["doc"], &["explain"], &["config"], &["schema"]];
     let mut texts = String::new();
     for command in commands {
         let args = std::iter::once("nodec").chain(command.iter().copied()).chain(["--help"]);

@@ -276,7 +276,8 @@ impl Line<'_> {
         if self.token(at) != Some(Token::If) || !after_value {
             return None;
         }
-        let otherwise = (at + 1..self.line.len()).find(|i| self.token(*i) == Some(Token::Else))?;
+        // A condition stands between the two.
+        let otherwise = (at + 2..self.line.len()).find(|i| self.token(*i) == Some(Token::Else))?;
         let condition = &self.mishap.text[self.line[at + 1].lo..self.line[otherwise - 1].hi];
         let start = self.value_start(at);
         let edits = vec![

@@ -596,11 +596,12 @@ impl Writer<'_> {
 
     /// An operator, now and then on the next line or the last of its own.
     fn continued(&mut self, operator: &str) {
-        if operator != "-" && self.chance(10) {
+        if self.brackets == 0 && operator != "-" && self.chance(10) {
             self.text += "\n      ";
         }
         self.put(operator);
-        if self.chance(12) {
+        // Inside brackets a line might begin with a word that closes them: bracket rescue.
+        if self.brackets == 0 && self.chance(12) {
             self.text += "\n      ";
         }
     }
