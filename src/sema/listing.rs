@@ -43,7 +43,12 @@ pub(super) fn typed(model: &Model, sources: &Sources) -> String {
         if let Some(start) = &state.start {
             add(format!("start of {} =", model.defs[state.def].name), start);
         }
-        add(format!("rate of {} =", model.defs[state.def].name), &state.rate);
+        if let Some(rate) = &state.rate {
+            add(format!("rate of {} =", model.defs[state.def].name), rate);
+        }
+    }
+    for line in model.systems.iter().flat_map(|system| &system.dynamics.lines) {
+        add("line: 0 =".to_owned(), &line.residual);
     }
     for channel in &model.channels {
         add(format!("rate of channel {} =", model.defs[channel.def].name), &channel.rate);
