@@ -47,6 +47,9 @@ pub(super) fn typed(model: &Model, sources: &Sources) -> String {
             add(format!("rate of {} =", model.defs[state.def].name), rate);
         }
     }
+    for line in model.systems.iter().flat_map(|system| &system.dynamics.lines) {
+        add("line: 0 =".to_owned(), &line.residual);
+    }
     for channel in &model.channels {
         add(format!("rate of channel {} =", model.defs[channel.def].name), &channel.rate);
     }
