@@ -75,7 +75,7 @@
 //! - Mistakes of the user are [`diag::Diagnostic`]s, numbers that go wrong are
 //!   [`solve::outcome::Outcome`]s, and a panic is a bug of ours.
 //! - Files, clocks and devices are touched in [`cli`] and [`data`] alone, and by
-//!   [`Model::load`].
+//!   [`Model`], which reads the program and the files it uses.
 
 pub mod ad;
 pub mod backend;

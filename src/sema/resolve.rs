@@ -121,6 +121,8 @@ pub(crate) struct Checker<'a> {
     pub data_sets: Vec<DataSet<'a>>,
     /// Functions being inlined.
     pub calls: Vec<OpenCall<'a>>,
+    /// How many turns of folds and lists were written out so far.
+    pub n_turns: usize,
     /// How many calls are being inlined inside each other.
     pub call_depth: usize,
     /// The layers and systems in use.
@@ -171,6 +173,7 @@ impl<'a> Checker<'a> {
             ragged: BTreeMap::new(),
             data_sets: Vec::new(),
             calls: Vec::new(),
+            n_turns: 0,
             call_depth: 0,
             instances: Vec::new(),
             anonymous: Vec::new(),

@@ -445,6 +445,40 @@ fn every_state_has_one_equation() {
 }
 
 #[test]
+fn the_standard_library_is_the_folder_and_is_laid_out() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("stdlib");
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut there: Vec<String> =
+        entries.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+    there.sort();
+    let known: Vec<&str> = sema::library::MODULES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(known, there);
+    for (name, text) in sema::library::MODULES {
+        let mut sources = Sources::new();
+        let source = sources.add(*name, *text);
+        let mut sink = Sink::new();
+        let parsed = parse(source, text, &mut sink);
+        assert!(!sink.has_errors(), "{name}: {:#?}", sink.diagnostics());
+        assert_eq!(nodec::syntax::format::format(&parsed.tokens, text), *text, "{name}");
+    }
+}
+
+#[test]
+fn values_that_grow_by_powers_of_two_are_refused() {
+    let doubled = |first: &str, next: &dyn Fn(usize) -> String| {
+        (1..60).fold(format!("let r0 = {first}\n"), |text, n| text + &format!("let r{n} = {}\n", next(n - 1)))
+    };
+    let records = doubled("(a = 1, b = 2)", &|n| format!("(a = r{n}, b = r{n})"));
+    let codes = |text: &str| messages(text).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+    let rest = "time t in 0..1\nstate x = 1.0\nx' = -x\n";
+    assert_eq!(codes(&format!("{records}{rest}")), ["E0311"]);
+    let lists = doubled("[1, 2]", &|n| format!("[..r{n}, ..r{n}]"));
+    assert_eq!(codes(&format!("{lists}{rest}")), ["E0311"]);
+    let folds = "let s = fold a = 0.0 for i in 0..900 { fold a = a for j in 0..900 { a + j } }\n";
+    assert_eq!(codes(&format!("{folds}{rest}")), ["E0311"]);
+}
+
+#[test]
 fn what_is_not_built_says_so() {
     check_lines("x' = -x\nalgebraic z = 0.0", &[("E0290", "algebraic")]);
     check_lines("x' + x = 0", &[("E0290", "x' + x = 0")]);

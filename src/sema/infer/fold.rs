@@ -9,9 +9,13 @@ use crate::sema::resolve::{Binding, Checker, ScopeId};
 use crate::sema::space::names_in;
 use crate::sema::typed::{Expr, Kind};
 use crate::syntax::ast::{self, Arg, ExprKind, Fold, ForClause};
+use std::cmp::Ordering;
 
 /// Most turns of a fold that is unrolled while it is inferred.
 pub(crate) const MAX_UNROLLED_TURNS: usize = 1_000;
+
+/// Most turns of all such folds together: folds in folds multiply.
+const MAX_TURNS_IN_ALL: usize = 50_000;
 
 impl<'a> Checker<'a> {
     /// `fold h = x for k in r { … }` and `scan`.
@@ -26,6 +30,7 @@ impl<'a> Checker<'a> {
         let mut carried = self.evaluate(&fold.init, scope)?;
         let mut all = Vec::new();
         for turn in turns {
+            self.count_turn(fold.range.span)?;
             let inner = self.open(scope);
             self.bind_pattern(&fold.carried, carried, inner)?;
             self.bind_pattern(&fold.variable, turn, inner)?;
@@ -106,6 +111,19 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Counts a turn that is written out; one too many is said once, the rest fail silently.
+    fn count_turn(&mut self, span: Span) -> Option<()> {
+        self.n_turns += 1;
+        match self.n_turns.cmp(&MAX_TURNS_IN_ALL) {
+            Ordering::Less => Some(()),
+            Ordering::Equal => {
+                let what = "the sum of all folds and lists";
+                self.fail(errors::too_many_turns(span, what, MAX_TURNS_IN_ALL))
+            }
+            Ordering::Greater => None,
+        }
+    }
+
     /// Calls `each` in a scope for every turn of `clauses`, which must be known at compile time.
     pub(crate) fn turns(
         &mut self,
@@ -125,6 +143,7 @@ impl<'a> Checker<'a> {
             ));
         }
         for turn in turns {
+            self.count_turn(clause.range.span)?;
             let inner = self.open(scope);
             self.bind_pattern(&clause.pattern, turn, inner)?;
             if let Some(condition) = &clause.condition {

@@ -28,6 +28,9 @@ pub(crate) enum Value<'a> {
     Callable(Callable<'a>),
 }
 
+/// Most expressions in one value: records of records grow by powers of two.
+const MAX_PARTS: usize = 20_000;
+
 impl From<Expr> for Value<'_> {
     fn from(expr: Expr) -> Self {
         Value::Expr(expr)
@@ -35,6 +38,15 @@ impl From<Expr> for Value<'_> {
 }
 
 impl Value<'_> {
+    /// How many expressions and functions it is made of.
+    fn n_parts(&self) -> usize {
+        match self {
+            Value::Expr(_) | Value::Callable(_) => 1,
+            Value::Record(fields) => 1 + fields.iter().map(|(_, value)| value.n_parts()).sum::<usize>(),
+            Value::Tuple(parts) | Value::List(parts) => 1 + parts.iter().map(Value::n_parts).sum::<usize>(),
+        }
+    }
+
     /// The same value, seen as written at `span`.
     pub(crate) fn at(self, span: Span) -> Self {
         match self {
@@ -50,8 +62,14 @@ impl<'a> Checker<'a> {
         let span = expr.span;
         match &expr.kind {
             ExprKind::Paren(inner) => Some(self.evaluate(inner, scope)?.at(span)),
-            ExprKind::Tuple(args) => self.tuple(args, span, scope),
-            ExprKind::Array(args) => self.array(args, span, scope),
+            ExprKind::Tuple(args) => {
+                let value = self.tuple(args, span, scope)?;
+                self.small_enough(value, span)
+            }
+            ExprKind::Array(args) => {
+                let value = self.array(args, span, scope)?;
+                self.small_enough(value, span)
+            }
             ExprKind::Name(name) => self.name(name, span, scope),
             ExprKind::Lambda(pattern, body) => Some(Value::Callable(Callable::Lambda(pattern, body, scope))),
             ExprKind::Call { callee, args } => self.call(callee, args, None, span, scope),
@@ -67,6 +85,13 @@ impl<'a> Checker<'a> {
             ExprKind::Fold(fold) => self.fold(fold, span, scope),
             _ => self.infer(expr, scope).map(Value::Expr),
         }
+    }
+
+    fn small_enough(&mut self, value: Value<'a>, span: Span) -> Option<Value<'a>> {
+        if value.n_parts() > MAX_PARTS {
+            return self.fail(errors::too_large(span, "this record or list", MAX_PARTS));
+        }
+        Some(value)
     }
 
     /// A value that must be numbers.
@@ -327,6 +352,9 @@ impl<'a> Checker<'a> {
                 Arg::Spread(list, spread) => match self.evaluate(list, scope) {
                     Some(Value::List(more) | Value::Tuple(more)) => parts.extend(more),
                     Some(Value::Expr(expr)) => match self.static_parts(&expr) {
+                        Some(more) if parts.len() + more.len() > MAX_PARTS => {
+                            return self.fail(errors::too_large(*spread, "this list", MAX_PARTS));
+                        }
                         Some(more) => parts.extend(more.into_iter().map(Value::Expr)),
                         None if expr.ty.is_scalar() => {
                             let story = self.story(&expr);
