@@ -115,7 +115,8 @@ impl<'a> Layout<'a> {
                     here.newlines += 1;
                     here.separated = true;
                 }
-                Token::Semi => here.separated = true,
+                // After an operator a `;` separates nothing; the layout pass leaves it out.
+                Token::Semi => here.separated |= code.last().is_some_and(|l: &Lexeme| l.token.ends_operand()),
                 Token::Comment | Token::WrongComment => {
                     here.comments.push((here.newlines, lexeme.slice(text).trim_end().to_string()));
                     here.newlines = 0;

@@ -47,7 +47,7 @@ impl Writer<'_> {
         let word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
         let close = matches!(last, '(' | '[') || matches!(first, ')' | ']' | ',');
         // A line that begins with such a word would close the brackets: bracket rescue.
-        let heads = ["state", "time", "data", "loss", "run", "at", "every"].contains(&token);
+        let heads = ["state", "time", "data", "loss", "run", "at", "every", "fn"].contains(&token);
         if self.brackets > 0 && !heads && self.random.chance(12) {
             let comment = if self.random.chance(2) { " # inside" } else { "" };
             self.text += comment;
