@@ -10,7 +10,7 @@ use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
 use crate::ir::func::Func;
-use crate::ir::program::Program;
+use crate::ir::program::{Examples, Program};
 use crate::ir::system::{Calculus, System, UnknownKind};
 use crate::ir::types::DType;
 use crate::ir::zeros;
@@ -214,6 +214,8 @@ struct Bound {
     settings: Settings,
     dataset: Arc<Dataset>,
     program: Arc<Program>,
+    /// How each system is solved.
+    solves: Vec<SolveSettings>,
     /// By system.
     options: Vec<Options>,
 }
@@ -311,12 +313,26 @@ impl Work {
         }
         let program = Arc::new(program);
         self.check_tolerances(&settings.solve, &program);
-        let systems = program.systems.iter().map(|system| self.options(&settings.solve, system));
-        let options = systems.collect::<Option<Vec<Options>>>()?;
+        if let Some(diagnostic) = shared_noise(&program) {
+            self.sink.report(diagnostic);
+        }
+        let instances = checked.model().map_or(&[][..], |model| &model.instances);
+        let solves: Vec<SolveSettings> = program
+            .systems
+            .iter()
+            .map(|system| {
+                let item = instances.iter().find(|instance| instance.path == system.name);
+                let item = item.map_or(&*system.name, |instance| &instance.name);
+                settings.solve_of(&[&system.name, item]).clone()
+            })
+            .collect();
+        let systems = program.systems.iter().zip(&solves);
+        let options = systems.map(|(system, solve)| self.options(solve, system));
+        let options = options.collect::<Option<Vec<Options>>>()?;
         if self.sink.has_errors() {
             return None;
         }
-        Some(Bound { settings, dataset: Arc::new(data), program, options })
+        Some(Bound { settings, dataset: Arc::new(data), program, solves, options })
     }
 
     fn check(&mut self, binder: &Binder) -> Option<()> {
@@ -325,28 +341,18 @@ impl Work {
     }
 
     fn build(&mut self, binder: &Binder) -> Option<Run> {
-        let Bound { settings, dataset, program, options } = self.bound(binder)?;
+        let Bound { settings, dataset, program, solves, options } = self.bound(binder)?;
         let backend = match settings.run.backend {
             Backend::Cranelift => backend::by_name("cranelift"),
             Backend::Interp => backend::by_name("interp"),
         };
         let backend = backend.expect("both back ends are always built");
-        let methods = program.systems.iter().map(|_| settings.solve.method).collect();
+        let methods = solves.iter().map(|solve| solve.method).collect();
         let plan = match Plan::compile(program.clone(), methods, backend) {
             Ok(plan) => Arc::new(plan),
             Err(error) => {
                 self.sink.report(uncompiled(&error));
                 return None;
-            }
-        };
-        let adjoint = match settings.solve.adjoint {
-            settings::Adjoint::Discrete => Adjoint::Discrete,
-            settings::Adjoint::Checkpoint(count) => {
-                Adjoint::Checkpoint(usize::try_from(count).unwrap_or(usize::MAX))
-            }
-            settings::Adjoint::Backsolve { seminorm, rtol, atol } => {
-                let norm = if seminorm { BackNorm::Seminorm } else { BackNorm::Default };
-                Adjoint::Backsolve(Backsolve { norm, rtol, atol })
             }
         };
         let first = At::evaluated(binder.part, 0);
@@ -363,7 +369,7 @@ impl Work {
                 options,
                 seed: settings.run.seed,
                 save,
-                adjoints: vec![adjoint; program.systems.len()],
+                adjoints: solves.iter().map(adjoint).collect(),
             },
             plan,
             settings,
@@ -467,12 +473,35 @@ impl Work {
     }
 }
 
+/// How gradients pass through a system that is solved so.
+fn adjoint(solve: &SolveSettings) -> Adjoint {
+    match solve.adjoint {
+        settings::Adjoint::Discrete => Adjoint::Discrete,
+        settings::Adjoint::Checkpoint(count) => {
+            Adjoint::Checkpoint(usize::try_from(count).unwrap_or(usize::MAX))
+        }
+        settings::Adjoint::Backsolve { seminorm, rtol, atol } => {
+            let norm = if seminorm { BackNorm::Seminorm } else { BackNorm::Default };
+            Adjoint::Backsolve(Backsolve { norm, rtol, atol })
+        }
+    }
+}
+
 /// Whether the mass matrix of `system` depends on time or on an unknown.
 fn mass_moves(system: &System) -> bool {
     let Some(mass) = &system.mass else { return false };
     // Before the args stand time, the time inside and the unknowns.
     let n_moving = 2 + system.states.len() + system.channels.len();
     mass.reads(0..mass.results.len())[..n_moving].contains(&true)
+}
+
+/// Every solve and every example would see one path of the noise.
+fn shared_noise(program: &Program) -> Option<Diagnostic> {
+    let mut noises = program.systems.iter().flat_map(|system| &system.noises);
+    let noise = noises.next().filter(|_| program.examples != Examples::One || program.solves.len() > 1)?;
+    let message = "noise in a program of many examples or of many runs is not supported yet";
+    let diagnostic = Diagnostic::new(Code("E0290"), message, noise.span, "they would share one path");
+    Some(diagnostic.help("run one example of one system at a time, each with its own `--seed`"))
 }
 
 fn moving_mass_not_built(span: Span) -> Diagnostic {

@@ -129,14 +129,14 @@ impl<T: Element> Trace<T> {
 
     /// Appends a step from the last node.
     pub fn push(&mut self, h: f64, k1: &[T], fresh: bool, t_new: f64, y_new: &[T]) {
-        if self.n_steps() % self.stride == 0 {
+        if self.n_steps().is_multiple_of(self.stride) {
             self.k1.extend_from_slice(k1);
         }
         self.h.push(h);
         self.fresh.push(fresh);
         self.t.push(t_new);
         self.end.copy_from_slice(y_new);
-        if self.n_steps() % self.stride == 0 {
+        if self.n_steps().is_multiple_of(self.stride) {
             self.y.extend_from_slice(y_new);
         }
         match self.keep {
@@ -171,7 +171,7 @@ impl<T: Element> Trace<T> {
     /// After the events at the last node the state is `y`.
     pub fn resume(&mut self, y: &[T]) {
         self.end.copy_from_slice(y);
-        if self.n_steps() % self.stride == 0 {
+        if self.n_steps().is_multiple_of(self.stride) {
             let last = self.y.len() - self.n;
             self.y[last..].copy_from_slice(y);
         }
@@ -211,7 +211,7 @@ impl<T: Element> Trace<T> {
     }
 
     fn kept(&self, i: usize) -> usize {
-        assert!(i % self.stride == 0, "node {i} of a trace that keeps every {}th", self.stride);
+        assert!(i.is_multiple_of(self.stride), "node {i} of a trace that keeps every {}th", self.stride);
         i / self.stride
     }
 

@@ -193,7 +193,7 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
         let last = kept[kept.len() - 1];
         let (mut ys, mut k1s) = (Vec::new(), Vec::new());
         self.replay(steps.start..last + 1, y, k1, |step, y, k1| {
-            if (step - steps.start) % spacing == 0 {
+            if (step - steps.start).is_multiple_of(spacing) {
                 ys.extend_from_slice(y);
                 k1s.extend_from_slice(k1);
             }
