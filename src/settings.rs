@@ -22,7 +22,7 @@ use systems::Tables;
 use table::{Arg, Choice, Kind, Row, SETTINGS};
 pub use typed::{
     Adjoint, Backend, ErrorNorm, Moments, OptimizerChoice, Patience, Precision, RunSettings, Save, Schedule,
-    Settings, SolveSettings, StateTolerance, TrainSettings,
+    Settings, SolveSettings, StateTolerance, Trace, TrainSettings,
 };
 pub use value::{Origin, Value};
 

@@ -10,12 +10,13 @@ use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
 use crate::ir::func::Func;
-use crate::ir::program::{Examples, Program};
+use crate::ir::program::{Draw, Examples, Program};
 use crate::ir::system::{Calculus, System, UnknownKind};
 use crate::ir::types::DType;
 use crate::ir::zeros;
 use crate::plan::Plan;
 use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Controls, Save};
+use crate::plan::estimate::{Estimator, estimated};
 use crate::plan::halves::Halves;
 use crate::plan::unit::Data;
 use crate::sema::{self, Bindings, Given, Known};
@@ -311,7 +312,6 @@ impl Work {
                 system.mass = None;
             }
         }
-        let program = Arc::new(program);
         self.check_tolerances(&settings.solve, &program);
         if let Some(diagnostic) = shared_noise(&program) {
             self.sink.report(diagnostic);
@@ -326,6 +326,14 @@ impl Work {
                 settings.solve_of(&[&system.name, item]).clone()
             })
             .collect();
+        let estimators: Vec<Option<Estimator>> = solves.iter().map(estimator).collect();
+        if let Some(many) = estimators.iter().flatten().find(|estimator| estimator.probes > MAX_PROBES) {
+            let message =
+                format!("`solve.trace` asks for {} probes, at most {MAX_PROBES} are drawn", many.probes);
+            self.sink.report(Diagnostic::without_span(Code("E0802"), message));
+            return None;
+        }
+        let program = Arc::new(estimated(&program, &estimators));
         let systems = program.systems.iter().zip(&solves);
         let options = systems.map(|(system, solve)| self.options(solve, system));
         let options = options.collect::<Option<Vec<Options>>>()?;
@@ -470,6 +478,20 @@ impl Work {
                     .help(format!("the states are {}", names.join(", "))),
             );
         }
+    }
+}
+
+/// More probes than this cost more than the exact trace.
+const MAX_PROBES: usize = 1_000;
+
+/// How traces in the motion of a system that is solved so are estimated.
+fn estimator(solve: &SolveSettings) -> Option<Estimator> {
+    match solve.trace {
+        settings::Trace::Exact => None,
+        settings::Trace::Hutchinson { gaussian, probes } => Some(Estimator {
+            draw: if gaussian { Draw::Normal } else { Draw::Rademacher },
+            probes: usize::try_from(probes).unwrap_or(usize::MAX),
+        }),
     }
 }
 

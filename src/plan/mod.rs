@@ -8,6 +8,7 @@
 pub mod adjoint;
 pub mod compiled;
 pub mod controls;
+pub mod estimate;
 pub mod forward;
 pub mod halves;
 mod kernels;

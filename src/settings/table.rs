@@ -173,7 +173,17 @@ const ADJOINT: &[Choice] = &[
     unbuilt("forward"),
 ];
 const BACK_NORM: &[Choice] = &[choice("default", &[]), choice("seminorm", &[])];
-const TRACE: &[Choice] = &[choice("exact", &[]), unbuilt("hutchinson")];
+const TRACE: &[Choice] = &[
+    choice("exact", &[]),
+    choice(
+        "hutchinson",
+        &[
+            arg("draw", Kind::OneOf(PROBE), "rademacher", "what the entries of a probe are"),
+            arg("probes", Kind::Count, "1", "the estimates are means over so many"),
+        ],
+    ),
+];
+const PROBE: &[Choice] = &[choice("rademacher", &[]), choice("gaussian", &[])];
 const ERROR_NORM: &[Choice] = &[choice("states", &[]), choice("all", &[])];
 const STEP: &[Choice] = &[choice("per_example", &[]), unbuilt("shared")];
 const OPTIMIZER: &[Choice] = &[

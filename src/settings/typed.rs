@@ -56,6 +56,22 @@ pub struct SolveSettings {
     pub max_events: u64,
     /// How gradients pass through a solve.
     pub adjoint: Adjoint,
+    /// How `div` and `jac_frob2` in the motion are computed.
+    pub trace: Trace,
+}
+
+/// How traces in the motion of a system are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// As they are.
+    Exact,
+    /// By random probes.
+    Hutchinson {
+        /// Whether the entries of a probe are normal; else they are -1 or 1.
+        gaussian: bool,
+        /// How many probes.
+        probes: u64,
+    },
 }
 
 /// How gradients pass through a solve.
@@ -320,6 +336,7 @@ impl Slots {
             save,
             max_events: self.count("solve.max_events"),
             adjoint: self.adjoint(),
+            trace: self.trace(),
             error_norm: if self.choice("solve.error_norm").0 == "all" {
                 ErrorNorm::All
             } else {
@@ -337,6 +354,16 @@ impl Slots {
                 Adjoint::Backsolve { seminorm: *norm == "seminorm", rtol: given(rtol), atol: given(atol) }
             }
             other => crate::bug!("`solve.adjoint` holds {other:?}"),
+        }
+    }
+
+    fn trace(&self) -> Trace {
+        match self.choice("solve.trace") {
+            ("exact", _) => Trace::Exact,
+            ("hutchinson", [Value::Choice(draw, _), probes]) => {
+                Trace::Hutchinson { gaussian: *draw == "gaussian", probes: as_count(probes) }
+            }
+            other => crate::bug!("`solve.trace` holds {other:?}"),
         }
     }
 

@@ -143,6 +143,7 @@ fn doc_is_a_page_on_its_own() {
 #[test]
 fn the_examples_are_clean() {
     let folders = fs::read_dir("examples").unwrap().map(|folder| folder.unwrap().path());
+    let folders = folders.filter(|folder| folder.is_dir());
     let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()));
     let models: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|e| e == "node")).collect();
     assert!(models.len() >= 4, "{models:?}");

@@ -197,7 +197,6 @@ fn what_is_not_built_says_so() {
     for (program, message) in [
         ("solve { method = auto }", "the method `auto` is not supported yet"),
         ("solve { adjoint = interpolating }", "`solve.adjoint = interpolating` is not supported yet"),
-        ("solve { trace = hutchinson(gaussian) }", "`solve.trace = hutchinson` is not supported yet"),
     ] {
         let run = run(program, None, &[]);
         assert_eq!(run.diagnostics.len(), 1, "{:#?}", run.diagnostics);

@@ -1,6 +1,6 @@
 //! The logarithm of the gamma function and its derivatives, for positive arguments.
 //!
-//! Host values: below an `x` of [`FAR`] by the recurrences `Γ(x + 1) = x Γ(x)`, from there on by the
+//! Host values: below an `x` of `FAR` by the recurrences `Γ(x + 1) = x Γ(x)`, from there on by the
 //! asymptotic series, whose first term left out is below a unit in the last place there.
 
 use crate::ir::func::Attr;

@@ -3,7 +3,7 @@
 //! Step sizes are held fixed, dense output included, so the gradient is that of the numbers the
 //! forward pass produced, to round-off. The inside of a step is computed again from its start (by
 //! the cotangent function of the step), so memory is one state and one rate per step; where the
-//! trace keeps fewer ([`Keep`](crate::plan::trace::Keep)), the steps between are taken again, with
+//! trace keeps fewer ([`Keep`]), the steps between are taken again, with
 //! the same bits.
 //!
 //! Times that depend on params are followed as in the exact solution `y(τ; t0)`: the derivative by
