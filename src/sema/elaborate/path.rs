@@ -112,6 +112,9 @@ impl Knots {
         let (zero, one) = (b.zeros_like(width), b.splat_like(1.0, width));
         let empty = b.binary(Op::Eq, width, zero);
         let width = b.select(empty, one, width);
+        // Times that go back have no path: it is not a number, which ends the run with a message.
+        let (goes_back, nan) = (b.binary(Op::Lt, width, zero), b.splat_like(f64::NAN, width));
+        let width = b.select(goes_back, nan, width);
         let width = b.broadcast(width, Shape::new(&[n, entries]), &[0]);
         let (left, right) = (rows(b, xs, 0, n), rows(b, xs, 1, n + 1));
         let rise = b.sub(right, left);
