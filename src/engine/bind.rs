@@ -4,13 +4,14 @@ use crate::backend;
 use crate::base::span::Span;
 use crate::data::Part;
 use crate::diag::{Code, Diagnostic, Sink};
+use crate::engine::axes::{self, Axes};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::example::{self, At};
 use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
 use crate::ir::func::Func;
-use crate::ir::program::{Draw, Examples, Program};
+use crate::ir::program::{Draw, Examples, Program, Swept};
 use crate::ir::system::{Calculus, System, UnknownKind};
 use crate::ir::types::DType;
 use crate::ir::zeros;
@@ -20,7 +21,7 @@ use crate::plan::estimate::{Estimator, estimated};
 use crate::plan::halves::Halves;
 use crate::plan::unit::Data;
 use crate::sema::{self, Bindings, Given, Known};
-use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
+use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings, Sweep};
 use crate::solve::control::{Adaptive, Atol, Errors};
 use crate::solve::method::Kind as MethodKind;
 use crate::solve::sde::Scheme;
@@ -37,6 +38,7 @@ pub struct Binder {
     profile: Option<String>,
     part: Part,
     values: BTreeMap<Arc<str>, Given>,
+    sweeps: Vec<Sweep>,
 }
 
 impl Binder {
@@ -48,6 +50,7 @@ impl Binder {
             profile: None,
             part: Part::Train,
             values: BTreeMap::new(),
+            sweeps: Vec::new(),
         }
     }
 
@@ -62,6 +65,24 @@ impl Binder {
     #[must_use]
     pub fn set_all(mut self, name: &str, values: &[f64]) -> Binder {
         self.values.insert(name.into(), Given::Entries(values.to_vec()));
+        self
+    }
+
+    /// Runs the model once for each of these values of a scalar `const`, `param` or `input`, in
+    /// place of a `sweep` of the file over it; several make a grid, the last running fastest. A
+    /// name that is swept and also set is not swept.
+    #[must_use]
+    pub fn sweep(self, name: &str, values: &[f64]) -> Binder {
+        self.sweeps([Sweep::of(name, values)])
+    }
+
+    /// Sweeps as the command line has them.
+    #[must_use]
+    pub fn sweeps(mut self, sweeps: impl IntoIterator<Item = Sweep>) -> Binder {
+        for sweep in sweeps {
+            self.sweeps.retain(|earlier| earlier.name() != sweep.name());
+            self.sweeps.push(sweep);
+        }
         self
     }
 
@@ -187,7 +208,7 @@ impl Binder {
     /// Reads the data and checks them against the schema.
     pub fn data(&self) -> Result<Arc<Dataset>, Diagnostics> {
         let mut work = Work::new(self);
-        let bound = work.bound(self);
+        let bound = work.bound(self, &[]);
         match bound {
             Some(bound) => Ok(bound.dataset),
             None => Err(work.diagnostics()),
@@ -219,6 +240,8 @@ struct Bound {
     solves: Vec<SolveSettings>,
     /// By system.
     options: Vec<Options>,
+    /// The item that makes many runs, if there is one.
+    cause: Option<Span>,
 }
 
 type Overrides = BTreeMap<Arc<str>, Given>;
@@ -278,24 +301,29 @@ impl Work {
     }
 
     /// All that comes before code is made.
-    fn bound(&mut self, binder: &Binder) -> Option<Bound> {
+    ///
+    /// `point` has the values of swept consts.
+    fn bound(&mut self, binder: &Binder, point: &[(Arc<str>, f64)]) -> Option<Bound> {
         let model = &binder.model;
-        let (settings, overrides) = self.settings(binder)?;
+        let (settings, mut overrides) = self.settings(binder)?;
+        overrides.extend(point.iter().map(|(name, value)| (name.clone(), Given::Number(*value))));
+        let set = overrides.keys().cloned().collect();
+        let files = axes::swept(&model.files, &binder.sweeps, &set, &mut self.sources, &mut self.sink);
         let consts = &model.checked.consts;
         let is_const = |name: &Arc<str>| consts.iter().any(|declared| declared.name == *name);
         let changed = overrides.iter().filter(|(name, _)| is_const(name));
         let mut known =
             Known { consts: changed.map(|(n, v)| (n.clone(), v.clone())).collect(), ..Known::default() };
         // A const that is set may be a size of the schema.
-        let resized = (!known.consts.is_empty())
-            .then(|| sema::check(&model.files, &self.sources, &known, &mut self.sink));
+        let resized =
+            (!known.consts.is_empty()).then(|| sema::check(&files, &self.sources, &known, &mut self.sink));
         let requests = resized.as_ref().map_or(&model.checked.data, |checked| &checked.data);
         if self.sink.has_errors() {
             return None;
         }
         let data = dataset::load(requests, &model.folder, binder.part, &mut self.sources, &mut self.sink)?;
         known.sizes = data.sizes.clone();
-        let checked = sema::check(&model.files, &self.sources, &known, &mut self.sink);
+        let checked = sema::check(&files, &self.sources, &known, &mut self.sink);
         if self.sink.has_errors() {
             return None;
         }
@@ -313,6 +341,11 @@ impl Work {
             }
         }
         self.check_tolerances(&settings.solve, &program);
+        let cause = axes::cause(&files.main, &self.sources);
+        let samples = usize::try_from(settings.run.samples).unwrap_or(usize::MAX);
+        if let Some(unfit) = cause.and_then(|cause| axes::unfit(&program, &files.main, cause, samples)) {
+            self.sink.report(unfit);
+        }
         if let Some(diagnostic) = shared_noise(&program) {
             self.sink.report(diagnostic);
         }
@@ -340,16 +373,47 @@ impl Work {
         if self.sink.has_errors() {
             return None;
         }
-        Some(Bound { settings, dataset: Arc::new(data), program, solves, options })
+        Some(Bound { settings, dataset: Arc::new(data), program, solves, options, cause })
     }
 
     fn check(&mut self, binder: &Binder) -> Option<()> {
-        let program = self.bound(binder)?.program;
+        let program = self.bound(binder, &[])?.program;
         Plan::check(&program).map_err(|error| self.sink.report(uncompiled(&error))).ok()
     }
 
     fn build(&mut self, binder: &Binder) -> Option<Run> {
-        let Bound { settings, dataset, program, solves, options } = self.bound(binder)?;
+        let bound = self.bound(binder, &[])?;
+        let (cause, program) = (bound.cause, bound.program.clone());
+        let samples = usize::try_from(bound.settings.run.samples).unwrap_or(usize::MAX);
+        let parts = self.compiled(binder, bound)?;
+        let Some(cause) = cause else { return Some(Run::new(parts, None)) };
+        let sweeps = program.sweeps.clone();
+        let mut programs = Vec::new();
+        if sweeps.iter().any(|sweep| sweep.of == Swept::Const) {
+            for point in axes::consts(&sweeps) {
+                // Of its own, so that what is suspicious is said once.
+                let mut work = Work::new(binder);
+                let other = work.bound(binder, &point).and_then(|bound| work.compiled(binder, bound));
+                let Some(other) = other else {
+                    *self = work;
+                    return None;
+                };
+                let changed = axes::reshaped(&program, &other.plan.program);
+                if let Some((span, name)) = changed {
+                    self.sources = (*parts.sources).clone();
+                    self.sink.report(axes::changes_shape(span, &name, cause));
+                    return None;
+                }
+                programs.push(other);
+            }
+        }
+        let axes = Axes { sweeps, members: axes::members(&program, samples), programs };
+        Some(Run::new(parts, Some(Arc::new(axes))))
+    }
+
+    /// A model with its numbers and settings as machine code.
+    fn compiled(&mut self, binder: &Binder, bound: Bound) -> Option<RunParts> {
+        let Bound { settings, dataset, program, solves, options, cause: _ } = bound;
         let backend = match settings.run.backend {
             Backend::Cranelift => backend::by_name("cranelift"),
             Backend::Interp => backend::by_name("interp"),
@@ -370,7 +434,7 @@ impl Work {
             settings::Save::Every(dt) => Save::Every(*dt),
             settings::Save::At(times) => Save::At(times.clone()),
         };
-        Some(Run::new(RunParts {
+        Some(RunParts {
             data: Arc::new(Data::new(&program.data, &values)),
             params: program.params.iter().flat_map(|param| param.init.iter().copied()).collect(),
             controls: Controls {
@@ -380,12 +444,12 @@ impl Work {
                 adjoints: solves.iter().map(adjoint).collect(),
             },
             plan,
-            settings,
+            settings: Arc::new(settings),
             dataset,
             warnings: std::mem::take(&mut self.sink).into_diagnostics(),
             sources: Arc::new(std::mem::take(&mut self.sources)),
             source: binder.model.source,
-        }))
+        })
     }
 
     fn options(&mut self, solve: &SolveSettings, system: &System) -> Option<Options> {
@@ -520,10 +584,14 @@ fn mass_moves(system: &System) -> bool {
 /// Every solve and every example would see one path of the noise.
 fn shared_noise(program: &Program) -> Option<Diagnostic> {
     let mut noises = program.systems.iter().flat_map(|system| &system.noises);
-    let noise = noises.next().filter(|_| program.examples != Examples::One || program.solves.len() > 1)?;
-    let message = "noise in a program of many examples or of many runs is not supported yet";
+    let shared = match program.examples {
+        Examples::One | Examples::Members(_) => program.solves.len() > 1,
+        Examples::Data | Examples::Samples => true,
+    };
+    let noise = noises.next().filter(|_| shared)?;
+    let message = "noise in a program of many examples or of several solves is not supported yet";
     let diagnostic = Diagnostic::new(Code("E0290"), message, noise.span, "they would share one path");
-    Some(diagnostic.help("run one example of one system at a time, each with its own `--seed`"))
+    Some(diagnostic.help("run one system at a time; for many paths write `ensemble 100 {}`"))
 }
 
 fn moving_mass_not_built(span: Span) -> Diagnostic {

@@ -19,10 +19,12 @@
 //! # Ok::<(), nodec::Error>(())
 //! ```
 
+mod axes;
 mod bind;
 mod dataset;
 mod diagnostics;
 pub(crate) mod example;
+mod many;
 mod outcome;
 mod run;
 mod solution;
@@ -31,6 +33,7 @@ mod source;
 pub use bind::Binder;
 pub use dataset::{DataFile, Dataset};
 pub use diagnostics::{Diagnostics, Error};
+pub use many::{Array, RunNumber, Runs};
 pub use run::{Gradient, ParamValue, Run};
 pub use solution::{RunValue, Solution, Trajectory, TrajectoryKind};
 

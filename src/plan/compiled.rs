@@ -43,6 +43,7 @@ pub struct Plan {
     pub(crate) systems: Vec<SystemKernels>,
     pub(crate) solves: Vec<SolveKernels>,
     pub(crate) values: ResultKernels,
+    pub(crate) draws: RunKernel,
     objectives: Mutex<BTreeMap<Target, Made<ObjectiveKernels>>>,
     objective_tangents: Mutex<BTreeMap<Target, Made<Kernel>>>,
     scale: OnceLock<Made<ScaleKernels>>,
@@ -90,11 +91,12 @@ impl Plan {
             let [start, times, stops] = compile_run(funcs, &*backend)?;
             Ok(SolveKernels { start, times, stops })
         });
-        let [post, observe] = compile_run([&p.post, &p.observe], &*backend)?;
+        let [post, observe, draws] = compile_run([&p.post, &p.observe, &p.draws], &*backend)?;
         Ok(Plan {
             systems: systems.collect::<Result<_, PlanError>>()?,
             solves: solves.collect::<Result<_, PlanError>>()?,
             values: ResultKernels { post, observe },
+            draws,
             objectives: Mutex::default(),
             objective_tangents: Mutex::default(),
             scale: OnceLock::new(),
@@ -395,6 +397,7 @@ impl Funcs {
             solves: solves.collect(),
             post: optimised(packed.post),
             observe: optimised(packed.observe),
+            draws: optimised(packed.draws),
         };
         let rates = packed.rates.iter().zip(methods);
         let step = |(rate, method): (&Func, &Method)| {

@@ -75,17 +75,7 @@ impl<T: Element> Simulation<T> {
 
     /// What all solves cost together; first and next step are those of the last one.
     pub fn stats(&self) -> Stats {
-        self.solves.iter().flatten().fold(Stats::default(), |sum, solved| Stats {
-            accepted: sum.accepted + solved.stats.accepted,
-            rejected: sum.rejected + solved.stats.rejected,
-            non_finite: sum.non_finite + solved.stats.non_finite,
-            newton_failures: sum.newton_failures + solved.stats.newton_failures,
-            evaluations: sum.evaluations + solved.stats.evaluations,
-            jacobians: sum.jacobians + solved.stats.jacobians,
-            factorisations: sum.factorisations + solved.stats.factorisations,
-            newton_iterations: sum.newton_iterations + solved.stats.newton_iterations,
-            ..solved.stats
-        })
+        self.solves.iter().flatten().fold(Stats::default(), |sum, solved| sum.plus(solved.stats))
     }
 }
 
@@ -214,8 +204,8 @@ impl<T: Element> Context<'_, T> {
     /// The paths of the noises that drive solve `number`.
     fn paths(&self, number: usize, ends: (f64, f64), seed: u64) -> Vec<Brownian> {
         let noises = self.plan.system_of(number).noises.iter();
-        let path =
-            |noise: &Noise| Brownian::new(Stream::new(seed, &noise.path, 0, 0), noise.ty.shape.count(), ends);
+        let stream = |noise: &Noise| Stream::new(seed, &noise.path, 0, self.data.member);
+        let path = |noise: &Noise| Brownian::new(stream(noise), noise.ty.shape.count(), ends);
         noises.map(path).collect()
     }
 
@@ -367,6 +357,19 @@ impl<T: Element> Context<'_, T> {
         let t_new = trace.t[step + 1];
         let interior = Interior::Stages { tableau, stages: &stages };
         look(&Accepted { t, h, t_new, y, y_new: &y_new, interior });
+    }
+
+    /// The numbers that a member of an ensemble draws before its run: those of
+    /// [`redrawn`](crate::ir::program::Program::redrawn), end to end.
+    pub fn draws(&self) -> Vec<f64> {
+        let count = self.plan.layout.n_draws;
+        let mut drawn = vec![T::default(); count];
+        if count > 0 {
+            let known = vec![None; self.plan.program.solves.len()];
+            let mut outputs = [T::output(&mut drawn)];
+            self.call_run(&self.plan.draws, &known, &mut outputs, &mut Workspace::default());
+        }
+        to_f64(&drawn)
     }
 
     /// The objective of one example and every run result of a finished run.

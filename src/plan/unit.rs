@@ -92,6 +92,8 @@ enum Column {
 #[derive(Clone, Debug, Default)]
 pub struct Data {
     columns: Vec<Column>,
+    /// Which of many runs it is for: what the paths of noises are keyed by.
+    pub member: u64,
 }
 
 impl Data {
@@ -106,7 +108,13 @@ impl Data {
                 DType::Bool => Column::Bool(values.iter().map(|v| u8::from(*v != 0.0)).collect()),
             }
         };
-        Data { columns: ports.iter().zip(values).map(column).collect() }
+        Data { columns: ports.iter().zip(values).map(column).collect(), member: 0 }
+    }
+
+    /// The same for run number `member`.
+    #[must_use]
+    pub fn of_member(self, member: u64) -> Data {
+        Data { member, ..self }
     }
 
     /// The tensors as inputs of a call.

@@ -19,6 +19,7 @@ mod infer;
 mod items;
 pub mod library;
 mod listing;
+mod many;
 mod params;
 mod paths;
 mod phase;

@@ -628,6 +628,43 @@ pub struct Model {
     pub plots: Vec<crate::ir::program::Plot>,
     /// Tables; indices into `curves`.
     pub exports: Vec<crate::ir::program::Export>,
+    /// What its runs differ in.
+    pub many: Many,
+}
+
+/// What the runs of a model differ in.
+#[derive(Clone, Debug, Default)]
+pub struct Many {
+    /// In file order.
+    pub sweeps: Vec<Sweep>,
+    /// The members, if there are some.
+    pub ensemble: Option<Ensemble>,
+}
+
+/// A const, a param or an input that takes several values.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// Its definition.
+    pub def: DefId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Static, `[N]`.
+    pub values: Expr,
+    /// Where it is named.
+    pub span: Span,
+}
+
+/// What members differ in beside the draws of the file. Starts that are drawn are those of the states.
+#[derive(Clone, Debug)]
+pub struct Ensemble {
+    /// How many there are.
+    pub count: Dim,
+    /// Params and inputs with what they are drawn as.
+    pub draws: Vec<(DefId, Expr)>,
+    /// Where the number of members stands.
+    pub span: Span,
+    /// The first word of the item.
+    pub head: Span,
 }
 
 impl Expr {

@@ -17,6 +17,8 @@ pub enum Mark {
     Line,
     /// A dot each.
     Points,
+    /// The area between pairs of points, lower and upper, with the same abscissa.
+    Band,
 }
 
 /// Pairs of numbers with a name.
@@ -26,8 +28,8 @@ pub struct Series {
     pub label: String,
     /// Abscissa and ordinate.
     pub points: Vec<(f64, f64)>,
-    /// How they are drawn. Lines and points are coloured in the same order, so that the first
-    /// line and the first set of points belong together.
+    /// How they are drawn. Lines, points and bands are coloured in the same order, so that the first
+    /// line, the first set of points and the first band belong together. A band is not in the legend.
     pub mark: Mark,
 }
 

@@ -143,8 +143,14 @@ impl Chart {
         }
     }
 
-    /// Lines first, so that no line covers a point.
+    /// Bands first, then lines, so that nothing covers a point.
     fn draw_series(&self, out: &mut String, frame: &Frame) {
+        for (series, colour) in self.coloured().filter(|(series, _)| series.mark == Mark::Band) {
+            let path = area(series, frame);
+            if !path.is_empty() {
+                let _ = writeln!(out, "<path d=\"{path}\" fill=\"{colour}\" fill-opacity=\"0.22\"/>");
+            }
+        }
         for (series, colour) in self.coloured().filter(|(series, _)| series.mark == Mark::Line) {
             let path = path(series, frame);
             if !path.is_empty() {
@@ -162,11 +168,15 @@ impl Chart {
         }
     }
 
-    /// Every series with its colour: the k-th line and the k-th set of points share one.
+    /// Every series with its colour: the k-th line, set of points and band share one.
     fn coloured(&self) -> impl Iterator<Item = (&Series, &'static str)> {
-        let mut used = [0; 2];
+        let mut used = [0; 3];
         self.series.iter().map(move |series| {
-            let count = &mut used[usize::from(series.mark == Mark::Points)];
+            let count = match series.mark {
+                Mark::Line => &mut used[0],
+                Mark::Points => &mut used[1],
+                Mark::Band => &mut used[2],
+            };
             let colour = COLOURS[*count % COLOURS.len()];
             *count += 1;
             (series, colour)
@@ -178,10 +188,11 @@ impl Chart {
     fn legend(&self) -> Vec<Vec<(&Series, &'static str)>> {
         let mut rows: Vec<Vec<(&Series, &'static str)>> = Vec::new();
         let mut room = 0.0;
-        if self.series.len() < 2 {
+        let named = || self.coloured().filter(|(series, _)| series.mark != Mark::Band);
+        if named().count() < 2 {
             return rows;
         }
-        for entry in self.coloured() {
+        for entry in named() {
             let width = entry_width(entry.0);
             match rows.last_mut() {
                 Some(row) if room >= width => row.push(entry),
@@ -209,6 +220,7 @@ impl Chart {
                     );
                 }
                 Mark::Points => dot(out, x + 11.0, middle, colour),
+                Mark::Band => {}
             }
             let _ =
                 writeln!(out, "<text x=\"{:.2}\" y=\"{y:.2}\">{}</text>", x + 29.0, escaped(&series.label));
@@ -259,6 +271,22 @@ fn path(series: &Series, frame: &Frame) -> String {
         }
         let _ = write!(out, "{}{px:.2} {py:.2}", if pen.is_some() { 'L' } else { 'M' });
         pen = Some((px, py));
+    }
+    out
+}
+
+/// The outline of a band: along its lower edge and back along the upper one, for each stretch in
+/// which both are finite.
+fn area(series: &Series, frame: &Frame) -> String {
+    let mut out = String::new();
+    let pairs: Vec<[(f64, f64); 2]> = series.points.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect();
+    let is_finite = |pair: &[(f64, f64); 2]| pair.iter().all(|(x, y)| x.is_finite() && y.is_finite());
+    for stretch in pairs.split(|pair| !is_finite(pair)).filter(|stretch| stretch.len() > 1) {
+        let edge = stretch.iter().map(|pair| pair[0]).chain(stretch.iter().rev().map(|pair| pair[1]));
+        for (at, (x, y)) in edge.enumerate() {
+            let _ = write!(out, "{}{:.2} {:.2}", if at == 0 { 'M' } else { 'L' }, frame.px(x), frame.py(y));
+        }
+        out.push('Z');
     }
     out
 }
