@@ -47,8 +47,12 @@ pub(super) fn many_charts(run: &Run, gathered: &Gathered) -> Vec<Chart> {
     for plot in &program.plots {
         let n_lines =
             plot.series.iter().filter(|series| !matches!(series, program::Series::Runs { .. })).count();
-        let wanted = if n_lines == 0 { 0 } else { (MOST_RUNS / n_lines).clamp(1, run.n_runs()) };
-        let numbers = (0..wanted).map(|k| spread(k, wanted, run.n_runs()));
+        // The first member at some points, or without sweeps some members.
+        let (n_members, has_sweeps) = (run.n_members(), !run.sweeps().is_empty());
+        let stride = if has_sweeps { n_members } else { 1 };
+        let n_drawn = run.n_runs() / stride;
+        let wanted = if n_lines == 0 { 0 } else { (MOST_RUNS / n_lines).clamp(1, n_drawn) };
+        let numbers = (0..wanted).map(|k| stride * spread(k, wanted, n_drawn));
         let solved =
             numbers.filter_map(|number| Some((place_text(run, number), run.solve_run(number).ok()?)));
         let runs: Vec<(String, Solution)> = solved.collect();

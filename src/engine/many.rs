@@ -15,7 +15,6 @@ use crate::engine::solution::{Solution, TrajectoryKind};
 use crate::ir::program::{Outside, Role, Swept};
 use crate::plan::controls::Save;
 use crate::plan::operands::Context;
-use crate::plan::scale::unconstrained;
 use crate::plan::unit::{Data, Element};
 use crate::settings::Precision;
 use crate::solve::outcome::Stats;
@@ -290,8 +289,13 @@ impl Run {
         for param in &self.program().params {
             let (own, behind) = rest.split_at(param.ty.shape.count());
             rest = behind;
-            if let Some(value) = own.iter().find(|value| unconstrained(param.constraint, **value).is_none()) {
-                let message = format!("param `{}` is {value} here, outside the set it lives in", param.path);
+            if param.constraint.free(own, &param.ty.shape).is_none() {
+                let values: Vec<String> = own.iter().map(f64::to_string).collect();
+                let message = format!(
+                    "param `{}` is {} here, outside the set it lives in",
+                    param.path,
+                    values.join(", ")
+                );
                 let help = "sweep over values of the set, or draw from a distribution on it";
                 return Some(Diagnostic::new(Code("E0806"), message, param.span, "declared here").help(help));
             }

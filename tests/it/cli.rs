@@ -276,7 +276,7 @@ fn a_sweep_runs_once_for_each_point() {
     let sweeps = ["--sweep", "k = linspace(0, 2, 3)", "--sweep", "a=[1, 10]", "--rtol", "1e-10"];
     let (exit, printed, err) = nodec(&[&["run", model, "--out", out], &sweeps[..]].concat());
     assert_eq!(exit, Exit::Success, "{err}");
-    let csv = fs::read_to_string(Path::new(out).join("sweep.csv")).unwrap();
+    let csv = fs::read_to_string(Path::new(out).join("runs.csv")).unwrap();
     let mut lines = csv.lines();
     assert_eq!(lines.next(), Some("k,a,twice,x(end)"));
     let rows: Vec<Vec<f64>> =
@@ -288,6 +288,13 @@ fn a_sweep_runs_once_for_each_point() {
         assert!((row[3] - expected).abs() < 1e-8 * expected && row[2] == 2.0 * row[3], "{row:?}");
     }
     assert!(printed.starts_with("k   a"), "{printed}");
+    // What is set is not swept.
+    let one = folder.join("one");
+    let one = ["--out", one.to_str().unwrap(), "--set", "k=1"];
+    let (exit, _, err) = nodec(&[&["run", model], &sweeps[..], &one].concat());
+    assert_eq!(exit, Exit::Success, "{err}");
+    let csv = fs::read_to_string(folder.join("one").join("runs.csv")).unwrap();
+    assert_eq!((csv.lines().next(), csv.lines().count()), (Some("a,twice,x(end)"), 3));
     assert_eq!(nodec(&["run", model, "--sweep", "k = 3 4"]).0, Exit::Usage);
     fs::remove_dir_all(folder).unwrap();
 }
