@@ -34,7 +34,7 @@ struct Points {
 fn over_runs(program: &Program) -> impl Iterator<Item = (usize, usize)> {
     program.plots.iter().flat_map(|plot| &plot.series).filter_map(|series| match series {
         program::Series::Runs { x, y, .. } => Some((*x, *y)),
-        program::Series::Line { .. } | program::Series::Points { .. } => None,
+        program::Series::Line { .. } | program::Series::Points { .. } | program::Series::Heat(_) => None,
     })
 }
 

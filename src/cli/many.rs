@@ -7,9 +7,9 @@
 use super::export::table_columns;
 use super::gathered::Gathered;
 use super::moments::Moments;
-use super::picture::many_charts;
+use super::picture::many_pictures;
 use super::record::{self, DataRecord};
-use super::run::{Ended, entry_names, milliseconds, titled, write_charts};
+use super::run::{Ended, entry_names, milliseconds, titled, write_pictures};
 use super::run_dir::{CsvRows, RunDir, RunDirError};
 use super::{Console, Exit};
 use crate::engine::{Error, Run, Solution};
@@ -108,7 +108,7 @@ impl Console<'_> {
             return Err(self.unwritable(&error));
         }
         let taken = begun.elapsed();
-        let charts = many_charts(run, &gathered);
+        let pictures = many_pictures(run, &gathered);
         let written = files
             .close()
             .and_then(|()| folder.write("model.node", run.text()))
@@ -119,7 +119,7 @@ impl Console<'_> {
                 let data: Vec<DataRecord> = run.files().iter().map(record::data).collect();
                 folder.write_json("data.json", &data)
             })
-            .and_then(|()| write_charts(&charts, &folder))
+            .and_then(|()| write_pictures(&pictures, &folder))
             .and_then(|()| folder.finish());
         let folder = written.map_err(|error| self.unwritable(&error))?;
         let mut rows = vec![

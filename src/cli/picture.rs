@@ -5,7 +5,7 @@
 
 use super::gathered::{Gathered, spread};
 use super::many::place_text;
-use super::plot::{Chart, Mark, Series};
+use super::plot::{Chart, HeatMap, Mark, Series};
 use super::run::entry_names;
 use crate::engine::{Run, Solution, Trajectory, TrajectoryKind};
 use crate::ir::program::{self, Program};
@@ -24,26 +24,46 @@ const MOST: usize = 20_000;
 /// Lines of many runs that are told apart in one picture.
 const MOST_RUNS: usize = 7;
 
-/// One chart for each `plot` item, in file order.
-pub(super) fn charts(program: &Program, solution: &Solution) -> Vec<Chart> {
+/// The picture of each `plot` item as SVG, in file order.
+pub(super) fn pictures(run: &Run, solution: &Solution) -> Vec<String> {
+    let program = run.program();
     let runs = [(String::new(), solution.clone())];
     let value = |index: usize| solution.values()[index].values[0];
     let mut over_runs = |label: &str, (x, y): (usize, usize), _: &[Arc<str>]| {
         vec![Series { label: label.to_owned(), points: vec![(value(x), value(y))], mark: Mark::Points }]
     };
-    program.plots.iter().map(|plot| chart(plot, program, &runs, &mut over_runs)).collect()
+    let picture = |plot: &program::Plot| match plot.series.as_slice() {
+        // What cannot be compiled leaves an empty picture; a run that fails, an empty cell.
+        [program::Series::Heat(heat)] => heat_map(heat, run.on_grid(heat).unwrap_or_default()).svg(),
+        _ => chart(plot, program, &runs, &mut over_runs).svg(),
+    };
+    program.plots.iter().map(picture).collect()
+}
+
+fn heat_map(heat: &program::Heat, values: Vec<f64>) -> HeatMap {
+    let label = |axis: usize| format!("{}[{axis}]", heat.over_label);
+    let (x_label, y_label) = (label(0), label(1));
+    HeatMap {
+        label: heat.label.to_string(),
+        x_label,
+        y_label,
+        x: heat.x,
+        y: heat.y,
+        columns: heat.points,
+        values,
+    }
 }
 
 /// The same of many runs: numbers of all of them, lines and points of a few, solved again. Of
 /// those, runs that fail are left out.
-pub(super) fn many_charts(run: &Run, gathered: &Gathered) -> Vec<Chart> {
+pub(super) fn many_pictures(run: &Run, gathered: &Gathered) -> Vec<String> {
     let program = run.program();
     let mut number = 0;
     let mut over_runs = |label: &str, _: (usize, usize), along: &[Arc<str>]| {
         number += 1;
         gathered.drawn(run, number - 1, label, along)
     };
-    let mut charts = Vec::new();
+    let mut pictures = Vec::new();
     for plot in &program.plots {
         let n_lines =
             plot.series.iter().filter(|series| !matches!(series, program::Series::Runs { .. })).count();
@@ -60,9 +80,9 @@ pub(super) fn many_charts(run: &Run, gathered: &Gathered) -> Vec<Chart> {
         if chart.series.iter().any(|series| series.mark == Mark::Band) {
             chart.title = format!("mean and standard deviation of {} members", run.n_members());
         }
-        charts.push(chart);
+        pictures.push(chart.svg());
     }
-    charts
+    pictures
 }
 
 /// A chart with the lines of each run; `over_runs` gives the series that are made of all runs.
@@ -97,6 +117,7 @@ fn chart(
                 let points = xs.iter().copied().zip(ys.iter().copied()).collect();
                 series.push(Series { label: label.to_string(), points, mark: Mark::Points });
             }
+            program::Series::Heat(_) => crate::bug!("a heat map among lines"),
             program::Series::Runs { label, x, y, along } => {
                 series.extend(over_runs(label, (*x, *y), along));
             }

@@ -3,8 +3,8 @@
 
 use super::args::{RunArgs, SettingArgs};
 use super::export::write_exports;
-use super::picture::charts;
-use super::plot::{Chart, png};
+use super::picture::pictures;
+use super::plot::png;
 use super::progress::Progress;
 use super::record::{self, DataRecord, MetricRecord};
 use super::run_dir::{Place, RunDir, RunDirError};
@@ -192,17 +192,16 @@ pub(super) fn record_run(
     named.extend(columns.iter().map(|(name, values)| (name.as_str(), values.as_slice())));
     folder.write_csv("trajectory.csv", &named)?;
     write_exports(run.program(), solution, folder)?;
-    write_charts(&charts(run.program(), solution), folder)
+    write_pictures(&pictures(run, solution), folder)
 }
 
 /// Every picture as SVG and as PNG.
-pub(super) fn write_charts(charts: &[Chart], folder: &RunDir) -> Result<(), RunDirError> {
-    let several = charts.len() > 1;
-    for (number, chart) in charts.iter().enumerate() {
+pub(super) fn write_pictures(pictures: &[String], folder: &RunDir) -> Result<(), RunDirError> {
+    let several = pictures.len() > 1;
+    for (number, svg) in pictures.iter().enumerate() {
         let name = if several { format!("plot{}", number + 1) } else { String::from("plot") };
-        let svg = chart.svg();
-        folder.write(&format!("{name}.svg"), &svg)?;
-        let drawn = png(&svg, PNG_SCALE).unwrap_or_else(|error| crate::bug!("our own SVG: {error}"));
+        folder.write(&format!("{name}.svg"), svg)?;
+        let drawn = png(svg, PNG_SCALE).unwrap_or_else(|error| crate::bug!("our own SVG: {error}"));
         folder.write(&format!("{name}.png"), drawn)?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use crate::base::span::{Sources, Span};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::engine::run::RunParts;
-use crate::ir::program::{Axis, Examples, PortSource, Program, Swept, Table};
+use crate::ir::program::{Axis, Examples, Plot, PortSource, Program, Series, Swept, Table};
 use crate::sema::library::Files;
 use crate::settings::Sweep;
 use crate::syntax::ast::{self, ExprKind, ItemKind, SettingsGroup};
@@ -139,6 +139,14 @@ pub(crate) fn unfit(program: &Program, file: &ast::File, cause: Span, samples: u
         return Some(
             Diagnostic::new(Code("E0290"), message, export.span, "in the language, but not built")
                 .help("write them as rows of one table: a name that ends in `.csv`"),
+        );
+    }
+    let is_heat = |plot: &&Plot| plot.series.iter().any(|series| matches!(series, Series::Heat(_)));
+    if let Some(plot) = program.plots.iter().find(is_heat) {
+        let message = "a heat map of many runs is not supported yet";
+        return Some(
+            Diagnostic::new(Code("E0290"), message, plot.span, "in the language, but not built")
+                .help("give each swept name one value: `--set name=value`"),
         );
     }
     let members = members(program, samples);

@@ -8,6 +8,7 @@ use crate::engine::axes::{self, Axes};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::example::{self, At};
 use crate::engine::outcome::uncompiled;
+use crate::engine::outside::{not_numbers, unknown_name, values};
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
 use crate::ir::func::Func;
@@ -70,7 +71,7 @@ impl Binder {
 
     /// Runs the model once for each of these values of a scalar `const`, `param` or `input`, in
     /// place of a `sweep` of the file over it; several make a grid, the last running fastest. A
-    /// name that is swept and also set is not swept.
+    /// sweep of the file over a name that is set is none.
     #[must_use]
     pub fn sweep(self, name: &str, values: &[f64]) -> Binder {
         self.sweeps([Sweep::of(name, values)])
@@ -676,32 +677,4 @@ fn tolerances(solve: &SolveSettings, system: &System) -> Atol {
         std::iter::repeat_n(atol, unknown.ty.shape.count())
     });
     Atol::PerComponent(each.collect())
-}
-
-/// What `sema` is told of the data: the values of what is the same for every example, the shape of
-/// the rest.
-fn values(data: &Dataset) -> BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)> {
-    let each = data.fields.iter().map(|(path, field)| {
-        let values = match (field.batch, field.parts.iter().flatten().next()) {
-            (false, Some(only)) => only.to_f64(0),
-            (true, _) | (false, None) => Vec::new(),
-        };
-        (path.clone(), (field.shape().to_vec(), values))
-    });
-    each.collect()
-}
-
-fn unknown_name(name: &str, names: &[&str]) -> Diagnostic {
-    let message = format!("the model has no const, param or input called `{name}`");
-    Diagnostic::without_span(Code("E0801"), message).help(format!("it has {}", names.join(", ")))
-}
-
-fn not_numbers(name: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code("E0802"),
-        format!("`{name}` takes a number or a list of numbers"),
-        span,
-        "not a number",
-    )
-    .help("expressions stay in the file; on the command line write the value")
 }

@@ -342,7 +342,7 @@ fn draws<T: Element>(parts: &RunParts, data: &Data) -> Vec<f64> {
 }
 
 /// Computes `of` for each number on several threads, and shows what it gives in their order.
-fn in_order<R: Send>(
+pub(crate) fn in_order<R: Send>(
     numbers: Range<usize>,
     threads: usize,
     of: impl Fn(usize) -> R + Sync,

@@ -290,4 +290,34 @@ pub enum Series {
         /// What the abscissa is made of: a swept name among these runs along the line.
         along: Vec<Arc<str>>,
     },
+    /// A number of the run over a plane; alone in its picture.
+    Heat(Heat),
+}
+
+/// A number of the run over a grid of points, each of which makes a run of its own.
+#[derive(Clone, Debug)]
+pub struct Heat {
+    /// Beside the scale of colours.
+    pub label: Arc<str>,
+    /// The number: an index into [`Program::results`].
+    pub value: usize,
+    /// What each point is put in place of.
+    pub over: Over,
+    /// What that is called.
+    pub over_label: Arc<str>,
+    /// From left to right.
+    pub x: (f64, f64),
+    /// From bottom to top.
+    pub y: (f64, f64),
+    /// Cells along each side; a cell has the colour of its middle.
+    pub points: usize,
+}
+
+/// Two numbers that points of a plane are put in place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// A port: of [`Program::data`]. All others are those of the first example.
+    Port(usize),
+    /// The start of a state of the main system, by its number there.
+    Start(usize),
 }

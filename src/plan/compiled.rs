@@ -57,6 +57,14 @@ pub struct Plan {
     compile_time: Duration,
 }
 
+/// A scalar result by itself.
+pub(crate) struct Alone {
+    /// `known.., p, data.. -> value, value`
+    pub value: RunKernel,
+    /// The solves it needs, ascending.
+    pub needs: Vec<usize>,
+}
+
 type Made<K> = Result<K, PlanError>;
 
 /// The functions of a plan in the tensor IR.
@@ -195,6 +203,13 @@ impl Plan {
         let constrain = &self.scale_kernels()?.constrain;
         constrain.call(&[T::input(u)], &mut [T::output(&mut p)], &mut Workspace::default());
         Ok(p)
+    }
+
+    /// The scalar result of this number by itself.
+    pub(crate) fn alone(&self, result: usize) -> Result<Alone, PlanError> {
+        let func = optimised(objective(&self.program, &self.layout, Target::Result(result)));
+        let [value] = compile_run([&func], &*self.backend)?;
+        Ok(Alone { needs: self.needs(value.reads.iter().copied()), value })
     }
 
     // ---- derivatives, compiled when first asked for ----------------------------------------

@@ -6,6 +6,7 @@
 use crate::backend::{Output, Workspace};
 use crate::base::random::Stream;
 use crate::ir::system::{Noise, SiteKind};
+use crate::plan::compiled::Alone;
 use crate::plan::controls::{Controls, Failure, Save, Stuck, save_times};
 use crate::plan::operands::{Context, Fixed, Known};
 use crate::plan::stepping::{Interrupts, Motion, Tracing};
@@ -256,6 +257,12 @@ impl<T: Element> Context<'_, T> {
         let (mut y0, mut a) = (vec![T::default(); layout.n], vec![T::default(); layout.n_args]);
         let mut outputs = [T::output(&mut t0), T::output(&mut t1), T::output(&mut y0), T::output(&mut a)];
         self.call_run(&self.plan.solves[number].start, known, &mut outputs, workspace);
+        if let Some((at, given)) = &self.data.start
+            && self.plan.program.main == Some(number)
+        {
+            let entries = y0[*at..at + given.len()].iter_mut();
+            entries.zip(given).for_each(|(entry, given)| *entry = T::from_f64(*given));
+        }
         let ends = (t0[0].to_f64(), t1[0].to_f64());
         Start { ends, y0, fixed: Fixed { a, q: layout.gather(self.p) } }
     }
@@ -383,6 +390,15 @@ impl<T: Element> Context<'_, T> {
         let mut values = buffers.iter().map(|buffer| to_f64(buffer));
         let total = values.next().expect("the total comes first");
         (total[0], values.collect())
+    }
+
+    /// The scalar result `alone`, of a run that leaves out what it does not need.
+    pub(crate) fn alone(&self, alone: &Alone, controls: &Controls) -> Result<f64, Failure> {
+        let simulation = self.simulate_solves(&alone.needs, controls, |_| Keep::AtMost(1))?;
+        let (mut value, mut term) = ([T::default()], [T::default()]);
+        let mut outputs = [T::output(&mut value), T::output(&mut term)];
+        self.call_run(&alone.value, &simulation.solves, &mut outputs, &mut Workspace::default());
+        Ok(value[0].to_f64())
     }
 
     /// All curves, flattened, at each `(t, y)` with `y` one row of `ys: [ts, n]`; `[ts, C]`.

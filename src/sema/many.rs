@@ -5,14 +5,50 @@
 //! whose number it replaces before a run begins.
 
 use crate::base::span::Span;
+use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::infer::to_real;
 use crate::sema::phase::reach;
 use crate::sema::resolve::{Binding, Checker};
 use crate::sema::space::Declared;
-use crate::sema::typed::{DefId, DefKind, Ensemble, Expr, Kind, Many, Phase, Sweep};
+use crate::sema::typed::{DefId, DefKind, Expr, Kind, Phase};
 use crate::syntax::ast::{self, Arg, ExprKind, ItemKind};
 use std::sync::Arc;
+
+/// What the runs of a model differ in.
+#[derive(Clone, Debug, Default)]
+pub struct Many {
+    /// In file order.
+    pub sweeps: Vec<Sweep>,
+    /// The members, if there are some.
+    pub ensemble: Option<Ensemble>,
+}
+
+/// A const, a param or an input that takes several values.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// Its definition.
+    pub def: DefId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Static, `[N]`.
+    pub values: Expr,
+    /// Where it is named.
+    pub span: Span,
+}
+
+/// What members differ in beside the draws of the file. Starts that are drawn are those of the states.
+#[derive(Clone, Debug)]
+pub struct Ensemble {
+    /// How many there are.
+    pub count: Dim,
+    /// Params and inputs with what they are drawn as.
+    pub draws: Vec<(DefId, Expr)>,
+    /// Where the number of members stands.
+    pub span: Span,
+    /// The first word of the item.
+    pub head: Span,
+}
 
 /// What a member draws.
 enum Target {
@@ -34,7 +70,7 @@ impl<'a> Checker<'a> {
                     let Some(sweep) = self.sweep(target, values) else { continue };
                     match many.sweeps.iter().find(|earlier| earlier.name == sweep.name) {
                         Some(earlier) => {
-                            self.report(errors::defined_twice(&sweep.name, earlier.span, sweep.span));
+                            self.report(errors::swept_twice(&sweep.name, earlier.span, sweep.span));
                         }
                         None => many.sweeps.push(sweep),
                     }
@@ -123,10 +159,8 @@ impl<'a> Checker<'a> {
         let ty = self.defs[def].ty.clone();
         let path: Arc<str> = format!("ensemble {name}").into();
         let drawn = self.draw(&draw.distribution, Some(ty), path, draw.target.span, self.home())?;
+        self.before_any_run(&drawn)?;
         self.before_the_run(&drawn, &name, matches!(target, Target::Start(..)))?;
-        if let Target::Outside(_) = target {
-            self.needs_no_run(&drawn)?;
-        }
         Some((target, drawn))
     }
 
@@ -157,12 +191,12 @@ impl<'a> Checker<'a> {
         self.fail(errors::not_drawn(target.span, text))
     }
 
-    /// The number of a param or an input is drawn before anything is solved.
-    fn needs_no_run(&mut self, drawn: &Expr) -> Option<()> {
+    /// What a member draws is known before anything is solved.
+    fn before_any_run(&mut self, drawn: &Expr) -> Option<()> {
         let mut wrong = None;
         let defs = &self.defs;
         reach(defs, drawn, &mut |part| {
-            if let Kind::Solved { .. } = part.kind {
+            if let Kind::Solved { .. } | Kind::At(..) = part.kind {
                 wrong = wrong.or(Some(part.span));
             }
             wrong.is_none()
@@ -170,8 +204,8 @@ impl<'a> Checker<'a> {
         match wrong {
             None => Some(()),
             Some(span) => {
-                let (text, place) = (self.text(span), "the draw of a param");
-                self.fail(errors::known_too_late(span, text, "when its system has run", place))
+                let (text, place) = (self.text(span), "a distribution that a member draws from");
+                self.fail(errors::known_too_late(span, text, "when a run is over", place))
             }
         }
     }

@@ -16,6 +16,7 @@ mod equations;
 pub mod errors;
 mod events;
 mod export;
+mod heatmap;
 mod infer;
 mod items;
 pub mod library;

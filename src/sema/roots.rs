@@ -1,9 +1,10 @@
 //! What a file asks for: terms of the objective, metrics, outputs, pictures; and the whole model.
 
 use crate::base::span::Span;
-use crate::ir::program::{Plot, PortSource, Role, Series};
+use crate::ir::program::{Heat, Plot, PortSource, Role, Series};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
+use crate::sema::heatmap::heatmap_args;
 use crate::sema::infer::to_real;
 use crate::sema::phase::reach;
 use crate::sema::prelude::Reduction;
@@ -113,6 +114,7 @@ impl<'a> Checker<'a> {
                         *x += first_plot;
                         *y += first_plot;
                     }
+                    Series::Heat(heat) => heat.value += first_plot,
                     Series::Line { .. } => {}
                 }
             }
@@ -459,6 +461,24 @@ impl<'a> Checker<'a> {
         let mut n_points = 0;
         for item in items {
             let ItemKind::Plot { curves, versus } = &item.kind else { continue };
+            if let Some((args, span)) = curves.iter().find_map(|c| Some((heatmap_args(c)?, c.span))) {
+                if curves.len() > 1 || versus.is_some() {
+                    let other = curves.iter().find(|curve| curve.span != span).or(versus.as_ref());
+                    let at = other.map_or(span, |other| other.span);
+                    let message = "a heat map fills its picture";
+                    self.report(errors::wrong_kind(
+                        at,
+                        message,
+                        "nothing else here; draw this by a `plot` of its own",
+                    ));
+                } else if let Some((heat, value)) = self.heatmap(args, span) {
+                    roots.results.push(RunRoot { role: Role::Plot, name: heat.label.clone(), value, span });
+                    let series = vec![Series::Heat(Heat { value: n_points, ..heat })];
+                    n_points += 1;
+                    roots.plots.push(Plot { x_label: "".into(), series, span: item.span });
+                }
+                continue;
+            }
             let x = match (versus, self.space().time) {
                 (Some(versus), _) => self.infer(versus, self.home()).map(to_real),
                 (None, Some((name, _))) => match self.global(&name.name, name.span) {

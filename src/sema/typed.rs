@@ -13,6 +13,7 @@ use crate::ir::program::{PortSource, Role};
 use crate::ir::system::{Calculus, Condition, UnknownKind};
 use crate::sema::dim::{Dim, Symbol};
 pub use crate::sema::elaborate::path::Interpolation;
+pub use crate::sema::many::Many;
 use crate::sema::prelude::{Distribution, Initialiser, Map, Reduction};
 use crate::sema::sizes::Sizes;
 use std::collections::BTreeMap;
@@ -631,41 +632,6 @@ pub struct Model {
     pub exports: Vec<crate::ir::program::Export>,
     /// What its runs differ in.
     pub many: Many,
-}
-
-/// What the runs of a model differ in.
-#[derive(Clone, Debug, Default)]
-pub struct Many {
-    /// In file order.
-    pub sweeps: Vec<Sweep>,
-    /// The members, if there are some.
-    pub ensemble: Option<Ensemble>,
-}
-
-/// A const, a param or an input that takes several values.
-#[derive(Clone, Debug)]
-pub struct Sweep {
-    /// Its definition.
-    pub def: DefId,
-    /// Its name.
-    pub name: Arc<str>,
-    /// Static, `[N]`.
-    pub values: Expr,
-    /// Where it is named.
-    pub span: Span,
-}
-
-/// What members differ in beside the draws of the file. Starts that are drawn are those of the states.
-#[derive(Clone, Debug)]
-pub struct Ensemble {
-    /// How many there are.
-    pub count: Dim,
-    /// Params and inputs with what they are drawn as.
-    pub draws: Vec<(DefId, Expr)>,
-    /// Where the number of members stands.
-    pub span: Span,
-    /// The first word of the item.
-    pub head: Span,
 }
 
 impl Expr {

@@ -104,7 +104,7 @@ fn names_and_shapes() {
     check(&format!("{DECAY}x' = 2\n"), "E0504", "x' = 2");
     check(&format!("{DECAY}sweep kk in linspace(0, 1, 3)\n"), "E0201", "kk");
     check(&format!("{DECAY}sweep x in linspace(0, 1, 3)\n"), "E0203", "x");
-    check(&format!("{DECAY}sweep k in []\n"), "E0203", "[]");
+    check(&format!("{DECAY}sweep k in linspace(0, 1, 0)\n"), "E0203", "linspace(0, 1, 0)");
     check(&format!("{DECAY}sweep k in 3\n"), "E0308", "3");
     check(
         &format!("{DECAY}sweep k in linspace(1, 2, 100_000_000)\n"),

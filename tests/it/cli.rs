@@ -268,8 +268,7 @@ fn an_existing_run_is_never_damaged() {
 fn a_sweep_runs_once_for_each_point() {
     let folder = folder("sweep");
     let model = folder.join("m.node");
-    let text =
-        "param k = 1.0\nconst a = 1\ntime t in 0..1\nstate x = a\nx' = -k*x\noutput twice = 2*x(end)\n";
+    let text = "param k = 1.0\nconst a = 1\ntime t in 0..1\nstate x = a\nx' = -k*x\noutput twice = 2*x(end)\nsweep k in [5]\n";
     fs::write(&model, text).unwrap();
     let out = folder.join("out");
     let (model, out) = (model.to_str().unwrap(), out.to_str().unwrap());
@@ -288,10 +287,10 @@ fn a_sweep_runs_once_for_each_point() {
         assert!((row[3] - expected).abs() < 1e-8 * expected && row[2] == 2.0 * row[3], "{row:?}");
     }
     assert!(printed.starts_with("k   a"), "{printed}");
-    // What is set is not swept.
+    // What is set is not swept by the file.
     let one = folder.join("one");
-    let one = ["--out", one.to_str().unwrap(), "--set", "k=1"];
-    let (exit, _, err) = nodec(&[&["run", model], &sweeps[..], &one].concat());
+    let one = ["--sweep", "a = [1, 10]", "--out", one.to_str().unwrap(), "--set", "k=1"];
+    let (exit, _, err) = nodec(&[&["run", model], &one[..]].concat());
     assert_eq!(exit, Exit::Success, "{err}");
     let csv = fs::read_to_string(folder.join("one").join("runs.csv")).unwrap();
     assert_eq!((csv.lines().next(), csv.lines().count()), (Some("a,twice,x(end)"), 3));

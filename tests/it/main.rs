@@ -21,6 +21,7 @@ mod format;
 mod fuzz;
 mod gallery;
 mod gradients;
+mod heat;
 mod help;
 mod ir_roundtrip;
 mod many;

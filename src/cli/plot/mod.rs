@@ -5,6 +5,7 @@
 //! because charting crates place their marks on whole pixels, which shows in smooth curves.
 
 pub mod axis;
+mod heat;
 pub mod svg;
 
 use resvg::{tiny_skia, usvg};
@@ -44,6 +45,25 @@ pub struct Chart {
     pub y_label: String,
     /// What is shown, in the order of the legend.
     pub series: Vec<Series>,
+}
+
+/// Numbers over a rectangle, as colours with a scale beside them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeatMap {
+    /// Beside the scale.
+    pub label: String,
+    /// Below the horizontal axis.
+    pub x_label: String,
+    /// Beside the vertical axis.
+    pub y_label: String,
+    /// From left to right.
+    pub x: (f64, f64),
+    /// From bottom to top.
+    pub y: (f64, f64),
+    /// Cells in a row.
+    pub columns: usize,
+    /// The number of each cell, row by row from the bottom. A cell that is not finite stays empty.
+    pub values: Vec<f64>,
 }
 
 /// Why a picture could not be drawn.

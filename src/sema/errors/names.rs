@@ -146,6 +146,13 @@ pub fn not_drawn(span: Span, text: &str) -> Diagnostic {
     wrong_kind(span, what, "the start of a state, `x(start)`, or the name of a `param` or an `input`")
 }
 
+/// Two sweeps over one name.
+pub fn swept_twice(name: &str, first: Span, second: Span) -> Diagnostic {
+    Diagnostic::new(Code("E0205"), format!("`{name}` is swept twice"), second, "here again")
+        .label(first, "takes these values")
+        .help("write all of its values as one vector")
+}
+
 /// `ensemble 0 { … }`
 pub fn no_members(span: Span, count: i64) -> Diagnostic {
     let what = format!("an ensemble of {count} members");
