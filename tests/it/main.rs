@@ -11,6 +11,7 @@ mod data;
 mod datasets;
 mod draws;
 mod dynamics;
+mod event_gradients;
 mod events;
 mod examples;
 mod explain;
