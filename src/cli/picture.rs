@@ -71,7 +71,7 @@ pub(super) fn many_pictures(run: &Run, gathered: &Gathered) -> Vec<String> {
         let (n_members, has_sweeps) = (run.n_members(), !run.sweeps().is_empty());
         let stride = if has_sweeps { n_members } else { 1 };
         let n_drawn = run.n_runs() / stride;
-        let wanted = if n_lines == 0 { 0 } else { (MOST_RUNS / n_lines).clamp(1, n_drawn) };
+        let wanted = MOST_RUNS.checked_div(n_lines).map_or(0, |each| each.clamp(1, n_drawn));
         let numbers = (0..wanted).map(|k| stride * spread(k, wanted, n_drawn));
         let solved =
             numbers.filter_map(|number| Some((place_text(run, number), run.solve_run(number).ok()?)));
@@ -85,12 +85,16 @@ pub(super) fn many_pictures(run: &Run, gathered: &Gathered) -> Vec<String> {
     pictures
 }
 
+/// Given its label, abscissa and ordinate, and what the abscissa is made of, what a series over runs is
+/// drawn as.
+type OverRuns<'a> = dyn FnMut(&str, (usize, usize), &[Arc<str>]) -> Vec<Series> + 'a;
+
 /// A chart with the lines of each run; `over_runs` gives the series that are made of all runs.
 fn chart(
     plot: &program::Plot,
     program: &Program,
     runs: &[(String, Solution)],
-    over_runs: &mut dyn FnMut(&str, (usize, usize), &[Arc<str>]) -> Vec<Series>,
+    over_runs: &mut OverRuns<'_>,
 ) -> Chart {
     let mut series = Vec::new();
     for drawn in &plot.series {

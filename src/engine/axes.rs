@@ -98,10 +98,9 @@ pub(crate) fn swept(
 
 /// The first word of the first item that makes many runs, if there is one.
 pub(crate) fn cause(file: &ast::File, sources: &Sources) -> Option<Span> {
-    let item = file.items.iter().find(|item| match &item.kind {
-        ItemKind::Sweep { .. } | ItemKind::Ensemble { .. } => true,
-        _ => false,
-    })?;
+    let makes_many =
+        |item: &&ast::Item| matches!(item.kind, ItemKind::Sweep { .. } | ItemKind::Ensemble { .. });
+    let item = file.items.iter().find(makes_many)?;
     let text = sources.slice(item.span);
     let word = text.find(' ').unwrap_or(text.len());
     Some(Span { hi: item.span.lo + word as u32, ..item.span })
