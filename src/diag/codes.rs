@@ -129,6 +129,7 @@ table! {
     "W0520" "an if that jumps where a state passes"
     "W0601" "a param that training cannot change"
     "W0602" "a channel that nobody evaluates"
+    "W0701" "a data file that was not there to be checked"
     "W0801" "a training setting that nothing reads"
 }
 

@@ -80,7 +80,7 @@ pub struct Checked {
     /// The file and what it uses.
     files: Arc<Files>,
     /// What was known.
-    known: Known,
+    pub(crate) known: Known,
     /// Its meaning; `None` if it has errors.
     model: Option<Model>,
     /// The data it asks for, in file order.
@@ -187,8 +187,8 @@ pub struct Bindings {
     /// Element type of `real`.
     pub real: DType,
     /// Shape and values of each data field by path, row-major; of a field with a `batch` axis the
-    /// shape of one example, and no values.
-    pub data: BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)>,
+    /// shape of one example, and no values; no values either where only the shape is known.
+    pub data: BTreeMap<Arc<str>, (Vec<usize>, Option<Vec<f64>>)>,
     /// Values that replace those of consts, params and inputs.
     pub overrides: BTreeMap<Arc<str>, Given>,
     /// What starting values are drawn from.

@@ -16,6 +16,7 @@ type Check = fn(&str) -> Vec<Code>;
 fn checker(row: &Row) -> Option<Check> {
     match row.code.0 {
         "E0801" | "E0802" | "E0808" => Some(settings),
+        "W0701" => Some(checked),
         "E0311" | "E0803" | "E0804" | "E0806" | "E0807" => Some(run),
         code if code.starts_with("E09") => Some(run),
         // Said by `sema`, whose tests run its page.
@@ -42,6 +43,13 @@ fn settings(text: &str) -> Vec<Code> {
     let resolved = resolve(&request, &mut sources, &mut sink);
     assert_eq!(resolved.is_none(), sink.has_errors());
     sink.into_diagnostics().into_iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+/// What `nodec check` says of a program beside which no file stands.
+fn checked(text: &str) -> Vec<Code> {
+    let model = Model::parse(text).expect("pages of this band are about what comes after the program");
+    let found = model.bind().check();
+    found.unwrap_or_else(|errors| errors).iter().map(|diagnostic| diagnostic.code).collect()
 }
 
 /// Fits what has a `train` block and solves the rest.
