@@ -13,6 +13,7 @@
 //! Element type: [`Program::real`] unless the data port says otherwise.
 
 use crate::base::span::Span;
+use crate::ir::constraint::Constraint;
 use crate::ir::func::Func;
 use crate::ir::system::{Solve, System};
 use crate::ir::types::{DType, Type};
@@ -121,17 +122,6 @@ impl std::fmt::Debug for Init {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         (**self).fmt(f)
     }
-}
-
-/// A set with a bijection from free space.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Constraint {
-    /// All of ℝ.
-    Free,
-    /// x > 0, by exp.
-    Positive,
-    /// lo < x < hi, by the logistic function.
-    Interval(f64, f64),
 }
 
 /// A tensor that comes from outside.

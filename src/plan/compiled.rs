@@ -189,7 +189,7 @@ impl Plan {
 
     /// The params on their declared scale, `[P]`, that stand at `u` in free space.
     pub fn constrained<T: Element>(&self, u: &[T]) -> Result<Vec<T>, PlanError> {
-        let mut p = vec![T::default(); u.len()];
+        let mut p = vec![T::default(); self.layout.n_params];
         let constrain = &self.scale_kernels()?.constrain;
         constrain.call(&[T::input(u)], &mut [T::output(&mut p)], &mut Workspace::default());
         Ok(p)

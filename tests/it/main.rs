@@ -7,6 +7,7 @@ mod adjoints;
 mod backends;
 mod bad_input;
 mod cli;
+mod constraints;
 mod data;
 mod datasets;
 mod draws;
