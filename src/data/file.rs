@@ -80,7 +80,7 @@ pub(super) fn gunzipped(packed: &[u8]) -> Result<Vec<u8>, String> {
 /// (zlib, "Technical Details") on nothing but zeros; what is far beyond numbers written as text is
 /// a bomb, or is quickly unpacked by hand.
 pub(super) fn most_unpacked(packed: usize) -> u64 {
-    (packed as u64).saturating_mul(USUAL_RATIO).max(ALWAYS_UNPACKED).min(LARGEST)
+    (packed as u64).saturating_mul(USUAL_RATIO).clamp(ALWAYS_UNPACKED, LARGEST)
 }
 
 const USUAL_RATIO: u64 = 256;

@@ -20,7 +20,7 @@ use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Controls, Save};
 use crate::plan::estimate::{Estimator, estimated};
 use crate::plan::halves::Halves;
 use crate::plan::unit::Data;
-use crate::sema::{self, Bindings, Checked, Given, Known};
+use crate::sema::{self, Bindings, Checked, FieldValue, Given, Known};
 use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
 use crate::solve::control::{Adaptive, Atol, Errors};
 use crate::solve::method::Kind as MethodKind;
@@ -660,7 +660,7 @@ fn tolerances(solve: &SolveSettings, system: &System) -> Atol {
 
 /// What `sema` is told of the data: the values of what is the same for every example, the shape of
 /// the rest.
-fn values(data: &Dataset) -> BTreeMap<Arc<str>, (Vec<usize>, Option<Vec<f64>>)> {
+fn values(data: &Dataset) -> BTreeMap<Arc<str>, FieldValue> {
     let each = data.fields.iter().map(|(path, field)| {
         let values = match (field.batch, field.parts.iter().flatten().next()) {
             (false, Some(only)) => Some(only.to_f64(0)),

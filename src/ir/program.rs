@@ -95,7 +95,9 @@ pub struct Param {
 /// The entries of a starting value. Weights of a network are many and drawn, and a program that is
 /// only checked never looks at them: they are drawn when first asked for.
 #[derive(Clone)]
-pub struct Init(Arc<LazyLock<Vec<f64>, Box<dyn FnOnce() -> Vec<f64> + Send + Sync>>>);
+pub struct Init(Arc<LazyLock<Vec<f64>, Draws>>);
+
+type Draws = Box<dyn FnOnce() -> Vec<f64> + Send + Sync>;
 
 impl Init {
     /// The entries that `draw` gives, not before they are needed.

@@ -25,7 +25,7 @@ pub struct Lexed {
     pub tokens: Vec<Lexeme>,
     /// What the parser reads: brackets balanced, separators explicit.
     pub laid: Vec<Lexeme>,
-    /// Offsets where the stream was repaired after a report.
+    /// Offsets where the stream was repaired after a report, ascending.
     pub repairs: Vec<usize>,
 }
 
@@ -47,6 +47,7 @@ pub fn lex(source: SourceId, text: &str, range: Range<usize>, sink: &mut Sink) -
     };
     layout.begin_line(range.start);
     layout.run(raw);
+    layout.lexed.repairs.sort_unstable();
     layout.lexed
 }
 
