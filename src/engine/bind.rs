@@ -2,9 +2,11 @@
 
 use crate::backend;
 use crate::base::span::Span;
-use crate::data::Part;
-use crate::diag::{Code, Diagnostic, Sink};
+use crate::data::{self, Part, Place};
+use crate::diag::{Code, Diagnostic, Severity, Sink};
 use crate::engine::axes::{self, Axes};
+use crate::engine::controls::{MAX_PROBES, adjoint, estimator, tolerances};
+use crate::engine::dataset::{Absent, Missing};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::example::{self, At};
 use crate::engine::outcome::uncompiled;
@@ -12,18 +14,19 @@ use crate::engine::outside::{not_numbers, unknown_name, values};
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
 use crate::ir::func::Func;
-use crate::ir::program::{Draw, Examples, Program, Swept};
+use crate::ir::program::{Examples, Program, Swept};
 use crate::ir::system::{Calculus, System, UnknownKind};
 use crate::ir::types::DType;
 use crate::ir::zeros;
 use crate::plan::Plan;
-use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Controls, Save};
+use crate::plan::controls::{Controls, Save};
 use crate::plan::estimate::{Estimator, estimated};
 use crate::plan::halves::Halves;
 use crate::plan::unit::Data;
-use crate::sema::{self, Bindings, Given, Known};
+use crate::sema::library::Files;
+use crate::sema::{self, Bindings, Checked, Given, Known};
 use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings, Sweep};
-use crate::solve::control::{Adaptive, Atol, Errors};
+use crate::solve::control::{Adaptive, Errors};
 use crate::solve::method::Kind as MethodKind;
 use crate::solve::sde::Scheme;
 use crate::solve::solve::{Options, Stepping};
@@ -171,7 +174,8 @@ impl Binder {
     }
 
     /// Reads the data and checks everything against everything, but makes no code. What is
-    /// suspicious, though it runs.
+    /// suspicious, though it runs. A data set whose files are not there is checked by its schema
+    /// (W0701), which leaves open what depends on sizes that only the files know.
     pub fn check(&self) -> Result<Diagnostics, Diagnostics> {
         let mut work = Work::new(self);
         let found = work.check(self);
@@ -209,8 +213,7 @@ impl Binder {
     /// Reads the data and checks them against the schema.
     pub fn data(&self) -> Result<Arc<Dataset>, Diagnostics> {
         let mut work = Work::new(self);
-        let bound = work.bound(self, &[]);
-        match bound {
+        match work.bound(self, &[]) {
             Some(bound) => Ok(bound.dataset),
             None => Err(work.diagnostics()),
         }
@@ -230,6 +233,16 @@ impl Binder {
 struct Work {
     sources: crate::base::span::Sources,
     sink: Sink,
+}
+
+/// A program with its settings and data.
+struct Gathered {
+    settings: Settings,
+    overrides: Overrides,
+    /// The program with its sweeps and those from outside.
+    files: Arc<Files>,
+    checked: Arc<Checked>,
+    dataset: Dataset,
 }
 
 /// A model with its numbers and settings.
@@ -301,10 +314,9 @@ impl Work {
         (!self.sink.has_errors()).then_some((settings, overrides))
     }
 
-    /// All that comes before code is made.
-    ///
-    /// `point` has the values of swept consts.
-    fn bound(&mut self, binder: &Binder, point: &[(Arc<str>, f64)]) -> Option<Bound> {
+    /// Settings, data, and the program checked with the sizes they bind. `point` has the values of
+    /// swept consts.
+    fn gathered(&mut self, binder: &Binder, point: &[(Arc<str>, f64)], missing: Missing) -> Option<Gathered> {
         let model = &binder.model;
         let (settings, mut overrides) = self.settings(binder)?;
         overrides.extend(point.iter().map(|(name, value)| (name.clone(), Given::Number(*value))));
@@ -316,23 +328,56 @@ impl Work {
         let mut known =
             Known { consts: changed.map(|(n, v)| (n.clone(), v.clone())).collect(), ..Known::default() };
         // A const that is set may be a size of the schema.
-        let resized =
-            (!known.consts.is_empty()).then(|| sema::check(&files, &self.sources, &known, &mut self.sink));
-        let requests = resized.as_ref().map_or(&model.checked.data, |checked| &checked.data);
-        if self.sink.has_errors() {
+        let before = (model.checked.clone(), model.warnings.clone());
+        let (checked, found) = self.checked(&files, &known, before);
+        if found.iter().any(|diagnostic| diagnostic.severity() == Severity::Error) {
+            found.into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
             return None;
         }
-        let data = dataset::load(requests, &model.folder, binder.part, &mut self.sources, &mut self.sink)?;
-        known.sizes = data.sizes.clone();
-        let checked = sema::check(&files, &self.sources, &known, &mut self.sink);
-        if self.sink.has_errors() {
-            return None;
+        let (sources, sink) = (&mut self.sources, &mut self.sink);
+        let dataset = dataset::load(&checked.data, &model.folder, binder.part, missing, sources, sink)?;
+        known.sizes = dataset.sizes.clone();
+        let (checked, found) = self.checked(&files, &known, (checked, found));
+        found.into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
+        for absent in &dataset.absent {
+            let open = absent.open_sizes(&dataset.sizes);
+            for (path, span) in &absent.files {
+                let place = Place { path, span: *span, folder: &model.folder };
+                self.sink.report(data::errors::checked_without(&place, &absent.name, &open));
+            }
         }
+        (!self.sink.has_errors()).then_some(Gathered { settings, overrides, files, checked, dataset })
+    }
+
+    /// The program checked with what is `known`, and what was found; `before` if that was with the
+    /// same.
+    fn checked(
+        &self,
+        files: &Arc<Files>,
+        known: &Known,
+        before: (Arc<Checked>, Vec<Diagnostic>),
+    ) -> (Arc<Checked>, Vec<Diagnostic>) {
+        if *known == before.0.known && Arc::ptr_eq(files, &before.0.files) {
+            return before;
+        }
+        let mut sink = Sink::new();
+        let checked = sema::check(files, &self.sources, known, &mut sink);
+        (Arc::new(checked), sink.into_diagnostics())
+    }
+
+    /// All that comes before code is made.
+    fn bound(&mut self, binder: &Binder, point: &[(Arc<str>, f64)]) -> Option<Bound> {
+        let gathered = self.gathered(binder, point, Missing::Refused)?;
+        self.elaborated(gathered)
+    }
+
+    fn elaborated(&mut self, gathered: Gathered) -> Option<Bound> {
+        let Gathered { settings, overrides, files, checked, dataset } = gathered;
         let real = match settings.run.precision {
             Precision::F64 => DType::F64,
             Precision::F32 => DType::F32,
         };
-        let bindings = Bindings { real, data: values(&data), overrides, seed: settings.run.seed };
+        let bindings = Bindings { real, data: values(&dataset), overrides, seed: settings.run.seed };
         let mut program = sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?;
         for system in &mut program.systems {
             // Every method that is built wants rates.
@@ -372,19 +417,26 @@ impl Work {
             systems.any(|(system, estimator)| *system.name == *name && estimator.is_some())
         };
         checked.nonlinear_estimates(&estimates).into_iter().for_each(|message| self.sink.report(message));
-        let program = Arc::new(estimated(&program, &estimators));
+        let program = Arc::new(estimated(program, &estimators));
         let systems = program.systems.iter().zip(&solves);
         let options = systems.map(|(system, solve)| self.options(solve, system));
         let options = options.collect::<Option<Vec<Options>>>()?;
         if self.sink.has_errors() {
             return None;
         }
-        Some(Bound { settings, dataset: Arc::new(data), program, solves, options, cause })
+        Some(Bound { settings, dataset: Arc::new(dataset), program, solves, options, cause })
     }
 
     fn check(&mut self, binder: &Binder) -> Option<()> {
-        let program = self.bound(binder, &[])?.program;
-        Plan::check(&program).map_err(|error| self.sink.report(uncompiled(&error))).ok()
+        let gathered = self.gathered(binder, &[], Missing::Noted)?;
+        let is_open = |absent: &Absent| !absent.open_sizes(&gathered.dataset.sizes).is_empty();
+        if gathered.dataset.absent.iter().any(is_open) {
+            // What follows wants numbers for the sizes.
+            return Some(());
+        }
+        let program = self.elaborated(gathered)?.program;
+        let checked = Plan::check(Arc::unwrap_or_clone(program));
+        checked.map_err(|error| self.sink.report(uncompiled(&error))).ok()
     }
 
     fn build(&mut self, binder: &Binder) -> Option<Run> {
@@ -551,34 +603,6 @@ impl Work {
     }
 }
 
-/// More probes than this cost more than the exact trace.
-const MAX_PROBES: usize = 1_000;
-
-/// How traces in the motion of a system that is solved so are estimated.
-fn estimator(solve: &SolveSettings) -> Option<Estimator> {
-    match solve.trace {
-        settings::Trace::Exact => None,
-        settings::Trace::Hutchinson { gaussian, probes } => Some(Estimator {
-            draw: if gaussian { Draw::Normal } else { Draw::Rademacher },
-            probes: usize::try_from(probes).unwrap_or(usize::MAX),
-        }),
-    }
-}
-
-/// How gradients pass through a system that is solved so.
-fn adjoint(solve: &SolveSettings) -> Adjoint {
-    match solve.adjoint {
-        settings::Adjoint::Discrete => Adjoint::Discrete,
-        settings::Adjoint::Checkpoint(count) => {
-            Adjoint::Checkpoint(usize::try_from(count).unwrap_or(usize::MAX))
-        }
-        settings::Adjoint::Backsolve { seminorm, rtol, atol } => {
-            let norm = if seminorm { BackNorm::Seminorm } else { BackNorm::Default };
-            Adjoint::Backsolve(Backsolve { norm, rtol, atol })
-        }
-    }
-}
-
 /// Whether the mass matrix of `system` depends on time or on an unknown.
 fn mass_moves(system: &System) -> bool {
     let Some(mass) = &system.mass else { return false };
@@ -664,17 +688,4 @@ fn is_diagonal(diffusion: &Func) -> bool {
     let [n, m] = *shape.dims() else { return false };
     let differ = &zeros::may_differ(diffusion)[0];
     (0..n * m).all(|at| at / m == at % m || !differ[at])
-}
-
-fn tolerances(solve: &SolveSettings, system: &System) -> Atol {
-    if solve.atol_states.is_empty() {
-        return Atol::Scalar(solve.atol);
-    }
-    let own = |name: &str| solve.atol_states.iter().rev().find(|own| own.state == name);
-    let unknowns = system.states.iter().chain(&system.channels);
-    let each = unknowns.flat_map(|unknown| {
-        let atol = own(&unknown.name).map_or(solve.atol, |own| own.value);
-        std::iter::repeat_n(atol, unknown.ty.shape.count())
-    });
-    Atol::PerComponent(each.collect())
 }

@@ -21,6 +21,7 @@
 
 mod axes;
 mod bind;
+mod controls;
 mod dataset;
 mod diagnostics;
 pub(crate) mod example;
