@@ -6,6 +6,7 @@ use crate::data::Part;
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::example::{self, At};
+use crate::engine::made::Makings;
 use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
@@ -18,8 +19,8 @@ use crate::plan::Plan;
 use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Controls, Save};
 use crate::plan::estimate::{Estimator, estimated};
 use crate::plan::halves::Halves;
-use crate::plan::unit::Data;
-use crate::sema::{self, Bindings, Given, Known};
+use crate::plan::unit::{Data, PlanError};
+use crate::sema::{self, Bindings, Checked, Given, Known};
 use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
 use crate::solve::control::{Adaptive, Atol, Errors};
 use crate::solve::method::Kind as MethodKind;
@@ -187,7 +188,7 @@ impl Binder {
     /// Reads the data and checks them against the schema.
     pub fn data(&self) -> Result<Arc<Dataset>, Diagnostics> {
         let mut work = Work::new(self);
-        let bound = work.bound(self);
+        let bound = work.bound(self, true);
         match bound {
             Some(bound) => Ok(bound.dataset),
             None => Err(work.diagnostics()),
@@ -205,20 +206,38 @@ impl Binder {
 }
 
 /// The state of one `build`.
-struct Work {
-    sources: crate::base::span::Sources,
-    sink: Sink,
+pub(super) struct Work {
+    pub(super) sources: crate::base::span::Sources,
+    pub(super) sink: Sink,
 }
 
 /// A model with its numbers and settings.
 struct Bound {
     settings: Settings,
     dataset: Arc<Dataset>,
-    program: Arc<Program>,
+    prepared: Prepared,
+}
+
+/// A program and how it is solved.
+pub(super) struct Prepared {
+    pub(super) program: Arc<Program>,
     /// How each system is solved.
-    solves: Vec<SolveSettings>,
+    pub(super) solves: Vec<SolveSettings>,
     /// By system.
-    options: Vec<Options>,
+    pub(super) options: Vec<Options>,
+}
+
+impl Prepared {
+    /// Compiles it.
+    pub(super) fn plan(&self, settings: &Settings) -> Result<Plan, PlanError> {
+        let backend = match settings.run.backend {
+            Backend::Cranelift => backend::by_name("cranelift"),
+            Backend::Interp => backend::by_name("interp"),
+        };
+        let backend = backend.expect("both back ends are always built");
+        let methods = self.solves.iter().map(|solve| solve.method).collect();
+        Plan::compile(self.program.clone(), methods, backend)
+    }
 }
 
 type Overrides = BTreeMap<Arc<str>, Given>;
@@ -277,8 +296,9 @@ impl Work {
         (!self.sink.has_errors()).then_some((settings, overrides))
     }
 
-    /// All that comes before code is made.
-    fn bound(&mut self, binder: &Binder) -> Option<Bound> {
+    /// All that comes before code is made. Data that programs make are made if `making` says so, else
+    /// their shapes alone are looked at.
+    fn bound(&mut self, binder: &Binder, making: bool) -> Option<Bound> {
         let model = &binder.model;
         let (settings, overrides) = self.settings(binder)?;
         let consts = &model.checked.consts;
@@ -293,7 +313,10 @@ impl Work {
         if self.sink.has_errors() {
             return None;
         }
-        let data = dataset::load(requests, &model.folder, binder.part, &mut self.sources, &mut self.sink)?;
+        let makings = self.makings(requests, &settings)?;
+        let makings = Makings { settings: &settings, makings, making };
+        let (folder, part) = (&model.folder, binder.part);
+        let data = dataset::load(requests, &makings, folder, part, &mut self.sources, &mut self.sink)?;
         known.sizes = data.sizes.clone();
         let checked = sema::check(&model.files, &self.sources, &known, &mut self.sink);
         if self.sink.has_errors() {
@@ -304,7 +327,24 @@ impl Work {
             Precision::F32 => DType::F32,
         };
         let bindings = Bindings { real, data: values(&data), overrides, seed: settings.run.seed };
-        let mut program = sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?;
+        let program = sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?;
+        self.check_tolerances(&settings.solve, &program);
+        if let Some(diagnostic) = shared_noise(&program, program.examples != Examples::One) {
+            self.sink.report(diagnostic);
+        }
+        let prepared =
+            self.prepared(program, &checked, |path, item| settings.solve_of(&[path, item]).clone())?;
+        Some(Bound { settings, dataset: Arc::new(data), prepared })
+    }
+
+    /// Puts a program together with how its systems are solved: `chosen` gives that by the path of a
+    /// system and the name of its item.
+    pub(super) fn prepared(
+        &mut self,
+        mut program: Program,
+        checked: &Checked,
+        chosen: impl Fn(&str, &str) -> SolveSettings,
+    ) -> Option<Prepared> {
         for system in &mut program.systems {
             // Every method that is built wants rates.
             if let Some(rates) = system.rates.take() {
@@ -312,18 +352,13 @@ impl Work {
                 system.mass = None;
             }
         }
-        self.check_tolerances(&settings.solve, &program);
-        if let Some(diagnostic) = shared_noise(&program) {
-            self.sink.report(diagnostic);
-        }
         let instances = checked.model().map_or(&[][..], |model| &model.instances);
         let solves: Vec<SolveSettings> = program
             .systems
             .iter()
             .map(|system| {
                 let item = instances.iter().find(|instance| instance.path == system.name);
-                let item = item.map_or(&*system.name, |instance| &instance.name);
-                settings.solve_of(&[&system.name, item]).clone()
+                chosen(&system.name, item.map_or(&*system.name, |instance| &instance.name))
             })
             .collect();
         let estimators: Vec<Option<Estimator>> = solves.iter().map(estimator).collect();
@@ -340,29 +375,24 @@ impl Work {
         if self.sink.has_errors() {
             return None;
         }
-        Some(Bound { settings, dataset: Arc::new(data), program, solves, options })
+        Some(Prepared { program, solves, options })
     }
 
     fn check(&mut self, binder: &Binder) -> Option<()> {
-        let program = self.bound(binder)?.program;
+        let program = self.bound(binder, false)?.prepared.program;
         Plan::check(&program).map_err(|error| self.sink.report(uncompiled(&error))).ok()
     }
 
     fn build(&mut self, binder: &Binder) -> Option<Run> {
-        let Bound { settings, dataset, program, solves, options } = self.bound(binder)?;
-        let backend = match settings.run.backend {
-            Backend::Cranelift => backend::by_name("cranelift"),
-            Backend::Interp => backend::by_name("interp"),
-        };
-        let backend = backend.expect("both back ends are always built");
-        let methods = solves.iter().map(|solve| solve.method).collect();
-        let plan = match Plan::compile(program.clone(), methods, backend) {
+        let Bound { settings, dataset, prepared } = self.bound(binder, true)?;
+        let plan = match prepared.plan(&settings) {
             Ok(plan) => Arc::new(plan),
             Err(error) => {
                 self.sink.report(uncompiled(&error));
                 return None;
             }
         };
+        let Prepared { program, solves, options } = prepared;
         let first = At::evaluated(binder.part, 0);
         let values = example::values(&program.data, &dataset, settings.run.seed, first);
         let save = match &settings.solve.save {
@@ -496,7 +526,7 @@ fn estimator(solve: &SolveSettings) -> Option<Estimator> {
 }
 
 /// How gradients pass through a system that is solved so.
-fn adjoint(solve: &SolveSettings) -> Adjoint {
+pub(super) fn adjoint(solve: &SolveSettings) -> Adjoint {
     match solve.adjoint {
         settings::Adjoint::Discrete => Adjoint::Discrete,
         settings::Adjoint::Checkpoint(count) => {
@@ -518,9 +548,9 @@ fn mass_moves(system: &System) -> bool {
 }
 
 /// Every solve and every example would see one path of the noise.
-fn shared_noise(program: &Program) -> Option<Diagnostic> {
+pub(super) fn shared_noise(program: &Program, many: bool) -> Option<Diagnostic> {
     let mut noises = program.systems.iter().flat_map(|system| &system.noises);
-    let noise = noises.next().filter(|_| program.examples != Examples::One || program.solves.len() > 1)?;
+    let noise = noises.next().filter(|_| many || program.solves.len() > 1)?;
     let message = "noise in a program of many examples or of many runs is not supported yet";
     let diagnostic = Diagnostic::new(Code("E0290"), message, noise.span, "they would share one path");
     Some(diagnostic.help("run one example of one system at a time, each with its own `--seed`"))

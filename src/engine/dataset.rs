@@ -3,12 +3,14 @@
 
 use crate::base::numbers::Examples;
 use crate::base::span::{Sources, Span};
+use crate::data::windows::{Cut, windows};
 use crate::data::{self, Array, Digest, Element, Format, Part, Place, errors};
 use crate::diag::{Diagnostic, Sink};
-use crate::engine::source::{FileSet, Files, Source, source, wrong};
+use crate::engine::made::Makings;
+use crate::engine::source::{FileSet, Files, Origin, Source, source, wrong};
 use crate::sema::dim::{Dim, Symbol};
 use crate::sema::typed::Elem;
-use crate::sema::{Columns, DataRequest, FieldRequest};
+use crate::sema::{Columns, DataRequest, FieldRequest, Windows};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -85,13 +87,14 @@ impl FieldData {
 /// without a `batch` axis that is split, `part` is taken.
 pub(crate) fn load(
     requests: &[DataRequest],
+    makings: &Makings<'_>,
     folder: &Path,
     part: Part,
     sources: &mut Sources,
     sink: &mut Sink,
 ) -> Option<Dataset> {
     let mut loader =
-        Loader { folder, part, sources, sink, dataset: Dataset::default(), bound: BTreeMap::new() };
+        Loader { makings, folder, part, sources, sink, dataset: Dataset::default(), bound: BTreeMap::new() };
     let mut complete = true;
     for request in requests {
         complete &= loader.data_set(request).is_some();
@@ -102,6 +105,7 @@ pub(crate) fn load(
 }
 
 struct Loader<'a> {
+    makings: &'a Makings<'a>,
     folder: &'a Path,
     part: Part,
     sources: &'a mut Sources,
@@ -120,15 +124,21 @@ impl Loader<'_> {
     fn data_set(&mut self, request: &DataRequest) -> Option<()> {
         let source = source(&request.source).map_err(|diagnostic| self.sink.report(*diagnostic)).ok()?;
         let mut parts: [Option<Vec<Array>>; 3] = [None, None, None];
-        match &source.files {
-            FileSet::Whole(files) => parts[0] = Some(self.arrays(&source, files, request)?),
-            FileSet::Parts(of_parts) => {
+        match &source.origin {
+            Origin::Files { files: FileSet::Whole(files), .. } => {
+                parts[0] = Some(self.arrays(&source, files, request)?);
+            }
+            Origin::Files { files: FileSet::Parts(of_parts), .. } => {
                 for (arrays, files) in parts.iter_mut().zip(of_parts) {
                     if let Some(files) = files {
                         *arrays = Some(self.arrays(&source, files, request)?);
                     }
                 }
             }
+            Origin::Made(seed) => parts[0] = Some(self.made(request, *seed)?),
+        }
+        for arrays in parts.iter_mut().flatten() {
+            *arrays = self.cut(request, std::mem::take(arrays))?;
         }
         let has_batch = request.fields.iter().any(|field| field.batch.is_some());
         match source.split {
@@ -136,16 +146,49 @@ impl Loader<'_> {
             Some(_) | None => {}
         }
         let mut fine = true;
-        for (number, field) in request.fields.iter().enumerate() {
-            for arrays in parts.iter().flatten() {
-                fine &= self.fits(field, &arrays[number]);
-            }
+        for arrays in parts.iter().flatten() {
+            fine &= self.all_fit(request, arrays);
         }
-        fine &= parts.iter().flatten().all(|arrays| self.lengths_agree(request, arrays));
         if !fine {
             return None;
         }
         if has_batch { self.examples(request, parts, &source) } else { self.whole(request, parts) }
+    }
+
+    /// The arrays that a program makes, once their shapes are known to be those of the schema.
+    fn made(&mut self, request: &DataRequest, seed: u64) -> Option<Vec<Array>> {
+        let fields: Vec<data::FieldRequest> = request.fields.iter().map(asked).collect();
+        let making = self.makings.of(&request.name);
+        let many = if request.windows.is_none() { making.are_many(&fields) } else { Ok(()) };
+        let columns = many.and_then(|()| making.columns(&fields));
+        let columns = columns.map_err(|diagnostic| self.sink.report(*diagnostic)).ok()?;
+        let shapes = making.blank(&columns);
+        let cut = self.cut(request, shapes.clone())?;
+        if !self.all_fit(request, &cut) {
+            return None;
+        }
+        if !self.makings.making {
+            return Some(shapes);
+        }
+        let made = making.arrays(&columns, &fields, seed, self.makings.settings);
+        made.map_err(|diagnostic| self.sink.report(*diagnostic)).ok()
+    }
+
+    /// The segments of the arrays, if the data set is made of segments.
+    fn cut(&mut self, request: &DataRequest, arrays: Vec<Array>) -> Option<Vec<Array>> {
+        let Some(Windows { length, stride, span }) = request.windows else { return Some(arrays) };
+        let fields: Vec<data::FieldRequest> = request.fields.iter().map(asked).collect();
+        let cut = windows(&arrays, &fields, Cut { length, stride, span });
+        cut.map_err(|diagnostic| self.sink.report(*diagnostic)).ok()
+    }
+
+    /// Whether every array is what the schema says.
+    fn all_fit(&mut self, request: &DataRequest, arrays: &[Array]) -> bool {
+        let mut fine = true;
+        for (field, array) in request.fields.iter().zip(arrays) {
+            fine &= self.fits(field, array);
+        }
+        fine && self.lengths_agree(request, arrays)
     }
 
     /// The arrays of the fields out of `files`, in the order of the schema.
@@ -155,7 +198,16 @@ impl Loader<'_> {
         files: &Files<'_>,
         request: &DataRequest,
     ) -> Option<Vec<Array>> {
-        let fields: Vec<data::FieldRequest> = request.fields.iter().map(asked).collect();
+        let Origin::Files { format, by, .. } = &source.origin else { crate::bug!("files of a program") };
+        let mut fields: Vec<data::FieldRequest> = request.fields.iter().map(asked).collect();
+        if request.windows.is_some() {
+            // What is cut are series: one, or one of every example.
+            let many = by.is_some() || *format == Format::Ts;
+            for field in &mut fields {
+                field.rank = field.rank.saturating_sub(usize::from(!field.batch));
+                (field.batch, field.ragged) = (many, many);
+            }
+        }
         let per_field = files.len() > 1;
         if per_field && files.len() != fields.len() {
             let span = files.iter().map(|(_, span)| *span).reduce(Span::to).unwrap_or(request.span);
@@ -166,14 +218,14 @@ impl Loader<'_> {
         for (number, (path, span)) in files.iter().enumerate() {
             let place = Place { path, span: *span, folder: self.folder };
             let wanted = if per_field { vec![fields[number].clone()] } else { fields.clone() };
-            let by = source.by.map(|(column, span)| (column.to_owned(), span));
-            let asked = data::Request { format: source.format, place, by, fields: wanted };
+            let by = by.map(|(column, span)| (column.to_owned(), span));
+            let asked = data::Request { format: *format, place, by, fields: wanted };
             let loaded = data::load(&asked, self.sources, self.sink)?;
             let (rows, digest) = (loaded.rows, loaded.digest);
             self.dataset.files.push(DataFile { path: (*path).to_owned(), rows, digest });
             arrays.extend(loaded.arrays);
         }
-        if source.format == Format::Npy {
+        if *format == Format::Npy && request.windows.is_none() {
             let place = |number: usize| {
                 let (path, span) = files[if per_field { number } else { 0 }];
                 Place { path, span, folder: self.folder }

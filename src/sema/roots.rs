@@ -1,7 +1,7 @@
 //! What a file asks for: terms of the objective, metrics, outputs, pictures; and the whole model.
 
 use crate::base::span::Span;
-use crate::ir::program::{Plot, PortSource, Role, Series};
+use crate::ir::program::{Export, Plot, PortSource, Role, Series};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::infer::to_real;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// What has been asked for so far.
 #[derive(Default)]
 pub(crate) struct Roots {
-    results: Vec<RunRoot>,
+    pub results: Vec<RunRoot>,
     curves: Vec<CurveRoot>,
     plots: Vec<Plot>,
     /// Names of loss terms and metrics.
@@ -34,7 +34,7 @@ impl<'a> Checker<'a> {
         self.look_into_everything();
         let mut params = Vec::new();
         self.params(&mut params);
-        let mut ports = self.ports();
+        let ports = self.ports();
         let is_system = self.is_system();
         if is_system {
             let system = self.system(&"main".into());
@@ -47,11 +47,23 @@ impl<'a> Checker<'a> {
         self.plots(&mut roots);
         let exports = self.exports(&mut roots);
         self.look_into_instances();
-        self.params_of_anonymous_systems(&mut params);
         if self.systems.is_empty() && !self.failed {
             let span = Span { source: self.files.main.source, lo: 0, hi: 0 };
             self.report(errors::no_time(span));
         }
+        self.assembled(params, ports, roots, exports, is_system)
+    }
+
+    /// What has been found, put together; `None` if something is wrong with it.
+    pub(crate) fn assembled(
+        &mut self,
+        mut params: Vec<Option<Param>>,
+        mut ports: Vec<Option<Port>>,
+        roots: Roots,
+        exports: Vec<Export>,
+        is_system: bool,
+    ) -> Option<Model> {
+        self.params_of_anonymous_systems(&mut params);
         if self.failed {
             return None;
         }

@@ -22,6 +22,7 @@ mod gallery;
 mod gradients;
 mod help;
 mod ir_roundtrip;
+mod made_data;
 mod math;
 mod methods;
 mod minibatches;
