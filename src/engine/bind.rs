@@ -368,6 +368,11 @@ impl Work {
             self.sink.report(Diagnostic::without_span(Code("E0802"), message));
             return None;
         }
+        let estimates = |name: &str| {
+            let mut systems = program.systems.iter().zip(&estimators);
+            systems.any(|(system, estimator)| *system.name == *name && estimator.is_some())
+        };
+        checked.nonlinear_estimates(&estimates).into_iter().for_each(|message| self.sink.report(message));
         let program = Arc::new(estimated(&program, &estimators));
         let systems = program.systems.iter().zip(&solves);
         let options = systems.map(|(system, solve)| self.options(solve, system));

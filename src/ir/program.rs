@@ -13,6 +13,7 @@
 //! Element type: [`Program::real`] unless the data port says otherwise.
 
 use crate::base::span::Span;
+use crate::ir::constraint::Constraint;
 use crate::ir::func::Func;
 use crate::ir::system::{Solve, System};
 use crate::ir::types::{DType, Type};
@@ -89,17 +90,6 @@ pub struct Param {
     pub constraint: Constraint,
     /// Where it is declared.
     pub span: Span,
-}
-
-/// A set with a bijection from free space.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Constraint {
-    /// All of ℝ.
-    Free,
-    /// x > 0, by exp.
-    Positive,
-    /// lo < x < hi, by the logistic function.
-    Interval(f64, f64),
 }
 
 /// A tensor that comes from outside.

@@ -6,6 +6,7 @@
 //! [`Program`](crate::ir::program::Program) that `plan` runs. Neither reads files, solves, or knows of settings: their entries
 //! are only collected.
 
+mod bias;
 mod checks;
 mod containers;
 pub mod dim;
@@ -35,7 +36,7 @@ mod translate;
 pub mod typed;
 
 use crate::base::span::{Sources, Span};
-use crate::diag::Sink;
+use crate::diag::{Diagnostic, Sink};
 use crate::ir::types::DType;
 use crate::syntax::ast;
 use dim::Dim;
@@ -284,6 +285,12 @@ impl Checked {
     /// The typed tree; `None` if the file has errors.
     pub fn model(&self) -> Option<&Model> {
         self.model.as_ref()
+    }
+
+    /// W0610 for each estimate of a trace that does not enter linearly; `estimated` says of a system,
+    /// by name, whether its traces are estimated.
+    pub fn nonlinear_estimates(&self, estimated: &dyn Fn(&str) -> bool) -> Vec<Diagnostic> {
+        self.model.as_ref().map_or(Vec::new(), |model| bias::nonlinear_estimates(model, estimated))
     }
 
     /// What was extracted from the file, as text: unknowns with starts and rates, lines, events, channels,

@@ -18,6 +18,7 @@ fn checker(row: &Row) -> Option<Check> {
         "E0801" | "E0802" | "E0808" => Some(settings),
         "E0311" | "E0703" | "E0803" | "E0804" | "E0806" | "E0807" => Some(run),
         code if code.starts_with("E09") => Some(run),
+        "W0510" | "W0610" => Some(built),
         // Said by `sema`, whose tests run its page.
         "E0112" | "E0215" => None,
         code if code.starts_with("E01") => Some(parse),
@@ -42,6 +43,13 @@ fn settings(text: &str) -> Vec<Code> {
     let resolved = resolve(&request, &mut sources, &mut sink);
     assert_eq!(resolved.is_none(), sink.has_errors());
     sink.into_diagnostics().into_iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+/// What is said of a program that is built and not run.
+fn built(text: &str) -> Vec<Code> {
+    let built = Model::parse(text).and_then(|model| model.bind().build());
+    let said = built.map_or_else(|errors| errors, |run| run.warnings());
+    said.iter().map(|diagnostic| diagnostic.code).collect()
 }
 
 /// Fits what has a `train` block and solves the rest.

@@ -19,11 +19,10 @@ use crate::base::index::IndexVec;
 use crate::base::span::{Sources, Span};
 use crate::diag::{Diagnostic, Severity, Sink};
 use crate::ir::builder::Builder;
+use crate::ir::constraint::Constraint;
 use crate::ir::eval::eval;
 use crate::ir::func::{Func, ValueId};
-use crate::ir::program::{
-    Axis, Constraint, Curve, DataPort, Examples, Param, PortSource, Program, Role, RunResult,
-};
+use crate::ir::program::{Axis, Curve, DataPort, Examples, Param, PortSource, Program, Role, RunResult};
 use crate::ir::system::SiteKind;
 use crate::ir::types::{DType, Shape, Type};
 use crate::sema::Given;
@@ -137,22 +136,16 @@ pub(crate) fn static_values(defs: &IndexVec<DefId, Def>, sizes: &Sizes, expr: &E
     }
 }
 
-/// Whether every element lies strictly inside the set.
-pub(crate) fn is_inside(constraint: Constraint, values: &[f64]) -> bool {
-    values.iter().all(|x| match constraint {
-        Constraint::Free => x.is_finite(),
-        Constraint::Positive => *x > 0.0 && x.is_finite(),
-        Constraint::Interval(lo, hi) => lo < *x && *x < hi,
-    })
-}
-
-/// The element that the middle of free space, 0, is mapped to.
-fn middle(constraint: Constraint) -> f64 {
-    match constraint {
-        Constraint::Free => 0.0,
-        Constraint::Positive => 1.0,
-        Constraint::Interval(lo, hi) => lo + (hi - lo) / 2.0,
-    }
+/// The longest row that a set can have, if the last axis of `shape` is longer. The bijections are
+/// written out as dense matrices, that of `orthogonal` step by step.
+fn max_row(constraint: Constraint, shape: &Shape) -> Option<usize> {
+    let most = match constraint {
+        Constraint::Free | Constraint::Positive | Constraint::Interval(..) => return None,
+        Constraint::Simplex | Constraint::Ordered => 512,
+        Constraint::CorrCholesky => 64,
+        Constraint::Orthogonal => 32,
+    };
+    shape.dims().last().is_some_and(|n| *n > most).then_some(most)
 }
 
 struct Elaboration<'m> {
@@ -267,9 +260,14 @@ impl Elaboration<'_> {
                 (None, None) if param.drawn.is_some() => {
                     initial::draws(param.drawn.as_ref(), self.bindings.seed, &def.name, &ty.shape)
                 }
-                (None, None) => vec![middle(param.constraint); ty.shape.count()],
+                (None, None) => param.constraint.middle(&ty.shape),
             };
-            if !is_inside(param.constraint, &init) {
+            if let Some(most) = max_row(param.constraint, &ty.shape) {
+                let what = format!("a row of more than {most} numbers in `{}` is", param.constraint);
+                let instead = "use several params, or `positive` and divide by the sum";
+                return Err(Box::new(errors::not_yet(def.span, what, instead)));
+            }
+            if param.constraint.free(&init, &ty.shape).is_none() {
                 return Err(Box::new(errors::outside_its_set(def.span, &def.name, &init, param.constraint)));
             }
             Ok(Param { path: def.name.clone(), ty, init, constraint: param.constraint, span: def.span })
