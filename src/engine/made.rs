@@ -98,31 +98,31 @@ impl Making {
 
     /// Which of the results each field is: E0703 for one that is none, E0311 for one of too many numbers.
     pub fn columns(&self, fields: &[FieldRequest]) -> Result<Vec<usize>, Box<Diagnostic>> {
-        let known: Vec<&str> = self.names.iter().flatten().map(|name| &**name).collect();
-        let column = |(number, field): (usize, &FieldRequest)| {
-            let Some((wanted, asked)) = field.columns.only(field) else {
-                return Err(errors::no_columns_made(field, self.maker.name()));
-            };
-            match self.names.as_slice() {
-                // What has no name is called as one likes, but it is one.
-                [None] if number > 0 => Err(errors::one_result(field, self.span)),
-                [None] => Ok(0),
-                names => {
-                    let found = names.iter().position(|name| name.as_deref() == Some(wanted));
-                    let missing =
-                        || errors::no_such_result((self.maker.name(), self.span), wanted, asked, &known);
-                    found.ok_or_else(missing)
+        fields.iter().enumerate().map(|(number, field)| self.column(number, field)).collect()
+    }
+
+    fn column(&self, number: usize, field: &FieldRequest) -> Result<usize, Box<Diagnostic>> {
+        let Some((wanted, asked)) = field.columns.only(field) else {
+            return Err(Box::new(errors::no_columns_made(field, self.maker.name())));
+        };
+        let column = match self.names.as_slice() {
+            // What has no name is called as one likes, but it is one.
+            [None] if number > 0 => return Err(Box::new(errors::one_result(field, self.span))),
+            [None] => 0,
+            names => match names.iter().position(|name| name.as_deref() == Some(wanted)) {
+                Some(column) => column,
+                None => {
+                    let known: Vec<&str> = names.iter().flatten().map(|name| &**name).collect();
+                    let maker = (self.maker.name(), self.span);
+                    return Err(Box::new(errors::no_such_result(maker, wanted, asked, &known)));
                 }
-            }
+            },
         };
-        let small = |column: usize| {
-            let count =
-                self.shape(column).iter().fold(1_usize, |product, size| product.saturating_mul(*size));
-            let large = || errors::too_many_numbers(self.span, count, MAX_NUMBERS);
-            if count <= MAX_NUMBERS { Ok(column) } else { Err(large()) }
-        };
-        let columns = fields.iter().enumerate().map(column);
-        columns.map(|found| found.and_then(small).map_err(Box::new)).collect()
+        let count = self.shape(column).iter().fold(1_usize, |product, size| product.saturating_mul(*size));
+        if count > MAX_NUMBERS {
+            return Err(Box::new(errors::too_many_numbers(self.span, count, MAX_NUMBERS)));
+        }
+        Ok(column)
     }
 
     /// Arrays of zeros in the shapes of these results: all that is looked at before they are made.

@@ -96,18 +96,18 @@ pub(crate) struct Making {
 /// What reads files. `parquet` is not built.
 const FILES: [&str; 6] = ["csv", "npy", "npz", "idx", "ts", "parquet"];
 
-/// `name(args)`
-fn call(expr: &ast::Expr) -> Option<(&Arc<str>, &[Arg])> {
+/// `name(args)`, and where the name stands.
+fn call(expr: &ast::Expr) -> Option<(&Arc<str>, Span, &[Arg])> {
     let ExprKind::Call { callee, args } = &expr.unparenthesised().kind else { return None };
     let ExprKind::Name(name) = &callee.unparenthesised().kind else { return None };
-    Some((name, args))
+    Some((name, callee.span, args))
 }
 
 impl<'a> Checker<'a> {
     /// What the source of `data` is, looked at from outside.
     pub(crate) fn source(&mut self, data: &'a ast::Data) -> (Option<Windows>, Option<Making>) {
         match call(&data.source) {
-            Some((name, args)) if &**name == "windows" => {
+            Some((name, _, args)) if &**name == "windows" => {
                 let Some((inner, windows)) = self.windows(args, data.source.span) else {
                     return (None, None);
                 };
@@ -119,22 +119,22 @@ impl<'a> Checker<'a> {
 
     /// A source of numbers: a file, or a program.
     fn numbers(&mut self, source: &'a ast::Expr, data: &Arc<str>) -> Option<Making> {
-        let Some((name, args)) = call(source) else {
+        let Some((name, span, args)) = call(source) else {
             return self.fail(errors::not_a_source(source.span, None));
         };
         match (Maker::by_name(name), &**name) {
             (Some(maker), _) => self.making(maker, args, source.span, data),
             (None, "parquet") => self.fail(errors::not_yet(
-                source.span,
+                span,
                 "the data source `parquet` is",
                 "write the numbers to a file that `csv` or `npz` reads",
             )),
             (None, file) if FILES.contains(&file) => None,
             (None, "windows") => {
                 let expected = "a file, `synthetic` or `simulate`";
-                self.fail(errors::wrong_kind(source.span, "windows of windows are windows", expected))
+                self.fail(errors::wrong_kind(span, "windows of windows are windows", expected))
             }
-            (None, other) => self.fail(errors::not_a_source(source.span, Some(other))),
+            (None, other) => self.fail(errors::not_a_source(span, Some(other))),
         }
     }
 
