@@ -1,13 +1,14 @@
 //! From a checked program to compiled code: numbers, settings, data, sizes, elaboration, plan.
 
-use crate::backend;
 use crate::base::span::Span;
-use crate::data::Part;
-use crate::diag::{Code, Diagnostic, Sink};
+use crate::data::{self, Part, Place};
+use crate::diag::{Code, Diagnostic, Severity, Sink};
+use crate::engine::dataset::{Absent, Missing};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::example::{self, At};
 use crate::engine::made::Makings;
 use crate::engine::outcome::uncompiled;
+use crate::engine::prepare::Prepared;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
 use crate::ir::func::Func;
@@ -17,11 +18,11 @@ use crate::ir::types::DType;
 use crate::ir::zeros;
 use crate::plan::Plan;
 use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Controls, Save};
-use crate::plan::estimate::{Estimator, estimated};
+use crate::plan::estimate::Estimator;
 use crate::plan::halves::Halves;
-use crate::plan::unit::{Data, PlanError};
-use crate::sema::{self, Bindings, Checked, Given, Known};
-use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
+use crate::plan::unit::Data;
+use crate::sema::{self, Bindings, Checked, FieldValue, Given, Known};
+use crate::settings::{self, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
 use crate::solve::control::{Adaptive, Atol, Errors};
 use crate::solve::method::Kind as MethodKind;
 use crate::solve::sde::Scheme;
@@ -150,7 +151,8 @@ impl Binder {
     }
 
     /// Reads the data and checks everything against everything, but makes no code. What is
-    /// suspicious, though it runs.
+    /// suspicious, though it runs. A data set whose files are not there is checked by its schema
+    /// (W0701), which leaves open what depends on sizes that only the files know.
     pub fn check(&self) -> Result<Diagnostics, Diagnostics> {
         let mut work = Work::new(self);
         let found = work.check(self);
@@ -188,8 +190,7 @@ impl Binder {
     /// Reads the data and checks them against the schema.
     pub fn data(&self) -> Result<Arc<Dataset>, Diagnostics> {
         let mut work = Work::new(self);
-        let bound = work.bound(self, true);
-        match bound {
+        match work.bound(self) {
             Some(bound) => Ok(bound.dataset),
             None => Err(work.diagnostics()),
         }
@@ -211,33 +212,19 @@ pub(super) struct Work {
     pub(super) sink: Sink,
 }
 
+/// A program with its settings and data.
+struct Gathered {
+    settings: Settings,
+    overrides: Overrides,
+    checked: Arc<Checked>,
+    dataset: Dataset,
+}
+
 /// A model with its numbers and settings.
 struct Bound {
     settings: Settings,
     dataset: Arc<Dataset>,
     prepared: Prepared,
-}
-
-/// A program and how it is solved.
-pub(super) struct Prepared {
-    pub(super) program: Arc<Program>,
-    /// How each system is solved.
-    pub(super) solves: Vec<SolveSettings>,
-    /// By system.
-    pub(super) options: Vec<Options>,
-}
-
-impl Prepared {
-    /// Compiles it.
-    pub(super) fn plan(&self, settings: &Settings) -> Result<Plan, PlanError> {
-        let backend = match settings.run.backend {
-            Backend::Cranelift => backend::by_name("cranelift"),
-            Backend::Interp => backend::by_name("interp"),
-        };
-        let backend = backend.expect("both back ends are always built");
-        let methods = self.solves.iter().map(|solve| solve.method).collect();
-        Plan::compile(self.program.clone(), methods, backend)
-    }
 }
 
 type Overrides = BTreeMap<Arc<str>, Given>;
@@ -296,9 +283,8 @@ impl Work {
         (!self.sink.has_errors()).then_some((settings, overrides))
     }
 
-    /// All that comes before code is made. Data that programs make are made if `making` says so, else
-    /// their shapes alone are looked at.
-    fn bound(&mut self, binder: &Binder, making: bool) -> Option<Bound> {
+    /// Settings, data, and the program checked with the sizes they bind.
+    fn gathered(&mut self, binder: &Binder, missing: Missing) -> Option<Gathered> {
         let model = &binder.model;
         let (settings, overrides) = self.settings(binder)?;
         let consts = &model.checked.consts;
@@ -307,26 +293,58 @@ impl Work {
         let mut known =
             Known { consts: changed.map(|(n, v)| (n.clone(), v.clone())).collect(), ..Known::default() };
         // A const that is set may be a size of the schema.
-        let resized = (!known.consts.is_empty())
-            .then(|| sema::check(&model.files, &self.sources, &known, &mut self.sink));
-        let requests = resized.as_ref().map_or(&model.checked.data, |checked| &checked.data);
-        if self.sink.has_errors() {
+        let (checked, found) = self.checked(model, &known, (model.checked.clone(), model.warnings.clone()));
+        if found.iter().any(|diagnostic| diagnostic.severity() == Severity::Error) {
+            found.into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
             return None;
         }
-        let makings = self.makings(requests, &settings)?;
-        let makings = Makings { settings: &settings, makings, making };
+        let makings = self.makings(&checked.data, &settings)?;
+        let makings = Makings { settings: &settings, makings };
         let (folder, part) = (&model.folder, binder.part);
-        let data = dataset::load(requests, &makings, folder, part, &mut self.sources, &mut self.sink)?;
-        known.sizes = data.sizes.clone();
-        let checked = sema::check(&model.files, &self.sources, &known, &mut self.sink);
-        if self.sink.has_errors() {
-            return None;
+        let (sources, sink) = (&mut self.sources, &mut self.sink);
+        let dataset = dataset::load(&checked.data, &makings, folder, part, missing, sources, sink)?;
+        known.sizes = dataset.sizes.clone();
+        let (checked, found) = self.checked(model, &known, (checked, found));
+        found.into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
+        for absent in &dataset.absent {
+            let open = absent.open_sizes(&dataset.sizes);
+            for (path, span) in &absent.files {
+                let place = Place { path, span: *span, folder: &model.folder };
+                self.sink.report(data::errors::checked_without(&place, &absent.name, &open));
+            }
         }
+        (!self.sink.has_errors()).then_some(Gathered { settings, overrides, checked, dataset })
+    }
+
+    /// The program checked with what is `known`, and what was found; `before` if that was with the
+    /// same.
+    fn checked(
+        &self,
+        model: &Model,
+        known: &Known,
+        before: (Arc<Checked>, Vec<Diagnostic>),
+    ) -> (Arc<Checked>, Vec<Diagnostic>) {
+        if *known == before.0.known {
+            return before;
+        }
+        let mut sink = Sink::new();
+        let checked = sema::check(&model.files, &self.sources, known, &mut sink);
+        (Arc::new(checked), sink.into_diagnostics())
+    }
+
+    /// All that comes before code is made.
+    fn bound(&mut self, binder: &Binder) -> Option<Bound> {
+        let gathered = self.gathered(binder, Missing::Refused)?;
+        self.elaborated(gathered)
+    }
+
+    fn elaborated(&mut self, gathered: Gathered) -> Option<Bound> {
+        let Gathered { settings, overrides, checked, dataset } = gathered;
         let real = match settings.run.precision {
             Precision::F64 => DType::F64,
             Precision::F32 => DType::F32,
         };
-        let bindings = Bindings { real, data: values(&data), overrides, seed: settings.run.seed };
+        let bindings = Bindings { real, data: values(&dataset), overrides, seed: settings.run.seed };
         let program = sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?;
         self.check_tolerances(&settings.solve, &program);
         if let Some(diagnostic) = shared_noise(&program, program.examples != Examples::One) {
@@ -334,62 +352,23 @@ impl Work {
         }
         let prepared =
             self.prepared(program, &checked, |path, item| settings.solve_of(&[path, item]).clone())?;
-        Some(Bound { settings, dataset: Arc::new(data), prepared })
-    }
-
-    /// Puts a program together with how its systems are solved: `chosen` gives that by the path of a
-    /// system and the name of its item.
-    pub(super) fn prepared(
-        &mut self,
-        mut program: Program,
-        checked: &Checked,
-        chosen: impl Fn(&str, &str) -> SolveSettings,
-    ) -> Option<Prepared> {
-        for system in &mut program.systems {
-            // Every method that is built wants rates.
-            if let Some(rates) = system.rates.take() {
-                system.field = rates;
-                system.mass = None;
-            }
-        }
-        let instances = checked.model().map_or(&[][..], |model| &model.instances);
-        let solves: Vec<SolveSettings> = program
-            .systems
-            .iter()
-            .map(|system| {
-                let item = instances.iter().find(|instance| instance.path == system.name);
-                chosen(&system.name, item.map_or(&*system.name, |instance| &instance.name))
-            })
-            .collect();
-        let estimators: Vec<Option<Estimator>> = solves.iter().map(estimator).collect();
-        if let Some(many) = estimators.iter().flatten().find(|estimator| estimator.probes > MAX_PROBES) {
-            let message =
-                format!("`solve.trace` asks for {} probes, at most {MAX_PROBES} are drawn", many.probes);
-            self.sink.report(Diagnostic::without_span(Code("E0802"), message));
-            return None;
-        }
-        let estimates = |name: &str| {
-            let mut systems = program.systems.iter().zip(&estimators);
-            systems.any(|(system, estimator)| *system.name == *name && estimator.is_some())
-        };
-        checked.nonlinear_estimates(&estimates).into_iter().for_each(|message| self.sink.report(message));
-        let program = Arc::new(estimated(&program, &estimators));
-        let systems = program.systems.iter().zip(&solves);
-        let options = systems.map(|(system, solve)| self.options(solve, system));
-        let options = options.collect::<Option<Vec<Options>>>()?;
-        if self.sink.has_errors() {
-            return None;
-        }
-        Some(Prepared { program, solves, options })
+        Some(Bound { settings, dataset: Arc::new(dataset), prepared })
     }
 
     fn check(&mut self, binder: &Binder) -> Option<()> {
-        let program = self.bound(binder, false)?.prepared.program;
-        Plan::check(&program).map_err(|error| self.sink.report(uncompiled(&error))).ok()
+        let gathered = self.gathered(binder, Missing::Noted)?;
+        let is_open = |absent: &Absent| !absent.open_sizes(&gathered.dataset.sizes).is_empty();
+        if gathered.dataset.absent.iter().any(is_open) {
+            // What follows wants numbers for the sizes.
+            return Some(());
+        }
+        let program = self.elaborated(gathered)?.prepared.program;
+        let checked = Plan::check(Arc::unwrap_or_clone(program));
+        checked.map_err(|error| self.sink.report(uncompiled(&error))).ok()
     }
 
     fn build(&mut self, binder: &Binder) -> Option<Run> {
-        let Bound { settings, dataset, prepared } = self.bound(binder, true)?;
+        let Bound { settings, dataset, prepared } = self.bound(binder)?;
         let plan = match prepared.plan(&settings) {
             Ok(plan) => Arc::new(plan),
             Err(error) => {
@@ -423,7 +402,7 @@ impl Work {
         }))
     }
 
-    fn options(&mut self, solve: &SolveSettings, system: &System) -> Option<Options> {
+    pub(super) fn options(&mut self, solve: &SolveSettings, system: &System) -> Option<Options> {
         self.check_method(solve, system)?;
         let stepping = if solve.method.adaptive {
             let n_states: usize = system.states.iter().map(|state| state.ty.shape.count()).sum();
@@ -516,11 +495,8 @@ impl Work {
     }
 }
 
-/// More probes than this cost more than the exact trace.
-const MAX_PROBES: usize = 1_000;
-
 /// How traces in the motion of a system that is solved so are estimated.
-fn estimator(solve: &SolveSettings) -> Option<Estimator> {
+pub(super) fn estimator(solve: &SolveSettings) -> Option<Estimator> {
     match solve.trace {
         settings::Trace::Exact => None,
         settings::Trace::Hutchinson { gaussian, probes } => Some(Estimator {
@@ -642,15 +618,18 @@ fn tolerances(solve: &SolveSettings, system: &System) -> Atol {
 
 /// What `sema` is told of the data: the values of what is the same for every example, the shape of
 /// the rest.
-fn values(data: &Dataset) -> BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)> {
+fn values(data: &Dataset) -> BTreeMap<Arc<str>, FieldValue> {
     let each = data.fields.iter().map(|(path, field)| {
         let values = match (field.batch, field.parts.iter().flatten().next()) {
-            (false, Some(only)) => only.to_f64(0),
-            (true, _) | (false, None) => Vec::new(),
+            (false, Some(only)) => Some(only.to_f64(0)),
+            (true, _) | (false, None) => None,
         };
         (path.clone(), (field.shape().to_vec(), values))
     });
-    each.collect()
+    let absent = data.absent.iter().flat_map(|absent| &absent.fields);
+    let absent =
+        absent.filter_map(|(path, dims)| Some((path.clone(), (Absent::shape(dims, &data.sizes)?, None))));
+    each.chain(absent).collect()
 }
 
 fn unknown_name(name: &str, names: &[&str]) -> Diagnostic {

@@ -35,6 +35,8 @@ pub struct Dataset {
     pub(crate) fields: BTreeMap<Arc<str>, FieldData>,
     /// What was read.
     pub(crate) files: Vec<DataFile>,
+    /// What was not read because a file of it is not there; see [`Missing::Noted`].
+    pub(crate) absent: Vec<Absent>,
     /// How many examples each part has, in the order of [`Part::ALL`]; `None` if no field has a
     /// `batch` axis.
     pub(crate) n_examples: Option<[usize; 3]>,
@@ -65,6 +67,47 @@ impl Dataset {
     }
 }
 
+/// What becomes of a data set that is not at hand: a file of it is not there, or a program makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// E0701 for the file; what a program makes is made.
+    Refused,
+    /// Where a file is not there it is left out, and [`Dataset::absent`] says so; of what a program makes
+    /// there are the shapes alone.
+    Noted,
+}
+
+/// A data set that was left out.
+#[derive(Clone, Debug)]
+pub(crate) struct Absent {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its files that are not there, and where the program names them.
+    pub files: Vec<(String, Span)>,
+    /// The path of each field and its sizes.
+    pub fields: Vec<(Arc<str>, Vec<Dim>)>,
+}
+
+impl Absent {
+    /// The shape of a field of these sizes; `None` if one of them is known to the file alone.
+    pub fn shape(dims: &[Dim], sizes: &BTreeMap<Arc<str>, usize>) -> Option<Vec<usize>> {
+        let known = |symbol: &Symbol| sizes.get(&symbol.name).map(|size| *size as i64);
+        dims.iter().map(|dim| usize::try_from(dim.value(&known)?).ok()).collect()
+    }
+
+    /// Its sizes that nothing says, each once.
+    pub fn open_sizes(&self, sizes: &BTreeMap<Arc<str>, usize>) -> Vec<String> {
+        let symbols = self.fields.iter().flat_map(|(_, dims)| dims).flat_map(Dim::symbols);
+        let mut open: Vec<String> = Vec::new();
+        for symbol in symbols.filter(|symbol| !sizes.contains_key(&symbol.name)) {
+            if !open.iter().any(|name| **name == *symbol.name) {
+                open.push(symbol.name.to_string());
+            }
+        }
+        open
+    }
+}
+
 /// The values of a field.
 #[derive(Clone, Debug)]
 pub(crate) struct FieldData {
@@ -90,11 +133,12 @@ pub(crate) fn load(
     makings: &Makings<'_>,
     folder: &Path,
     part: Part,
+    missing: Missing,
     sources: &mut Sources,
     sink: &mut Sink,
 ) -> Option<Dataset> {
-    let mut loader =
-        Loader { makings, folder, part, sources, sink, dataset: Dataset::default(), bound: BTreeMap::new() };
+    let (dataset, bound) = (Dataset::default(), BTreeMap::new());
+    let mut loader = Loader { makings, folder, part, missing, sources, sink, dataset, bound };
     let mut complete = true;
     for request in requests {
         complete &= loader.data_set(request).is_some();
@@ -108,6 +152,7 @@ struct Loader<'a> {
     makings: &'a Makings<'a>,
     folder: &'a Path,
     part: Part,
+    missing: Missing,
     sources: &'a mut Sources,
     sink: &'a mut Sink,
     dataset: Dataset,
@@ -123,6 +168,11 @@ impl Loader<'_> {
 
     fn data_set(&mut self, request: &DataRequest) -> Option<()> {
         let source = source(&request.source).map_err(|diagnostic| self.sink.report(*diagnostic)).ok()?;
+        if let (Missing::Noted, Origin::Files { files, .. }) = (self.missing, &source.origin)
+            && self.is_absent(files, request)
+        {
+            return Some(());
+        }
         let mut parts: [Option<Vec<Array>>; 3] = [None, None, None];
         match &source.origin {
             Origin::Files { files: FileSet::Whole(files), .. } => {
@@ -167,7 +217,7 @@ impl Loader<'_> {
         if !self.all_fit(request, &cut) {
             return None;
         }
-        if !self.makings.making {
+        if self.missing == Missing::Noted {
             return Some(shapes);
         }
         let made = making.arrays(&columns, &fields, seed, self.makings.settings);
@@ -189,6 +239,23 @@ impl Loader<'_> {
             fine &= self.fits(field, array);
         }
         fine && self.lengths_agree(request, arrays)
+    }
+
+    /// Whether a file of the data set is not there, in which case it is noted.
+    fn is_absent(&mut self, files: &FileSet<'_>, request: &DataRequest) -> bool {
+        let named: Vec<(&str, Span)> = match files {
+            FileSet::Whole(files) => files.clone(),
+            FileSet::Parts(of_parts) => of_parts.iter().flatten().flatten().copied().collect(),
+        };
+        let folder = self.folder;
+        let absent = named.into_iter().filter(|(path, span)| Place { path, span: *span, folder }.is_absent());
+        let files: Vec<(String, Span)> = absent.map(|(path, span)| (path.to_owned(), span)).collect();
+        if files.is_empty() {
+            return false;
+        }
+        let fields = request.fields.iter().map(|field| (field.path.clone(), field.dims.clone())).collect();
+        self.dataset.absent.push(Absent { name: request.name.clone(), files, fields });
+        true
     }
 
     /// The arrays of the fields out of `files`, in the order of the schema.

@@ -10,10 +10,11 @@ use crate::base::span::Span;
 use crate::data::windows::MAX_NUMBERS;
 use crate::data::{Array, FieldRequest, Part, errors};
 use crate::diag::Diagnostic;
-use crate::engine::bind::{Prepared, Work, adjoint, shared_noise};
+use crate::engine::bind::{Work, adjoint, shared_noise};
 use crate::engine::dataset::Dataset;
 use crate::engine::example::{self, At};
 use crate::engine::outcome::{Given, diagnose, uncompiled};
+use crate::engine::prepare::Prepared;
 use crate::engine::source::{Origin, source};
 use crate::ir::types::DType;
 use crate::plan::controls::{Controls, Failure, Save};
@@ -30,8 +31,6 @@ pub(super) struct Makings<'a> {
     pub settings: &'a Settings,
     /// By the name of the data set.
     pub makings: BTreeMap<Arc<str>, Making>,
-    /// Whether they are to be run, rather than looked at.
-    pub making: bool,
 }
 
 impl Makings<'_> {

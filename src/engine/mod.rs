@@ -25,6 +25,7 @@ mod diagnostics;
 pub(crate) mod example;
 mod made;
 mod outcome;
+mod prepare;
 mod run;
 mod solution;
 mod source;
