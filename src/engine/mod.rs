@@ -19,12 +19,17 @@
 //! # Ok::<(), nodec::Error>(())
 //! ```
 
+mod axes;
 mod bind;
+mod controls;
 mod dataset;
 mod diagnostics;
 pub(crate) mod example;
+mod heat;
 mod made;
+mod many;
 mod outcome;
+mod outside;
 mod prepare;
 mod run;
 mod solution;
@@ -33,6 +38,7 @@ mod source;
 pub use bind::Binder;
 pub use dataset::{DataFile, Dataset};
 pub use diagnostics::{Diagnostics, Error};
+pub use many::{Array, RunNumber, Runs};
 pub use run::{Gradient, ParamValue, Run};
 pub use solution::{RunValue, Solution, Trajectory, TrajectoryKind};
 

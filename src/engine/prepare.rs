@@ -2,7 +2,8 @@
 
 use crate::backend;
 use crate::diag::{Code, Diagnostic};
-use crate::engine::bind::{Work, estimator};
+use crate::engine::bind::Work;
+use crate::engine::controls::{MAX_PROBES, estimator};
 use crate::ir::program::Program;
 use crate::plan::Plan;
 use crate::plan::estimate::{Estimator, estimated};
@@ -81,6 +82,3 @@ impl Work {
         Some(Prepared { program, solves, options })
     }
 }
-
-/// More probes than this cost more than the exact trace.
-const MAX_PROBES: usize = 1_000;

@@ -86,8 +86,12 @@ impl Files {
             ItemKind::Sweep { .. } | ItemKind::Ensemble { .. } | ItemKind::Error => false,
         };
         let items = self.main.items.iter().filter(stands).cloned().collect();
-        let main = Arc::new(ast::File { items, ..(*self.main).clone() });
-        Files { main, ..self.clone() }
+        self.with_main(ast::File { source: self.main.source, items })
+    }
+
+    /// The same with other items in the program, none of which is a `use` that was not there.
+    pub(crate) fn with_main(&self, main: ast::File) -> Files {
+        Files { main: Arc::new(main), ..self.clone() }
     }
 
     /// The file that the `use` at `span` names.

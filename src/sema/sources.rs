@@ -266,7 +266,7 @@ impl<'a> Checker<'a> {
             }
         }
         self.name_draws(&making.name);
-        let model = self.assembled(Vec::new(), Vec::new(), roots, Vec::new(), false)?;
+        let model = self.assembled(Vec::new(), Vec::new(), roots, false)?;
         Some((count, names, model))
     }
 
