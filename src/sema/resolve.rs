@@ -154,6 +154,9 @@ pub(crate) struct Checker<'a> {
     pub open_sizes: BTreeMap<u32, Open>,
     /// How many calls were inlined so far.
     pub n_inlined: usize,
+    /// Names of the program that are there only once it runs, with what they are: not for data that
+    /// it makes itself.
+    pub later: BTreeMap<Arc<str>, (&'static str, Span)>,
     symbols: u32,
     sizes: BTreeMap<Arc<str>, Dim>,
 }
@@ -195,6 +198,7 @@ impl<'a> Checker<'a> {
             modules: BTreeMap::new(),
             open_sizes: BTreeMap::new(),
             n_inlined: 0,
+            later: BTreeMap::new(),
             symbols: 0,
             sizes: BTreeMap::new(),
         }
@@ -389,6 +393,10 @@ impl<'a> Checker<'a> {
 
     /// Says that `name` is unknown, with the nearest name that is known.
     pub fn unknown_name(&mut self, name: &str, span: Span, scope: ScopeId, called: bool) {
+        if let Some((noun, declared)) = self.later.get(name) {
+            let diagnostic = errors::not_for_data(span, name, noun, *declared);
+            return self.report(diagnostic);
+        }
         let mut candidates: Vec<(&'static str, Arc<str>)> = Vec::new();
         let mut at = Some(scope);
         while let Some(scope) = at {

@@ -25,6 +25,7 @@ mod gradients;
 mod heat;
 mod help;
 mod ir_roundtrip;
+mod made_data;
 mod many;
 mod math;
 mod methods;

@@ -486,8 +486,8 @@ fn what_is_not_built_says_so() {
         &[("E0290", "sample(normal(0, 1))")],
     );
     check(
-        "data d = synthetic(f(n = 3)) { a: [batch, 2] }\ntime t in 0..1\nstate x = 1.0\nx' = -x",
-        &[("E0290", "synthetic")],
+        "data d = parquet(\"a.parquet\") { a: [batch, 2] }\ntime t in 0..1\nstate x = 1.0\nx' = -x",
+        &[("E0290", "parquet")],
     );
 }
 
