@@ -2,14 +2,15 @@
 
 use crate::backend;
 use crate::base::span::Span;
-use crate::data::{self, Part, Place};
-use crate::diag::{Code, Diagnostic, Severity, Sink};
+use crate::data::Part;
+use crate::diag::{Code, Diagnostic, Sink};
 use crate::engine::dataset::{Absent, Missing};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::example::{self, At};
+use crate::engine::gather::{Gathered, values};
 use crate::engine::outcome::uncompiled;
 use crate::engine::run::{Run, RunParts};
-use crate::engine::{Dataset, Model, dataset};
+use crate::engine::{Dataset, Model};
 use crate::ir::func::Func;
 use crate::ir::program::{Draw, Examples, Program};
 use crate::ir::system::{Calculus, System, UnknownKind};
@@ -20,7 +21,7 @@ use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Controls, Save};
 use crate::plan::estimate::{Estimator, estimated};
 use crate::plan::halves::Halves;
 use crate::plan::unit::Data;
-use crate::sema::{self, Bindings, Checked, FieldValue, Given, Known};
+use crate::sema::{self, Bindings, Given};
 use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
 use crate::solve::control::{Adaptive, Atol, Errors};
 use crate::solve::method::Kind as MethodKind;
@@ -32,11 +33,11 @@ use std::sync::Arc;
 /// Gathers what a model is to run with. Later calls win; nothing is checked before [`Binder::build`].
 #[derive(Clone, Debug)]
 pub struct Binder {
-    model: Model,
+    pub(super) model: Model,
     flags: Vec<Flag>,
     malformed: Vec<String>,
     profile: Option<String>,
-    part: Part,
+    pub(super) part: Part,
     values: BTreeMap<Arc<str>, Given>,
 }
 
@@ -206,17 +207,9 @@ impl Binder {
 }
 
 /// The state of one `build`.
-struct Work {
-    sources: crate::base::span::Sources,
-    sink: Sink,
-}
-
-/// A program with its settings and data.
-struct Gathered {
-    settings: Settings,
-    overrides: Overrides,
-    checked: Arc<Checked>,
-    dataset: Dataset,
+pub(super) struct Work {
+    pub(super) sources: crate::base::span::Sources,
+    pub(super) sink: Sink,
 }
 
 /// A model with its numbers and settings.
@@ -230,7 +223,7 @@ struct Bound {
     options: Vec<Options>,
 }
 
-type Overrides = BTreeMap<Arc<str>, Given>;
+pub(super) type Overrides = BTreeMap<Arc<str>, Given>;
 
 impl Work {
     fn new(binder: &Binder) -> Work {
@@ -255,7 +248,7 @@ impl Work {
         Diagnostics::new(self.sink.into_diagnostics(), self.sources)
     }
 
-    fn settings(&mut self, binder: &Binder) -> Option<(Settings, Overrides)> {
+    pub(super) fn settings(&mut self, binder: &Binder) -> Option<(Settings, Overrides)> {
         let checked = &binder.model.checked;
         let names: Vec<&str> = [&checked.consts, &checked.params, &checked.inputs]
             .into_iter()
@@ -284,52 +277,6 @@ impl Work {
             }
         }
         (!self.sink.has_errors()).then_some((settings, overrides))
-    }
-
-    /// Settings, data, and the program checked with the sizes they bind.
-    fn gathered(&mut self, binder: &Binder, missing: Missing) -> Option<Gathered> {
-        let model = &binder.model;
-        let (settings, overrides) = self.settings(binder)?;
-        let consts = &model.checked.consts;
-        let is_const = |name: &Arc<str>| consts.iter().any(|declared| declared.name == *name);
-        let changed = overrides.iter().filter(|(name, _)| is_const(name));
-        let mut known =
-            Known { consts: changed.map(|(n, v)| (n.clone(), v.clone())).collect(), ..Known::default() };
-        // A const that is set may be a size of the schema.
-        let (checked, found) = self.checked(model, &known, (model.checked.clone(), model.warnings.clone()));
-        if found.iter().any(|diagnostic| diagnostic.severity() == Severity::Error) {
-            found.into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
-            return None;
-        }
-        let (sources, sink) = (&mut self.sources, &mut self.sink);
-        let dataset = dataset::load(&checked.data, &model.folder, binder.part, missing, sources, sink)?;
-        known.sizes = dataset.sizes.clone();
-        let (checked, found) = self.checked(model, &known, (checked, found));
-        found.into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
-        for absent in &dataset.absent {
-            let open = absent.open_sizes(&dataset.sizes);
-            for (path, span) in &absent.files {
-                let place = Place { path, span: *span, folder: &model.folder };
-                self.sink.report(data::errors::checked_without(&place, &absent.name, &open));
-            }
-        }
-        (!self.sink.has_errors()).then_some(Gathered { settings, overrides, checked, dataset })
-    }
-
-    /// The program checked with what is `known`, and what was found; `before` if that was with the
-    /// same.
-    fn checked(
-        &self,
-        model: &Model,
-        known: &Known,
-        before: (Arc<Checked>, Vec<Diagnostic>),
-    ) -> (Arc<Checked>, Vec<Diagnostic>) {
-        if *known == before.0.known {
-            return before;
-        }
-        let mut sink = Sink::new();
-        let checked = sema::check(&model.files, &self.sources, known, &mut sink);
-        (Arc::new(checked), sink.into_diagnostics())
     }
 
     /// All that comes before code is made.
@@ -656,22 +603,6 @@ fn tolerances(solve: &SolveSettings, system: &System) -> Atol {
         std::iter::repeat_n(atol, unknown.ty.shape.count())
     });
     Atol::PerComponent(each.collect())
-}
-
-/// What `sema` is told of the data: the values of what is the same for every example, the shape of
-/// the rest.
-fn values(data: &Dataset) -> BTreeMap<Arc<str>, FieldValue> {
-    let each = data.fields.iter().map(|(path, field)| {
-        let values = match (field.batch, field.parts.iter().flatten().next()) {
-            (false, Some(only)) => Some(only.to_f64(0)),
-            (true, _) | (false, None) => None,
-        };
-        (path.clone(), (field.shape().to_vec(), values))
-    });
-    let absent = data.absent.iter().flat_map(|absent| &absent.fields);
-    let absent =
-        absent.filter_map(|(path, dims)| Some((path.clone(), (Absent::shape(dims, &data.sizes)?, None))));
-    each.chain(absent).collect()
 }
 
 fn unknown_name(name: &str, names: &[&str]) -> Diagnostic {

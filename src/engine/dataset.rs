@@ -59,6 +59,27 @@ impl Dataset {
         Some(field.parts[part as usize].as_ref()?.length(example))
     }
 
+    /// The first place where the field at `path` descends along its first axis, if there is one.
+    pub(crate) fn goes_back(&self, path: &str) -> Option<errors::GoesBack> {
+        let field = self.fields.get(path)?;
+        for examples in field.parts.iter().flatten() {
+            for example in 0..examples.len() {
+                let values = examples.to_f64(example);
+                let real = if examples.is_ragged() { examples.length(example) } else { values.len() };
+                if let Some(row) = (1..real).find(|row| values[*row] < values[row - 1]) {
+                    let example = field.batch.then_some(example + 1);
+                    return Some(errors::GoesBack {
+                        example,
+                        row: row + 1,
+                        before: values[row - 1],
+                        time: values[row],
+                    });
+                }
+            }
+        }
+        None
+    }
+
     /// The sizes that the files bind, by name.
     pub fn sizes(&self) -> impl Iterator<Item = (&str, usize)> {
         self.sizes.iter().map(|(name, size)| (&**name, *size))

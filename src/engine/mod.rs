@@ -23,6 +23,7 @@ mod bind;
 mod dataset;
 mod diagnostics;
 pub(crate) mod example;
+mod gather;
 mod outcome;
 mod run;
 mod solution;
