@@ -8,7 +8,7 @@ use crate::diag::{Diagnostic, Sink};
 use crate::engine::source::{FileSet, Files, Source, source, wrong};
 use crate::sema::dim::{Dim, Symbol};
 use crate::sema::typed::Elem;
-use crate::sema::{Columns, DataRequest, FieldRequest};
+use crate::sema::{Checked, Columns, DataRequest, FieldRequest};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,8 +59,19 @@ impl Dataset {
         Some(field.parts[part as usize].as_ref()?.length(example))
     }
 
+    /// Reports the fields (E0707) that are the times of a path and go back.
+    pub(crate) fn check_knots(&self, checked: &Checked, sink: &mut Sink) {
+        for (path, used) in checked.knot_fields() {
+            let mut fields = checked.data.iter().flat_map(|request| &request.fields);
+            let field = fields.find(|field| field.path == path);
+            if let (Some(field), Some(back)) = (field, self.goes_back(&path)) {
+                sink.report(errors::goes_back(&path, field.name_span, used, &back));
+            }
+        }
+    }
+
     /// The first place where the field at `path` descends along its first axis, if there is one.
-    pub(crate) fn goes_back(&self, path: &str) -> Option<errors::GoesBack> {
+    fn goes_back(&self, path: &str) -> Option<errors::GoesBack> {
         let field = self.fields.get(path)?;
         for examples in field.parts.iter().flatten() {
             for example in 0..examples.len() {

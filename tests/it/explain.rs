@@ -19,7 +19,7 @@ fn checker(row: &Row) -> Option<Check> {
         "E0700" | "E0805" => None,
         "E0801" | "E0802" | "E0808" => Some(settings),
         "W0801" => Some(unread),
-        "E0311" | "E0803" | "E0804" | "E0806" | "E0807" => Some(run),
+        "E0311" | "E0803" | "E0804" | "E0806" | "E0807" | "E0810" => Some(run),
         code if code.starts_with("E09") => Some(run),
         code if code.starts_with("E07") => Some(built),
         "W0510" | "W0610" | "W0701" => Some(checked),
