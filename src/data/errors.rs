@@ -57,6 +57,29 @@ pub fn no_numbers(place: &Place<'_>, shape: &[usize]) -> Diagnostic {
         .help("every axis must have at least one entry")
 }
 
+/// Where times go back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GoesBack {
+    /// Which example, from 1, if there are many.
+    pub example: Option<usize>,
+    /// Which row, from 1.
+    pub row: usize,
+    /// The time in the row before.
+    pub before: f64,
+    /// The time in this row.
+    pub time: f64,
+}
+
+/// The data field at `path`, declared at `field`, is the times of a path at `used` and goes back.
+pub fn goes_back(path: &str, field: Span, used: Span, back: &GoesBack) -> Diagnostic {
+    let GoesBack { example, row, before, time } = back;
+    let example = example.map_or(String::new(), |example| format!("example {example}, "));
+    let message = format!("{example}row {row} of `{path}`: the time {time} comes after {before}");
+    Diagnostic::new(Code("E0707"), message, field, "these times must ascend")
+        .label(used, "a path goes from knot to knot")
+        .help("sort the rows of the file by this column")
+}
+
 /// What `no_such_column` needs to know about the line of the schema and the file.
 pub struct MissingColumn<'a> {
     /// The file.

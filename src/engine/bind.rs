@@ -338,6 +338,7 @@ impl Work {
         known.sizes = dataset.sizes.clone();
         let (checked, found) = self.checked(&files, &known, (checked, found));
         found.into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
+        dataset.check_knots(&checked, &mut self.sink);
         for absent in &dataset.absent {
             let open = absent.open_sizes(&dataset.sizes);
             for (path, span) in &absent.files {

@@ -10,7 +10,7 @@ use crate::engine::made::Makings;
 use crate::engine::source::{FileSet, Files, Origin, Source, source, wrong};
 use crate::sema::dim::{Dim, Symbol};
 use crate::sema::typed::Elem;
-use crate::sema::{Columns, DataRequest, FieldRequest, Windows};
+use crate::sema::{Checked, Columns, DataRequest, FieldRequest, Windows};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,6 +59,38 @@ impl Dataset {
         let of_size = |field: &&FieldData| field.ragged.as_deref() == Some(size);
         let field = self.fields.values().find(of_size)?;
         Some(field.parts[part as usize].as_ref()?.length(example))
+    }
+
+    /// Reports the fields (E0707) that are the times of a path and go back.
+    pub(crate) fn check_knots(&self, checked: &Checked, sink: &mut Sink) {
+        for (path, used) in checked.knot_fields() {
+            let mut fields = checked.data.iter().flat_map(|request| &request.fields);
+            let field = fields.find(|field| field.path == path);
+            if let (Some(field), Some(back)) = (field, self.goes_back(&path)) {
+                sink.report(errors::goes_back(&path, field.name_span, used, &back));
+            }
+        }
+    }
+
+    /// The first place where the field at `path` descends along its first axis, if there is one.
+    fn goes_back(&self, path: &str) -> Option<errors::GoesBack> {
+        let field = self.fields.get(path)?;
+        for examples in field.parts.iter().flatten() {
+            for example in 0..examples.len() {
+                let values = examples.to_f64(example);
+                let real = if examples.is_ragged() { examples.length(example) } else { values.len() };
+                if let Some(row) = (1..real).find(|row| values[*row] < values[row - 1]) {
+                    let example = field.batch.then_some(example + 1);
+                    return Some(errors::GoesBack {
+                        example,
+                        row: row + 1,
+                        before: values[row - 1],
+                        time: values[row],
+                    });
+                }
+            }
+        }
+        None
     }
 
     /// The sizes that the files bind, by name.

@@ -279,7 +279,7 @@ impl<'a> Checker<'a> {
         };
         let param = &self.defs[def];
         let span = param.ty_span.unwrap_or(param.span);
-        let story = errors::Story { span: written, text: "by its set".to_owned() };
+        let story = errors::Story { span: written, text: "by its set".to_owned(), help: None };
         self.fail(errors::wrong_operand(&set.to_string(), span, expected, &ty, Some(story)))
     }
 

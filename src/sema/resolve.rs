@@ -4,6 +4,7 @@
 //! declaration that needs itself is found on the way. A name whose declaration is wrong is
 //! poisoned: using it says nothing more.
 
+use crate::base::hash::FastMap;
 use crate::base::index::IndexVec;
 use crate::base::span::{Sources, Span};
 use crate::diag::{Diagnostic, Sink};
@@ -152,6 +153,11 @@ pub(crate) struct Checker<'a> {
     pub modules: BTreeMap<usize, SpaceId>,
     /// Sizes to be found out, by symbol.
     pub open_sizes: BTreeMap<u32, Open>,
+    /// Where sizes are written that layers and systems are given, by the scope and the name they have
+    /// inside.
+    pub written_sizes: BTreeMap<(ScopeId, Arc<str>), Span>,
+    /// Calls of layers that say what they give, with the scope in which they say it.
+    pub layer_calls: FastMap<Span, (&'a ast::Type, ScopeId)>,
     /// How many calls were inlined so far.
     pub n_inlined: usize,
     /// Names of the program that are there only once it runs, with what they are: not for data that
@@ -197,6 +203,8 @@ impl<'a> Checker<'a> {
             drawn: BTreeMap::new(),
             modules: BTreeMap::new(),
             open_sizes: BTreeMap::new(),
+            written_sizes: BTreeMap::new(),
+            layer_calls: FastMap::default(),
             n_inlined: 0,
             later: BTreeMap::new(),
             symbols: 0,

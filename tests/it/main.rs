@@ -12,6 +12,7 @@ mod data;
 mod datasets;
 mod draws;
 mod dynamics;
+mod editors;
 mod event_gradients;
 mod events;
 mod examples;

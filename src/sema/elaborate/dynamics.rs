@@ -310,7 +310,7 @@ impl<'r, 'e> Motion<'r, 'e> {
                         }
                         Input::Prime(state) => {
                             let name = &self.model.defs[self.model.states[state].def].name;
-                            errors::nonlinear_prime(span, name, 1, "does not enter linearly")
+                            errors::nonlinear_prime(span, name, 1, "does not enter linearly", None)
                         }
                         other => crate::bug!("linear in {other:?}"),
                     }));

@@ -16,11 +16,16 @@ pub struct Story {
     pub span: Span,
     /// In words.
     pub text: String,
+    /// What would settle it otherwise.
+    pub help: Option<String>,
 }
 
-fn told(diagnostic: Diagnostic, story: Option<Story>) -> Diagnostic {
+pub(crate) fn told(diagnostic: Diagnostic, story: Option<Story>) -> Diagnostic {
     match story {
-        Some(story) => diagnostic.label(story.span, story.text),
+        Some(Story { span, text, help }) => match (diagnostic.label(span, text), help) {
+            (diagnostic, Some(help)) => diagnostic.help(help),
+            (diagnostic, None) => diagnostic,
+        },
         None => diagnostic,
     }
 }

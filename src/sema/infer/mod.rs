@@ -144,10 +144,7 @@ impl<'a> Checker<'a> {
         let story = self.story(&expr);
         let (expected, found) = (self.settled_ty(expected.clone()), self.settled_ty(expr.ty));
         let message = errors::declared_shape(what, declared, &expected, expr.span, &found, story);
-        self.fail(match expected_story {
-            Some(story) => message.label(story.span, story.text),
-            None => message,
-        })
+        self.fail(errors::told(message, expected_story))
     }
 
     /// `expr` as one real number.
@@ -162,15 +159,21 @@ impl<'a> Checker<'a> {
 
     /// Why `expr` has its shape, if a declaration elsewhere says so.
     pub(crate) fn story(&self, expr: &Expr) -> Option<Story> {
+        // What a layer gives has the shape that its sizes say.
+        if let Some((ty, scope)) = self.layer_calls.get(&expr.span)
+            && let Some(story) = self.size_story(ty, *scope)
+        {
+            return Some(story);
+        }
         let def = match &expr.kind {
             Kind::Def(def) => &self.defs[*def],
             Kind::At(of, _) | Kind::ToReal(of) => return self.story(of),
             _ => return None,
         };
         match (def.ty_span, &def.value) {
-            (Some(span), _) => Some(Story { span, text: "declared here".to_owned() }),
+            (Some(span), _) => Some(Story { span, text: "declared here".to_owned(), help: None }),
             (None, Some(value)) if value.span != expr.span => {
-                Some(Story { span: value.span, text: "computed here".to_owned() })
+                Some(Story { span: value.span, text: "computed here".to_owned(), help: None })
             }
             _ => None,
         }
