@@ -37,7 +37,7 @@ use std::sync::Arc;
 const MAX_UNROLLED: usize = 20_000;
 
 /// Most turns of the loops of a comprehension, those counted whose condition is false.
-const MAX_TURNS: usize = 1 << 20;
+pub(crate) const MAX_TURNS: usize = 1 << 20;
 
 /// Most elements of one value, and of all states together. Memory and the time to compile grow
 /// with them, so a size beyond is more likely a slip of the pen.
