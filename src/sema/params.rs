@@ -1,5 +1,6 @@
 //! Params: numbers with a set, a start and a prior, and the layers that have some of their own.
 
+use crate::base::random::MAX_POISSON_RATE;
 use crate::base::span::Span;
 use crate::ir::constraint::Constraint;
 use crate::ir::types::Shape;
@@ -139,8 +140,11 @@ impl<'a> Checker<'a> {
         }
         if !elaborate::draws_from(distribution) {
             let what = format!("starting values from `{}` are", self.text(value.span));
-            let instead = "use `normal`, `lognormal`, `uniform`, `exponential`, `cauchy` or `laplace`";
+            let instead = "use a distribution of real numbers, such as `normal(0, 1)`";
             return self.fail(errors::not_yet(value.span, what, instead));
+        }
+        if distribution == Distribution::Poisson && numbers.iter().any(|rate| *rate > MAX_POISSON_RATE) {
+            return self.fail(errors::too_likely(value.span, MAX_POISSON_RATE));
         }
         Some(Drawn::From(distribution, numbers))
     }

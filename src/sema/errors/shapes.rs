@@ -171,6 +171,15 @@ pub fn shape_of_each_turn(span: Span, found: &Ty) -> Diagnostic {
     Diagnostic::new(Code("E0301"), message, span, "another shape in every turn")
 }
 
+/// The mean of a Poisson distribution that is drawn from.
+pub fn too_likely(span: Span, most: f64) -> Diagnostic {
+    super::not_yet(
+        span,
+        format!("drawing from `poisson` with a mean above {most} is"),
+        "use `normal(rate, sqrt(rate))`",
+    )
+}
+
 /// An operand of the wrong element type or number of axes.
 pub fn wrong_operand(
     callee: &str,

@@ -247,7 +247,7 @@ impl<'a> Checker<'a> {
 }
 
 /// Elements `lo..hi` along the first axis.
-fn part(x: Expr, lo: Dim, hi: Dim, span: Span) -> Expr {
+pub(super) fn part(x: Expr, lo: Dim, hi: Dim, span: Span) -> Expr {
     let mut ty = x.ty.clone();
     let mut picks: Vec<Pick> = ty.dims.iter().map(|dim| Pick::Range(Dim::number(0), dim.clone())).collect();
     ty.dims[0] = hi.minus(&lo);

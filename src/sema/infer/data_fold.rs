@@ -96,6 +96,7 @@ impl<'a> Checker<'a> {
             let (lo, hi) = (self.size_of(lo, scope, what), self.size_of(hi, scope, what));
             let (lo, hi) = (self.settled(&lo?), self.settled(&hi?));
             self.scopes[scope].loops.push(symbol.clone());
+            self.loop_ranges.insert(symbol.id, (lo.clone(), hi.clone()));
             let looped = Loop { symbol, lo, hi, condition: None };
             return Some(Turns { looped, reversed: false, element: size(index, range.span) });
         }
@@ -111,6 +112,7 @@ impl<'a> Checker<'a> {
         let picks = std::iter::once(Pick::At(index)).chain(whole).collect();
         let (ty, phase) = (Ty { elem: over.ty.elem, dims: rest.clone() }, over.phase);
         let element = Expr { kind: Kind::Index(Box::new(over), picks), ty, phase, span: range.span };
+        self.loop_ranges.insert(symbol.id, (Dim::number(0), hi.clone()));
         let looped = Loop { symbol, lo: Dim::number(0), hi, condition: None };
         Some(Turns { looped, reversed: false, element })
     }

@@ -149,6 +149,7 @@ impl<'a> Checker<'a> {
                 (Dim::number(0), count)
             }
         };
+        self.loop_ranges.insert(symbol.id, (lo.clone(), hi.clone()));
         let condition = match &clause.condition {
             None => None,
             Some(condition) => {
