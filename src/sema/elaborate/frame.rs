@@ -6,6 +6,7 @@
 
 mod arrays;
 mod choice;
+mod eigen;
 mod fold;
 mod linear;
 mod motion;
@@ -513,7 +514,7 @@ impl<'m, 's> Frame<'m, 's> {
                 self.arranged(expr)
             }
             Kind::Einsum(..) | Kind::Extreme(..) | Kind::Gather(..) => self.arranged(expr),
-            Kind::Determinant(..) | Kind::Solution(..) => self.arranged(expr),
+            Kind::Determinant(..) | Kind::Eigen(..) | Kind::Solution(..) => self.arranged(expr),
             Kind::Reduce(reduction, x, axes)
                 if axes.iter().any(|axis| self.is_ragged(&x.ty.dims[*axis as usize])) =>
             {

@@ -27,6 +27,7 @@ impl<'a> Checker<'a> {
                 let message = format!("`{name}()` draws starting values, and is not a number");
                 self.fail(errors::wrong_kind(span, message, "a number; it stands behind the `=` of a param"))
             }
+            Builtin::Special(Special::Eigh) => return self.eigen(name, given, span, scope),
             Builtin::Special(Special::Inverse) => return self.inverse_of(name, given, span, scope),
             Builtin::Special(Special::Solve) if self.solves_matrix(given, scope) => {
                 self.linear_solution(name, given, span, scope)
@@ -253,7 +254,7 @@ impl<'a> Checker<'a> {
                     Kind::Comprehension { loops, body: Box::new(element), reduction: Some(Reduction::Sum) };
                 Some(Expr { kind, ty: Ty::scalar(Elem::Real), phase, span })
             }
-            Special::Inverse | Special::Solve => crate::bug!("`{name}` is not a number"),
+            Special::Eigh | Special::Inverse | Special::Solve => crate::bug!("`{name}` is not a number"),
             Special::Concat => self.concat(name, given, span, scope),
             Special::Stack => {
                 let parts: Vec<Option<Expr>> = given.iter().map(|arg| self.infer(arg.value, scope)).collect();

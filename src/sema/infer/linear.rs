@@ -1,8 +1,10 @@
-//! `det`, `inv`, `solve(A, b)`.
+//! `det`, `inv`, `solve(A, b)`, `eigh`.
 
 use crate::base::span::Span;
+use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::infer::Value;
+use crate::sema::infer::arrays::part;
 use crate::sema::infer::call::Given;
 use crate::sema::prelude::Special;
 use crate::sema::resolve::{Checker, ScopeId};
@@ -29,6 +31,27 @@ impl<'a> Checker<'a> {
             let unit = Expr { kind: Kind::Eye, ty: ty.clone(), phase: Phase::Static, span };
             Expr { kind: Kind::Solution(Box::new(a), Box::new(unit)), ty, phase, span }
         })
+    }
+
+    /// `eigh(A)`: the eigenvalues of a symmetric matrix, ascending, and its eigenvectors as columns.
+    pub(super) fn eigen(
+        &mut self,
+        name: &'a str,
+        given: &[Given<'a>],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Value<'a>> {
+        let [a] = self.positional(name, given, span, "one symmetric matrix")?;
+        let a = self.infer_real(a, name, scope)?;
+        self.square(name, &a)?;
+        let (n, phase) = (a.ty.dims[0].clone(), a.phase);
+        let rows = n.plus(&Dim::number(1));
+        let ty = Ty::real(vec![rows.clone(), n.clone()]);
+        let both = self.used_twice(Expr { kind: Kind::Eigen(Box::new(a)), ty, phase, span }, scope);
+        let values = part(both.clone(), Dim::number(0), Dim::number(1), span);
+        let values = Expr { kind: Kind::Reshape(Box::new(values)), ty: Ty::real(vec![n]), phase, span };
+        let vectors = part(both, Dim::number(1), rows, span);
+        Some(Value::Tuple(vec![Value::Expr(values), Value::Expr(vectors)]))
     }
 
     /// Whether `solve` is given a matrix, and not a system.

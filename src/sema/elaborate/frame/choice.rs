@@ -51,7 +51,11 @@ pub(super) fn is_elementwise(kind: &Kind) -> bool {
         Kind::MatMul(..) | Kind::Outer(..) | Kind::Einsum(..) | Kind::Reduce(..) | Kind::Extreme(..) => false,
         Kind::Stack(_) | Kind::Concat(..) | Kind::Index(..) | Kind::Reshape(_) | Kind::Permute(..) => false,
         Kind::Reverse(..) | Kind::Pad(..) | Kind::Repeat(..) | Kind::Cumsum(..) | Kind::Gather(..) => false,
-        Kind::Determinant(_) | Kind::Solution(..) | Kind::Comprehension { .. } | Kind::Path { .. } => false,
+        Kind::Determinant(_)
+        | Kind::Eigen(_)
+        | Kind::Solution(..)
+        | Kind::Comprehension { .. }
+        | Kind::Path { .. } => false,
         Kind::Fold(..) | Kind::Scan(..) | Kind::Derivative { .. } | Kind::At(..) | Kind::Solved { .. } => {
             false
         }
