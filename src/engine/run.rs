@@ -258,9 +258,10 @@ impl Run {
             Failure::Plan(_) | Failure::Invalid(_) => Error::Invalid(diagnostics),
             Failure::Outcome(stuck) => Error::Failed { diagnostics, outcome: Some(stuck.outcome) },
             Failure::GoingBack { outcome, .. } => Error::Failed { diagnostics, outcome: Some(*outcome) },
-            Failure::OutsideRun { .. } | Failure::SaveOutsideRun { .. } | Failure::TooManySaves { .. } => {
-                Error::Failed { diagnostics, outcome: None }
-            }
+            Failure::OutsideRun { .. }
+            | Failure::SaveOutsideRun { .. }
+            | Failure::TooManySaves { .. }
+            | Failure::Grazes { .. } => Error::Failed { diagnostics, outcome: None },
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::plan::controls::{Controls, Failure, Save};
 use crate::plan::objective::{Evaluation, Objective};
 use crate::plan::pack::Target;
 use crate::plan::scale::unconstrained;
-use crate::plan::unit::Element;
+use crate::plan::unit::{Element, PlanError};
 use crate::settings::Precision;
 use crate::train::{Covariance, Minimum, NotPositiveDefinite, Progress, Why};
 use std::ops::{AddAssign, ControlFlow};
@@ -53,6 +53,9 @@ pub enum NoErrors {
     /// Too many params.
     #[error("the model has {0} free numbers; standard errors are computed for at most {MAX_HESSIAN_PARAMS}")]
     TooMany(usize),
+    /// Second derivatives do not pass through times that depend on params, nor through events.
+    #[error("second derivatives of this run are not supported yet")]
+    NotOffered,
     /// The point is no proper minimum.
     #[error("the data do not determine the params: {0}")]
     Undetermined(NotPositiveDefinite),
@@ -169,7 +172,13 @@ impl Run {
         if u.len() > MAX_HESSIAN_PARAMS {
             return Ok(Err(NoErrors::TooMany(u.len())));
         }
-        let hessian = objective.hessian(u, at)?;
+        let hessian = match objective.hessian(u, at) {
+            Ok(hessian) => hessian,
+            Err(Failure::Plan(PlanError::NoHessian { .. } | PlanError::NoHessianThroughEvents { .. })) => {
+                return Ok(Err(NoErrors::NotOffered));
+            }
+            Err(failure) => return Err(failure),
+        };
         let covariance = match Covariance::from_hessian(&hessian, u.len()) {
             Ok(covariance) => covariance,
             Err(error) => return Ok(Err(NoErrors::Undetermined(error))),

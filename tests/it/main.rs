@@ -12,6 +12,7 @@ mod data;
 mod datasets;
 mod draws;
 mod dynamics;
+mod event_gradients;
 mod events;
 mod examples;
 mod explain;
