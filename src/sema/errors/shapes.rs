@@ -161,8 +161,13 @@ pub fn undecided(span: Span) -> Diagnostic {
 /// An array whose entries cannot be counted.
 pub fn uncounted(span: Span) -> Diagnostic {
     let message = "the number of entries must be known at compile time";
-    Diagnostic::new(Code("E0307"), message, span, "a range or a condition here depends on the data, or on a loop around")
-        .help("take the whole range and choose the values: `[if c then e else 0 for i in r]`")
+    Diagnostic::new(
+        Code("E0307"),
+        message,
+        span,
+        "a range or a condition here depends on the data, or on a loop around",
+    )
+    .help("take the whole range and choose the values: `[if c then e else 0 for i in r]`")
 }
 
 /// Entries of an array whose shapes differ.
