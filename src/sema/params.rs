@@ -131,9 +131,8 @@ impl<'a> Checker<'a> {
         let mut numbers = Vec::new();
         for param in &params {
             if !param.ty.is_scalar() {
-                let story = self.story(param);
                 let what = "a parameter of a starting value's distribution";
-                return self.fail(errors::needs_scalar(what, param.span, &param.ty, story));
+                return self.not_scalar(what, param);
             }
             self.require(param, Phase::Static, "the starting value of a param")?;
             numbers.extend(self.static_values(param)?);

@@ -102,9 +102,8 @@ impl<'a> Checker<'a> {
         }
         let over = self.infer(range, scope)?;
         let Some((first, rest)) = over.ty.dims.split_first() else {
-            let story = self.story(&over);
             let what = "a range or a tensor to run over";
-            return self.fail(errors::wrong_operand("for", over.span, what, &over.ty, story));
+            return self.misfit("for", &over, what);
         };
         let (hi, rest) = (self.settled(first), rest.to_vec());
         self.scopes[scope].loops.push(symbol.clone());

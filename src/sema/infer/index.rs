@@ -61,13 +61,7 @@ impl<'a> Checker<'a> {
             Some(_) => {
                 let body_ty = &body.ty;
                 if !body_ty.is_scalar() {
-                    let story = self.story(&body);
-                    return self.fail(errors::needs_scalar(
-                        "the body of a reduction",
-                        body.span,
-                        &body.ty,
-                        story,
-                    ));
+                    return self.not_scalar("the body of a reduction", &body);
                 }
                 Ty::scalar(Elem::Real)
             }
@@ -134,14 +128,7 @@ impl<'a> Checker<'a> {
             _ => {
                 let range = self.infer(&clause.range, scope)?;
                 let Some(count) = range.ty.dims.first().cloned() else {
-                    let story = self.story(&range);
-                    return self.fail(errors::wrong_operand(
-                        "for",
-                        range.span,
-                        "a range or an array",
-                        &range.ty,
-                        story,
-                    ));
+                    return self.misfit("for", &range, "a range or an array");
                 };
                 self.scopes[scope].loops.push(symbol.clone());
                 let element = self.element_at(range, index);
@@ -315,10 +302,7 @@ impl<'a> Checker<'a> {
     pub(super) fn field_of(&mut self, base: Expr, name: &Ident, span: Span) -> Option<Expr> {
         match (&*name.name, base.ty.dims.len()) {
             ("T", 2) => Some(transposed(base, span)),
-            ("T", _) => {
-                let story = self.story(&base);
-                self.fail(errors::wrong_operand(".T", base.span, "a matrix", &base.ty, story))
-            }
+            ("T", _) => self.misfit(".T", &base, "a matrix"),
             (other, _) => self.fail(errors::wrong_kind(
                 name.span,
                 format!("there is no field `{other}` here"),

@@ -2,7 +2,6 @@
 
 use crate::base::span::Span;
 use crate::sema::dim::Dim;
-use crate::sema::errors;
 use crate::sema::infer::Value;
 use crate::sema::infer::arrays::part;
 use crate::sema::infer::call::Given;
@@ -43,8 +42,7 @@ impl<'a> Checker<'a> {
     ) -> Option<Value<'a>> {
         let [a] = self.positional(name, given, span, "one symmetric matrix")?;
         let a = self.infer_real(a, name, scope)?;
-        self.square(name, &a)?;
-        let (n, phase) = (a.ty.dims[0].clone(), a.phase);
+        let (n, phase) = (self.square(name, &a)?, a.phase);
         let rows = n.plus(&Dim::number(1));
         let ty = Ty::real(vec![rows.clone(), n.clone()]);
         let both = self.used_twice(Expr { kind: Kind::Eigen(Box::new(a)), ty, phase, span }, scope);
@@ -73,29 +71,12 @@ impl<'a> Checker<'a> {
         let (a, b) = (a?, b?);
         self.square(name, &a)?;
         if !matches!(b.ty.dims.len(), 1 | 2) {
-            let story = self.story(&b);
-            return self.fail(errors::wrong_operand(name, b.span, "a vector or a matrix", &b.ty, story));
+            return self.misfit(name, &b, "a vector or a matrix");
         }
         if !self.same_size(&a.ty.dims[0], &b.ty.dims[0], span) {
-            let (left, right) = (self.story(&a), self.story(&b));
-            return self.fail(errors::unequal_shapes(
-                name,
-                span,
-                (a.span, &a.ty, left),
-                (b.span, &b.ty, right),
-            ));
+            return self.unequal(name, span, &a, &b);
         }
         let (ty, phase) = (b.ty.clone(), a.phase.max(b.phase));
         Some(Expr { kind: Kind::Solution(Box::new(a), Box::new(b)), ty, phase, span })
-    }
-
-    fn square(&mut self, name: &str, a: &Expr) -> Option<()> {
-        if let [rows, columns] = a.ty.dims.as_slice()
-            && self.same_size(rows, columns, a.span)
-        {
-            return Some(());
-        }
-        let story = self.story(a);
-        self.fail(errors::wrong_operand(name, a.span, "a square matrix", &a.ty, story))
     }
 }
