@@ -10,6 +10,9 @@ mod eval;
 mod explain;
 mod export;
 mod fmt;
+mod gathered;
+mod many;
+mod moments;
 pub mod new;
 mod picture;
 pub mod plot;
@@ -19,7 +22,6 @@ mod run;
 pub mod run_dir;
 mod schema;
 mod show;
-mod sweep;
 pub mod table;
 mod train;
 
