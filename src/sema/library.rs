@@ -22,7 +22,7 @@ macro_rules! library {
     };
 }
 
-library! { "activations" "flows" "layers" "losses" "regularizers" "toy" }
+library! { "activations" "distributions" "flows" "layers" "losses" "regularizers" "systems" "toy" }
 
 /// Most files that one program may use.
 const MAX_FILES: usize = 256;

@@ -9,6 +9,7 @@
 mod bias;
 mod checks;
 mod containers;
+mod decide;
 pub mod dim;
 mod distributions;
 mod elaborate;

@@ -109,17 +109,10 @@ impl<'a> Checker<'a> {
             self.before_the_run(part, name, self.space().instance.is_none())?;
         }
         if times.ty.dims.len() != 1 {
-            let story = self.story(&times);
-            return self.fail(errors::wrong_operand(name, times.span, "a vector of times", &times.ty, story));
+            return self.misfit(name, &times, "a vector of times");
         }
         if values.ty.dims.first() != times.ty.dims.first() {
-            let (a, b) = (self.story(&times), self.story(&values));
-            return self.fail(errors::unequal_shapes(
-                name,
-                path.span,
-                (times.span, &times.ty, a),
-                (values.span, &values.ty, b),
-            ));
+            return self.unequal(name, path.span, &times, &values);
         }
         if let Some(n) = times.ty.dims[0].as_number().filter(|n| *n < 2) {
             return self.fail(errors::too_few_knots(times.span, n));

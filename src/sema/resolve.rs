@@ -125,6 +125,10 @@ pub(crate) struct Checker<'a> {
     pub data_sets: Vec<DataSet<'a>>,
     /// Functions being inlined.
     pub calls: Vec<OpenCall<'a>>,
+    /// What decides which standard draws a port has, if it is more than a distribution's name.
+    pub decided_by: BTreeMap<DefId, Vec<Expr>>,
+    /// From where to where the loops of comprehensions and folds go, by symbol.
+    pub loop_ranges: BTreeMap<u32, (Dim, Dim)>,
     /// Whether an equation of motion is being looked at.
     pub in_equation: bool,
     /// How many turns of folds and lists were written out so far.
@@ -189,6 +193,8 @@ impl<'a> Checker<'a> {
             ragged: BTreeMap::new(),
             data_sets: Vec::new(),
             calls: Vec::new(),
+            decided_by: BTreeMap::new(),
+            loop_ranges: BTreeMap::new(),
             in_equation: false,
             n_turns: 0,
             call_depth: 0,

@@ -546,8 +546,7 @@ impl<'a> Checker<'a> {
             return self.points(label, x, y, curve.span, roots, n_points);
         }
         if !x.ty.is_scalar() {
-            let story = self.story(&x);
-            return self.fail(errors::needs_scalar("the abscissa of a plot", x.span, &x.ty, story));
+            return self.not_scalar("the abscissa of a plot", &x);
         }
         let x_label: Arc<str> = self.text(x.span).into();
         let x = curve_of(x_label, x, roots);
@@ -569,8 +568,7 @@ impl<'a> Checker<'a> {
         n_points: &mut usize,
     ) -> Option<Vec<Series>> {
         if x.ty.dims != y.ty.dims || x.ty.dims.len() > 1 {
-            let (a, b) = (self.story(&x), self.story(&y));
-            return self.fail(errors::unequal_shapes("plot", span, (x.span, &x.ty, a), (y.span, &y.ty, b)));
+            return self.unequal("plot", span, &x, &y);
         }
         for value in [x, y] {
             let (name, span) = (self.text(value.span).into(), value.span);
@@ -628,10 +626,7 @@ impl<'a> Checker<'a> {
                 };
                 Some((0..n).map(|i| (format!("{label}[{i}]").into(), part(i))).collect())
             }
-            _ => {
-                let story = self.story(&y);
-                self.fail(errors::wrong_operand("plot", y.span, "scalars or vectors", &y.ty, story))
-            }
+            _ => self.misfit("plot", &y, "scalars or vectors"),
         }
     }
 

@@ -34,6 +34,7 @@ use crate::sema::errors;
 use crate::sema::sizes::Sizes;
 use crate::sema::typed::{self, Def, DefId, DefKind, Drawn, Elem, Expr, Model, Phase};
 use crate::sema::{Bindings, Checked, Known, check};
+pub(crate) use frame::MAX_TURNS;
 use frame::{AllSites, Frame, Input, MAX_ELEMENTS, Moment, World};
 pub(crate) use initial::draws_from;
 use runs::Runs;

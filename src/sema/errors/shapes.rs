@@ -156,6 +156,40 @@ pub fn not_a_size(span: Span, what: &str) -> Diagnostic {
     .help("sizes come from integer consts, from data fields and from `len(...)`")
 }
 
+/// The condition of a comprehension depends on more than static integers.
+pub fn undecided(span: Span) -> Diagnostic {
+    let message = "the condition of a comprehension must be known at compile time";
+    Diagnostic::new(Code("E0307"), message, span, "may compare loop variables and sizes only")
+        .help("choose the value instead: `sum(if c then e else 0 for i in r)`")
+}
+
+/// An array whose entries cannot be counted.
+pub fn uncounted(span: Span) -> Diagnostic {
+    let message = "the number of entries must be known at compile time";
+    Diagnostic::new(
+        Code("E0307"),
+        message,
+        span,
+        "a range or a condition here depends on the data, or on a loop around",
+    )
+    .help("take the whole range and choose the values: `[if c then e else 0 for i in r]`")
+}
+
+/// Entries of an array whose shapes differ.
+pub fn shape_of_each_turn(span: Span, found: &Ty) -> Diagnostic {
+    let message = format!("the entries of an array have one shape, found {}", shape(found));
+    Diagnostic::new(Code("E0301"), message, span, "another shape in every turn")
+}
+
+/// The mean of a Poisson distribution that is drawn from.
+pub fn too_likely(span: Span, most: f64) -> Diagnostic {
+    super::not_yet(
+        span,
+        format!("drawing from `poisson` with a mean above {most} is"),
+        "use `normal(rate, sqrt(rate))`",
+    )
+}
+
 /// An operand of the wrong element type or number of axes.
 pub fn wrong_operand(
     callee: &str,
