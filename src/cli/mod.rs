@@ -10,6 +10,7 @@ mod eval;
 mod explain;
 mod export;
 mod fmt;
+mod grad;
 pub mod new;
 mod picture;
 pub mod plot;
@@ -97,6 +98,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Run(args) => console.run(args),
         Command::Eval(args) => console.eval(args),
         Command::Check(args) => console.check(args),
+        Command::Grad(args) => console.grad(args),
         Command::Fmt(args) => console.fmt(args),
         Command::Show(args) => console.show(args),
         Command::Doc(args) => console.doc(args),

@@ -511,6 +511,7 @@ fn adjoint(solve: &SolveSettings) -> Adjoint {
             let norm = if seminorm { BackNorm::Seminorm } else { BackNorm::Default };
             Adjoint::Backsolve(Backsolve { norm, rtol, atol })
         }
+        settings::Adjoint::Forward => Adjoint::Forward,
     }
 }
 

@@ -23,6 +23,7 @@ mod bind;
 mod dataset;
 mod diagnostics;
 pub(crate) mod example;
+mod gradients;
 mod outcome;
 mod run;
 mod solution;
@@ -31,6 +32,7 @@ mod source;
 pub use bind::Binder;
 pub use dataset::{DataFile, Dataset};
 pub use diagnostics::{Diagnostics, Error};
+pub use gradients::{Slope, Way};
 pub use run::{Gradient, ParamValue, Run};
 pub use solution::{RunValue, Solution, Trajectory, TrajectoryKind};
 
