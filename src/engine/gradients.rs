@@ -47,15 +47,17 @@ pub struct Slope {
     pub gradient: f64,
     /// By differences of runs.
     pub differences: f64,
-    /// How far the differences may be off: their change when the distance is halved, and the
-    /// tolerance of the runs over the distance.
+    /// How far the differences may be off: their change when the distance is halved, what they differ
+    /// by from either side, and the tolerance of the runs over the distance.
     pub doubt: f64,
 }
 
 impl Slope {
-    /// Whether gradient and differences disagree by more than the differences can be off.
+    /// Whether gradient and differences disagree by more than the differences can be off. Where
+    /// these are no numbers, at the border of a domain, nothing can be said.
     pub fn is_wrong(&self) -> bool {
-        !((self.gradient - self.differences).abs() <= self.doubt)
+        let off = (self.gradient - self.differences).abs();
+        self.doubt.is_finite() && (off.is_nan() || off > self.doubt)
     }
 }
 
@@ -170,14 +172,18 @@ impl Run {
                     moved(&mut other, by);
                     other.value_of(target)
                 };
-                let near = (value(h)? - value(-h)?) / (2.0 * h);
-                let far = (value(2.0 * h)? - value(-2.0 * h)?) / (4.0 * h);
-                let noise = PER_TOLERANCE * tolerance * (1.0 + gradient.value.abs()) / h;
+                let [left2, left, right, right2] = [value(-2.0 * h)?, value(-h)?, value(h)?, value(2.0 * h)?];
+                let here = gradient.value;
+                let (near, far) = ((right - left) / (2.0 * h), (right2 - left2) / (4.0 * h));
+                // Slopes from either side, good to order 2: at a kink they differ.
+                let from_left = (3.0 * here - 4.0 * left + left2) / (2.0 * h);
+                let from_right = (-3.0 * here + 4.0 * right - right2) / (2.0 * h);
+                let noise = PER_TOLERANCE * tolerance * (1.0 + here.abs()) / h;
                 slopes.push(Slope {
                     along,
                     gradient: by.values.iter().zip(&direction).map(|(g, d)| g * d).sum(),
                     differences: (4.0 * near - far) / 3.0,
-                    doubt: (near - far).abs() + noise + 1e-6 * largest,
+                    doubt: (near - far).abs() + (from_right - from_left).abs() + noise + 1e-6 * largest,
                 });
             }
         }

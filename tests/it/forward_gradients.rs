@@ -184,7 +184,7 @@ fn what_is_not_built_is_refused() {
     assert!(error.contains("E0290") && error.contains("a system with constraints"), "{error}");
 }
 
-/// A stiff fit, which has no other gradient: the rates of a reaction from its own curve.
+/// A stiff fit. The data are x(t) of k = 37, by scipy's `expm` of the matrix of the system.
 #[test]
 fn a_stiff_model_is_fitted() {
     let text = "
@@ -194,14 +194,15 @@ fn a_stiff_model_is_fitted() {
         x' = -k*x + 1000*y
         y' = k*x - 1000*y - y
         const ts: [4] = [0.1, 0.5, 1, 2]
-        const seen: [4] = [0.99, 0.97, 0.94, 0.89]
-        loss fit = sumsq(x(ts) - seen)
-        solve { method = radau5, adjoint = forward, rtol = 1e-8, atol = 1e-10 }
-        train { optimizer = lbfgs(), steps = 30 }
+        const seen: [4] = [0.9609548244904895, 0.9473501017833328, 0.9306147342997189, 0.8980256902355666]
+        loss fit = 1e4*sumsq(x(ts) - seen)
+        solve { method = radau5, adjoint = forward, rtol = 1e-9, atol = 1e-11 }
+        train { optimizer = lbfgs(), steps = 60 }
     ";
     let mut run = run(text, &[]);
-    let fit = run.fit(|_| std::ops::ControlFlow::Continue(())).unwrap();
-    assert!(fit.gradient_norm < 1e-6 && fit.objective < 1e-3, "{} {}", fit.objective, fit.gradient_norm);
+    run.fit(|_| std::ops::ControlFlow::Continue(())).unwrap();
+    let k = run.params()[0].values[0];
+    assert!((k - 37.0).abs() < 1e-4, "{k}");
 }
 
 /// `nodec check --gradients`: a right gradient passes, one that misses a hidden jump does not.
@@ -211,7 +212,10 @@ fn differences_find_a_wrong_gradient() {
     // Eight directions of W, and two numbers.
     assert_eq!(slopes.len(), 10);
     for slope in &slopes {
-        assert!(!slope.is_wrong() && slope.doubt < 1e-4, "{slope:?}");
+        assert!(
+            !slope.is_wrong() && slope.doubt < 1e-3 && (slope.gradient - slope.differences).abs() < 1e-6,
+            "{slope:?}"
+        );
     }
     let hidden = "
         param s = 0.7
