@@ -81,7 +81,7 @@ impl Plan {
         backend: Arc<dyn Backend>,
     ) -> Result<Plan, PlanError> {
         let begun = Instant::now();
-        let program = Arc::new(resolved(&program)?);
+        let program = Arc::new(resolved(Arc::unwrap_or_clone(program))?);
         let layout = Layout::of(&program);
         let funcs = Funcs::of(&program, &layout, &methods);
         let p = &funcs.packed;
@@ -123,7 +123,7 @@ impl Plan {
     }
 
     /// Whether [`Plan::compile`] would find the derivatives in `program`; makes no code.
-    pub fn check(program: &Program) -> Result<(), PlanError> {
+    pub fn check(program: Program) -> Result<(), PlanError> {
         resolved(program).map(|_| ())
     }
 

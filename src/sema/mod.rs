@@ -81,7 +81,7 @@ pub struct Checked {
     /// The file and what it uses.
     files: Arc<Files>,
     /// What was known.
-    known: Known,
+    pub(crate) known: Known,
     /// Its meaning; `None` if it has errors.
     model: Option<Model>,
     /// The data it asks for, in file order.
@@ -182,14 +182,17 @@ pub enum Columns {
     Several(Vec<(Arc<str>, Span)>),
 }
 
+/// The shape of a data field and its values, row-major; of a field with a `batch` axis the shape of
+/// one example, and no values; no values either where only the shape is known.
+pub type FieldValue = (Vec<usize>, Option<Vec<f64>>);
+
 /// What is filled in when a checked file becomes a [`Program`](crate::ir::program::Program).
 #[derive(Clone, Debug)]
 pub struct Bindings {
     /// Element type of `real`.
     pub real: DType,
-    /// Shape and values of each data field by path, row-major; of a field with a `batch` axis the
-    /// shape of one example, and no values.
-    pub data: BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)>,
+    /// Each data field by path.
+    pub data: BTreeMap<Arc<str>, FieldValue>,
     /// Values that replace those of consts, params and inputs.
     pub overrides: BTreeMap<Arc<str>, Given>,
     /// What starting values are drawn from.

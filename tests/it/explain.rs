@@ -19,7 +19,7 @@ fn checker(row: &Row) -> Option<Check> {
         "E0311" | "E0803" | "E0804" | "E0806" | "E0807" => Some(run),
         "E0908" => Some(gradients),
         code if code.starts_with("E09") => Some(run),
-        "W0510" | "W0610" => Some(built),
+        "W0510" | "W0610" | "W0701" => Some(checked),
         // Said by `sema`, whose tests run its page.
         "E0112" | "E0215" => None,
         code if code.starts_with("E01") => Some(parse),
@@ -46,11 +46,10 @@ fn settings(text: &str) -> Vec<Code> {
     sink.into_diagnostics().into_iter().map(|diagnostic| diagnostic.code).collect()
 }
 
-/// What is said of a program that is built and not run.
-fn built(text: &str) -> Vec<Code> {
-    let built = Model::parse(text).and_then(|model| model.bind().build());
-    let said = built.map_or_else(|errors| errors, |run| run.warnings());
-    said.iter().map(|diagnostic| diagnostic.code).collect()
+/// What `nodec check` says of a program beside which no file stands.
+fn checked(text: &str) -> Vec<Code> {
+    let said = Model::parse(text).and_then(|model| model.bind().check());
+    said.unwrap_or_else(|errors| errors).iter().map(|diagnostic| diagnostic.code).collect()
 }
 
 /// Fits what has a `train` block and solves the rest.
