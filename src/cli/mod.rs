@@ -10,7 +10,10 @@ mod eval;
 mod explain;
 mod export;
 mod fmt;
+mod gathered;
 mod grad;
+mod many;
+mod moments;
 pub mod new;
 mod picture;
 pub mod plot;
@@ -20,7 +23,6 @@ mod run;
 pub mod run_dir;
 mod schema;
 mod show;
-mod sweep;
 pub mod table;
 mod train;
 

@@ -77,9 +77,10 @@ impl Run {
     /// the model has no such scalar.
     pub fn gradient_by(&self, name: Option<&str>, way: Way) -> Option<Result<Gradient, Error>> {
         let target = self.target(name)?;
-        let mut run = self.clone();
-        run.parts_mut().controls.adjoints.fill(way.adjoint);
-        Some(run.gradient_of(target))
+        Some(self.numbered(0).and_then(|mut run| {
+            run.parts_mut().controls.adjoints.fill(way.adjoint);
+            run.gradient_of(target)
+        }))
     }
 
     /// The names of the scalars of the run that can be differentiated, in file order.
@@ -144,9 +145,10 @@ impl Run {
     /// `None` if the model has no such scalar.
     pub fn slopes(&self, name: Option<&str>) -> Option<Result<Vec<Slope>, Error>> {
         let target = self.target(name)?;
-        let mut run = self.clone();
-        let tolerance = run.tighten();
-        Some(run.slopes_of(target, tolerance))
+        Some(self.numbered(0).and_then(|mut run| {
+            let tolerance = run.tighten();
+            run.slopes_of(target, tolerance)
+        }))
     }
 
     fn slopes_of(&self, target: Target, tolerance: f64) -> Result<Vec<Slope>, Error> {

@@ -19,12 +19,17 @@
 //! # Ok::<(), nodec::Error>(())
 //! ```
 
+mod axes;
 mod bind;
+mod controls;
 mod dataset;
 mod diagnostics;
 pub(crate) mod example;
 mod gradients;
+mod heat;
+mod many;
 mod outcome;
+mod outside;
 mod run;
 mod solution;
 mod source;
@@ -33,6 +38,7 @@ pub use bind::Binder;
 pub use dataset::{DataFile, Dataset};
 pub use diagnostics::{Diagnostics, Error};
 pub use gradients::{Slope, Way};
+pub use many::{Array, RunNumber, Runs};
 pub use run::{Gradient, ParamValue, Run};
 pub use solution::{RunValue, Solution, Trajectory, TrajectoryKind};
 
