@@ -22,7 +22,7 @@ use crate::plan::unit::Data;
 use crate::sema::{self, Bindings, Given, Known};
 use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
 use crate::solve::control::{Adaptive, Atol, Errors};
-use crate::solve::method::Kind as MethodKind;
+use crate::solve::method::{Kind as MethodKind, Stiff};
 use crate::solve::sde::Scheme;
 use crate::solve::solve::{Options, Stepping};
 use std::collections::BTreeMap;
@@ -426,14 +426,19 @@ impl Work {
         }
         match solve.method.kind {
             MethodKind::Stochastic(_) => self.every_rate_is_given(solve, system),
-            MethodKind::Explicit(_) => self.every_rate_is_given(solve, system),
-            MethodKind::Stiff(_) => match system.states.first().filter(|_| mass_moves(system)) {
-                None => Some(()),
-                Some(state) => {
-                    self.sink.report(moving_mass_not_built(state.equation));
-                    None
+            MethodKind::Explicit(_) | MethodKind::Multistep | MethodKind::Taylor { .. } => {
+                self.every_rate_is_given(solve, system)
+            }
+            MethodKind::Stiff(Stiff::Gauss(_)) => self.every_rate_is_given(solve, system),
+            MethodKind::Stiff(_) | MethodKind::Auto(_) => {
+                match system.states.first().filter(|_| mass_moves(system)) {
+                    None => Some(()),
+                    Some(state) => {
+                        self.sink.report(moving_mass_not_built(state.equation));
+                        None
+                    }
                 }
-            },
+            }
             MethodKind::Symplectic(_) => {
                 self.every_rate_is_given(solve, system)?;
                 // A derivative that does not exist is reported when the plan is made.
@@ -443,7 +448,6 @@ impl Work {
                 self.sink.report(settings::errors::not_separable(method, span, coupled.span, names));
                 None
             }
-            MethodKind::NotBuilt { .. } => crate::bug!("settings admit only methods that are built"),
         }
     }
 
@@ -538,8 +542,10 @@ fn noise_unfit(solve: &SolveSettings, system: &System) -> Option<Diagnostic> {
         MethodKind::Stochastic(scheme) => Some(scheme),
         MethodKind::Explicit(_)
         | MethodKind::Stiff(_)
-        | MethodKind::Symplectic(_)
-        | MethodKind::NotBuilt { .. } => None,
+        | MethodKind::Multistep
+        | MethodKind::Taylor { .. }
+        | MethodKind::Auto(_)
+        | MethodKind::Symplectic(_) => None,
     };
     let unfit = |noise: Option<Span>, why: &str, help: &str| {
         let at = solve.method_span.or(noise).or(system.states.first().map(|state| state.span));

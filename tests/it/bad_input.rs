@@ -103,7 +103,7 @@ fn names_and_shapes() {
     check(&DECAY.replace("= 0.5", "= -1"), "E0806", "-1");
     check(&format!("{DECAY}x' = 2\n"), "E0504", "x' = 2");
     check(&format!("{DECAY}sweep k in linspace(0, 1, 3)\n"), "E0290", "sweep");
-    check(&format!("{DECAY}solve {{ method = auto }}\n"), "E0290", "auto");
+    check(&format!("{DECAY}solve {{ adjoint = forward }}\n"), "E0290", "forward");
     check(&format!("{DECAY}solve {{ rtol = \"a\" }}\n"), "E0802", "\"a\"");
     check(&format!("{DECAY}solve {{ rtoll = 1 }}\n"), "E0801", "rtoll");
 }

@@ -5,10 +5,11 @@ use std::path::Path;
 
 #[test]
 fn help_texts_are_as_they_were_read() {
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 12] = [
         &[],
         &["run"],
         &["eval"],
+        &["bench"],
         &["check"],
         &["fmt"],
         &["show"],

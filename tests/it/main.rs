@@ -6,7 +6,9 @@
 mod adjoints;
 mod backends;
 mod bad_input;
+mod bench;
 mod cli;
+mod counts;
 mod data;
 mod datasets;
 mod draws;
