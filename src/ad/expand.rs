@@ -17,6 +17,11 @@ use crate::ir::types::Shape;
 
 /// `func` without requests and variables.
 pub fn expand(func: Func) -> Result<Func, AdError> {
+    let asks =
+        |node: &Node| node.op == Op::Variable || matches!(node.op.def().derivative, Derivative::Request);
+    if !func.nodes.iter().any(asks) {
+        return Ok(func);
+    }
     let resolved = copied(&func, |b, node, args| match node.op.def().derivative {
         Derivative::Request => resolve(b, node, args),
         _ if node.op == Op::Variable => Ok(b.variable(args[0])),

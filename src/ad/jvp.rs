@@ -6,10 +6,10 @@
 use crate::ad::errors::AdError;
 use crate::ad::fresh_name;
 use crate::ad::walk::{Walk, floats, linear_image, plus, times, unless_zero};
+use crate::base::hash::{FastMap, FastSet};
 use crate::ir::builder::Builder;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::op::Derivative;
-use std::collections::{HashMap, HashSet};
 
 /// The tangents of `outputs` when each seeded node `x` of `seeds = [(x, ẋ), …]` moves by `ẋ`, of
 /// the type of `x`. Every seeded node is independent: the walk does not look below it. Outputs
@@ -22,10 +22,10 @@ pub fn jvp(
     floats(b, outputs, "what is differentiated")?;
     let nodes: Vec<ValueId> = seeds.iter().map(|(x, _)| *x).collect();
     floats(b, &nodes, "what it is differentiated by")?;
-    let independent: HashSet<ValueId> = nodes.iter().copied().collect();
+    let independent: FastSet<ValueId> = nodes.iter().copied().collect();
     let walk = Walk::new(b, outputs, &independent)?;
 
-    let mut tangents: HashMap<ValueId, ValueId> = HashMap::new();
+    let mut tangents: FastMap<ValueId, ValueId> = FastMap::default();
     for (x, tangent) in seeds {
         if let Some(tangent) = unless_zero(b, *tangent) {
             let sum = plus(b, tangents.get(x).copied(), tangent);
@@ -44,7 +44,7 @@ pub fn jvp(
 fn tangent(
     b: &mut Builder,
     walk: &Walk,
-    tangents: &HashMap<ValueId, ValueId>,
+    tangents: &FastMap<ValueId, ValueId>,
     value: ValueId,
 ) -> Option<ValueId> {
     let node = b.node(value).clone();

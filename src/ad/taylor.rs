@@ -12,11 +12,11 @@
 
 use crate::ad::errors::AdError;
 use crate::ad::walk::{Walk, floats, linear_image, plus, unless_zero};
+use crate::base::hash::{FastMap, FastSet};
 use crate::base::index::Idx;
 use crate::ir::builder::Builder;
 use crate::ir::func::ValueId;
 use crate::ir::op::Derivative;
-use std::collections::{HashMap, HashSet};
 
 /// The normalised Taylor coefficients, orders `0..=order`, of each of `outputs` along the flow
 /// `dx/dτ = f`, where `flow = [(x, f), …]` and the `f` may depend on the `x`; time is a pair
@@ -56,13 +56,13 @@ enum Curve {
 
 fn coefficients(
     b: &mut Builder,
-    curves: HashMap<ValueId, Curve>,
+    curves: FastMap<ValueId, Curve>,
     rates: &[ValueId],
     outputs: &[ValueId],
     order: usize,
 ) -> Result<Vec<Vec<ValueId>>, AdError> {
     floats(b, outputs, "what is differentiated")?;
-    let independent: HashSet<ValueId> = curves.keys().copied().collect();
+    let independent: FastSet<ValueId> = curves.keys().copied().collect();
     let inputs: Vec<ValueId> = {
         let mut inputs: Vec<ValueId> = independent.iter().copied().collect();
         inputs.sort_unstable();
@@ -73,7 +73,8 @@ fn coefficients(
     let last = Walk::new(b, outputs, &independent)?;
     let all = Walk::new(b, &[outputs, rates].concat(), &independent)?;
 
-    let mut table = Table { curves, moving: Vec::new(), expansions: all.expansions, known: HashMap::new() };
+    let mut table =
+        Table { curves, moving: Vec::new(), expansions: all.expansions, known: FastMap::default() };
     for k in 1..=order {
         let nodes = if k == order { &last.order } else { &all.order };
         for value in nodes {
@@ -93,11 +94,11 @@ fn coefficients(
 
 /// Every coefficient made so far.
 struct Table {
-    curves: HashMap<ValueId, Curve>,
+    curves: FastMap<ValueId, Curve>,
     /// For each node of the builder, whether it depends on an independent node.
     moving: Vec<bool>,
-    expansions: HashMap<ValueId, ValueId>,
-    known: HashMap<(ValueId, usize), Option<ValueId>>,
+    expansions: FastMap<ValueId, ValueId>,
+    known: FastMap<(ValueId, usize), Option<ValueId>>,
 }
 
 impl Table {

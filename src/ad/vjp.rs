@@ -9,10 +9,10 @@
 use crate::ad::errors::AdError;
 use crate::ad::fresh_name;
 use crate::ad::walk::{Walk, floats, plus, times, unless_zero};
+use crate::base::hash::{FastMap, FastSet};
 use crate::ir::builder::Builder;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::op::Derivative;
-use std::collections::{HashMap, HashSet};
 
 /// The derivatives of `Σ ȳ·y` over `outputs = [(y, ȳ), …]` by each node of `wrt`, of its type.
 /// Every node of `wrt` is independent: the walk stops there. One that no output depends on gets
@@ -25,7 +25,7 @@ pub fn vjp(
     let values: Vec<ValueId> = outputs.iter().map(|(y, _)| *y).collect();
     floats(b, &values, "what is differentiated")?;
     floats(b, wrt, "what it is differentiated by")?;
-    let independent: HashSet<ValueId> = wrt.iter().copied().collect();
+    let independent: FastSet<ValueId> = wrt.iter().copied().collect();
     let walk = Walk::new(b, &values, &independent)?;
 
     let mut cotangents = Cotangents::default();
@@ -42,7 +42,7 @@ pub fn vjp(
 
 /// The sum of what has reached each node so far; absent means zero.
 #[derive(Default)]
-struct Cotangents(HashMap<ValueId, ValueId>);
+struct Cotangents(FastMap<ValueId, ValueId>);
 
 impl Cotangents {
     fn add(&mut self, b: &mut Builder, value: ValueId, term: ValueId) {

@@ -6,10 +6,10 @@
 //! not a float.
 
 use crate::ad::errors::AdError;
+use crate::base::hash::{FastMap, FastSet};
 use crate::ir::builder::Builder;
 use crate::ir::func::ValueId;
 use crate::ir::op::Derivative;
-use std::collections::{HashMap, HashSet};
 
 /// Nodes that depend on an independent node and on which an output depends.
 #[derive(Debug, Default)]
@@ -17,9 +17,9 @@ pub(crate) struct Walk {
     /// Those nodes, operands first, in the order a depth-first search from the outputs leaves them.
     pub order: Vec<ValueId>,
     /// The same, for asking.
-    pub active: HashSet<ValueId>,
+    pub active: FastSet<ValueId>,
     /// What each composite stands for.
-    pub expansions: HashMap<ValueId, ValueId>,
+    pub expansions: FastMap<ValueId, ValueId>,
 }
 
 impl Walk {
@@ -27,13 +27,13 @@ impl Walk {
     pub fn new(
         b: &mut Builder,
         outputs: &[ValueId],
-        independent: &HashSet<ValueId>,
+        independent: &FastSet<ValueId>,
     ) -> Result<Walk, AdError> {
         let mut walk = Walk::default();
         // A node is entered once: on first sight its sources go on the stack above it, on second
         // sight all of them are done.
-        let mut seen: HashMap<ValueId, Vec<ValueId>> = HashMap::new();
-        let mut done: HashSet<ValueId> = HashSet::new();
+        let mut seen: FastMap<ValueId, Vec<ValueId>> = FastMap::default();
+        let mut done: FastSet<ValueId> = FastSet::default();
         let mut stack: Vec<ValueId> = outputs.iter().rev().copied().collect();
         while let Some(&value) = stack.last() {
             if done.contains(&value) {

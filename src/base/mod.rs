@@ -1,5 +1,6 @@
-//! Layer 0: indices, numbers, source texts, random streams. No knowledge of the language.
+//! Layer 0: indices, hashing, numbers, source texts, random streams. No knowledge of the language.
 
+pub mod hash;
 pub mod index;
 pub mod numbers;
 pub mod random;

@@ -88,7 +88,7 @@ impl Console<'_> {
     fn resumed(&mut self, run: &Run, from: &Path) -> Result<State, Ended> {
         let path = file_in(from, "checkpoint.npz");
         let bytes = self.bytes(&path)?;
-        let n = run.params().iter().map(|param| param.values.len()).sum();
+        let n = run.n_free();
         checkpoint::read_state(&bytes, n, &run.settings().train).map_err(|error| {
             self.say(&format!("error: cannot go on from `{}`: {error}\n", path.display()));
             Ended::With(Exit::Program)

@@ -45,6 +45,16 @@ impl Array {
         Array { numbers: self.numbers.rows(which.iter().copied(), width), shape, lengths: None }
     }
 
+    /// The array, unless it is one of no numbers (E0702): a shape like `[2^60, 0]` costs a file
+    /// nothing, and whoever counts its rows everything.
+    pub(super) fn filled(self, place: &Place<'_>, sink: &mut Sink) -> Option<Array> {
+        if self.numbers.is_empty() {
+            sink.report(errors::no_numbers(place, &self.shape));
+            return None;
+        }
+        Some(self)
+    }
+
     /// The array with its entries checked against the schema, whole numbers stored as such. One
     /// report (E0705) for the first entry that does not fit.
     pub(super) fn checked(

@@ -12,6 +12,31 @@ pub fn unreadable(place: &Place<'_>, reason: &str) -> Diagnostic {
         .help(format!("paths are relative to the model's folder; looked in `{}`", shown(folder)))
 }
 
+/// A program is checked without a file it names. `sizes` are those only the file knows.
+pub fn checked_without(place: &Place<'_>, data: &str, sizes: &[String]) -> Diagnostic {
+    let Place { path, span, folder } = place;
+    let unchecked = match sizes {
+        [] => String::from("not checked: what is in the file; its shape was taken from the schema"),
+        [size] => {
+            format!(
+                "not checked: what is in the file, and what needs the size `{size}` as a number: starting values, events, the method"
+            )
+        }
+        sizes => format!(
+            "not checked: what is in the file, and what needs the sizes {} as numbers: starting values, events, the method",
+            listed(sizes)
+        ),
+    };
+    Diagnostic::new(
+        Code("W0701"),
+        format!("`{path}` is not there, so `{data}` was checked by its schema alone"),
+        *span,
+        "no such file",
+    )
+    .note(unchecked)
+    .help(format!("paths are relative to the model's folder; looked in `{}`", shown(folder)))
+}
+
 /// The file holds no row of data. `header` says whether it has at least a header.
 pub fn empty(place: &Place<'_>, header: bool) -> Diagnostic {
     let path = place.path;
@@ -22,6 +47,14 @@ pub fn empty(place: &Place<'_>, header: bool) -> Diagnostic {
     };
     Diagnostic::new(Code("E0702"), message, place.span, label)
         .help("the first line must name the columns and every other line be a row of data")
+}
+
+/// An array without entries.
+pub fn no_numbers(place: &Place<'_>, shape: &[usize]) -> Diagnostic {
+    let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
+    let message = format!("an array in `{}` has the shape [{}] and no numbers", place.path, sizes.join(", "));
+    Diagnostic::new(Code("E0702"), message, place.span, "an axis of length 0")
+        .help("every axis must have at least one entry")
 }
 
 /// What `no_such_column` needs to know about the line of the schema and the file.

@@ -19,6 +19,14 @@ pub struct Place<'a> {
     pub folder: &'a Path,
 }
 
+impl Place<'_> {
+    /// Whether there is nothing at all.
+    pub fn is_absent(&self) -> bool {
+        let found = std::fs::metadata(self.folder.join(self.path));
+        found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
 /// A file that was read.
 pub(super) struct Bytes {
     /// What is in it, unpacked.
@@ -38,9 +46,8 @@ pub(super) fn read(place: &Place<'_>, sink: &mut Sink) -> Option<Bytes> {
         None
     };
     let path = place.folder.join(place.path);
-    let too_large = "it is larger than 4 GiB";
     match std::fs::metadata(&path) {
-        Ok(meta) if meta.len() > LARGEST => return fail(too_large),
+        Ok(meta) if meta.len() > LARGEST => return fail("it is larger than 4 GiB"),
         Ok(meta) if !meta.is_file() => return fail("it is no file"),
         Ok(_) => {}
         Err(error) => return fail(&words(&error)),
@@ -53,11 +60,36 @@ pub(super) fn read(place: &Place<'_>, sink: &mut Sink) -> Option<Bytes> {
     if !place.path.ends_with(".gz") {
         return Some(Bytes { contents: packed, digest });
     }
-    match unpacked(MultiGzDecoder::new(packed.as_slice()), LARGEST) {
-        Ok(Some(contents)) => Some(Bytes { contents, digest }),
-        Ok(None) => fail(too_large),
-        Err(error) => fail(&format!("it is not a whole gzip file ({error})")),
+    match gunzipped(&packed) {
+        Ok(contents) => Some(Bytes { contents, digest }),
+        Err(reason) => fail(&reason),
     }
+}
+
+/// What the gzip file of these bytes holds, or why it is not read, in words that complete
+/// "cannot read `f`: …".
+pub(super) fn gunzipped(packed: &[u8]) -> Result<Vec<u8>, String> {
+    match unpacked(MultiGzDecoder::new(packed), most_unpacked(packed.len())) {
+        Ok(Some(contents)) => Ok(contents),
+        Ok(None) => Err(too_large(packed.len())),
+        Err(error) => Err(format!("it is not a whole gzip file ({error})")),
+    }
+}
+
+/// The most bytes that a compressed file of `packed` bytes may unpack to. Deflate reaches 1032 to 1
+/// (zlib, "Technical Details") on nothing but zeros; what is far beyond numbers written as text is
+/// a bomb, or is quickly unpacked by hand.
+pub(super) fn most_unpacked(packed: usize) -> u64 {
+    (packed as u64).saturating_mul(USUAL_RATIO).clamp(ALWAYS_UNPACKED, LARGEST)
+}
+
+const USUAL_RATIO: u64 = 256;
+const ALWAYS_UNPACKED: u64 = 64 << 20;
+
+/// Why what is beyond [`most_unpacked`] is not read.
+pub(super) fn too_large(packed: usize) -> String {
+    let most = most_unpacked(packed) >> 20;
+    format!("its {packed} bytes unpack to more than {most} MiB; if that is right, unpack it first")
 }
 
 /// Everything that `reader` gives; `None` if it is more than `most` bytes.

@@ -4,6 +4,7 @@
 //! then the entries, big-endian and row-major. Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST
 //! database of handwritten digits", section "File formats".
 
+use super::npy::MAX_AXES;
 use super::{Array, Request, errors};
 use crate::base::numbers::Numbers;
 use crate::diag::Sink;
@@ -15,7 +16,7 @@ pub(super) fn read(request: &Request<'_>, bytes: &[u8], sink: &mut Sink) -> Opti
         return None;
     };
     let array = match array(bytes) {
-        Ok(array) => array,
+        Ok(array) => array.filled(&request.place, sink)?,
         Err(reason) => {
             sink.report(errors::unreadable(&request.place, &reason));
             return None;
@@ -31,6 +32,9 @@ pub(super) fn array(bytes: &[u8]) -> Result<Array, String> {
         return Err(String::from("it is no IDX file: it does not begin with two zero bytes"));
     };
     let rank = usize::from(*rank);
+    if rank > MAX_AXES {
+        return Err(format!("it has {rank} axes, more than {MAX_AXES}"));
+    }
     let (axes, data) = rest.split_at_checked(4 * rank).ok_or("it is cut short")?;
     let axis = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().expect("chunks of four")) as usize;
     let shape: Vec<usize> = axes.chunks_exact(4).map(axis).collect();

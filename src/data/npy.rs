@@ -15,7 +15,7 @@ pub(super) fn read(request: &Request<'_>, bytes: &[u8], sink: &mut Sink) -> Opti
         return None;
     };
     let array = match array(bytes) {
-        Ok(array) => array,
+        Ok(array) => array.filled(&request.place, sink)?,
         Err(reason) => {
             sink.report(errors::unreadable(&request.place, &reason));
             return None;
@@ -47,6 +47,9 @@ pub(super) fn array(bytes: &[u8]) -> Result<Array, String> {
     let header = std::str::from_utf8(header).map_err(|_| not_npy())?;
     let Header { descr, fortran_order, shape } = Header::parse(header).ok_or_else(not_npy)?;
     let too_large = || String::from("its shape is too large");
+    if shape.len() > MAX_AXES {
+        return Err(format!("it has {} axes, more than {MAX_AXES}", shape.len()));
+    }
     let count = shape.iter().try_fold(1, |product: usize, size| product.checked_mul(*size));
     let (width, decode) = decoder(&descr).ok_or_else(|| {
         format!("its elements are `{descr}`; readable are bool, integers, single and double precision")
@@ -60,6 +63,9 @@ pub(super) fn array(bytes: &[u8]) -> Result<Array, String> {
     let numbers = if fortran_order { row_major(&numbers, &shape) } else { numbers };
     Ok(Array::regular(numbers, shape))
 }
+
+/// The most axes. Source: `NPY_MAXDIMS` of NumPy 2.
+pub(super) const MAX_AXES: usize = 64;
 
 /// The Python dictionary at the start.
 struct Header {

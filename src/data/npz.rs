@@ -62,7 +62,7 @@ fn asked(
             sink.report(errors::unreadable(&request.place, &format!("in its array `{name}`, {reason}")));
             return None;
         }
-        Some(Ok(array)) => array,
+        Some(Ok(array)) => array.filled(&request.place, sink)?,
     };
     let found = if field.ragged {
         match found.packed(lengths, field, &request.place) {
@@ -111,11 +111,12 @@ impl Member {
             + usize::from(u16_at(header, 28).ok_or_else(damaged)?);
         let packed = header.get(skipped..).and_then(|rest| rest.get(..self.packed)).ok_or_else(damaged)?;
         let contents = if self.deflated {
-            let most = (self.unpacked as u64).min(u64::from(u32::MAX));
-            let unpacked = file::unpacked(DeflateDecoder::new(packed), most);
+            let unpacked = file::unpacked(DeflateDecoder::new(packed), self.unpacked as u64);
             unpacked.ok().flatten().ok_or_else(damaged)?
-        } else {
+        } else if self.packed == self.unpacked {
             packed.to_vec()
+        } else {
+            return Err(damaged());
         };
         let mut crc = Crc::new();
         crc.update(&contents);
@@ -145,6 +146,11 @@ fn members(bytes: &[u8]) -> Result<Vec<Member>, String> {
         let (member, next) = member(bytes, at).ok_or("the directory of the archive is damaged")?;
         members.extend(member?);
         at = next;
+    }
+    // Members may share bytes of the archive, so that each alone says little about all.
+    let total = members.iter().fold(0_u64, |total, member| total.saturating_add(member.unpacked as u64));
+    if total > file::most_unpacked(bytes.len()) {
+        return Err(file::too_large(bytes.len()));
     }
     Ok(members)
 }

@@ -1,14 +1,10 @@
 //! A `data` item to paste, from what is in a file: what `nodec schema FILE` prints.
 
-use super::file::unpacked;
+use super::file::gunzipped;
 use super::{Array, Format, idx, npy, npz, ts};
 use crate::base::numbers::Numbers;
 use csv::{ReaderBuilder, Trim};
-use flate2::read::MultiGzDecoder;
 use std::fmt::Write as _;
-
-/// Largest size of a file once it is unpacked.
-const LARGEST: u64 = u32::MAX as u64;
 
 /// The declaration for a file with these bytes that the program would call `path`; its name says
 /// which format it has. The item's name and the fields' names are made of the file's and the
@@ -16,10 +12,7 @@ const LARGEST: u64 = u32::MAX as u64;
 pub fn schema(path: &str, bytes: &[u8]) -> Result<String, String> {
     let contents: Vec<u8>;
     let bytes = if path.ends_with(".gz") {
-        let result = unpacked(MultiGzDecoder::new(bytes), LARGEST);
-        contents = result
-            .map_err(|error| format!("`{path}` is not a whole gzip file ({error})"))?
-            .ok_or_else(|| format!("`{path}` is too large"))?;
+        contents = gunzipped(bytes).map_err(|reason| format!("cannot read `{path}`: {reason}"))?;
         &contents
     } else {
         bytes

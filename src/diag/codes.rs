@@ -81,6 +81,7 @@ table! {
     "E0402" "a value that is known too late"
     "E0403" "another time inside an equation"
     "E0404" "a number that is called"
+    "E0410" "a batch statistic in an equation"
     "E0411" "a system run inside an equation"
     "E0412" "what moves with another system"
     "E0413" "runs that need each other"
@@ -125,10 +126,14 @@ table! {
     "E0904" "no steps left"
     "E0905" "events that come ever faster"
     "E0906" "a time outside the run"
+    "E0907" "an event whose time has no derivative"
     "W0510" "a condition that is true at the start"
     "W0520" "an if that jumps where a state passes"
     "W0601" "a param that training cannot change"
     "W0602" "a channel that nobody evaluates"
+    "W0603" "a prior that leaves out a part of a set"
+    "W0610" "a trace estimate inside a nonlinear function"
+    "W0701" "a data file that was not there to be checked"
     "W0801" "a training setting that nothing reads"
 }
 

@@ -2,8 +2,9 @@
 
 use crate::backend;
 use crate::base::span::Span;
-use crate::data::Part;
-use crate::diag::{Code, Diagnostic, Sink};
+use crate::data::{self, Part, Place};
+use crate::diag::{Code, Diagnostic, Severity, Sink};
+use crate::engine::dataset::{Absent, Missing};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::example::{self, At};
 use crate::engine::outcome::uncompiled;
@@ -19,7 +20,7 @@ use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Controls, Save};
 use crate::plan::estimate::{Estimator, estimated};
 use crate::plan::halves::Halves;
 use crate::plan::unit::Data;
-use crate::sema::{self, Bindings, Given, Known};
+use crate::sema::{self, Bindings, Checked, FieldValue, Given, Known};
 use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
 use crate::solve::control::{Adaptive, Atol, Errors};
 use crate::solve::method::{Kind as MethodKind, Stiff};
@@ -149,7 +150,8 @@ impl Binder {
     }
 
     /// Reads the data and checks everything against everything, but makes no code. What is
-    /// suspicious, though it runs.
+    /// suspicious, though it runs. A data set whose files are not there is checked by its schema
+    /// (W0701), which leaves open what depends on sizes that only the files know.
     pub fn check(&self) -> Result<Diagnostics, Diagnostics> {
         let mut work = Work::new(self);
         let found = work.check(self);
@@ -187,8 +189,7 @@ impl Binder {
     /// Reads the data and checks them against the schema.
     pub fn data(&self) -> Result<Arc<Dataset>, Diagnostics> {
         let mut work = Work::new(self);
-        let bound = work.bound(self);
-        match bound {
+        match work.bound(self) {
             Some(bound) => Ok(bound.dataset),
             None => Err(work.diagnostics()),
         }
@@ -208,6 +209,14 @@ impl Binder {
 struct Work {
     sources: crate::base::span::Sources,
     sink: Sink,
+}
+
+/// A program with its settings and data.
+struct Gathered {
+    settings: Settings,
+    overrides: Overrides,
+    checked: Arc<Checked>,
+    dataset: Dataset,
 }
 
 /// A model with its numbers and settings.
@@ -277,8 +286,8 @@ impl Work {
         (!self.sink.has_errors()).then_some((settings, overrides))
     }
 
-    /// All that comes before code is made.
-    fn bound(&mut self, binder: &Binder) -> Option<Bound> {
+    /// Settings, data, and the program checked with the sizes they bind.
+    fn gathered(&mut self, binder: &Binder, missing: Missing) -> Option<Gathered> {
         let model = &binder.model;
         let (settings, overrides) = self.settings(binder)?;
         let consts = &model.checked.consts;
@@ -287,23 +296,55 @@ impl Work {
         let mut known =
             Known { consts: changed.map(|(n, v)| (n.clone(), v.clone())).collect(), ..Known::default() };
         // A const that is set may be a size of the schema.
-        let resized = (!known.consts.is_empty())
-            .then(|| sema::check(&model.files, &self.sources, &known, &mut self.sink));
-        let requests = resized.as_ref().map_or(&model.checked.data, |checked| &checked.data);
-        if self.sink.has_errors() {
+        let (checked, found) = self.checked(model, &known, (model.checked.clone(), model.warnings.clone()));
+        if found.iter().any(|diagnostic| diagnostic.severity() == Severity::Error) {
+            found.into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
             return None;
         }
-        let data = dataset::load(requests, &model.folder, binder.part, &mut self.sources, &mut self.sink)?;
-        known.sizes = data.sizes.clone();
-        let checked = sema::check(&model.files, &self.sources, &known, &mut self.sink);
-        if self.sink.has_errors() {
-            return None;
+        let (sources, sink) = (&mut self.sources, &mut self.sink);
+        let dataset = dataset::load(&checked.data, &model.folder, binder.part, missing, sources, sink)?;
+        known.sizes = dataset.sizes.clone();
+        let (checked, found) = self.checked(model, &known, (checked, found));
+        found.into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
+        for absent in &dataset.absent {
+            let open = absent.open_sizes(&dataset.sizes);
+            for (path, span) in &absent.files {
+                let place = Place { path, span: *span, folder: &model.folder };
+                self.sink.report(data::errors::checked_without(&place, &absent.name, &open));
+            }
         }
+        (!self.sink.has_errors()).then_some(Gathered { settings, overrides, checked, dataset })
+    }
+
+    /// The program checked with what is `known`, and what was found; `before` if that was with the
+    /// same.
+    fn checked(
+        &self,
+        model: &Model,
+        known: &Known,
+        before: (Arc<Checked>, Vec<Diagnostic>),
+    ) -> (Arc<Checked>, Vec<Diagnostic>) {
+        if *known == before.0.known {
+            return before;
+        }
+        let mut sink = Sink::new();
+        let checked = sema::check(&model.files, &self.sources, known, &mut sink);
+        (Arc::new(checked), sink.into_diagnostics())
+    }
+
+    /// All that comes before code is made.
+    fn bound(&mut self, binder: &Binder) -> Option<Bound> {
+        let gathered = self.gathered(binder, Missing::Refused)?;
+        self.elaborated(gathered)
+    }
+
+    fn elaborated(&mut self, gathered: Gathered) -> Option<Bound> {
+        let Gathered { settings, overrides, checked, dataset } = gathered;
         let real = match settings.run.precision {
             Precision::F64 => DType::F64,
             Precision::F32 => DType::F32,
         };
-        let bindings = Bindings { real, data: values(&data), overrides, seed: settings.run.seed };
+        let bindings = Bindings { real, data: values(&dataset), overrides, seed: settings.run.seed };
         let mut program = sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?;
         for system in &mut program.systems {
             // Every method that is built wants rates.
@@ -333,19 +374,31 @@ impl Work {
             self.sink.report(Diagnostic::without_span(Code("E0802"), message));
             return None;
         }
-        let program = Arc::new(estimated(&program, &estimators));
+        let estimates = |name: &str| {
+            let mut systems = program.systems.iter().zip(&estimators);
+            systems.any(|(system, estimator)| *system.name == *name && estimator.is_some())
+        };
+        checked.nonlinear_estimates(&estimates).into_iter().for_each(|message| self.sink.report(message));
+        let program = Arc::new(estimated(program, &estimators));
         let systems = program.systems.iter().zip(&solves);
         let options = systems.map(|(system, solve)| self.options(solve, system));
         let options = options.collect::<Option<Vec<Options>>>()?;
         if self.sink.has_errors() {
             return None;
         }
-        Some(Bound { settings, dataset: Arc::new(data), program, solves, options })
+        Some(Bound { settings, dataset: Arc::new(dataset), program, solves, options })
     }
 
     fn check(&mut self, binder: &Binder) -> Option<()> {
-        let program = self.bound(binder)?.program;
-        Plan::check(&program).map_err(|error| self.sink.report(uncompiled(&error))).ok()
+        let gathered = self.gathered(binder, Missing::Noted)?;
+        let is_open = |absent: &Absent| !absent.open_sizes(&gathered.dataset.sizes).is_empty();
+        if gathered.dataset.absent.iter().any(is_open) {
+            // What follows wants numbers for the sizes.
+            return Some(());
+        }
+        let program = self.elaborated(gathered)?.program;
+        let checked = Plan::check(Arc::unwrap_or_clone(program));
+        checked.map_err(|error| self.sink.report(uncompiled(&error))).ok()
     }
 
     fn build(&mut self, binder: &Binder) -> Option<Run> {
@@ -613,15 +666,18 @@ fn tolerances(solve: &SolveSettings, system: &System) -> Atol {
 
 /// What `sema` is told of the data: the values of what is the same for every example, the shape of
 /// the rest.
-fn values(data: &Dataset) -> BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)> {
+fn values(data: &Dataset) -> BTreeMap<Arc<str>, FieldValue> {
     let each = data.fields.iter().map(|(path, field)| {
         let values = match (field.batch, field.parts.iter().flatten().next()) {
-            (false, Some(only)) => only.to_f64(0),
-            (true, _) | (false, None) => Vec::new(),
+            (false, Some(only)) => Some(only.to_f64(0)),
+            (true, _) | (false, None) => None,
         };
         (path.clone(), (field.shape().to_vec(), values))
     });
-    each.collect()
+    let absent = data.absent.iter().flat_map(|absent| &absent.fields);
+    let absent =
+        absent.filter_map(|(path, dims)| Some((path.clone(), (Absent::shape(dims, &data.sizes)?, None))));
+    each.chain(absent).collect()
 }
 
 fn unknown_name(name: &str, names: &[&str]) -> Diagnostic {

@@ -33,6 +33,8 @@ pub struct Dataset {
     pub(crate) fields: BTreeMap<Arc<str>, FieldData>,
     /// What was read.
     pub(crate) files: Vec<DataFile>,
+    /// What was not read because a file of it is not there; see [`Missing::Noted`].
+    pub(crate) absent: Vec<Absent>,
     /// How many examples each part has, in the order of [`Part::ALL`]; `None` if no field has a
     /// `batch` axis.
     pub(crate) n_examples: Option<[usize; 3]>,
@@ -63,6 +65,46 @@ impl Dataset {
     }
 }
 
+/// What becomes of a data set if one of its files is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// E0701.
+    Refused,
+    /// It is left out, and [`Dataset::absent`] says so.
+    Noted,
+}
+
+/// A data set that was left out.
+#[derive(Clone, Debug)]
+pub(crate) struct Absent {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its files that are not there, and where the program names them.
+    pub files: Vec<(String, Span)>,
+    /// The path of each field and its sizes.
+    pub fields: Vec<(Arc<str>, Vec<Dim>)>,
+}
+
+impl Absent {
+    /// The shape of a field of these sizes; `None` if one of them is known to the file alone.
+    pub fn shape(dims: &[Dim], sizes: &BTreeMap<Arc<str>, usize>) -> Option<Vec<usize>> {
+        let known = |symbol: &Symbol| sizes.get(&symbol.name).map(|size| *size as i64);
+        dims.iter().map(|dim| usize::try_from(dim.value(&known)?).ok()).collect()
+    }
+
+    /// Its sizes that nothing says, each once.
+    pub fn open_sizes(&self, sizes: &BTreeMap<Arc<str>, usize>) -> Vec<String> {
+        let symbols = self.fields.iter().flat_map(|(_, dims)| dims).flat_map(Dim::symbols);
+        let mut open: Vec<String> = Vec::new();
+        for symbol in symbols.filter(|symbol| !sizes.contains_key(&symbol.name)) {
+            if !open.iter().any(|name| **name == *symbol.name) {
+                open.push(symbol.name.to_string());
+            }
+        }
+        open
+    }
+}
+
 /// The values of a field.
 #[derive(Clone, Debug)]
 pub(crate) struct FieldData {
@@ -87,11 +129,12 @@ pub(crate) fn load(
     requests: &[DataRequest],
     folder: &Path,
     part: Part,
+    missing: Missing,
     sources: &mut Sources,
     sink: &mut Sink,
 ) -> Option<Dataset> {
-    let mut loader =
-        Loader { folder, part, sources, sink, dataset: Dataset::default(), bound: BTreeMap::new() };
+    let (dataset, bound) = (Dataset::default(), BTreeMap::new());
+    let mut loader = Loader { folder, part, missing, sources, sink, dataset, bound };
     let mut complete = true;
     for request in requests {
         complete &= loader.data_set(request).is_some();
@@ -104,6 +147,7 @@ pub(crate) fn load(
 struct Loader<'a> {
     folder: &'a Path,
     part: Part,
+    missing: Missing,
     sources: &'a mut Sources,
     sink: &'a mut Sink,
     dataset: Dataset,
@@ -119,6 +163,9 @@ impl Loader<'_> {
 
     fn data_set(&mut self, request: &DataRequest) -> Option<()> {
         let source = source(&request.source).map_err(|diagnostic| self.sink.report(*diagnostic)).ok()?;
+        if self.missing == Missing::Noted && self.is_absent(&source.files, request) {
+            return Some(());
+        }
         let mut parts: [Option<Vec<Array>>; 3] = [None, None, None];
         match &source.files {
             FileSet::Whole(files) => parts[0] = Some(self.arrays(&source, files, request)?),
@@ -146,6 +193,23 @@ impl Loader<'_> {
             return None;
         }
         if has_batch { self.examples(request, parts, &source) } else { self.whole(request, parts) }
+    }
+
+    /// Whether a file of the data set is not there, in which case it is noted.
+    fn is_absent(&mut self, files: &FileSet<'_>, request: &DataRequest) -> bool {
+        let named: Vec<(&str, Span)> = match files {
+            FileSet::Whole(files) => files.clone(),
+            FileSet::Parts(of_parts) => of_parts.iter().flatten().flatten().copied().collect(),
+        };
+        let folder = self.folder;
+        let absent = named.into_iter().filter(|(path, span)| Place { path, span: *span, folder }.is_absent());
+        let files: Vec<(String, Span)> = absent.map(|(path, span)| (path.to_owned(), span)).collect();
+        if files.is_empty() {
+            return false;
+        }
+        let fields = request.fields.iter().map(|field| (field.path.clone(), field.dims.clone())).collect();
+        self.dataset.absent.push(Absent { name: request.name.clone(), files, fields });
+        true
     }
 
     /// The arrays of the fields out of `files`, in the order of the schema.

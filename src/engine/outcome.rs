@@ -52,6 +52,12 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
             )
             .help("widen the interval of `time`, or leave these times out")
         }
+        Failure::Grazes { solve, event, t } => {
+            let event = &given.plan.system_of(*solve).events[*event];
+            let message = format!("the time of `{}` has no derivative at t = {}", event.name, number(*t));
+            Diagnostic::new(Code("E0907"), message, event.span, "this touches its limit and does not pass it")
+                .help("let it pass: an event that is only touched appears and vanishes as params move")
+        }
         Failure::TooManySaves { dt, count, allowed } => {
             let message = format!("`solve.save = every({})` asks for {count} rows", brief(*dt));
             Diagnostic::without_span(Code("E0906"), message).note(format!("at most {allowed} are kept")).help(
@@ -107,9 +113,9 @@ pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
             Diagnostic::new(Code("E0290"), message, *span, "the times of this run depend on params")
                 .help("give `time` and the times of the data as constants or data")
         }
-        PlanError::EventsNotDifferentiated { event } => {
+        PlanError::NoHessianThroughEvents { event } => {
             Diagnostic::new(Code("E0290"), error.to_string(), *event, "this interrupts the run")
-                .help("the run itself and its results work; leave the gradient, the loss or the event away")
+                .help("gradients work")
         }
         PlanError::MethodNotDifferentiated { .. } => {
             Diagnostic::without_span(Code("E0290"), error.to_string())

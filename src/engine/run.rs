@@ -123,16 +123,20 @@ impl Run {
         self.by_path(&self.parts.params)
     }
 
+    /// How many numbers a fit moves: fewer than the params have where a set ties some together.
+    pub fn n_free(&self) -> usize {
+        crate::plan::scale::n_free(&self.parts.plan.program)
+    }
+
     /// Changes the entries of the param at `path`, row-major. `false`, and no change, if there is
-    /// no such param, the number of entries differs or one lies outside the param's set.
+    /// no such param, the number of entries differs or they lie outside the param's set.
     pub fn set_param(&mut self, path: &str, values: &[f64]) -> bool {
         let mut at = 0;
         for param in &self.parts.plan.program.params {
             let count = param.ty.shape.count();
             if &*param.path == path {
-                let inside =
-                    |value: &f64| crate::plan::scale::unconstrained(param.constraint, *value).is_some();
-                let fits = values.len() == count && values.iter().all(inside);
+                let inside = |values| param.constraint.free(values, &param.ty.shape).is_some();
+                let fits = values.len() == count && inside(values);
                 if fits {
                     self.parts.params[at..at + count].copy_from_slice(values);
                 }
@@ -254,9 +258,10 @@ impl Run {
             Failure::Plan(_) | Failure::Invalid(_) => Error::Invalid(diagnostics),
             Failure::Outcome(stuck) => Error::Failed { diagnostics, outcome: Some(stuck.outcome) },
             Failure::GoingBack { outcome, .. } => Error::Failed { diagnostics, outcome: Some(*outcome) },
-            Failure::OutsideRun { .. } | Failure::SaveOutsideRun { .. } | Failure::TooManySaves { .. } => {
-                Error::Failed { diagnostics, outcome: None }
-            }
+            Failure::OutsideRun { .. }
+            | Failure::SaveOutsideRun { .. }
+            | Failure::TooManySaves { .. }
+            | Failure::Grazes { .. } => Error::Failed { diagnostics, outcome: None },
         }
     }
 }

@@ -6,16 +6,15 @@
 //! to put into words; the named methods are for passes, which know their types, and stop with
 //! `bug!` on a misfit. `b.add(x, y)` and its like also accept one scalar operand and broadcast it.
 
+use crate::base::hash::{FastHash, FastMap};
 use crate::base::index::IndexVec;
 use crate::base::span::Span;
 use crate::ir::func::{Args, Attr, Contraction, Func, Node, Port, ValueId};
 use crate::ir::op::{Op, ShapeError};
 use crate::ir::ops::leaf::converted;
 use crate::ir::types::{DType, Shape, Type};
-use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault};
 use std::sync::Arc;
-
-type Key = (Op, Attr, Args, Type);
 
 /// Makes a [`Func`].
 #[derive(Clone, Debug, Default)]
@@ -23,7 +22,8 @@ pub struct Builder {
     name: String,
     params: Vec<Port>,
     nodes: IndexVec<ValueId, Node>,
-    interned: HashMap<Key, ValueId>,
+    /// Nodes by the hash of what they are; where two share one, the later has the next number.
+    interned: FastMap<u64, ValueId>,
     variables: u32,
     span: Option<Span>,
 }
@@ -39,7 +39,9 @@ impl Builder {
         let mut b = Builder::new(func.name.clone());
         b.params.clone_from(&func.params);
         for (id, node) in func.nodes.entries() {
-            b.interned.insert((node.op, node.attr.clone(), node.args.clone(), node.ty.clone()), id);
+            if let Err(free) = b.known(node.op, &node.attr, &node.args, &node.ty) {
+                b.interned.insert(free, id);
+            }
             if let (Op::Variable, Attr::Index(n)) = (node.op, &node.attr) {
                 b.variables = b.variables.max(n + 1);
             }
@@ -126,14 +128,27 @@ impl Builder {
 
     /// Interns a node as it stands, without folding. For `param`, constants and the folder.
     pub(crate) fn intern(&mut self, op: Op, attr: Attr, args: Args, ty: Type) -> ValueId {
-        let key = (op, attr, args, ty);
-        if let Some(id) = self.interned.get(&key) {
-            return *id;
+        match self.known(op, &attr, &args, &ty) {
+            Ok(id) => id,
+            Err(free) => {
+                let id = self.nodes.push(Node { op, attr, args, ty, span: self.span });
+                self.interned.insert(free, id);
+                id
+            }
         }
-        let (op, attr, args, ty) = key.clone();
-        let id = self.nodes.push(Node { op, attr, args, ty, span: self.span });
-        self.interned.insert(key, id);
-        id
+    }
+
+    /// The node that is this already, or where in the table it belongs.
+    fn known(&self, op: Op, attr: &Attr, args: &Args, ty: &Type) -> Result<ValueId, u64> {
+        let mut at = BuildHasherDefault::<FastHash>::default().hash_one((op, attr, args, ty));
+        while let Some(id) = self.interned.get(&at) {
+            let node = &self.nodes[*id];
+            if node.op == op && node.args == *args && node.attr == *attr && node.ty == *ty {
+                return Ok(*id);
+            }
+            at = at.wrapping_add(1);
+        }
+        Err(at)
     }
 
     /// Finishes: keeps what the results need (all parameters stay) and renumbers.
@@ -365,7 +380,7 @@ impl Builder {
         assert_eq!(func.params.len(), args.len(), "arguments of `{}`", func.name);
         let mut map: IndexVec<ValueId, ValueId> = IndexVec::new();
         let outer = self.span;
-        let mut variables: HashMap<u32, u32> = HashMap::new();
+        let mut variables: FastMap<u32, u32> = FastMap::default();
         for node in func.nodes.iter() {
             self.span = node.span.or(outer);
             let operands: Vec<ValueId> = node.args.iter().map(|arg| map[*arg]).collect();

@@ -4,6 +4,7 @@
 //! the reference evaluator that says what they mean.
 
 pub mod builder;
+pub mod constraint;
 pub mod eval;
 pub mod fold;
 pub mod func;

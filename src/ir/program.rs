@@ -13,10 +13,11 @@
 //! Element type: [`Program::real`] unless the data port says otherwise.
 
 use crate::base::span::Span;
+use crate::ir::constraint::Constraint;
 use crate::ir::func::Func;
 use crate::ir::system::{Solve, System};
 use crate::ir::types::{DType, Type};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A complete model.
 #[derive(Clone, Debug)]
@@ -84,22 +85,45 @@ pub struct Param {
     /// Its type.
     pub ty: Type,
     /// Its starting value on the declared scale, row-major.
-    pub init: Vec<f64>,
+    pub init: Init,
     /// The set it lives in.
     pub constraint: Constraint,
     /// Where it is declared.
     pub span: Span,
 }
 
-/// A set with a bijection from free space.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Constraint {
-    /// All of ℝ.
-    Free,
-    /// x > 0, by exp.
-    Positive,
-    /// lo < x < hi, by the logistic function.
-    Interval(f64, f64),
+/// The entries of a starting value. Weights of a network are many and drawn, and a program that is
+/// only checked never looks at them: they are drawn when first asked for.
+#[derive(Clone)]
+pub struct Init(Arc<LazyLock<Vec<f64>, Draws>>);
+
+type Draws = Box<dyn FnOnce() -> Vec<f64> + Send + Sync>;
+
+impl Init {
+    /// The entries that `draw` gives, not before they are needed.
+    pub fn later(draw: impl FnOnce() -> Vec<f64> + Send + Sync + 'static) -> Init {
+        Init(Arc::new(LazyLock::new(Box::new(draw))))
+    }
+}
+
+impl From<Vec<f64>> for Init {
+    fn from(entries: Vec<f64>) -> Init {
+        Init::later(move || entries)
+    }
+}
+
+impl std::ops::Deref for Init {
+    type Target = [f64];
+
+    fn deref(&self) -> &[f64] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Init {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
 }
 
 /// A tensor that comes from outside.

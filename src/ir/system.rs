@@ -161,6 +161,16 @@ pub enum Trigger {
     At(Func),
 }
 
+impl Trigger {
+    /// The function that gives its period or its times, if it has one.
+    pub fn clock(&self) -> Option<&Func> {
+        match self {
+            Trigger::When { .. } => None,
+            Trigger::Every(times) | Trigger::At(times) => Some(times),
+        }
+    }
+}
+
 /// A condition over comparisons, by their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {

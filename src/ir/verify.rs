@@ -8,12 +8,12 @@
 //! 4. No two nodes have equal op, attribute, operands and type.
 //! 5. Every node but a parameter is needed by a result.
 
+use crate::base::hash::FastSet;
 use crate::base::index::Idx;
 use crate::ir::func::{Attr, Func, Node, ValueId};
 use crate::ir::infer::result_type;
 use crate::ir::op::Op;
 use crate::ir::types::Type;
-use std::collections::HashSet;
 
 /// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +31,7 @@ pub struct VerifyError {
 pub fn verify(func: &Func) -> Result<(), VerifyError> {
     let broken =
         |place: String, message: String| Err(VerifyError { func: func.name.clone(), place, message });
-    let mut seen = HashSet::new();
+    let mut seen = FastSet::default();
     let mut needed = vec![false; func.nodes.len()];
     for port in func.params.iter().chain(&func.results) {
         match needed.get_mut(port.value.index()) {
@@ -56,7 +56,7 @@ pub fn verify(func: &Func) -> Result<(), VerifyError> {
         }
         node.args.iter().for_each(|arg| needed[arg.index()] = true);
     }
-    let mut names = HashSet::new();
+    let mut names = FastSet::default();
     for (index, port) in func.params.iter().enumerate() {
         let node = &func.nodes[port.value];
         if node.op != Op::Param || node.attr != Attr::Index(index as u32) {

@@ -5,6 +5,7 @@
 //! and applies the identities that hold for every bit pattern but NaN's. It knows nothing of
 //! tensors. Its methods take `&self`, so that calls nest like expressions.
 
+use crate::base::hash::FastMap;
 use crate::base::index::{Idx, IndexVec};
 use crate::lower::loops::{
     Buffer, BufferId, BufferKind, Carried, DType, Index, Loop, LoopFunc, LoopVar, Prim, ScalarId, Stmt,
@@ -13,7 +14,6 @@ use crate::lower::loops::{
 use crate::lower::prim::convert;
 use smallvec::{SmallVec, smallvec};
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 type Operands = SmallVec<[ScalarId; 3]>;
@@ -39,7 +39,7 @@ struct State {
     n_vars: usize,
     n_stmts: usize,
     blocks: Vec<Block>,
-    known: HashMap<Key, ScalarId>,
+    known: FastMap<Key, ScalarId>,
 }
 
 impl std::fmt::Debug for State {

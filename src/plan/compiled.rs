@@ -14,9 +14,9 @@ use crate::plan::adjoint::augmented::augmented;
 use crate::plan::controls::Adjoint;
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{
-    BackKernels, Moves, Moving, ObjectiveKernels, ResultKernels, RunKernel, ScaleCurvature, ScaleKernels,
-    SolveCotangents, SolveCurvature, SolveKernels, SystemCotangents, SystemCurvature, SystemKernels,
-    compile_run, rate, reversed, step, with_tangent,
+    BackKernels, EventCotangents, Moves, Moving, ObjectiveKernels, ResultKernels, RunKernel, ScaleCurvature,
+    ScaleKernels, SolveCotangents, SolveCurvature, SolveKernels, SystemCotangents, SystemCurvature,
+    SystemKernels, compile_run, rate, reversed, step, with_tangent,
 };
 use crate::plan::layout::Layout;
 use crate::plan::motion::{self, PackedMotion};
@@ -47,6 +47,7 @@ pub struct Plan {
     objective_tangents: Mutex<BTreeMap<Target, Made<Kernel>>>,
     scale: OnceLock<Made<ScaleKernels>>,
     system_cotangents: Vec<OnceLock<Made<SystemCotangents>>>,
+    event_cotangents: Vec<OnceLock<Made<EventCotangents>>>,
     solve_cotangents: Vec<OnceLock<Made<SolveCotangents>>>,
     back: Vec<OnceLock<Made<BackKernels>>>,
     scale_curvature: OnceLock<Made<ScaleCurvature>>,
@@ -76,7 +77,7 @@ impl Plan {
         backend: Arc<dyn Backend>,
     ) -> Result<Plan, PlanError> {
         let begun = Instant::now();
-        let program = Arc::new(resolved(&program)?);
+        let program = Arc::new(resolved(Arc::unwrap_or_clone(program))?);
         let layout = Layout::of(&program);
         let funcs = Funcs::of(&program, &layout, &methods);
         let p = &funcs.packed;
@@ -99,6 +100,7 @@ impl Plan {
             objective_tangents: Mutex::default(),
             scale: OnceLock::new(),
             system_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
+            event_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_cotangents: program.solves.iter().map(|_| OnceLock::new()).collect(),
             back: program.systems.iter().map(|_| OnceLock::new()).collect(),
             scale_curvature: OnceLock::new(),
@@ -114,7 +116,7 @@ impl Plan {
     }
 
     /// Whether [`Plan::compile`] would find the derivatives in `program`; makes no code.
-    pub fn check(program: &Program) -> Result<(), PlanError> {
+    pub fn check(program: Program) -> Result<(), PlanError> {
         resolved(program).map(|_| ())
     }
 
@@ -179,6 +181,7 @@ impl Plan {
         for solve in self.objective_kernels(target)?.needs {
             self.solve_cotangents(solve)?;
             let system = self.layout.solves[solve].system;
+            self.event_cotangents(system)?;
             match adjoints[system] {
                 Adjoint::Discrete | Adjoint::Checkpoint(_) => drop(self.system_cotangents(system)?),
                 Adjoint::Backsolve(_) => drop(self.back_kernels(system)?),
@@ -189,7 +192,7 @@ impl Plan {
 
     /// The params on their declared scale, `[P]`, that stand at `u` in free space.
     pub fn constrained<T: Element>(&self, u: &[T]) -> Result<Vec<T>, PlanError> {
-        let mut p = vec![T::default(); u.len()];
+        let mut p = vec![T::default(); self.layout.n_params];
         let constrain = &self.scale_kernels()?.constrain;
         constrain.call(&[T::input(u)], &mut [T::output(&mut p)], &mut Workspace::default());
         Ok(p)
@@ -259,6 +262,25 @@ impl Plan {
         ])
     }
 
+    pub(crate) fn event_cotangents(&self, system: usize) -> Result<&EventCotangents, PlanError> {
+        made(&self.event_cotangents[system], || {
+            let motion = &self.funcs.packed.motions[system];
+            let compiled = |func: &Func, wrt: &[usize]| {
+                compile([&reversed(func, wrt, &[0])?], &*self.backend).map(|[kernel]| kernel)
+            };
+            let now = [rate::T, rate::Y, rate::A, rate::Q];
+            let by_now = |func: &Func| compiled(func, &now);
+            // A function of the fixed operands alone begins with them.
+            let by_fixed =
+                |func: &Option<Func>| func.as_ref().map(|func| compiled(func, &[0, 1])).transpose();
+            Ok(EventCotangents {
+                roots: motion.roots.as_ref().map(by_now).transpose()?,
+                jumps: motion.jumps.iter().map(by_now).collect::<Result<_, _>>()?,
+                times: motion.times.iter().map(by_fixed).collect::<Result<_, _>>()?,
+            })
+        })
+    }
+
     pub(crate) fn back_kernels(&self, system: usize) -> Result<&BackKernels, PlanError> {
         made(&self.back[system], || {
             let tableau = match self.methods[system].tableau() {
@@ -314,12 +336,9 @@ impl Plan {
         Ok(Moving { ends: moves(start, 0..2), sites: moves(times, 0..1), stops: moves(stops, 0..1) })
     }
 
-    /// The reverse pass goes through the steps of explicit methods, and not through events.
+    /// The reverse pass goes through the steps of explicit methods.
     fn check_reversible(&self, solve: usize) -> Result<(), PlanError> {
-        let (system, method) = (self.system_of(solve), self.method(solve));
-        if let Some(event) = system.events.first() {
-            return Err(PlanError::EventsNotDifferentiated { event: event.span });
-        }
+        let method = self.method(solve);
         match method.kind {
             Kind::Explicit(_) => Ok(()),
             Kind::Stiff(_)
@@ -367,6 +386,9 @@ impl Plan {
     pub(crate) fn solve_curvature(&self, solve: usize) -> Result<&SolveCurvature, PlanError> {
         made(&self.solve_curvature[solve], || {
             let moving = self.moving(solve)?;
+            if let Some(event) = self.system_of(solve).events.first() {
+                return Err(PlanError::NoHessianThroughEvents { event: event.span });
+            }
             if moving.any() {
                 return Err(PlanError::NoHessian { span: self.program.solves[solve].span });
             }

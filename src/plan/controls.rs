@@ -94,6 +94,16 @@ pub enum Failure {
         /// How it ended; components are states, then their cotangents, then those of args and params.
         outcome: Outcome,
     },
+    /// The time of an event has no derivative.
+    #[error("the condition of an event touches its limit at {t} and does not pass it")]
+    Grazes {
+        /// Which solve.
+        solve: usize,
+        /// Which event of its system.
+        event: usize,
+        /// When.
+        t: f64,
+    },
     /// A trajectory is wanted at a time the run does not cover.
     #[error("a trajectory is evaluated at {time}, outside the run from {t0} to {t1}")]
     OutsideRun {

@@ -33,7 +33,7 @@ struct Probes {
 }
 
 /// `program` with the traces in the motion of each system estimated, if `estimators` has how.
-pub fn estimated(program: &Program, estimators: &[Option<Estimator>]) -> Program {
+pub fn estimated(program: Program, estimators: &[Option<Estimator>]) -> Program {
     let mut ports: Vec<DataPort> = Vec::new();
     let mut probes: Vec<Vec<Probes>> = Vec::new();
     for (system, estimator) in program.systems.iter().zip(estimators) {
@@ -58,42 +58,40 @@ pub fn estimated(program: &Program, estimators: &[Option<Estimator>]) -> Program
         probes.push(of_system);
     }
     if ports.is_empty() {
-        return program.clone();
+        return program;
     }
     let more = |func: &Func| rebuilt(func, &ports, &[]);
-    let systems = program.systems.iter().zip(&probes).map(|(system, probes)| System {
+    let systems = program.systems.into_iter().zip(&probes).map(|(system, probes)| System {
         field: rebuilt(&system.field, &ports, probes),
-        rates: system.rates.as_ref().map(|func| rebuilt(func, &ports, probes)),
+        rates: system.rates.map(|func| rebuilt(&func, &ports, probes)),
         mass: system.mass.as_ref().map(more),
         diffusion: system.diffusion.as_ref().map(more),
-        events: system.events.iter().map(|event| with_ports(event, &more)).collect(),
-        ..system.clone()
+        events: system.events.into_iter().map(|event| with_ports(event, &more)).collect(),
+        ..system
     });
-    let solves = program.solves.iter().map(|solve| Solve {
+    let solves = program.solves.into_iter().map(|solve| Solve {
         start: more(&solve.start),
         times: more(&solve.times),
         stops: more(&solve.stops),
-        ..solve.clone()
+        ..solve
     });
     Program {
         systems: systems.collect(),
         solves: solves.collect(),
         post: more(&program.post),
         observe: more(&program.observe),
-        data: program.data.iter().cloned().chain(ports.iter().cloned()).collect(),
-        ..program.clone()
+        data: program.data.into_iter().chain(ports.iter().cloned()).collect(),
+        ..program
     }
 }
 
-fn with_ports(event: &Event, more: &dyn Fn(&Func) -> Func) -> Event {
-    let trigger = match &event.trigger {
-        Trigger::When { roots, condition } => {
-            Trigger::When { roots: more(roots), condition: condition.clone() }
-        }
-        Trigger::Every(dt) => Trigger::Every(more(dt)),
-        Trigger::At(times) => Trigger::At(more(times)),
+fn with_ports(event: Event, more: &dyn Fn(&Func) -> Func) -> Event {
+    let trigger = match event.trigger {
+        Trigger::When { roots, condition } => Trigger::When { roots: more(&roots), condition },
+        Trigger::Every(dt) => Trigger::Every(more(&dt)),
+        Trigger::At(times) => Trigger::At(more(&times)),
     };
-    Event { trigger, jump: more(&event.jump), ..event.clone() }
+    Event { trigger, jump: more(&event.jump), ..event }
 }
 
 /// Whether a node asks for a trace without a probe.

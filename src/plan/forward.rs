@@ -61,6 +61,8 @@ pub struct Solved<T> {
     pub recorded: Option<Recorded<T>>,
     /// The events whose condition was true at the start already.
     pub true_at_start: Vec<usize>,
+    /// Whether an event ended it.
+    pub stopped: bool,
     /// What the motion takes that does not change.
     pub fixed: Fixed<T>,
     /// What the solve cost.
@@ -177,7 +179,8 @@ impl<T: Element> Context<'_, T> {
         }
         let (Tracing { trace, recorded, .. }, (sites, saved)) = recording;
         let (mut sites, ends) = (sites.ys().to_vec(), (ends.0, end.t));
-        if end.outcome == Outcome::Stopped {
+        let stopped = end.outcome == Outcome::Stopped;
+        if stopped {
             self.end_early(number, ends, &end.y, &mut times, &mut sites)?;
         }
         let places = times.iter().map(|time| trace.place(*time));
@@ -190,7 +193,19 @@ impl<T: Element> Context<'_, T> {
         let ends = [[T::from_f64(ends.0)], [T::from_f64(ends.1)]];
         let End { stats, true_at_start, .. } = end;
         Ok((
-            Solved { trace, ends, sites, times, places, stops, recorded, true_at_start, fixed, stats },
+            Solved {
+                trace,
+                ends,
+                sites,
+                times,
+                places,
+                stops,
+                recorded,
+                true_at_start,
+                stopped,
+                fixed,
+                stats,
+            },
             saved,
         ))
     }

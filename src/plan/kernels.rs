@@ -87,6 +87,16 @@ pub(crate) struct SystemCotangents {
     pub step: Kernel,
 }
 
+/// The cotangent functions of the events of a system; operands as above.
+pub(crate) struct EventCotangents {
+    /// `(.., bar r) -> bar t, bar y, bar a, bar q`; `None` without conditions.
+    pub roots: Option<Kernel>,
+    /// By event: `(.., bar y_new) -> bar t, bar y, bar a, bar q`.
+    pub jumps: Vec<Kernel>,
+    /// By event: `(.., bar times) -> bar a, bar q`; `None` for a condition.
+    pub times: Vec<Option<Kernel>>,
+}
+
 /// The adjoint equation of a system with its states and quadratures: see
 /// [`augmented`](crate::plan::adjoint::augmented).
 pub(crate) struct BackKernels {
@@ -157,6 +167,7 @@ pub(crate) struct ScaleCurvature {
 
 /// Positions of the operands of `rate`.
 pub(crate) mod rate {
+    pub const T: usize = 0;
     pub const Y: usize = 2;
     pub const A: usize = 3;
     pub const Q: usize = 4;

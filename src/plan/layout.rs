@@ -127,6 +127,11 @@ fn params_read(system: &System, n_params: usize) -> Vec<usize> {
         let by_func = func.reads(0..func.results.len());
         read.iter_mut().zip(&by_func[first..]).for_each(|(read, by_func)| *read |= by_func);
     }
+    // Periods and times of events take the args first.
+    for func in system.events.iter().filter_map(|event| event.trigger.clock()) {
+        let by_func = func.reads(0..func.results.len());
+        read.iter_mut().zip(&by_func[system.args.len()..]).for_each(|(read, by_func)| *read |= by_func);
+    }
     (0..n_params).filter(|param| read[*param]).collect()
 }
 

@@ -69,11 +69,7 @@ impl Packer<'_> {
     }
 
     fn times(&self, system: usize, trigger: &Trigger) -> Option<Func> {
-        let func = match trigger {
-            Trigger::When { .. } => return None,
-            Trigger::Every(dt) => dt,
-            Trigger::At(times) => times,
-        };
+        let func = trigger.clock()?;
         let mut b = Builder::new("event_times");
         let args = self.fixed(&mut b, system);
         let values = b.inline(func, &args);

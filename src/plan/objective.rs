@@ -1,6 +1,6 @@
 //! A scalar of a run, such as the training objective, as a function of the parameters.
 //!
-//! `u -> p -> solve -> value`: constraints, forward pass, losses, with `u` free and `p` on the
+//! `u -> p -> solve -> value`: constraints, forward pass, losses, with `u: [F]` free and `p: [P]` on the
 //! declared scale; its gradient by the adjoint that [`Controls`] asks for; its Hessian by forward
 //! over reverse of the steps, one direction at a time.
 
@@ -45,12 +45,9 @@ impl<'a> Objective<'a> {
         Objective { plan, data, controls, target }
     }
 
-    /// Evaluates at free parameters `u: [P]`.
+    /// Evaluates at free parameters `u: [F]`.
     pub fn at<T: Element>(&self, u: &[T]) -> Result<Evaluation<T>, Failure> {
-        let kernels = self.plan.scale_kernels()?;
-        let mut p = vec![T::default(); u.len()];
-        kernels.constrain.call(&[T::input(u)], &mut [T::output(&mut p)], &mut Workspace::default());
-        self.at_params(p)
+        self.at_params(self.plan.constrained(u)?)
     }
 
     /// Evaluates at params `p: [P]` on their declared scale.
@@ -83,28 +80,22 @@ impl<'a> Objective<'a> {
         Ok((bars.p, bars.cost))
     }
 
-    /// The gradient in the free parameters `u`, `[P]`, at the point evaluated there.
+    /// The gradient in the free parameters `u`, `[F]`, at the point evaluated there.
     pub fn gradient<T: Element + AddAssign>(&self, u: &[T], at: &Evaluation<T>) -> Result<Vec<T>, Failure> {
         let (bar_p, _) = self.gradient_in_params(at)?;
+        Ok(self.free_cotangent(u, &bar_p)?)
+    }
+
+    /// `(dp/du)ᵀ bar_p` at `u`, `[F]`, for `bar_p: [P]`. With a unit vector, the gradient in free space
+    /// of one number among the params.
+    pub fn free_cotangent<T: Element>(&self, u: &[T], bar_p: &[T]) -> Result<Vec<T>, PlanError> {
         let mut bar_u = vec![T::default(); u.len()];
         self.plan.scale_kernels()?.constrain_vjp.call(
-            &[T::input(u), T::input(&bar_p)],
+            &[T::input(u), T::input(bar_p)],
             &mut [T::output(&mut bar_u)],
             &mut Workspace::default(),
         );
         Ok(bar_u)
-    }
-
-    /// `dp/du` at `u`, `[P]`: every bijection acts on each number alone.
-    pub fn scale_slopes<T: Element>(&self, u: &[T]) -> Result<Vec<T>, PlanError> {
-        let ones = vec![T::from_f64(1.0); u.len()];
-        let mut slopes = vec![T::default(); u.len()];
-        self.plan.scale_kernels()?.constrain_vjp.call(
-            &[T::input(u), T::input(&ones)],
-            &mut [T::output(&mut slopes)],
-            &mut Workspace::default(),
-        );
-        Ok(slopes)
     }
 
     /// The product of the Hessian in `u` with `du: [P]`, at the point evaluated there.
@@ -146,7 +137,7 @@ impl<'a> Objective<'a> {
 
         let bar_p = hessian_vector(&context, &simulation.solves, self.target, &dp)?;
 
-        let mut free = Results::new(&[n_params]);
+        let mut free = Results::new(&[u.len()]);
         let inputs = Inputs::from_slice(&[
             T::input(u),
             T::input(&bar_p.value),
@@ -157,7 +148,7 @@ impl<'a> Objective<'a> {
         Ok(free.take_tangent(0))
     }
 
-    /// The Hessian in `u`, `[P, P]` row-major, symmetrised, at the point evaluated there.
+    /// The Hessian in `u`, `[F, F]` row-major, symmetrised, at the point evaluated there.
     pub fn hessian<T: Element + AddAssign>(&self, u: &[T], at: &Evaluation<T>) -> Result<Vec<f64>, Failure> {
         let (n, simulation) = (u.len(), self.every_step(at)?);
         let mut rows = Vec::with_capacity(n * n);

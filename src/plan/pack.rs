@@ -92,7 +92,7 @@ pub fn pack(program: &Program, layout: &Layout) -> Packed {
     let packer = Packer { program, layout };
     let n_solves = program.solves.len();
     Packed {
-        constrain: scale::constrain(program, layout.n_params),
+        constrain: scale::constrain(program),
         rates: (0..program.systems.len()).map(|system| packer.rate(system)).collect(),
         motions: (0..program.systems.len()).map(|system| packer.motion(system)).collect(),
         solves: (0..n_solves).map(|solve| packer.solve(solve)).collect(),

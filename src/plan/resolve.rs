@@ -10,42 +10,40 @@ use crate::ir::system::{Event, Solve, System, Trigger};
 use crate::plan::unit::PlanError;
 
 /// `program` with every request for a derivative resolved.
-pub(crate) fn resolved(program: &Program) -> Result<Program, PlanError> {
-    let solves = program.solves.iter().map(|solve| {
-        let (start, times, stops) = (expand(&solve.start)?, expand(&solve.times)?, expand(&solve.stops)?);
-        Ok(Solve { start, times, stops, ..solve.clone() })
+pub(crate) fn resolved(program: Program) -> Result<Program, PlanError> {
+    let solves = program.solves.into_iter().map(|solve| {
+        let (start, times, stops) = (expand(solve.start)?, expand(solve.times)?, expand(solve.stops)?);
+        Ok(Solve { start, times, stops, ..solve })
     });
     Ok(Program {
-        systems: program.systems.iter().map(system).collect::<Result<_, PlanError>>()?,
+        systems: program.systems.into_iter().map(system).collect::<Result<_, PlanError>>()?,
         solves: solves.collect::<Result<_, PlanError>>()?,
-        post: expand(&program.post)?,
-        observe: expand(&program.observe)?,
-        ..program.clone()
+        post: expand(program.post)?,
+        observe: expand(program.observe)?,
+        ..program
     })
 }
 
-fn system(system: &System) -> Result<System, PlanError> {
-    let optional = |func: &Option<Func>| func.as_ref().map(expand).transpose();
+fn system(system: System) -> Result<System, PlanError> {
+    let optional = |func: Option<Func>| func.map(expand).transpose();
     Ok(System {
-        field: expand(&system.field)?,
-        mass: optional(&system.mass)?,
-        diffusion: optional(&system.diffusion)?,
-        events: system.events.iter().map(event).collect::<Result<_, PlanError>>()?,
-        ..system.clone()
+        field: expand(system.field)?,
+        mass: optional(system.mass)?,
+        diffusion: optional(system.diffusion)?,
+        events: system.events.into_iter().map(event).collect::<Result<_, PlanError>>()?,
+        ..system
     })
 }
 
-fn event(event: &Event) -> Result<Event, PlanError> {
-    let trigger = match &event.trigger {
-        Trigger::When { roots, condition } => {
-            Trigger::When { roots: expand(roots)?, condition: condition.clone() }
-        }
+fn event(event: Event) -> Result<Event, PlanError> {
+    let trigger = match event.trigger {
+        Trigger::When { roots, condition } => Trigger::When { roots: expand(roots)?, condition },
         Trigger::Every(dt) => Trigger::Every(expand(dt)?),
         Trigger::At(times) => Trigger::At(expand(times)?),
     };
-    Ok(Event { trigger, jump: expand(&event.jump)?, ..event.clone() })
+    Ok(Event { trigger, jump: expand(event.jump)?, ..event })
 }
 
-fn expand(func: &Func) -> Result<Func, PlanError> {
-    Ok(ad::expand(func.clone())?)
+fn expand(func: Func) -> Result<Func, PlanError> {
+    Ok(ad::expand(func)?)
 }

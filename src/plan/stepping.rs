@@ -5,7 +5,7 @@ use crate::ir::system::{self, UnknownKind};
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{Moves, SystemKernels};
 use crate::plan::operands::{Context, Fixed};
-use crate::plan::trace::Trace;
+use crate::plan::trace::{Trace, TracedJump};
 use crate::plan::unit::{Element, Inputs, Kernel};
 use crate::solve::dense::{Accepted, Interior};
 use crate::solve::event::{Condition, Effect, Events, Jump, Trigger};
@@ -375,7 +375,8 @@ impl<T: Element> Observer<T> for Tracing<'_, T> {
     }
 
     fn jumped(&mut self, jump: &Jump<'_, T>) {
-        self.trace.jump(jump.event, jump.y);
+        let Jump { event, round, y, y_new, .. } = *jump;
+        self.trace.jump(TracedJump { event, round, before: y.to_vec() }, y_new);
     }
 
     fn resumed(&mut self, t: f64, y: &[T]) {

@@ -27,8 +27,8 @@ pub struct Trace<T> {
     pub end: Vec<T>,
     /// Whether that rate was evaluated there: `[N]`. Else it is the last stage of the step before.
     pub fresh: Vec<bool>,
-    /// The events, in order. At a node where the state jumps, `y` holds the state after.
-    pub jumps: Vec<TracedJump<T>>,
+    /// Where the state jumps, in order. At such a node `y` holds the state after.
+    pub instants: Vec<TracedInstant<T>>,
 }
 
 /// How many states a trace keeps.
@@ -42,13 +42,24 @@ pub enum Keep {
     AtMost(usize),
 }
 
+/// A node of a trace at which events happen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TracedInstant<T> {
+    /// Which node.
+    pub node: usize,
+    /// The events, in their order; at least one.
+    pub jumps: Vec<TracedJump<T>>,
+    /// The state after all of them, `[n]`.
+    pub after: Vec<T>,
+}
+
 /// An event on a trace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TracedJump<T> {
-    /// At which node.
-    pub node: usize,
     /// Which event of the system.
     pub event: usize,
+    /// See [`Jump::round`](crate::solve::event::Jump::round).
+    pub round: usize,
     /// The state before it, `[n]`.
     pub before: Vec<T>,
 }
@@ -123,7 +134,7 @@ impl<T: Element> Trace<T> {
             keep,
             end: y0.to_vec(),
             fresh: Vec::new(),
-            jumps: Vec::new(),
+            instants: Vec::new(),
         }
     }
 
@@ -163,13 +174,29 @@ impl<T: Element> Trace<T> {
         self.n_steps() / self.stride + 1
     }
 
-    /// An event at the last node, where the state was `before`.
-    pub fn jump(&mut self, event: usize, before: &[T]) {
-        self.jumps.push(TracedJump { node: self.n_steps(), event, before: before.to_vec() });
+    /// An event at the last node, where the state jumped from `before` to `after`.
+    pub fn jump(&mut self, jump: TracedJump<T>, after: &[T]) {
+        let node = self.n_steps();
+        match self.instants.last_mut().filter(|instant| instant.node == node) {
+            Some(instant) => {
+                instant.jumps.push(jump);
+                instant.after.copy_from_slice(after);
+            }
+            None => self.instants.push(TracedInstant { node, jumps: vec![jump], after: after.to_vec() }),
+        }
+    }
+
+    /// What happens at a node.
+    pub fn instant(&self, node: usize) -> Option<&TracedInstant<T>> {
+        let at = self.instants.binary_search_by_key(&node, |instant| instant.node).ok()?;
+        Some(&self.instants[at])
     }
 
     /// After the events at the last node the state is `y`.
     pub fn resume(&mut self, y: &[T]) {
+        if let Some(instant) = self.instants.last_mut() {
+            instant.after.copy_from_slice(y);
+        }
         self.end.copy_from_slice(y);
         if self.n_steps().is_multiple_of(self.stride) {
             let last = self.y.len() - self.n;
@@ -182,9 +209,9 @@ impl<T: Element> Trace<T> {
     pub fn rows(&self) -> (Vec<f64>, Vec<T>) {
         let (mut ts, mut ys) = (Vec::new(), Vec::new());
         for (node, t) in self.t.iter().enumerate() {
-            if let Some(jump) = self.jumps.iter().find(|jump| jump.node == node) {
+            if let Some(instant) = self.instant(node) {
                 ts.push(*t);
-                ys.extend_from_slice(&jump.before);
+                ys.extend_from_slice(&instant.jumps[0].before);
             }
             ts.push(*t);
             ys.extend_from_slice(self.state(node));

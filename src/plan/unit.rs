@@ -32,9 +32,9 @@ pub enum PlanError {
         /// Where the solve is asked for.
         span: Span,
     },
-    /// A gradient is wanted through a system with events.
-    #[error("gradients through events are not supported yet")]
-    EventsNotDifferentiated {
+    /// A Hessian is wanted through a system with events.
+    #[error("second derivatives through events are not supported yet")]
+    NoHessianThroughEvents {
         /// The first of them.
         event: Span,
     },

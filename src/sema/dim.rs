@@ -16,42 +16,43 @@ pub struct Symbol {
     pub name: Arc<str>,
 }
 
-/// A polynomial: coefficient by monomial, a monomial being its sorted factors. Zero coefficients
-/// are left out.
+/// A polynomial: its number, and coefficient by monomial, a monomial being its sorted factors. Zero
+/// coefficients are left out, so that most sizes, which are numbers, hold no memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dim {
+    number: i64,
     terms: BTreeMap<Vec<Symbol>, i64>,
 }
 
 impl Dim {
     /// The number `n`.
     pub fn number(n: i64) -> Dim {
-        let mut dim = Dim::default();
-        dim.add_term(Vec::new(), n);
-        dim
+        Dim { number: n, terms: BTreeMap::new() }
     }
 
     /// The unknown `symbol`.
     pub fn symbol(symbol: Symbol) -> Dim {
-        let mut dim = Dim::default();
-        dim.add_term(vec![symbol], 1);
-        dim
+        Dim { number: 0, terms: BTreeMap::from([(vec![symbol], 1)]) }
     }
 
-    fn add_term(&mut self, monomial: Vec<Symbol>, coefficient: i64) {
-        let sum = self.terms.get(&monomial).copied().unwrap_or(0).saturating_add(coefficient);
+    fn add_term(&mut self, monomial: &[Symbol], coefficient: i64) {
+        if monomial.is_empty() {
+            self.number = self.number.saturating_add(coefficient);
+            return;
+        }
+        let sum = self.terms.get(monomial).copied().unwrap_or(0).saturating_add(coefficient);
         if sum == 0 {
-            self.terms.remove(&monomial);
+            self.terms.remove(monomial);
         } else {
-            self.terms.insert(monomial, sum);
+            self.terms.insert(monomial.to_vec(), sum);
         }
     }
 
     /// `self + other`
     pub fn plus(&self, other: &Dim) -> Dim {
         let mut sum = self.clone();
-        for (monomial, coefficient) in &other.terms {
-            sum.add_term(monomial.clone(), *coefficient);
+        for (monomial, coefficient) in other.terms() {
+            sum.add_term(monomial, coefficient);
         }
         sum
     }
@@ -59,8 +60,8 @@ impl Dim {
     /// `factor * self`
     pub fn times_number(&self, factor: i64) -> Dim {
         let mut product = Dim::default();
-        for (monomial, coefficient) in &self.terms {
-            product.add_term(monomial.clone(), coefficient.saturating_mul(factor));
+        for (monomial, coefficient) in self.terms() {
+            product.add_term(monomial, coefficient.saturating_mul(factor));
         }
         product
     }
@@ -73,11 +74,11 @@ impl Dim {
     /// `self * other`
     pub fn times(&self, other: &Dim) -> Dim {
         let mut product = Dim::default();
-        for (left, a) in &self.terms {
-            for (right, b) in &other.terms {
-                let mut monomial = [left.as_slice(), right.as_slice()].concat();
+        for (left, a) in self.terms() {
+            for (right, b) in other.terms() {
+                let mut monomial = [left, right].concat();
                 monomial.sort();
-                product.add_term(monomial, a.saturating_mul(*b));
+                product.add_term(&monomial, a.saturating_mul(b));
             }
         }
         product
@@ -85,26 +86,34 @@ impl Dim {
 
     /// `self / n` if every coefficient is divisible by `n`.
     pub fn divided(&self, n: i64) -> Option<Dim> {
-        let divisible = n != 0 && self.terms.values().all(|coefficient| coefficient % n == 0);
-        divisible.then(|| Dim { terms: self.terms.iter().map(|(m, c)| (m.clone(), c / n)).collect() })
+        // `i64::MIN / -1` is no `i64`.
+        let quotient =
+            |coefficient: i64| coefficient.checked_rem(n).filter(|rest| *rest == 0).map(|_| coefficient / n);
+        let terms = self
+            .terms
+            .iter()
+            .map(|(monomial, coefficient)| Some((monomial.clone(), quotient(*coefficient)?)));
+        Some(Dim { number: quotient(self.number)?, terms: terms.collect::<Option<_>>()? })
     }
 
     /// The number it is, if it is one.
     pub fn as_number(&self) -> Option<i64> {
-        self.value(&|_| None)
+        self.terms.is_empty().then_some(self.number)
     }
 
     /// The symbol it is, if it is just one.
     pub fn as_symbol(&self) -> Option<&Symbol> {
-        match self.terms.iter().next() {
-            Some((monomial, 1)) if self.terms.len() == 1 && monomial.len() == 1 => monomial.first(),
+        let mut terms = self.terms();
+        match (terms.next(), terms.next()) {
+            (Some(([symbol], 1)), None) => Some(symbol),
             _ => None,
         }
     }
 
-    /// Its terms: factors, coefficient.
+    /// Its terms: factors, coefficient; those with factors first, a number last.
     pub fn terms(&self) -> impl Iterator<Item = (&[Symbol], i64)> {
-        self.terms.iter().map(|(factors, coefficient)| (factors.as_slice(), *coefficient))
+        let number = (self.number != 0).then_some((&[][..], self.number));
+        self.terms.iter().map(|(factors, coefficient)| (factors.as_slice(), *coefficient)).chain(number)
     }
 
     /// The symbols in it, each once.
@@ -124,7 +133,7 @@ impl Dim {
 
     /// The polynomial in which symbols are what `found` says.
     pub fn substituted(&self, found: &dyn Fn(&Symbol) -> Option<Dim>) -> Dim {
-        let mut sum = Dim::default();
+        let mut sum = Dim::number(self.number);
         for (monomial, coefficient) in &self.terms {
             let mut term = Dim::number(*coefficient);
             for symbol in monomial {
@@ -137,7 +146,7 @@ impl Dim {
 
     /// Its value where `known` says what the symbols are; `None` if one is not known.
     pub fn value(&self, known: &dyn Fn(&Symbol) -> Option<i64>) -> Option<i64> {
-        let mut sum: i64 = 0;
+        let mut sum = self.number;
         for (monomial, coefficient) in &self.terms {
             let mut term = *coefficient;
             for symbol in monomial {
@@ -151,14 +160,11 @@ impl Dim {
 
 impl fmt::Display for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.terms.is_empty() {
-            return f.write_str("0");
+        if let Some(number) = self.as_number() {
+            return write!(f, "{number}");
         }
-        // Monomials of symbols first, the number last: `2*C + 1`.
-        let numbers_last = self.terms.iter().filter(|(m, _)| !m.is_empty());
-        let number = self.terms.iter().filter(|(m, _)| m.is_empty());
-        for (position, (monomial, coefficient)) in numbers_last.chain(number).enumerate() {
-            let sign = match (position, *coefficient < 0) {
+        for (position, (monomial, coefficient)) in self.terms().enumerate() {
+            let sign = match (position, coefficient < 0) {
                 (0, false) => "",
                 (0, true) => "-",
                 (_, false) => " + ",

@@ -6,7 +6,33 @@ use crate::ir::op::Op;
 use crate::ir::types::Shape;
 use crate::sema::prelude::{Distribution, spread};
 
+/// An end of a support.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// A number.
+    At(f64),
+    /// The parameter of this number.
+    Param(usize),
+}
+
 impl Distribution {
+    /// Between which numbers the density is not 0; `None` for probabilities of whole numbers.
+    pub fn support(self) -> Option<(Bound, Bound)> {
+        const LEAST: Bound = Bound::At(f64::NEG_INFINITY);
+        const MOST: Bound = Bound::At(f64::INFINITY);
+        match self {
+            Distribution::Normal | Distribution::Cauchy | Distribution::Laplace => Some((LEAST, MOST)),
+            Distribution::StudentT => Some((LEAST, MOST)),
+            Distribution::Lognormal | Distribution::Exponential | Distribution::Gamma => {
+                Some((Bound::At(0.0), MOST))
+            }
+            Distribution::Beta => Some((Bound::At(0.0), Bound::At(1.0))),
+            Distribution::Uniform => Some((Bound::Param(0), Bound::Param(1))),
+            Distribution::Bernoulli | Distribution::Categorical => None,
+            Distribution::Poisson | Distribution::Rademacher => None,
+        }
+    }
+
     /// How many parameters it takes, and what they are.
     pub fn params(self) -> &'static [&'static str] {
         match self {

@@ -6,6 +6,7 @@
 //! [`Program`](crate::ir::program::Program) that `plan` runs. Neither reads files, solves, or knows of settings: their entries
 //! are only collected.
 
+mod bias;
 mod checks;
 mod containers;
 pub mod dim;
@@ -34,7 +35,7 @@ mod translate;
 pub mod typed;
 
 use crate::base::span::{Sources, Span};
-use crate::diag::Sink;
+use crate::diag::{Diagnostic, Sink};
 use crate::ir::types::DType;
 use crate::syntax::ast;
 use dim::Dim;
@@ -80,7 +81,7 @@ pub struct Checked {
     /// The file and what it uses.
     files: Arc<Files>,
     /// What was known.
-    known: Known,
+    pub(crate) known: Known,
     /// Its meaning; `None` if it has errors.
     model: Option<Model>,
     /// The data it asks for, in file order.
@@ -181,14 +182,17 @@ pub enum Columns {
     Several(Vec<(Arc<str>, Span)>),
 }
 
+/// The shape of a data field and its values, row-major; of a field with a `batch` axis the shape of
+/// one example, and no values; no values either where only the shape is known.
+pub type FieldValue = (Vec<usize>, Option<Vec<f64>>);
+
 /// What is filled in when a checked file becomes a [`Program`](crate::ir::program::Program).
 #[derive(Clone, Debug)]
 pub struct Bindings {
     /// Element type of `real`.
     pub real: DType,
-    /// Shape and values of each data field by path, row-major; of a field with a `batch` axis the
-    /// shape of one example, and no values.
-    pub data: BTreeMap<Arc<str>, (Vec<usize>, Vec<f64>)>,
+    /// Each data field by path.
+    pub data: BTreeMap<Arc<str>, FieldValue>,
     /// Values that replace those of consts, params and inputs.
     pub overrides: BTreeMap<Arc<str>, Given>,
     /// What starting values are drawn from.
@@ -271,6 +275,12 @@ impl Checked {
     /// The typed tree; `None` if the file has errors.
     pub fn model(&self) -> Option<&Model> {
         self.model.as_ref()
+    }
+
+    /// W0610 for each estimate of a trace that does not enter linearly; `estimated` says of a system,
+    /// by name, whether its traces are estimated.
+    pub fn nonlinear_estimates(&self, estimated: &dyn Fn(&str) -> bool) -> Vec<Diagnostic> {
+        self.model.as_ref().map_or(Vec::new(), |model| bias::nonlinear_estimates(model, estimated))
     }
 
     /// What was extracted from the file, as text: unknowns with starts and rates, lines, events, channels,

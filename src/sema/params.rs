@@ -1,13 +1,20 @@
 //! Params: numbers with a set, a start and a prior, and the layers that have some of their own.
 
-use crate::ir::program::Constraint;
+use crate::base::span::Span;
+use crate::ir::constraint::Constraint;
+use crate::ir::types::Shape;
+use crate::sema::distributions::Bound;
 use crate::sema::infer::{Value, to_real};
-use crate::sema::prelude::{self, Builtin, Special};
+use crate::sema::prelude::{self, Builtin, Distribution, Special};
 use crate::sema::resolve::{Binding, Callable, Checker};
 use crate::sema::typed::{DefId, DefKind, Drawn, Elem, Expr, Kind, Param, Phase, Prior, Ty};
 use crate::sema::{elaborate, errors};
 use crate::syntax::ast::{self, Arg, ExprKind, ItemKind};
 use std::sync::Arc;
+
+/// What may stand behind `in`.
+const SETS: &str =
+    "`positive`, `unit`, `interval(a, b)`, `simplex`, `ordered`, `corr_cholesky` or `orthogonal`";
 
 impl<'a> Checker<'a> {
     pub(crate) fn param(&mut self, decl: &'a ast::ParamDecl, number: usize) -> Option<Binding<'a>> {
@@ -145,15 +152,11 @@ impl<'a> Checker<'a> {
             ExprKind::Name(name) => match &**name {
                 "positive" => Some(Constraint::Positive),
                 "unit" => Some(Constraint::Interval(0.0, 1.0)),
-                "simplex" | "ordered" | "corr_cholesky" | "orthogonal" => {
-                    let instead = "use `positive`, `unit` or `interval(a, b)` for each element";
-                    self.fail(errors::not_yet(expr.span, format!("the set `{name}` is"), instead))
-                }
-                _ => self.fail(errors::wrong_kind(
-                    expr.span,
-                    format!("`{name}` is not a set"),
-                    "`positive`, `unit` or `interval(a, b)`",
-                )),
+                "simplex" => Some(Constraint::Simplex),
+                "ordered" => Some(Constraint::Ordered),
+                "corr_cholesky" => Some(Constraint::CorrCholesky),
+                "orthogonal" => Some(Constraint::Orthogonal),
+                _ => self.fail(errors::wrong_kind(expr.span, format!("`{name}` is not a set"), SETS)),
             },
             ExprKind::Call { callee, args } if matches!(&callee.kind, ExprKind::Name(name) if &**name == "interval") =>
             {
@@ -178,11 +181,7 @@ impl<'a> Checker<'a> {
                     "a lower bound below the upper one, both finite",
                 ))
             }
-            _ => self.fail(errors::wrong_kind(
-                expr.span,
-                "this is not a set",
-                "`positive`, `unit` or `interval(a, b)`",
-            )),
+            _ => self.fail(errors::wrong_kind(expr.span, "this is not a set", SETS)),
         }
     }
 
@@ -242,16 +241,21 @@ impl<'a> Checker<'a> {
         if self.defs[def].span != decl.name.span {
             return None;
         }
+        if let (Some(constraint), Some(written)) = (constraint, &decl.constraint) {
+            self.set_fits(constraint, def, written.span)?;
+        }
         let prior = match &decl.prior {
-            Some(prior) => Some(self.prior(def, prior)?),
+            Some(prior) => Some(self.prior(def, prior, constraint)?),
             None => None,
         };
         let init = self.defs[def].value.clone();
-        let is_known =
-            init.as_ref().is_some_and(|init| init.ty.dims.iter().all(|dim| dim.as_number().is_some()));
-        if let (Some(init), Some(constraint), true) = (&init, constraint, is_known) {
+        let known = init.as_ref().and_then(|init| {
+            let sizes = init.ty.dims.iter().map(|dim| usize::try_from(dim.as_number()?).ok());
+            Some((init, Shape(sizes.collect::<Option<_>>()?)))
+        });
+        if let (Some((init, shape)), Some(constraint)) = (known, constraint) {
             let values = self.static_values(init)?;
-            if !elaborate::is_inside(constraint, &values) {
+            if constraint.free(&values, &shape).is_none() {
                 return self.fail(errors::outside_its_set(init.span, &decl.name.name, &values, constraint));
             }
         }
@@ -259,8 +263,51 @@ impl<'a> Checker<'a> {
         Some(Param { def, init, drawn, constraint: constraint?, prior })
     }
 
-    fn prior(&mut self, def: DefId, prior: &'a ast::Expr) -> Option<Prior> {
+    /// Whether the param has the shape that its set asks for.
+    fn set_fits(&mut self, set: Constraint, def: DefId, written: Span) -> Option<()> {
+        let ty = self.settled_ty(self.defs[def].ty.clone());
+        let expected = match (set, ty.dims.as_slice()) {
+            (Constraint::Free | Constraint::Positive | Constraint::Interval(..), _) => return Some(()),
+            (Constraint::Simplex | Constraint::Ordered, [_, ..]) => return Some(()),
+            (Constraint::Simplex | Constraint::Ordered, []) => "a vector, or an array of rows",
+            (Constraint::CorrCholesky | Constraint::Orthogonal, [rows, columns])
+                if self.same_size(rows, columns, written) =>
+            {
+                return Some(());
+            }
+            (Constraint::CorrCholesky | Constraint::Orthogonal, _) => "a square matrix",
+        };
+        let param = &self.defs[def];
+        let span = param.ty_span.unwrap_or(param.span);
+        let story = errors::Story { span: written, text: "by its set".to_owned() };
+        self.fail(errors::wrong_operand(&set.to_string(), span, expected, &ty, Some(story)))
+    }
+
+    /// Warns of a prior that is 0 within the set of its param.
+    fn prior_covers(&mut self, distribution: Distribution, params: &[Expr], set: Constraint, prior: Span) {
+        let Some(bounds) = distribution.support() else {
+            let instead = "a density, such as `normal(0, 1)`; a param is no whole number";
+            let message = format!("`{}` is no prior of a real number", self.text(prior));
+            self.report(errors::wrong_kind(prior, message, instead));
+            return;
+        };
+        let numbers: Vec<Option<f64>> = params.iter().map(|param| self.literal(param)).collect();
+        let end = |bound: Bound| match bound {
+            Bound::At(x) => Some(x),
+            Bound::Param(number) => numbers.get(number).copied().flatten(),
+        };
+        let (Some(lo), Some(hi)) = (end(bounds.0), end(bounds.1)) else { return };
+        let (first, last) = set.range();
+        if lo > first || hi < last {
+            self.report(errors::prior_leaves_out(prior, self.text(prior), (lo, hi), set));
+        }
+    }
+
+    fn prior(&mut self, def: DefId, prior: &'a ast::Expr, set: Option<Constraint>) -> Option<Prior> {
         let (distribution, params) = self.distribution(prior, self.home())?;
+        if let Some(set) = set {
+            self.prior_covers(distribution, &params, set, prior.span);
+        }
         for param in &params {
             self.require(param, Phase::Run, "a prior")?;
         }

@@ -147,6 +147,7 @@ pub enum Special {
     Sample,
     Det,
     Inv,
+    BatchMean,
 }
 
 /// What a name of the prelude does.
@@ -207,6 +208,7 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("any", Builtin::Special(Special::Any)),
     ("argmax", Builtin::Special(Special::Argmax)),
     ("argmin", Builtin::Special(Special::Argmin)),
+    ("batch_mean", Builtin::Special(Special::BatchMean)),
     ("clamp", Builtin::Special(Special::Clamp)),
     ("concat", Builtin::Special(Special::Concat)),
     ("cross_entropy", Builtin::Special(Special::CrossEntropy)),
@@ -269,7 +271,6 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("fan_in", Builtin::Initialiser(Initialiser::FanIn)),
     ("glorot", Builtin::Initialiser(Initialiser::Glorot)),
     ("he", Builtin::Initialiser(Initialiser::He)),
-    ("batch_mean", Builtin::NotYet("there are no batches yet; use `mean` over an axis of the data")),
     ("cubic", Builtin::NotYet("declare the path: `control u = cubic(ts, xs)`")),
     ("eigh", Builtin::NotYet("there is no replacement in the language yet")),
     ("heatmap", Builtin::NotYet("plot curves or pairs")),

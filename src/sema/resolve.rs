@@ -124,6 +124,8 @@ pub(crate) struct Checker<'a> {
     pub data_sets: Vec<DataSet<'a>>,
     /// Functions being inlined.
     pub calls: Vec<OpenCall<'a>>,
+    /// Whether an equation of motion is being looked at.
+    pub in_equation: bool,
     /// How many turns of folds and lists were written out so far.
     pub n_turns: usize,
     /// How many calls are being inlined inside each other.
@@ -178,6 +180,7 @@ impl<'a> Checker<'a> {
             ragged: BTreeMap::new(),
             data_sets: Vec::new(),
             calls: Vec::new(),
+            in_equation: false,
             n_turns: 0,
             call_depth: 0,
             instances: Vec::new(),

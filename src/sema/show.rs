@@ -1,8 +1,9 @@
 //! What was extracted from a file, as text, for `nodec show --stage equations`.
 
 use crate::base::span::Sources;
+use crate::ir::constraint::Constraint;
 use crate::ir::func::Func;
-use crate::ir::program::{Constraint, Role};
+use crate::ir::program::Role;
 use crate::ir::system::{Calculus, System};
 use crate::ir::zeros;
 use crate::sema::typed::{DefId, DefKind, Expr, Model, dims_text};
@@ -69,10 +70,9 @@ pub(super) fn equations(model: &Model, sources: &Sources) -> String {
         line(format!("{noun} {} = {}{sizes}", instance.path, instance.name));
     }
     for param in &model.params {
-        let set = match param.constraint {
-            Constraint::Free => String::new(),
-            Constraint::Positive => " in positive".to_owned(),
-            Constraint::Interval(lo, hi) => format!(" in interval({lo}, {hi})"),
+        let set = match param.constraint == Constraint::Free {
+            true => String::new(),
+            false => format!(" in {}", param.constraint),
         };
         let init = param.init.as_ref().map(|init| format!(" = {}", text(init))).unwrap_or_default();
         let prior = param

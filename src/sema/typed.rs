@@ -6,9 +6,10 @@
 
 use crate::base::index::IndexVec;
 use crate::base::span::Span;
+use crate::ir::constraint::Constraint;
 use crate::ir::func::Contraction;
 use crate::ir::op::Op;
-use crate::ir::program::{Constraint, PortSource, Role};
+use crate::ir::program::{PortSource, Role};
 use crate::ir::system::{Calculus, Condition, UnknownKind};
 use crate::sema::dim::{Dim, Symbol};
 pub use crate::sema::elaborate::path::Interpolation;

@@ -82,6 +82,8 @@ pub struct Jump<'a, T> {
     pub t: f64,
     /// Which, by its place in [`Events::triggers`].
     pub event: usize,
+    /// 0 if it was due when the run came here; else how many rounds of jumps made it due.
+    pub round: usize,
     /// The state before, `[dim]`.
     pub y: &'a [T],
     /// The state after, `[dim]`.

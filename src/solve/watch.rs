@@ -164,12 +164,12 @@ impl<'a, E: ?Sized> Watch<'a, E> {
         E: Events<T>,
     {
         let (mut due, mut what) = (self.due(t, inside, y), Instant::Quiet);
-        let mut y_new = y.clone();
+        let (mut y_new, mut round) = (y.clone(), 0);
         while due.contains(&true) {
             for event in (0..due.len()).filter(|event| due[*event]) {
                 self.count(t, planned_end, event)?;
                 let effect = self.events.jump(event, t, inside, y, &mut y_new);
-                observer.jumped(&Jump { t, event, y, y_new: &y_new });
+                observer.jumped(&Jump { t, event, round, y, y_new: &y_new });
                 std::mem::swap(y, &mut y_new);
                 what = match (effect, what) {
                     (Effect::Stop, _) | (_, Instant::Stopped) => Instant::Stopped,
@@ -181,6 +181,7 @@ impl<'a, E: ?Sized> Watch<'a, E> {
                 }
             }
             due = self.due(t, inside, y);
+            round += 1;
         }
         ControlFlow::Continue(what)
     }

@@ -25,7 +25,7 @@ pub struct Lexed {
     pub tokens: Vec<Lexeme>,
     /// What the parser reads: brackets balanced, separators explicit.
     pub laid: Vec<Lexeme>,
-    /// Offsets where the stream was repaired after a report.
+    /// Offsets where the stream was repaired after a report, ascending.
     pub repairs: Vec<usize>,
 }
 
@@ -37,14 +37,17 @@ pub fn lex(source: SourceId, text: &str, range: Range<usize>, sink: &mut Sink) -
         text,
         end: range.end,
         line_start: range.start,
+        indent: 0,
         next_code: 0,
         lexed: Lexed::default(),
         groups: Vec::new(),
-        item: Item { start: true, column: 0, head: Token::Semi },
+        item: Item { start: true, margin: 0, head: Token::Semi },
         explained: 0,
         sink,
     };
+    layout.begin_line(range.start);
     layout.run(raw);
+    layout.lexed.repairs.sort_unstable();
     layout.lexed
 }
 
@@ -78,8 +81,9 @@ struct Group {
 struct Item {
     /// Whether its first token is still to come.
     start: bool,
-    /// Column of its first token, in bytes from 0.
-    column: usize,
+    /// Indentation in bytes of the line it begins in. An item may begin further right, after a
+    /// `;` or a brace; what goes on with it need only be right of that line.
+    margin: usize,
     /// Its first token.
     head: Token,
 }
@@ -90,6 +94,8 @@ struct Layout<'a> {
     end: usize,
     /// Where the line being read begins.
     line_start: usize,
+    /// Blanks at the beginning of that line, in bytes.
+    indent: usize,
     /// Position of the first token ahead that is not trivia.
     next_code: usize,
     lexed: Lexed,
@@ -168,14 +174,19 @@ impl Layout<'_> {
     /// Hands a token on.
     fn push(&mut self, lexeme: Lexeme) {
         if self.item.start {
-            self.item = Item { start: false, column: lexeme.lo - self.line_start, head: lexeme.token };
+            self.item = Item { start: false, margin: self.indent, head: lexeme.token };
         }
         self.lexed.tokens.push(lexeme);
         self.lexed.laid.push(lexeme);
     }
 
+    fn begin_line(&mut self, at: usize) {
+        self.line_start = at;
+        self.indent = self.text[at..self.end].find(|c| !is_blank(c)).unwrap_or(self.end - at);
+    }
+
     fn newline(&mut self, lexeme: Lexeme, code: &[Lexeme]) {
-        self.line_start = lexeme.hi;
+        self.begin_line(lexeme.hi);
         let blank = self.lexed.tokens.last().is_some_and(|last| last.token == Token::Newline);
         if !blank && !code.is_empty() {
             self.rescue(lexeme, code);
@@ -212,7 +223,7 @@ impl Layout<'_> {
         let column = line[0].lo - start;
         while let Some(group) = self.groups.last() {
             let inside_braces = group.open.token == Token::LBrace;
-            let margin = if inside_braces { group.item.column } else { self.item.column };
+            let margin = if inside_braces { group.item.margin } else { self.item.margin };
             if group.container || column > margin || !self.starts_item(line, inside_braces) {
                 return;
             }
@@ -259,8 +270,7 @@ impl Layout<'_> {
             }
         };
         let above = code.first().is_some_and(|next| !next.token.is_closer());
-        let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
-        let own_line = self.item.start && self.text[self.line_start..lexeme.lo].chars().all(blank);
+        let own_line = self.item.start && self.line_start + self.indent == lexeme.lo;
         if self.slice(lexeme).starts_with("##") && place && above && own_line {
             let doc = Lexeme { token: Token::Doc, ..lexeme };
             self.lexed.tokens.push(doc);
@@ -282,7 +292,7 @@ impl Layout<'_> {
         };
         self.sink.report(message);
         if let Some(newline) = text.rfind('\n') {
-            self.line_start = lexeme.lo + newline + 1;
+            self.begin_line(lexeme.lo + newline + 1);
         }
     }
 
@@ -440,6 +450,11 @@ impl Layout<'_> {
     fn span(&self, lexeme: Lexeme) -> Span {
         Span::new(self.source, lexeme.lo, lexeme.hi)
     }
+}
+
+/// Whether `c` is a blank inside a line.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\u{feff}')
 }
 
 fn is_exponent(name: &str) -> bool {

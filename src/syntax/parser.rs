@@ -234,9 +234,12 @@ impl Parser<'_> {
     /// the next.
     fn repaired(&self, tokens: &[Lexeme]) -> bool {
         let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return false };
-        let next = self.lexed.laid.iter().find(|l| l.lo >= last.hi && l.hi > l.lo);
+        // Both lists are in the order of the text; a file of mistakes asks this for each of them.
+        let behind = self.lexed.laid.partition_point(|l| l.lo < last.hi);
+        let next = self.lexed.laid[behind..].iter().find(|l| l.hi > l.lo);
         let end = next.map_or(self.text.len(), |next| next.lo);
-        self.lexed.repairs.iter().any(|at| (first.lo..=end).contains(at))
+        let repair = self.lexed.repairs.partition_point(|at| *at < first.lo);
+        self.lexed.repairs.get(repair).is_some_and(|at| *at <= end)
     }
 }
 

@@ -68,7 +68,7 @@ impl<T: Element + AddAssign> Examples for OnModel<'_, T> {
     type Failure = Failure;
 
     fn n_params(&self) -> usize {
-        self.run.program().params.iter().map(|param| param.ty.shape.count()).sum()
+        crate::plan::scale::n_free(self.run.program())
     }
 
     fn terms(&self) -> &[Term] {

@@ -11,7 +11,7 @@ use crate::plan::controls::{Controls, Failure, Save};
 use crate::plan::objective::{Evaluation, Objective};
 use crate::plan::pack::Target;
 use crate::plan::scale::unconstrained;
-use crate::plan::unit::Element;
+use crate::plan::unit::{Element, PlanError};
 use crate::settings::Precision;
 use crate::train::{Covariance, Minimum, NotPositiveDefinite, Progress, Why};
 use std::ops::{AddAssign, ControlFlow};
@@ -53,6 +53,9 @@ pub enum NoErrors {
     /// Too many params.
     #[error("the model has {0} free numbers; standard errors are computed for at most {MAX_HESSIAN_PARAMS}")]
     TooMany(usize),
+    /// Second derivatives do not pass through times that depend on params, nor through events.
+    #[error("second derivatives of this run are not supported yet")]
+    NotOffered,
     /// The point is no proper minimum.
     #[error("the data do not determine the params: {0}")]
     Undetermined(NotPositiveDefinite),
@@ -139,27 +142,23 @@ impl Run {
         })
     }
 
-    /// The params in free space, `[P]`. Refused (E0806) where one stands on the border of its set,
+    /// The params in free space, `[F]`. Refused (E0806) where one stands on the border of its set,
     /// as an earlier fit may have left it when it drove the param there.
     pub(super) fn free_params(&self) -> Result<Vec<f64>, Error> {
-        let mut free = Vec::new();
-        for (param, value) in self.program().params.iter().zip(self.params()) {
-            for value in value.values {
-                match unconstrained(param.constraint, value) {
-                    Some(u) => free.push(u),
-                    None => return Err(self.invalid(on_the_border(param, value))),
-                }
-            }
-        }
-        Ok(free)
+        let declared: Vec<f64> = self.params().into_iter().flat_map(|param| param.values).collect();
+        unconstrained(self.program(), &declared).map_err(|param| {
+            let found = self.params().into_iter().find(|known| known.path == param.path);
+            self.invalid(on_the_border(param, &found.map_or(Vec::new(), |found| found.values)))
+        })
     }
 
     pub(super) fn invalid(&self, diagnostic: Diagnostic) -> Error {
         Error::Invalid(Diagnostics::new(vec![diagnostic], self.parts().sources.clone()))
     }
 
-    /// At a minimum the covariance in free space is the inverse Hessian `H⁻¹`; an entry `p(u)` of
-    /// the params has the standard error `|dp/du| √(H⁻¹)_ii` (delta method, exact to first order).
+    /// At a minimum the covariance in free space is the inverse Hessian `H⁻¹`; a number `p(u)` among
+    /// the params has the standard error `√(gᵀ H⁻¹ g)` with `g = dp/du` (delta method, exact to first
+    /// order).
     fn standard_errors<T: Element + AddAssign>(
         &self,
         objective: &Objective<'_>,
@@ -173,20 +172,33 @@ impl Run {
         if u.len() > MAX_HESSIAN_PARAMS {
             return Ok(Err(NoErrors::TooMany(u.len())));
         }
-        let hessian = objective.hessian(u, at)?;
+        let hessian = match objective.hessian(u, at) {
+            Ok(hessian) => hessian,
+            Err(Failure::Plan(PlanError::NoHessian { .. } | PlanError::NoHessianThroughEvents { .. })) => {
+                return Ok(Err(NoErrors::NotOffered));
+            }
+            Err(failure) => return Err(failure),
+        };
         let covariance = match Covariance::from_hessian(&hessian, u.len()) {
             Ok(covariance) => covariance,
             Err(error) => return Ok(Err(NoErrors::Undetermined(error))),
         };
-        let slopes = objective.scale_slopes(u)?;
-        let errors = covariance.standard_errors().into_iter().zip(slopes);
-        let errors: Vec<f64> = errors.map(|(error, slope)| error * slope.to_f64().abs()).collect();
+        let mut unit = vec![T::default(); at.p.len()];
+        let mut errors = Vec::with_capacity(unit.len());
+        for entry in 0..unit.len() {
+            unit[entry] = T::from_f64(1.0);
+            let gradient = objective.free_cotangent(u, &unit)?;
+            unit[entry] = T::default();
+            let gradient: Vec<f64> = gradient.into_iter().map(T::to_f64).collect();
+            errors.push(covariance.standard_error_of(&gradient));
+        }
         Ok(Ok(self.by_path(&errors)))
     }
 }
 
-fn on_the_border(param: &Param, value: f64) -> Diagnostic {
-    let message = format!("param `{}` stands at {value}, on the border of its set", param.path);
+fn on_the_border(param: &Param, values: &[f64]) -> Diagnostic {
+    let values: Vec<String> = values.iter().map(f64::to_string).collect();
+    let message = format!("param `{}` stands at {}, on the border of its set", param.path, values.join(", "));
     Diagnostic::new(Code("E0806"), message, param.span, "a fit cannot move it from there")
         .help("set it to a value inside")
 }

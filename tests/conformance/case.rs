@@ -71,6 +71,7 @@ fn observe(case: &Case) -> Result<Seen<'_>, String> {
             }
             stage if STAGES.contains(&stage) => blocks.push((block, folder.show(stage)?)),
             "run" => blocks.push((block, folder.run()?)),
+            "check" => blocks.push((block, checked(case, &folder.0))),
             "node" => {}
             info if info.starts_with("csv ") || info.starts_with("node ") => {}
             other => return Err(format!("a block of the unknown kind `{other}`")),
@@ -110,6 +111,14 @@ fn run(case: &Case, folder: &Path) -> Result<Result<Diagnostics, Error>, String>
         }
     }
     Ok(Ok(warnings))
+}
+
+/// What `nodec check` says; the folder of the case is called `.`.
+fn checked(case: &Case, folder: &Path) -> String {
+    let model = Model::from_text("model.node", case.program(), folder.to_path_buf());
+    let said = model.and_then(|model| model.bind().check());
+    let text = said.unwrap_or_else(|errors| errors).render();
+    text.trim_end().replace(&folder.display().to_string(), ".")
 }
 
 /// All numbers of a solution, as bits; all NaNs count as one.

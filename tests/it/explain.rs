@@ -18,6 +18,7 @@ fn checker(row: &Row) -> Option<Check> {
         "E0801" | "E0802" | "E0808" => Some(settings),
         "E0311" | "E0803" | "E0804" | "E0806" | "E0807" => Some(run),
         code if code.starts_with("E09") => Some(run),
+        "W0510" | "W0610" | "W0701" => Some(checked),
         // Said by `sema`, whose tests run its page.
         "E0112" | "E0215" => None,
         code if code.starts_with("E01") => Some(parse),
@@ -42,6 +43,12 @@ fn settings(text: &str) -> Vec<Code> {
     let resolved = resolve(&request, &mut sources, &mut sink);
     assert_eq!(resolved.is_none(), sink.has_errors());
     sink.into_diagnostics().into_iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+/// What `nodec check` says of a program beside which no file stands.
+fn checked(text: &str) -> Vec<Code> {
+    let said = Model::parse(text).and_then(|model| model.bind().check());
+    said.unwrap_or_else(|errors| errors).iter().map(|diagnostic| diagnostic.code).collect()
 }
 
 /// Fits what has a `train` block and solves the rest.

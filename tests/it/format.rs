@@ -187,3 +187,9 @@ proptest! {
         keeps_its_promises("lines", &text);
     }
 }
+
+#[test]
+fn an_item_in_the_middle_of_a_line_may_go_on_left_of_it() {
+    // `loss =` at the margin of an item would end it; the margin is that of the line, not the column.
+    keeps_its_promises("with line ends", "solve { rtol = f(a, # why\n  loss = x, # more\n  run = 1) }\n");
+}

@@ -4,6 +4,7 @@
 //! default run the cases are a fixed few hundred; `NODEC_FUZZ_SECONDS=600` runs each entry point
 //! for that long, and `NODEC_SEED` starts elsewhere. A failure names its seed and shows the text.
 
+mod files;
 mod grammar;
 mod random;
 
@@ -40,11 +41,34 @@ fn corpus() -> Vec<String> {
 /// Runs `property` on text after text. `usual` is how many without a time.
 fn fuzz(entry: &str, usual: u64, property: impl Fn(&str, bool)) {
     let corpus = corpus();
+    let case = |random: &mut Random| match random.below(10) {
+        0 => (random::bytes(random), false),
+        1 => (random::characters(random), false),
+        2 | 3 => (random::tokens(random), false),
+        4 | 5 => (grammar::program(random), true),
+        6 => {
+            let program = grammar::program(random);
+            (random::mutated(&[program], random), false)
+        }
+        _ => (random::mutated(&corpus, random), false),
+    };
+    let bytes = |(text, _): &(String, bool)| text.clone().into_bytes();
+    drive(entry, usual, case, bytes, |(text, well_formed)| property(text, *well_formed));
+}
+
+/// Runs `property` on case after case, `usual` of them without a time; `bytes` shows one.
+fn drive<C>(
+    entry: &str,
+    usual: u64,
+    case: impl Fn(&mut Random) -> C,
+    bytes: impl Fn(&C) -> Vec<u8>,
+    property: impl Fn(&C),
+) {
     let seed: u64 = std::env::var("NODEC_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let seconds = std::env::var("NODEC_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let begun = Instant::now();
-    // An abort (a full stack) names no seed, so the text lies in a file while it is read.
-    let current = std::env::temp_dir().join(format!("nodec-fuzz-{entry}-{}.node", std::process::id()));
+    // An abort (a full stack) names no seed, so the case lies in a file while it is read.
+    let current = std::env::temp_dir().join(format!("nodec-fuzz-{entry}-{}", std::process::id()));
     let mut cases = 0;
     let mut slowest = Duration::ZERO;
     loop {
@@ -56,31 +80,17 @@ fn fuzz(entry: &str, usual: u64, property: impl Fn(&str, bool)) {
             break;
         }
         let seed = seed + cases;
-        let mut random = Random::new(seed);
-        let mut well_formed = false;
-        let text = match random.below(10) {
-            0 => random::bytes(&mut random),
-            1 => random::characters(&mut random),
-            2 | 3 => random::tokens(&mut random),
-            4 | 5 => {
-                well_formed = true;
-                grammar::program(&mut random)
-            }
-            6 => {
-                let program = grammar::program(&mut random);
-                random::mutated(&[program], &mut random)
-            }
-            _ => random::mutated(&corpus, &mut random),
-        };
+        let case = case(&mut Random::new(seed));
         if seconds.is_some() {
-            std::fs::write(&current, &text).unwrap();
+            std::fs::write(&current, bytes(&case)).unwrap();
         }
         let started = Instant::now();
-        let held = catch_unwind(AssertUnwindSafe(|| property(&text, well_formed)));
+        let held = catch_unwind(AssertUnwindSafe(|| property(&case)));
         let took = started.elapsed();
-        assert!(held.is_ok(), "{entry}: seed {seed} fails:\n{text}");
+        let shown = || String::from_utf8_lossy(&bytes(&case)).into_owned();
+        assert!(held.is_ok(), "{entry}: seed {seed} fails:\n{}", shown());
         // Generous: a usual case takes a tenth of a millisecond, and the machine may be busy.
-        assert!(took < Duration::from_secs(5), "{entry}: seed {seed} takes {took:?}:\n{text}");
+        assert!(took < Duration::from_secs(5), "{entry}: seed {seed} takes {took:?}:\n{}", shown());
         slowest = slowest.max(took);
         cases += 1;
     }

@@ -13,11 +13,13 @@ use crate::backend::Workspace;
 use crate::ir::system::SiteKind;
 use crate::plan::adjoint::Cost;
 use crate::plan::adjoint::discrete::{StartBars, add, dot, rows_of, zeros};
+use crate::plan::adjoint::instant::{self, Around, Into};
 use crate::plan::controls::{BackNorm, Backsolve, Failure};
 use crate::plan::forward::Solved;
 use crate::plan::kernels::{BackKernels, Moving};
 use crate::plan::layout::SystemLayout;
 use crate::plan::operands::{Context, Fixed};
+use crate::plan::trace::TracedInstant;
 use crate::plan::unit::{Element, Inputs};
 use crate::solve::control::{Adaptive, Atol, Errors};
 use crate::solve::problem::Step;
@@ -31,7 +33,7 @@ pub(crate) fn reverse<T: Element + AddAssign>(
     number: usize,
     solved: &Solved<T>,
     moving: Moving,
-    site_bars: &[T],
+    (site_bars, bar_end): (&[T], f64),
     bar_q: &mut [T],
     (choice, forward): (Backsolve, &Options),
 ) -> Result<(StartBars<T>, Cost), Failure> {
@@ -54,7 +56,7 @@ pub(crate) fn reverse<T: Element + AddAssign>(
     let mut z = solved.trace.end[..n_states].to_vec();
     let mut by_row = vec![0.0; solved.times.len()];
     let mut by_stop: Vec<T> = zeros(solved.stops.len());
-    let (mut by_end, mut slope, mut before) = (0.0, zeros(n), zeros(n));
+    let (mut by_start, mut by_end, mut slope, mut before) = (0.0, 0.0, zeros(n), zeros(n));
     for (at, t) in nodes.iter().enumerate() {
         // The end comes first; what follows it in time is the node of the turn before.
         let later = at.checked_sub(1).map(|at| nodes[at]);
@@ -64,6 +66,10 @@ pub(crate) fn reverse<T: Element + AddAssign>(
             z.copy_from_slice(&state[..n_states]);
             add(&mut pass.bar_y, &site_bars[row * n..][..n]);
         }
+        let found = pass.instant(*t);
+        if let Some(instant) = found {
+            z.copy_from_slice(&instant.after[..n_states]);
+        }
         pass.slope((*t, middle(*t, later.or(earlier))), &z, &mut slope);
         for row in (0..solved.times.len()).filter(|row| solved.times[*row] == *t) {
             by_row[row] = dot(&site_bars[row * n..][..n], &slope);
@@ -71,20 +77,46 @@ pub(crate) fn reverse<T: Element + AddAssign>(
         if at == 0 {
             by_end = pass.felt_by(SiteKind::End, &slope);
         }
+        if let Some(instant) = found {
+            z.copy_from_slice(&instant.jumps[0].before[..n_states]);
+            let at_stop = solved.stops.iter().any(|stop| stop.to_f64() == *t);
+            let piece = match earlier {
+                Some(earlier) if !at_stop => Some(earlier),
+                _ => later,
+            };
+            pass.slope((*t, middle(*t, piece)), &z, &mut before);
+            let ends = solved.stopped && at == 0;
+            let mut stop = 0.0;
+            let around = Around {
+                instant,
+                t: *t,
+                inside: middle(*t, piece),
+                before: &before,
+                after: &slope,
+                moved: if ends { bar_end + by_end } else { 0.0 },
+            };
+            let (a, q) = pass.quadratures.split_at_mut(layout.n_args);
+            let into = Into { y: &mut pass.bar_y, a, q, start: &mut by_start, stop: &mut stop };
+            instant::reverse(context, (number, solved), &around, into)?;
+            for (_, by) in solved.stops.iter().zip(&mut by_stop).filter(|(at, _)| at.to_f64() == *t) {
+                *by += T::from_f64(stop);
+            }
+            std::mem::swap(&mut slope, &mut before);
+        }
         let Some(earlier) = earlier else { break };
         if moving.stops && later.is_some() {
             pass.slope((*t, middle(*t, Some(earlier))), &z, &mut before);
             let jump = T::from_f64(dot(&pass.bar_y, &before) - dot(&pass.bar_y, &slope));
             for (stop, by) in solved.stops.iter().zip(&mut by_stop) {
                 if stop.to_f64() == *t {
-                    *by = jump;
+                    *by += jump;
                 }
             }
         }
         pass.leg((*t, earlier), &mut z)?;
     }
     let ends = match moving.ends {
-        true => [pass.felt_by(SiteKind::Start, &slope) - dot(&pass.bar_y, &slope), by_end],
+        true => [pass.felt_by(SiteKind::Start, &slope) - dot(&pass.bar_y, &slope) + by_start, by_end],
         false => [0.0; 2],
     };
     let times = match moving.sites {
@@ -152,18 +184,27 @@ struct Pass<'a, 'b, T> {
     cost: Cost,
 }
 
-impl<T: Element + AddAssign> Pass<'_, '_, T> {
+impl<'a, T: Element + AddAssign> Pass<'a, '_, T> {
     /// The times at which the solve ends and another begins: from the end of the run to its start.
     fn nodes(&self) -> Vec<f64> {
         let [t0, t1] = self.solved.ends.map(|[end]| end.to_f64());
         let direction = if t1 >= t0 { 1.0 } else { -1.0 };
         let stops = self.solved.stops.iter().map(|stop| stop.to_f64());
         let inside = |t: &f64| (*t - t0) * direction > 0.0 && (t1 - *t) * direction > 0.0;
-        let mut nodes: Vec<f64> = self.solved.times.iter().copied().chain(stops).filter(inside).collect();
+        let trace = &self.solved.trace;
+        let events = trace.instants.iter().map(|instant| trace.t[instant.node]);
+        let times = self.solved.times.iter().copied().chain(stops).chain(events);
+        let mut nodes: Vec<f64> = times.filter(inside).collect();
         nodes.extend([t0, t1]);
         nodes.sort_by(|a, b| (b * direction).total_cmp(&(a * direction)));
         nodes.dedup();
         nodes
+    }
+
+    /// What happens at `t`.
+    fn instant(&self, t: f64) -> Option<&'a TracedInstant<T>> {
+        let trace = &self.solved.trace;
+        trace.instants.iter().find(|instant| trace.t[instant.node] == t)
     }
 
     /// Goes back from `from` to `to`. `z` are the states.

@@ -117,15 +117,18 @@ impl<T: Element + AddAssign> Bars<T> {
         let solved = known[number].as_ref().expect("what is differentiated has run");
         let kernels = plan.solve_cotangents(number)?;
         let moving = kernels.moving;
+        // The time at which an event ended the solve is a result of it.
+        let bar_end = if solved.stopped { bars.ends[1][0].to_f64() } else { 0.0 };
+        let arriving = (&bars.sites[..], bar_end);
         // Steps add to what the params have already received, in this order.
         let mut bar_q = plan.layout.system_of(number).gather(&self.p);
         let (back, cost) = match controls.adjoints[system] {
             Adjoint::Discrete | Adjoint::Checkpoint(_) => {
-                discrete::reverse(context, number, solved, moving, &bars.sites, &mut bar_q)?
+                discrete::reverse(context, number, solved, moving, arriving, &mut bar_q)?
             }
             Adjoint::Backsolve(choice) => {
                 let how = (choice, &controls.options[system]);
-                backsolve::reverse(context, number, solved, moving, &bars.sites, &mut bar_q, how)?
+                backsolve::reverse(context, number, solved, moving, arriving, &mut bar_q, how)?
             }
         };
         self.cost.add(cost);
@@ -133,8 +136,9 @@ impl<T: Element + AddAssign> Bars<T> {
         plan.layout.system_of(number).scatter(&bar_q, &mut self.p);
         let start = (&kernels.start, &plan.solves[number].start.reads[..]);
         if moving.ends {
-            let by_end = |end: usize| [T::from_f64(bars.ends[end][0].to_f64() + ends[end])];
-            self.pull_back(context, known, start, &[&by_end(0), &by_end(1), &y0, &a]);
+            let by_end = |end: usize| T::from_f64(bars.ends[end][0].to_f64() + ends[end]);
+            let last = if solved.stopped { T::default() } else { by_end(1) };
+            self.pull_back(context, known, start, &[&[by_end(0)], &[last], &y0, &a]);
         } else {
             self.pull_back(context, known, start, &[&y0, &a]);
         }

@@ -9,7 +9,8 @@
 //! Times that depend on params are followed as in the exact solution `y(τ; t0)`: the derivative by
 //! `τ` is the rate of the dense output there, that by `t0` is minus the rate at the start carried
 //! along, that by a time `s` at which the field changes is the jump `f(s-) - f(s+)` carried along.
-//! So their gradients are exact to the accuracy of the solution, not to round-off.
+//! So their gradients are exact to the accuracy of the solution, not to round-off. The same holds
+//! for the times of events, which [`instant`](super::instant) goes back through.
 //!
 //! Source of the scheme and of the checkpoints: Griewank and Walther, Evaluating Derivatives, 2nd
 //! ed., ch. 3 and 12; of the derivative by the initial time: Hairer, Nørsett, Wanner, Solving ODEs
@@ -18,12 +19,14 @@
 use crate::backend::Workspace;
 use crate::ir::system::SiteKind;
 use crate::plan::adjoint::Cost;
+use crate::plan::adjoint::instant::{self, Around, Into};
+use crate::plan::controls::Failure;
 use crate::plan::forward::Solved;
 use crate::plan::kernels::{Moving, SystemCotangents, SystemKernels};
 use crate::plan::operands::Context;
 use crate::plan::stepping::Motion;
-use crate::plan::trace::{Keep, Schedule};
-use crate::plan::unit::{Element, Inputs, PlanError};
+use crate::plan::trace::{Keep, Schedule, TracedInstant};
+use crate::plan::unit::{Element, Inputs};
 use crate::solve::problem::Step;
 use crate::solve::tableau::Tableau;
 use std::cell::Cell;
@@ -58,16 +61,16 @@ struct Starts<'s, T> {
 }
 
 /// The cotangents of what solve `number` started from, given those of the states at its sites,
-/// `site_bars: [rows, n]`. Adds that of the params which the motion reads to `bar_q: [Q]`. Times
-/// are followed where `moving` says so.
+/// `site_bars: [rows, n]`, and that of the time at which an event ended it. Adds that of the params
+/// which the motion reads to `bar_q: [Q]`. Times are followed where `moving` says so.
 pub(crate) fn reverse<T: Element + AddAssign>(
     context: &Context<'_, T>,
     number: usize,
     solved: &Solved<T>,
     moving: Moving,
-    site_bars: &[T],
+    (site_bars, bar_end): (&[T], f64),
     bar_q: &mut [T],
-) -> Result<(StartBars<T>, Cost), PlanError> {
+) -> Result<(StartBars<T>, Cost), Failure> {
     let tableau = context.plan.tableau(number);
     let (trace, system) = (&solved.trace, context.plan.layout.solves[number].system);
     let (n, rows, n_steps) = (trace.n, tableau.n_rows(), trace.n_steps());
@@ -81,12 +84,14 @@ pub(crate) fn reverse<T: Element + AddAssign>(
         schedule: Schedule::new(&solved.places),
         moving,
         site_bars,
+        bar_end,
         by_row: if moving.sites { vec![0.0; solved.places.len()] } else { Vec::new() },
         by_stop: if moving.stops { zeros(solved.stops.len()) } else { Vec::new() },
         bar_y: zeros(n),
         bar_k: zeros(n),
         injected: Injected { stages: zeros(rows * n), state: zeros(n) },
-        slope0: zeros(n),
+        by_start: 0.0,
+        slope: zeros(n),
         bar_a: zeros(solved.fixed.a.len()),
         bar_q,
         share_y: zeros(n),
@@ -100,15 +105,23 @@ pub(crate) fn reverse<T: Element + AddAssign>(
     pass.slope((trace.t[n_steps], inside(trace.t[n_steps], h)), &trace.end, &mut slope);
     pass.arrive(n_steps, &slope);
     let by_end = pass.felt_by(SiteKind::End, &slope);
-    if n_steps == 0 {
-        pass.slope0 = slope;
-    }
+    pass.slope = slope;
     let kept = (0..n_steps).step_by(trace.stride).collect();
-    pass.reverse_from(&Starts { steps: kept, y: &trace.y, k1: &trace.k1 }, n_steps);
+    pass.reverse_from(&Starts { steps: kept, y: &trace.y, k1: &trace.k1 }, n_steps)?;
+    if let Some(instant) = trace.instant(0) {
+        let t = trace.t[0];
+        let (inside, mut before) = (inside(t, trace.h.first().copied().unwrap_or(0.0)), zeros(n));
+        pass.slope((t, inside), &instant.jumps[0].before, &mut before);
+        pass.pull_instant(instant, inside, &before)?;
+        pass.slope = before;
+    }
     // `bar t1` is what the sites at the end feel when it moves, `bar t0` what all sites but those
     // at the start feel when the start value begins later.
     let ends = match moving.ends {
-        true => [pass.felt_by(SiteKind::Start, &pass.slope0) - dot(&pass.bar_y, &pass.slope0), by_end],
+        true => {
+            let by_start = pass.felt_by(SiteKind::Start, &pass.slope) - dot(&pass.bar_y, &pass.slope);
+            [by_start + pass.by_start, by_end]
+        }
         false => [0.0; 2],
     };
     let by_row = |row: usize| T::from_f64(pass.by_row[row]);
@@ -145,6 +158,8 @@ struct Pass<'a, 'b, T> {
     schedule: Schedule<'a>,
     moving: Moving,
     site_bars: &'a [T],
+    /// The cotangent of the end, if an event made it.
+    bar_end: f64,
     /// Cotangents of the times of all rows, if sites move.
     by_row: Vec<f64>,
     by_stop: Vec<T>,
@@ -152,8 +167,10 @@ struct Pass<'a, 'b, T> {
     bar_y: Vec<T>,
     bar_k: Vec<T>,
     injected: Injected<T>,
-    /// The rate at the start.
-    slope0: Vec<T>,
+    /// What events at equal distances send to the start.
+    by_start: f64,
+    /// The rate at the node in hand, of the state after its events.
+    slope: Vec<T>,
     bar_a: Vec<T>,
     bar_q: &'a mut [T],
     /// What one call gives the state, `[n]`, the args, `[A]`, and the params, `[Q]`.
@@ -166,24 +183,25 @@ struct Pass<'a, 'b, T> {
 
 impl<T: Element + AddAssign> Pass<'_, '_, T> {
     /// Goes from step `until` back to the first of `starts`.
-    fn reverse_from(&mut self, starts: &Starts<'_, T>, until: usize) {
+    fn reverse_from(&mut self, starts: &Starts<'_, T>, until: usize) -> Result<(), Failure> {
         let n = self.solved.trace.n;
         self.cost.hold(starts.steps.len());
         let mut until = until;
         for (at, step) in starts.steps.iter().enumerate().rev() {
             let (y, k1) = (&starts.y[at * n..][..n], &starts.k1[at * n..][..n]);
             match until - step {
-                1 => self.reverse_step(*step, y, k1),
-                _ => self.reverse_piece(*step..until, y, k1),
+                1 => self.reverse_step(*step, y, k1)?,
+                _ => self.reverse_piece(*step..until, y, k1)?,
             }
             until = *step;
         }
         self.cost.release(starts.steps.len());
+        Ok(())
     }
 
     /// Takes the steps `steps` again, from `(y, k1)`, and goes back through them: they are kept if
     /// there is room, otherwise as many of them as there is room for, and so on in between.
-    fn reverse_piece(&mut self, steps: std::ops::Range<usize>, y: &[T], k1: &[T]) {
+    fn reverse_piece(&mut self, steps: std::ops::Range<usize>, y: &[T], k1: &[T]) -> Result<(), Failure> {
         let room = match self.solved.trace.keep {
             Keep::Every => usize::MAX,
             Keep::AtMost(count) => count.max(2),
@@ -198,7 +216,7 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
                 k1s.extend_from_slice(k1);
             }
         });
-        self.reverse_from(&Starts { steps: kept, y: &ys, k1: &k1s }, steps.end);
+        self.reverse_from(&Starts { steps: kept, y: &ys, k1: &k1s }, steps.end)
     }
 
     /// Shows state and rate at the start of each of `steps`, which are taken again.
@@ -223,6 +241,9 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
             }
             Step::step(&mut motion, trace.t[step], trace.h[step], &y, &mut stages, &mut y_new, &mut err);
             std::mem::swap(&mut y, &mut y_new);
+            if let Some(instant) = trace.instant(step + 1) {
+                y.copy_from_slice(&instant.after);
+            }
             if trace.fresh[step + 1] {
                 let (t, h) = (trace.t[step + 1], trace.h[step + 1]);
                 Step::rate(&mut motion, t, inside(t, h), &y, &mut stages[..n]);
@@ -235,10 +256,13 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
     }
 
     /// Goes back through one step, whose start is `(y, k1)`.
-    fn reverse_step(&mut self, step: usize, y: &[T], k1: &[T]) {
+    fn reverse_step(&mut self, step: usize, y: &[T], k1: &[T]) -> Result<(), Failure> {
         let (trace, n) = (&self.solved.trace, self.solved.trace.n);
         self.injected.stages.fill(T::default());
         self.injected.state.fill(T::default());
+        if let Some(instant) = trace.instant(step + 1) {
+            self.leave_instant(instant, step, y, k1)?;
+        }
         for (row, theta) in self.schedule.inside(step) {
             let bar = &self.site_bars[row * n..][..n];
             self.injected.add_dense(self.tableau, trace.h[step], theta, bar);
@@ -262,12 +286,70 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
             self.pull_rate(step, y);
         }
         self.arrive(step, k1);
-        if self.moving.stops {
+        if self.moving.stops && trace.instant(step).is_none() {
             self.pass_stops(step, y, k1);
         }
-        if step == 0 {
-            self.slope0.copy_from_slice(k1);
+        self.slope.copy_from_slice(k1);
+        Ok(())
+    }
+
+    /// Goes back through the events at the end of a step, whose start is `(y, k1)`, to the state in
+    /// which it ended: that of its dense output if an event cut it short.
+    fn leave_instant(
+        &mut self,
+        instant: &TracedInstant<T>,
+        step: usize,
+        y: &[T],
+        k1: &[T],
+    ) -> Result<(), Failure> {
+        let (trace, node) = (&self.solved.trace, step + 1);
+        let (t, h) = (trace.t[node], trace.h[step]);
+        let theta = (t - trace.t[step]) / h;
+        let cut = (1.0 - theta).abs() > 4.0 * f64::EPSILON;
+        let next = trace.h.get(node).map_or(t, |next| inside(t, *next));
+        let inside = if cut { inside(trace.t[step], h) } else { next };
+        let (state, mut before) = (&instant.jumps[0].before, zeros(trace.n));
+        let stops = !cut && self.solved.stops.iter().any(|stop| stop.to_f64() == t);
+        if stops {
+            self.slope((t, inside), state, &mut before);
+        } else {
+            let look = |taken: &crate::solve::dense::Accepted<'_, T>| taken.slope_at(t, &mut before);
+            self.context.again(self.number, self.solved, step, (y, k1), look);
         }
+        self.pull_instant(instant, inside, &before)?;
+        if self.moving.stops {
+            self.pass_stops(node, state, &before);
+        }
+        if cut {
+            let bar = std::mem::replace(&mut self.bar_y, zeros(trace.n));
+            self.injected.add_dense(self.tableau, h, theta, &bar);
+        }
+        Ok(())
+    }
+
+    /// Turns the cotangent of the state after the events at a node into that of the state before,
+    /// whose rate is `before`.
+    fn pull_instant(&mut self, instant: &TracedInstant<T>, inside: f64, before: &[T]) -> Result<(), Failure> {
+        let trace = &self.solved.trace;
+        let ends = self.solved.stopped && instant.node == trace.n_steps();
+        // The state at the end is that at the time of the event, wherever it moves.
+        let moved = if ends { self.bar_end + self.felt_by(SiteKind::End, &self.slope) } else { 0.0 };
+        let around = Around { instant, t: trace.t[instant.node], inside, before, after: &self.slope, moved };
+        let mut by_stop = 0.0;
+        let into = Into {
+            y: &mut self.bar_y,
+            a: &mut self.bar_a,
+            q: self.bar_q,
+            start: &mut self.by_start,
+            stop: &mut by_stop,
+        };
+        instant::reverse(self.context, (self.number, self.solved), &around, into)?;
+        for (stop, by) in self.solved.stops.iter().zip(&mut self.by_stop) {
+            if stop.to_f64() == around.t {
+                *by += T::from_f64(by_stop);
+            }
+        }
+        Ok(())
     }
 
     /// Adds what the sites at a node receive; `slope` is the rate there.
@@ -290,7 +372,7 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
         for (number, stop) in self.solved.stops.iter().enumerate() {
             if stop.to_f64() == t {
                 self.slope((t, inside(t, -trace.h[step])), y, &mut before);
-                self.by_stop[number] = T::from_f64(dot(&self.bar_y, &before) - dot(&self.bar_y, after));
+                self.by_stop[number] += T::from_f64(dot(&self.bar_y, &before) - dot(&self.bar_y, after));
             }
         }
     }

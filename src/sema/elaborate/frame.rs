@@ -15,6 +15,7 @@ pub(super) use sites::{AllSites, Sites};
 
 use super::guard::{anywhere, both, guarded};
 use super::{Made, moves, number_of};
+use crate::base::hash::FastMap;
 use crate::base::index::{Idx, IndexVec};
 use crate::base::span::Span;
 use crate::ir::builder::Builder;
@@ -30,7 +31,7 @@ use crate::sema::typed::{
 };
 use choice::is_elementwise;
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Most values that a comprehension may have: each is a copy of its body.
@@ -142,8 +143,8 @@ pub(super) struct Frame<'m, 's> {
     /// What the motion asks to be computed once, if this is a function of it.
     args: Option<&'s mut Vec<&'m Expr>>,
     inputs: Vec<Input>,
-    input_values: HashMap<Input, ValueId>,
-    memo: HashMap<Key, ValueId>,
+    input_values: FastMap<Input, ValueId>,
+    memo: FastMap<Key, ValueId>,
     loops: Vec<(u32, i64)>,
     guard: Option<ValueId>,
 }
@@ -158,8 +159,8 @@ impl<'m, 's> Frame<'m, 's> {
             own_ends: false,
             args: None,
             inputs: Vec::new(),
-            input_values: HashMap::new(),
-            memo: HashMap::new(),
+            input_values: FastMap::default(),
+            memo: FastMap::default(),
             loops: Vec::new(),
             guard: None,
         }

@@ -7,12 +7,11 @@ use crate::sema::prelude::{Distribution, Initialiser};
 use crate::sema::typed::Drawn;
 
 /// The entries of a starting value of `shape`, row-major, for the param at `path`.
-pub(super) fn draws(drawn: Option<&Drawn>, seed: u64, path: &str, shape: &Shape) -> Vec<f64> {
+pub(super) fn draws(drawn: &Drawn, seed: u64, path: &str, shape: &Shape) -> Vec<f64> {
     let mut stream = Stream::new(seed, path, 0, 0);
     let mut entry: Box<dyn FnMut() -> f64> = match drawn {
-        None => Box::new(|| 0.0),
-        Some(Drawn::Fill(fill)) => Box::new(|| *fill),
-        Some(Drawn::Weights(initialiser)) => {
+        Drawn::Fill(fill) => Box::new(|| *fill),
+        Drawn::Weights(initialiser) => {
             let (fan_in, fan_out) = fans(shape.dims());
             match initialiser {
                 Initialiser::Glorot => {
@@ -29,9 +28,7 @@ pub(super) fn draws(drawn: Option<&Drawn>, seed: u64, path: &str, shape: &Shape)
                 }
             }
         }
-        Some(Drawn::From(distribution, numbers)) => {
-            Box::new(move || draw(*distribution, numbers, &mut stream))
-        }
+        Drawn::From(distribution, numbers) => Box::new(move || draw(*distribution, numbers, &mut stream)),
     };
     (0..shape.count()).map(|_| entry()).collect()
 }

@@ -15,14 +15,16 @@ pub(crate) mod path;
 mod runs;
 mod warn;
 
+use crate::base::hash::FastMap;
 use crate::base::index::IndexVec;
 use crate::base::span::{Sources, Span};
 use crate::diag::{Diagnostic, Severity, Sink};
 use crate::ir::builder::Builder;
+use crate::ir::constraint::Constraint;
 use crate::ir::eval::eval;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::program::{
-    Axis, Constraint, Curve, DataPort, Examples, Param, PortSource, Program, Role, RunResult,
+    Axis, Curve, DataPort, Examples, Init, Param, PortSource, Program, Role, RunResult,
 };
 use crate::ir::system::SiteKind;
 use crate::ir::types::{DType, Shape, Type};
@@ -30,13 +32,13 @@ use crate::sema::Given;
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::sizes::Sizes;
-use crate::sema::typed::{self, Def, DefId, DefKind, Elem, Expr, Model, Phase};
+use crate::sema::typed::{self, Def, DefId, DefKind, Drawn, Elem, Expr, Model, Phase};
 use crate::sema::{Bindings, Checked, Known, check};
 use frame::{AllSites, Frame, Input, MAX_ELEMENTS, Moment, World};
 pub(crate) use initial::draws_from;
 use runs::Runs;
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A value, or why there is none.
@@ -137,22 +139,16 @@ pub(crate) fn static_values(defs: &IndexVec<DefId, Def>, sizes: &Sizes, expr: &E
     }
 }
 
-/// Whether every element lies strictly inside the set.
-pub(crate) fn is_inside(constraint: Constraint, values: &[f64]) -> bool {
-    values.iter().all(|x| match constraint {
-        Constraint::Free => x.is_finite(),
-        Constraint::Positive => *x > 0.0 && x.is_finite(),
-        Constraint::Interval(lo, hi) => lo < *x && *x < hi,
-    })
-}
-
-/// The element that the middle of free space, 0, is mapped to.
-fn middle(constraint: Constraint) -> f64 {
-    match constraint {
-        Constraint::Free => 0.0,
-        Constraint::Positive => 1.0,
-        Constraint::Interval(lo, hi) => lo + (hi - lo) / 2.0,
-    }
+/// The longest row that a set can have, if the last axis of `shape` is longer. The bijections are
+/// written out as dense matrices, that of `orthogonal` step by step.
+fn max_row(constraint: Constraint, shape: &Shape) -> Option<usize> {
+    let most = match constraint {
+        Constraint::Free | Constraint::Positive | Constraint::Interval(..) => return None,
+        Constraint::Simplex | Constraint::Ordered => 512,
+        Constraint::CorrCholesky => 64,
+        Constraint::Orthogonal => 32,
+    };
+    shape.dims().last().is_some_and(|n| *n > most).then_some(most)
 }
 
 struct Elaboration<'m> {
@@ -264,17 +260,34 @@ impl Elaboration<'_> {
             let init = match (self.bindings.overrides.get(&def.name), &param.init) {
                 (Some(values), _) => self.set_values(def, values, ty.shape.count())?,
                 (None, Some(init)) => static_values(&self.model.defs, &self.model.sizes, init)?,
-                (None, None) if param.drawn.is_some() => {
-                    initial::draws(param.drawn.as_ref(), self.bindings.seed, &def.name, &ty.shape)
-                }
-                (None, None) => vec![middle(param.constraint); ty.shape.count()],
+                (None, None) => match (&param.drawn, param.constraint) {
+                    // These are finite whatever is drawn.
+                    (Some(drawn @ Drawn::Weights(_)), Constraint::Free) => {
+                        let (drawn, seed) = (drawn.clone(), self.bindings.seed);
+                        let (path, shape) = (def.name.clone(), ty.shape.clone());
+                        let init = Init::later(move || initial::draws(&drawn, seed, &path, &shape));
+                        return Ok(self.param(param, ty, init));
+                    }
+                    (Some(drawn), _) => initial::draws(drawn, self.bindings.seed, &def.name, &ty.shape),
+                    (None, constraint) => constraint.middle(&ty.shape),
+                },
             };
-            if !is_inside(param.constraint, &init) {
+            if let Some(most) = max_row(param.constraint, &ty.shape) {
+                let what = format!("a row of more than {most} numbers in `{}` is", param.constraint);
+                let instead = "use several params, or `positive` and divide by the sum";
+                return Err(Box::new(errors::not_yet(def.span, what, instead)));
+            }
+            if param.constraint.free(&init, &ty.shape).is_none() {
                 return Err(Box::new(errors::outside_its_set(def.span, &def.name, &init, param.constraint)));
             }
-            Ok(Param { path: def.name.clone(), ty, init, constraint: param.constraint, span: def.span })
+            Ok(self.param(param, ty, init.into()))
         });
         params.collect()
+    }
+
+    fn param(&self, param: &typed::Param, ty: Type, init: Init) -> Param {
+        let def = &self.model.defs[param.def];
+        Param { path: def.name.clone(), ty, init, constraint: param.constraint, span: def.span }
     }
 
     /// The numbers set from outside; one number fills a tensor.
@@ -295,7 +308,7 @@ impl Elaboration<'_> {
             ) {
                 (Some(values), _, _) => Some(self.set_values(def, values, ty.shape.count())?),
                 (None, Some(_), _) if port.batch => None,
-                (None, Some((_, values)), _) => Some(values.clone()),
+                (None, Some((_, values)), _) => values.clone(),
                 (None, None, Some(default)) => {
                     Some(static_values(&self.model.defs, &self.model.sizes, default)?)
                 }
@@ -405,7 +418,7 @@ fn unique(mut results: Vec<(Arc<str>, ValueId)>) -> Vec<(Arc<str>, ValueId)> {
 /// `func`, whose parameters stand for the inputs in `order`, with the parameter list `signature`.
 fn arranged(func: Func, order: &[Input], signature: Signature) -> Func {
     let mut b = Builder::new(func.name.clone());
-    let params: HashMap<Input, ValueId> =
+    let params: FastMap<Input, ValueId> =
         signature.into_iter().map(|(input, name, ty)| (input, b.param(name, ty))).collect();
     let args: Vec<ValueId> = order
         .iter()

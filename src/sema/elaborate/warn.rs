@@ -41,7 +41,7 @@ fn of_solve(program: &Program, system: &System, start: &Func) -> Option<Vec<Diag
 
 /// Params and data as they are at the beginning.
 fn outside(program: &Program) -> Option<Vec<Tensor>> {
-    let params = program.params.iter().map(|param| Some(Tensor::new(param.ty.clone(), param.init.clone())));
+    let params = program.params.iter().map(|param| Some(Tensor::new(param.ty.clone(), param.init.to_vec())));
     let data = program.data.iter().map(|port| Some(Tensor::new(port.ty.clone(), port.value.clone()?)));
     params.chain(data).collect()
 }

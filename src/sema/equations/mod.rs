@@ -82,7 +82,7 @@ impl<'a> Checker<'a> {
 
     /// What a line that is not in solved form says: the two sides are equal.
     fn line(&mut self, line: &Implicit<'a>) -> Option<Line> {
-        let (lhs, rhs) = (self.infer(line.lhs, self.home()), self.infer(line.rhs, self.home()));
+        let (lhs, rhs) = (self.side(line.lhs), self.side(line.rhs));
         let (lhs, rhs) = (self.real(lhs?, "=")?, self.real(rhs?, "=")?);
         self.level("=", line.span, &lhs, &rhs)?;
         let residual = match (&lhs.kind, &rhs.kind) {
@@ -91,6 +91,14 @@ impl<'a> Checker<'a> {
         };
         self.in_motion(&residual)?;
         Some(Line { residual, span: line.span })
+    }
+
+    /// A side of an equation of motion.
+    fn side(&mut self, expr: &'a ast::Expr) -> Option<Expr> {
+        let outer = std::mem::replace(&mut self.in_equation, true);
+        let value = self.infer(expr, self.home());
+        self.in_equation = outer;
+        value
     }
 
     fn start_value(
@@ -124,7 +132,7 @@ impl<'a> Checker<'a> {
     }
 
     fn rate(&mut self, line: &Solved<'a>, def: DefId, name: &str) -> Option<Expr> {
-        let rate = to_real(self.infer(line.rhs?, self.home())?);
+        let rate = to_real(self.side(line.rhs?)?);
         let found = &self.defs[def];
         let (ty, declared) = (found.ty.clone(), found.ty_span.unwrap_or(found.span));
         if !self.same_ty(&rate.ty, &ty, rate.span) {
@@ -151,7 +159,7 @@ impl<'a> Checker<'a> {
         if self.defs[def].span != name.span {
             return None;
         }
-        let rate = to_real(self.infer(value, self.home())?);
+        let rate = to_real(self.side(value)?);
         let (ty, declared) = (self.defs[def].ty.clone(), self.defs[def].ty_span.unwrap_or(name.span));
         if !self.same_ty(&rate.ty, &ty, rate.span) {
             let story = self.story(&rate);

@@ -178,14 +178,9 @@ pub fn outside_its_set(
     span: Span,
     name: &str,
     values: &[f64],
-    set: crate::ir::program::Constraint,
+    set: crate::ir::constraint::Constraint,
 ) -> Diagnostic {
-    use crate::ir::program::Constraint;
-    let set = match set {
-        Constraint::Free => "the real numbers".to_owned(),
-        Constraint::Positive => "the positive numbers".to_owned(),
-        Constraint::Interval(lo, hi) => format!("the numbers between {lo} and {hi}, ends excluded"),
-    };
+    let set = set.noun();
     let values: Vec<String> = values.iter().map(f64::to_string).collect();
     let message = format!("param `{name}` starts at {}, outside {set}", values.join(", "));
     Diagnostic::new(Code("E0806"), message, span, "must start inside the set it lives in")

@@ -2,6 +2,7 @@
 
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Edit};
+use crate::ir::constraint::Constraint;
 use crate::sema::typed::Ty;
 
 /// A state that no equation moves.
@@ -336,6 +337,19 @@ pub fn idle_param(span: Span, name: &str) -> Diagnostic {
     .help(format!("if it is fixed, declare it `const {name}`"))
 }
 
+/// A prior that is 0 on a part of the set of its param.
+pub fn prior_leaves_out(span: Span, prior: &str, (lo, hi): (f64, f64), set: Constraint) -> Diagnostic {
+    let message = format!("`{prior}` is 0 for a part of {}", set.noun());
+    let within = match (lo, hi) {
+        (0.0, f64::INFINITY) => "positive".to_owned(),
+        (0.0, 1.0) => "unit".to_owned(),
+        (lo, hi) if hi.is_finite() => format!("interval({lo}, {hi})"),
+        _ => "a smaller set".to_owned(),
+    };
+    Diagnostic::new(Code("W0603"), message, span, "the param may go where this has no density")
+        .help(format!("declare the param `in {within}`"))
+}
+
 /// A channel that nobody evaluates.
 pub fn idle_channel(span: Span, name: &str) -> Diagnostic {
     Diagnostic::new(Code("W0602"), format!("nobody evaluates the channel `{name}`"), span, "computed in vain")
@@ -362,6 +376,29 @@ pub fn jumping_choice(span: Span, name: &str) -> Diagnostic {
         "two different numbers",
     )
     .help("did you mean an event? `discrete side = 1.0` and `when ... { side := -1 }`")
+}
+
+/// An estimate that does not enter linearly.
+pub fn nonlinear_estimate(span: Span, estimate: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code("W0610"),
+        "a trace that is estimated stands inside a nonlinear function",
+        span,
+        "its mean is not that of the exact trace",
+    )
+    .label(estimate, "estimated with random probes: `solve.trace = hutchinson(..)`")
+    .help("use something that is linear in it, such as its logarithm here, or set `solve.trace = exact`")
+}
+
+/// A batch statistic where every example moves on its own.
+pub fn batch_in_an_equation(span: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code("E0410"),
+        "`batch_mean` would couple the examples of a batch in the motion",
+        span,
+        "each example is solved on its own, with its own steps",
+    )
+    .help("take the mean before the run, or use a statistic of one example, as in layer norm")
 }
 
 /// A system is called with what moves.

@@ -225,6 +225,7 @@ impl<'a> Checker<'a> {
             Special::Det | Special::Inv => self.of_matrix(name, special, given, span, scope),
             Special::Sample => self.sample(name, given, span, scope),
             Special::Kl => self.divergence(name, given, span, scope),
+            Special::BatchMean => self.batch_mean(name, given, span, scope),
             Special::Trace => {
                 let [x] = self.positional(name, given, span, "one square matrix")?;
                 let x = self.infer_real(x, name, scope)?;
@@ -351,6 +352,18 @@ impl<'a> Checker<'a> {
                 self.log_prob(distribution, params, x, span)
             }
         }
+    }
+
+    /// `batch_mean(e)`: refused; in an equation, because there it has no meaning.
+    fn batch_mean(&mut self, name: &'a str, given: &[Given<'a>], span: Span, scope: ScopeId) -> Option<Expr> {
+        let [e] = self.positional(name, given, span, "one expression")?;
+        let e = self.infer(e, scope)?;
+        self.fail(if self.in_equation || e.phase == Phase::Time {
+            errors::batch_in_an_equation(span)
+        } else {
+            let instead = "a loss is the mean over the batch as it is; another mean belongs into the data";
+            errors::not_yet(span, "`batch_mean` is", instead)
+        })
     }
 
     /// The sizes in `[2, N]`.

@@ -558,7 +558,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The number that is written, or that a const is.
-    fn literal(&self, expr: &Expr) -> Option<f64> {
+    pub(crate) fn literal(&self, expr: &Expr) -> Option<f64> {
         match &expr.kind {
             Kind::Real(x) => Some(*x),
             Kind::Size(dim) => dim.as_number().map(|n| n as f64),
