@@ -2,6 +2,7 @@
 
 use crate::data::Part;
 use crate::settings::{Flag, Sweep};
+use crate::solve::method::Method;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -58,6 +59,8 @@ pub enum Command {
     Run(RunArgs),
     /// Score a model with the params of an earlier run
     Eval(EvalArgs),
+    /// Compare methods on a model: the error they make against the work they do
+    Bench(BenchArgs),
     /// Report every mistake in a model, and do nothing else
     Check(CheckArgs),
     /// Take the gradient of a model by every way there is, and compare them
@@ -108,6 +111,25 @@ pub struct EvalArgs {
     /// Which part of the data
     #[arg(long, value_enum, default_value_t)]
     pub split: Split,
+    /// What is set from outside.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+}
+
+/// `nodec bench`
+#[derive(Clone, Debug, Args)]
+pub struct BenchArgs {
+    /// The model
+    pub file: PathBuf,
+    /// The methods, with commas between [default: those of twelve that can solve the model]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub methods: Vec<String>,
+    /// The relative tolerances, with commas between [default: 1e-3,1e-5,1e-7,1e-9,1e-11]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', value_parser = tolerance)]
+    pub tolerances: Vec<f64>,
+    /// Where the table and the charts are written; must not exist or be empty [default: the next number in runs/]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// What is set from outside.
     #[command(flatten)]
     pub settings: SettingArgs,
@@ -282,8 +304,8 @@ pub struct SettingArgs {
     /// Absolute error allowed in a step
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub atol: Option<String>,
-    /// The method of integration: euler, midpoint, heun, heun_euler, ralston, bosh3, owren_zennaro3, rk4, rk38, owren_zennaro4, dopri5, tsit5, rkf45, cash_karp, owren_zennaro5
-    #[arg(long, value_name = "NAME")]
+    /// The method of integration.
+    #[arg(long, value_name = "NAME", help = methods())]
     pub method: Option<String>,
     /// The seed of everything random
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
@@ -306,10 +328,21 @@ impl SettingArgs {
     }
 }
 
+/// The help of `--method`.
+fn methods() -> String {
+    let names: Vec<&str> = Method::all().map(|method| method.name).collect();
+    format!("The method of integration: {}", names.join(", "))
+}
+
 fn sweep(text: &str) -> Result<Sweep, String> {
     Sweep::parse(text).ok_or_else(|| {
         String::from("write it as 'NAME = logspace(0, 3, 40)', 'NAME = linspace(0, 1, 5)' or 'NAME = [1, 2]'")
     })
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| String::from("a tolerance is a number above 0"))
 }
 
 fn assignment(text: &str) -> Result<Flag, String> {

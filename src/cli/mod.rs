@@ -3,6 +3,7 @@
 //! Results go to stdout, talk to stderr. What a command does is a call on the library.
 
 pub mod args;
+mod bench;
 mod check;
 mod config;
 mod doc;
@@ -99,6 +100,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
     match &cli.command {
         Command::Run(args) => console.run(args),
         Command::Eval(args) => console.eval(args),
+        Command::Bench(args) => console.bench(args),
         Command::Check(args) => console.check(args),
         Command::Grad(args) => console.grad(args),
         Command::Fmt(args) => console.fmt(args),

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Pixels of the PNG for each unit of the SVG.
-const PNG_SCALE: f32 = 2.0;
+pub(super) const PNG_SCALE: f32 = 2.0;
 
 /// More numbers than this are not written as text: `params.npz` has them.
 const READABLE: usize = 10_000;
@@ -316,6 +316,9 @@ fn statistics(run: &Run, solution: &Solution, fit: Option<&Fit>, taken: Duration
         (String::from("steps rejected"), stats.rejected.to_string()),
         (String::from("evaluations of f"), stats.evaluations.to_string()),
     ];
+    if let Some(choice) = run.settings().solve.method.choice(&stats) {
+        rows.push((String::from("why"), choice));
+    }
     if let Some(fit) = fit {
         rows.push((String::from("optimizer steps"), fit.steps.to_string()));
         rows.push((String::from("gradient evaluations"), fit.gradient_evaluations.to_string()));

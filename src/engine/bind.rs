@@ -27,7 +27,7 @@ use crate::sema::library::Files;
 use crate::sema::{self, Bindings, Checked, Given, Known};
 use crate::settings::{self, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings, Sweep};
 use crate::solve::control::{Adaptive, Errors};
-use crate::solve::method::Kind as MethodKind;
+use crate::solve::method::{Kind as MethodKind, Stiff};
 use crate::solve::sde::Scheme;
 use crate::solve::solve::{Options, Stepping};
 use std::collections::BTreeMap;
@@ -513,14 +513,19 @@ impl Work {
         }
         match solve.method.kind {
             MethodKind::Stochastic(_) => self.every_rate_is_given(solve, system),
-            MethodKind::Explicit(_) => self.every_rate_is_given(solve, system),
-            MethodKind::Stiff(_) => match system.states.first().filter(|_| mass_moves(system)) {
-                None => Some(()),
-                Some(state) => {
-                    self.sink.report(moving_mass_not_built(state.equation));
-                    None
+            MethodKind::Explicit(_) | MethodKind::Multistep | MethodKind::Taylor { .. } => {
+                self.every_rate_is_given(solve, system)
+            }
+            MethodKind::Stiff(Stiff::Gauss(_)) => self.every_rate_is_given(solve, system),
+            MethodKind::Stiff(_) | MethodKind::Auto(_) => {
+                match system.states.first().filter(|_| mass_moves(system)) {
+                    None => Some(()),
+                    Some(state) => {
+                        self.sink.report(moving_mass_not_built(state.equation));
+                        None
+                    }
                 }
-            },
+            }
             MethodKind::Symplectic(_) => {
                 self.every_rate_is_given(solve, system)?;
                 // A derivative that does not exist is reported when the plan is made.
@@ -530,7 +535,6 @@ impl Work {
                 self.sink.report(settings::errors::not_separable(method, span, coupled.span, names));
                 None
             }
-            MethodKind::NotBuilt { .. } => crate::bug!("settings admit only methods that are built"),
         }
     }
 
@@ -597,8 +601,10 @@ fn noise_unfit(solve: &SolveSettings, system: &System) -> Option<Diagnostic> {
         MethodKind::Stochastic(scheme) => Some(scheme),
         MethodKind::Explicit(_)
         | MethodKind::Stiff(_)
-        | MethodKind::Symplectic(_)
-        | MethodKind::NotBuilt { .. } => None,
+        | MethodKind::Multistep
+        | MethodKind::Taylor { .. }
+        | MethodKind::Auto(_)
+        | MethodKind::Symplectic(_) => None,
     };
     let unfit = |noise: Option<Span>, why: &str, help: &str| {
         let at = solve.method_span.or(noise).or(system.states.first().map(|state| state.span));

@@ -53,6 +53,11 @@ pub struct System {
 }
 
 impl System {
+    /// Whether some rows are not the rate of a state: a mass matrix, or a constraint.
+    pub fn is_constrained(&self) -> bool {
+        self.mass.is_some() || self.constraints.contains(&true)
+    }
+
     /// Every function of *now*: field, mass matrix, diffusion, roots and jumps of events.
     pub fn motion(&self) -> impl Iterator<Item = &Func> {
         let events = self.events.iter().flat_map(|event| {

@@ -283,11 +283,21 @@ impl Plan {
         })
     }
 
+    /// See [`steps::whole_step`]: what the dense output inside a step depends on.
+    fn whole_step(&self, system: usize) -> Func {
+        match self.methods[system].tableau() {
+            Some(tableau) if !tableau.dense.extra.is_empty() => {
+                opt::optimise(steps::whole_step(&self.funcs.packed.rates[system], tableau))
+            }
+            Some(_) | None => self.funcs.step(system).clone(),
+        }
+    }
+
     /// The functions of [`SystemCotangents`].
     pub(crate) fn system_cotangent_funcs(&self, system: usize) -> Result<[Func; 2], PlanError> {
         Ok([
             reversed(&self.funcs.packed.rates[system], &[rate::Y, rate::A, rate::Q], &[0])?,
-            reversed(self.funcs.step(system), &[step::Y, step::K1, step::A, step::Q], &[0, 1])?,
+            reversed(&self.whole_step(system), &[step::Y, step::K1, step::A, step::Q], &[0, 1])?,
         ])
     }
 
@@ -375,9 +385,12 @@ impl Plan {
         let method = self.method(solve);
         match method.kind {
             Kind::Explicit(_) => Ok(()),
-            Kind::Stiff(_) | Kind::Symplectic(_) | Kind::Stochastic(_) | Kind::NotBuilt { .. } => {
-                Err(PlanError::MethodNotDifferentiated { method: method.name })
-            }
+            Kind::Stiff(_)
+            | Kind::Multistep
+            | Kind::Taylor { .. }
+            | Kind::Auto(_)
+            | Kind::Symplectic(_)
+            | Kind::Stochastic(_) => Err(PlanError::MethodNotDifferentiated { method: method.name }),
         }
     }
 
@@ -410,7 +423,7 @@ impl Plan {
     pub(crate) fn system_curvature(&self, system: usize) -> Result<&SystemCurvature, PlanError> {
         made(&self.system_curvature[system], || {
             let (of_rate, of_step) = ([rate::Y, rate::A, rate::Q], [step::Y, step::K1, step::A, step::Q]);
-            let (rate, step) = (&self.funcs.packed.rates[system], self.funcs.step(system));
+            let (rate, step) = (&self.funcs.packed.rates[system], &self.whole_step(system));
             let [rate_vjp, step_vjp] = self.system_cotangent_funcs(system)?;
             // The cotangents stand behind the operands of the function itself.
             let (bar_rate, bar_step) = (rate.params.len(), step.params.len());
@@ -504,16 +517,30 @@ fn moves(
     backend: &dyn Backend,
 ) -> Result<Moves, PlanError> {
     match method.kind {
-        Kind::Explicit(_) => {
+        Kind::Explicit(tableau) => {
             let [step] = compile([funcs.step(system)], backend)?;
-            Ok(Moves::Explicit { step })
+            let extension = steps::extension(&funcs.packed.rates[system], tableau).map(opt::optimise);
+            let extension = match extension {
+                Some(extension) => Some(compile([&extension], backend).map(|[kernel]| kernel)?),
+                None => None,
+            };
+            Ok(Moves::Explicit { step, extension })
         }
         Kind::Stiff(_) => {
-            let rate = &funcs.packed.rates[system];
-            let jacobian = motion::jacobian(rate, layout.systems[system].n_states)?;
-            let [jacobian, time_slope] = compile([&jacobian, &motion::time_slope(rate)?], backend)?;
+            let (jacobian, time_slope) = derivatives(funcs, layout, system, backend)?;
             Ok(Moves::Stiff { jacobian, time_slope })
         }
+        Kind::Auto(tableau) => {
+            let step = opt::optimise(steps::step(&funcs.packed.rates[system], tableau));
+            let [step] = compile([&step], backend)?;
+            let (jacobian, time_slope) = derivatives(funcs, layout, system, backend)?;
+            Ok(Moves::Auto { step, jacobian, time_slope })
+        }
+        Kind::Taylor { order } => {
+            let [series] = compile([&motion::series(&funcs.packed.rates[system], order)?], backend)?;
+            Ok(Moves::Taylor { series, order })
+        }
+        Kind::Multistep => Ok(Moves::Multistep),
         Kind::Symplectic(_) => match Halves::of(&program.systems[system])? {
             Ok(halves) => Ok(Moves::Symplectic(halves)),
             Err(coupled) => {
@@ -527,8 +554,20 @@ fn moves(
             }
             None => crate::bug!("a stochastic method for a system without noise"),
         },
-        Kind::NotBuilt { .. } => crate::bug!("the method `{}` is not built", method.name),
     }
+}
+
+/// The derivatives of the rate of `system`, compiled.
+fn derivatives(
+    funcs: &Funcs,
+    layout: &Layout,
+    system: usize,
+    backend: &dyn Backend,
+) -> Result<(Kernel, Kernel), PlanError> {
+    let rate = &funcs.packed.rates[system];
+    let jacobian = motion::jacobian(rate, layout.systems[system].n_states)?;
+    let [jacobian, time_slope] = compile([&jacobian, &motion::time_slope(rate)?], backend)?;
+    Ok((jacobian, time_slope))
 }
 
 fn optimised(func: RunFunc) -> RunFunc {

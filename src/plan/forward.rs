@@ -12,10 +12,12 @@ use crate::plan::operands::{Context, Fixed, Known};
 use crate::plan::stepping::{Interrupts, Motion, Tracing};
 use crate::plan::trace::{Keep, Place, Trace};
 use crate::plan::unit::{Element, Inputs};
+use crate::solve::adams::Adams;
+use crate::solve::auto::Auto;
 use crate::solve::brownian::Brownian;
 use crate::solve::dense::{Accepted, Interior};
 use crate::solve::explicit::Explicit;
-use crate::solve::implicit::{Bdf, Radau, Rosenbrock};
+use crate::solve::implicit::{Bdf, Esdirk, Gauss, Radau, Rosenbrock};
 use crate::solve::method::{Kind, Stiff};
 use crate::solve::outcome::{End, Invalid, Outcome, Stats};
 use crate::solve::problem::Step;
@@ -24,6 +26,7 @@ use crate::solve::sde::Sde;
 use crate::solve::solve::{Options, integrate};
 use crate::solve::stepper::Stepper;
 use crate::solve::symplectic::Symplectic;
+use crate::solve::taylor::Taylor;
 use std::cell::Cell;
 
 /// What a run leaves.
@@ -147,7 +150,9 @@ impl<T: Element> Context<'_, T> {
         let motion = || Motion::new(self, number, &fixed, &fresh, (ends.0, y0.clone()));
         let mut events = Interrupts::new(motion());
         let paths = self.paths(number, ends, controls.seed);
-        let end = self.integrate(motion(), &mut events, &paths, ends, &y0, &options, &mut recording)?;
+        let motions = (motion(), motion());
+        let end =
+            self.integrate(number, motions, &mut events, &paths, ends, &y0, &options, &mut recording)?;
         if !end.outcome.is_success() {
             return Err(Failure::Outcome(Box::new(Stuck {
                 solve: number,
@@ -196,7 +201,8 @@ impl<T: Element> Context<'_, T> {
     #[allow(clippy::too_many_arguments, reason = "what a solve takes")]
     fn integrate(
         &self,
-        mut motion: Motion<'_, T>,
+        number: usize,
+        (mut motion, mut other): (Motion<'_, T>, Motion<'_, T>),
         events: &mut Interrupts<'_, T>,
         paths: &[Brownian],
         ends: (f64, f64),
@@ -211,9 +217,16 @@ impl<T: Element> Context<'_, T> {
             Kind::Stiff(Stiff::Radau5) => run(&mut Radau::new(&mut motion, stepping)),
             Kind::Stiff(Stiff::Rodas5p) => run(&mut Rosenbrock::new(&mut motion, stepping)),
             Kind::Stiff(Stiff::Bdf) => run(&mut Bdf::new(&mut motion, stepping)),
+            Kind::Stiff(Stiff::Dirk(dirk)) => run(&mut Esdirk::new(&mut motion, dirk, stepping)),
+            Kind::Stiff(Stiff::Gauss(method)) => run(&mut Gauss::new(&mut motion, method, stepping)),
+            Kind::Multistep => run(&mut Adams::new(&mut motion, stepping)),
+            Kind::Taylor { .. } => run(&mut Taylor::new(&mut motion, stepping)),
+            Kind::Auto(tableau) => {
+                let constrained = self.plan.system_of(number).is_constrained();
+                run(&mut Auto::new(&mut motion, tableau, &mut other, constrained, stepping))
+            }
             Kind::Symplectic(composition) => run(&mut Symplectic::new(&mut motion, composition, stepping)),
             Kind::Stochastic(scheme) => run(&mut Sde::new(&mut motion, scheme, paths, stepping)),
-            Kind::NotBuilt { .. } => crate::bug!("a plan has a method that is not built"),
         }
     }
 
@@ -229,9 +242,12 @@ impl<T: Element> Context<'_, T> {
     fn recorder(&self, number: usize) -> Option<Recorded<T>> {
         match self.plan.method(number).kind {
             Kind::Explicit(_) => None,
-            Kind::Stiff(_) | Kind::Symplectic(_) | Kind::Stochastic(_) | Kind::NotBuilt { .. } => {
-                Some(Recorded::default())
-            }
+            Kind::Stiff(_)
+            | Kind::Multistep
+            | Kind::Taylor { .. }
+            | Kind::Auto(_)
+            | Kind::Symplectic(_)
+            | Kind::Stochastic(_) => Some(Recorded::default()),
         }
     }
 
@@ -369,13 +385,14 @@ impl<T: Element> Context<'_, T> {
     ) {
         let (trace, tableau) = (&solved.trace, self.plan.tableau(number));
         let n = trace.n;
-        let mut stages = vec![T::default(); tableau.n_stages() * n];
+        let mut stages = vec![T::default(); tableau.n_rows() * n];
         stages[..n].copy_from_slice(k1);
         let (mut y_new, mut err) = (vec![T::default(); n], vec![T::default(); n]);
         let fresh = Cell::new(false);
         let (t, h) = (trace.t[step], trace.h[step]);
         let mut compiled = Motion::new(self, number, &solved.fixed, &fresh, (t, y.to_vec()));
-        compiled.step(t, h, y, &mut stages, &mut y_new, &mut err);
+        compiled.step(t, h, y, &mut stages[..tableau.n_stages() * n], &mut y_new, &mut err);
+        compiled.extend(t, h, y, &mut stages);
         let t_new = trace.t[step + 1];
         let interior = Interior::Stages { tableau, stages: &stages };
         look(&Accepted { t, h, t_new, y, y_new: &y_new, interior });

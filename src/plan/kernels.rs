@@ -30,10 +30,16 @@ pub(crate) struct SystemKernels {
 
 /// What the method of a system calls beside the rate.
 pub(crate) enum Moves {
-    /// The step of its table.
-    Explicit { step: Kernel },
+    /// The step of its table, and the stages that only dense output needs.
+    Explicit { step: Kernel, extension: Option<Kernel> },
     /// The derivatives of the rate; see [`motion`](crate::plan::motion).
     Stiff { jacobian: Kernel, time_slope: Kernel },
+    /// Both of these.
+    Auto { step: Kernel, jacobian: Kernel, time_slope: Kernel },
+    /// `t, inside, y, a, q, data.. -> x_1, x_2, ..: [order * n]`, the series of the solution.
+    Taylor { series: Kernel, order: usize },
+    /// Nothing else.
+    Multistep,
     /// Nothing else.
     Symplectic(Halves),
     /// `t, inside, y, a, q, data.. -> g: [n_states * m]`

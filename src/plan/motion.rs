@@ -133,6 +133,20 @@ pub(crate) fn time_slope(rate_func: &Func) -> Result<Func, PlanError> {
     Ok(opt::optimise(b.finish(vec![("slope".into(), slope)])))
 }
 
+/// `t, inside, y, a, q, data.. -> x: [order * n]` with the coefficients `x_1, x_2, ..` of the solution
+/// `y + Σ x_k τ^k` through `(t, y)` of the equation that `rate` is the right-hand side of.
+pub(crate) fn series(rate_func: &Func, order: usize) -> Result<Func, PlanError> {
+    let mut b = Builder::new("series");
+    let args = operands(&mut b, rate_func);
+    let slope = b.inline(rate_func, &args)[0];
+    let (t, y) = (args[0], args[rate::Y]);
+    let one = b.splat(1.0, rate_func.ty(rate_func.params[0].value).clone());
+    let coefficients = ad::taylor(&mut b, &[(y, slope), (t, one)], &[y], order)?;
+    let dtype = rate_func.ty(rate_func.params[rate::Y].value).dtype;
+    let flat = b.pack(&coefficients[0][1..], dtype);
+    Ok(opt::optimise(b.finish(vec![("series".into(), flat)])))
+}
+
 /// Declares the operands of `func` again.
 fn operands(b: &mut Builder, func: &Func) -> Vec<ValueId> {
     func.params.iter().map(|port| b.param(port.name.clone(), func.ty(port.value).clone())).collect()

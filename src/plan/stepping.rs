@@ -10,11 +10,12 @@ use crate::plan::unit::{Element, Inputs, Kernel};
 use crate::solve::dense::{Accepted, Interior};
 use crate::solve::event::{Condition, Effect, Events, Jump, Trigger};
 use crate::solve::implicit::Implicit;
-use crate::solve::method::Method;
-use crate::solve::problem::Step;
+use crate::solve::method::{Kind, Method};
+use crate::solve::problem::{Rates, Step};
 use crate::solve::record::{Observer, Recorded};
 use crate::solve::sde::Stochastic;
 use crate::solve::symplectic::Separable;
+use crate::solve::taylor::Expand;
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
@@ -66,21 +67,39 @@ impl<'a, T: Element> Motion<'a, T> {
         kernel.call(&inputs, &mut [T::output(out)], &mut self.workspace);
     }
 
+    fn stages_of_table(&self) -> usize {
+        match self.method().kind {
+            Kind::Explicit(tableau) | Kind::Auto(tableau) => tableau.n_stages(),
+            Kind::Stiff(_)
+            | Kind::Multistep
+            | Kind::Taylor { .. }
+            | Kind::Symplectic(_)
+            | Kind::Stochastic(_) => crate::bug!("not a method with a table"),
+        }
+    }
+
     fn halves(&self) -> &'a Halves {
         match &self.kernels().moves {
             Moves::Symplectic(halves) => halves,
-            Moves::Explicit { .. } | Moves::Stiff { .. } | Moves::Stochastic { .. } => {
-                crate::bug!("not a symplectic method")
-            }
+            Moves::Explicit { .. }
+            | Moves::Stiff { .. }
+            | Moves::Auto { .. }
+            | Moves::Taylor { .. }
+            | Moves::Multistep
+            | Moves::Stochastic { .. } => crate::bug!("not a symplectic method"),
         }
     }
 
     fn derivatives(&self) -> (&'a Kernel, &'a Kernel) {
         match &self.kernels().moves {
-            Moves::Stiff { jacobian, time_slope } => (jacobian, time_slope),
-            Moves::Explicit { .. } | Moves::Symplectic(_) | Moves::Stochastic { .. } => {
-                crate::bug!("not an implicit method")
+            Moves::Stiff { jacobian, time_slope } | Moves::Auto { jacobian, time_slope, .. } => {
+                (jacobian, time_slope)
             }
+            Moves::Explicit { .. }
+            | Moves::Taylor { .. }
+            | Moves::Multistep
+            | Moves::Symplectic(_)
+            | Moves::Stochastic { .. } => crate::bug!("not an implicit method"),
         }
     }
 }
@@ -91,7 +110,7 @@ impl<T: Element> Step<T> for Motion<'_, T> {
     }
 
     fn n_stages(&self) -> usize {
-        self.context.plan.tableau(self.solve).n_stages()
+        self.stages_of_table()
     }
 
     fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
@@ -100,13 +119,29 @@ impl<T: Element> Step<T> for Motion<'_, T> {
     }
 
     fn step(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T], y_new: &mut [T], err: &mut [T]) {
-        let Moves::Explicit { step } = &self.kernels().moves else { crate::bug!("not an explicit method") };
+        let step = match &self.kernels().moves {
+            Moves::Explicit { step, .. } | Moves::Auto { step, .. } => step,
+            Moves::Stiff { .. }
+            | Moves::Taylor { .. }
+            | Moves::Multistep
+            | Moves::Symplectic(_)
+            | Moves::Stochastic { .. } => crate::bug!("not an explicit method"),
+        };
         let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
         let (k1, tail) = stages.split_at_mut(y.len());
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(y), T::input(k1)]);
         self.context.push_motion(&mut inputs, self.fixed);
         let mut outputs = [T::output(tail), T::output(y_new), T::output(err)];
         step.call(&inputs, &mut outputs, &mut self.workspace);
+    }
+
+    fn extend(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T]) {
+        let Moves::Explicit { extension: Some(extension), .. } = &self.kernels().moves else { return };
+        let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
+        let (known, extra) = stages.split_at_mut(self.n_stages() * y.len());
+        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(y), T::input(known)]);
+        self.context.push_motion(&mut inputs, self.fixed);
+        extension.call(&inputs, &mut [T::output(extra)], &mut self.workspace);
     }
 }
 
@@ -152,6 +187,36 @@ impl<T: Element> Implicit<T> for Motion<'_, T> {
                 at += 1;
             }
         }
+    }
+}
+
+impl<T: Element> Rates<T> for Motion<'_, T> {
+    fn dim(&self) -> usize {
+        self.layout().n
+    }
+
+    fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
+        self.call(&self.kernels().rate, t, inside, y, dy);
+    }
+}
+
+impl<T: Element> Expand<T> for Motion<'_, T> {
+    fn dim(&self) -> usize {
+        self.layout().n
+    }
+
+    fn order(&self) -> usize {
+        let Moves::Taylor { order, .. } = &self.kernels().moves else { crate::bug!("not a Taylor method") };
+        *order
+    }
+
+    fn series(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]) {
+        let Moves::Taylor { series, .. } = &self.kernels().moves else { crate::bug!("not a Taylor method") };
+        self.call(series, t, inside, y, out);
+    }
+
+    fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
+        self.call(&self.kernels().rate, t, inside, y, dy);
     }
 }
 
@@ -291,6 +356,10 @@ impl<T: Element> Observer<T> for Tracing<'_, T> {
         if let Some(recorded) = &mut self.recorded {
             recorded.start(t, y);
         }
+    }
+
+    fn looks_inside(&self, _: f64, _: f64) -> bool {
+        self.recorded.is_some()
     }
 
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {

@@ -3,7 +3,7 @@
 use super::table::{Arg, Choice, Kind};
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Edit};
-use crate::solve::method::{Kind as MethodKind, Method};
+use crate::solve::method::Method;
 
 /// No setting of this name. `command_line` says where it stands; `near` is the closest name with
 /// its whole key and present value.
@@ -126,8 +126,7 @@ fn arguments(choice: &Choice) -> String {
 
 /// A method that nobody has heard of.
 pub fn unknown_method(name: &str, span: Span) -> Diagnostic {
-    let built: Vec<&str> =
-        Method::all().filter(|method| method.is_built()).map(|method| method.name).collect();
+    let built: Vec<&str> = Method::all().map(|method| method.name).collect();
     let message = format!("no method is called `{name}`");
     let near = super::closest(name, Method::all().map(|method| method.name));
     let diagnostic = Diagnostic::new(Code("E0802"), message, span, "not a method");
@@ -136,23 +135,6 @@ pub fn unknown_method(name: &str, span: Span) -> Diagnostic {
         None => diagnostic,
     }
     .help(format!("methods: {}", built.join(", ")))
-}
-
-/// A method of the language that is not built.
-pub fn method_not_built(method: &Method, span: Span) -> Diagnostic {
-    let message = format!("the method `{}` is not supported yet", method.name);
-    let diagnostic = Diagnostic::new(Code("E0290"), message, span, "not supported yet");
-    match method.kind {
-        MethodKind::NotBuilt { instead } if !instead.is_empty() => {
-            let listed: Vec<String> = instead.iter().map(|name| format!("`{name}`")).collect();
-            diagnostic.help(format!("the nearest that are: {}", listed.join(", ")))
-        }
-        MethodKind::NotBuilt { .. }
-        | MethodKind::Explicit(_)
-        | MethodKind::Stiff(_)
-        | MethodKind::Symplectic(_)
-        | MethodKind::Stochastic(_) => diagnostic,
-    }
 }
 
 /// A setting, or a value of one, that is in the language and not built.

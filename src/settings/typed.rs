@@ -336,7 +336,7 @@ impl Slots {
             other => crate::bug!("`solve.save` holds {other:?}"),
         };
         SolveSettings {
-            method,
+            method: method.at_tolerance(self.number("solve.rtol")),
             method_span: self.span("solve.method"),
             rtol: self.number("solve.rtol"),
             atol: self.number("solve.atol"),

@@ -98,11 +98,7 @@ pub fn read(row: &Row, key: &str, kind: Kind, expr: &Expr) -> Result<Value, Box<
         Kind::Method => {
             let ExprKind::Name(name) = &expr.unparenthesised().kind else { return Err(wrong()) };
             let method = Method::by_name(name).ok_or_else(|| errors::unknown_method(name, expr.span))?;
-            if method.is_built() {
-                Ok(Value::Method(method.name))
-            } else {
-                Err(Box::new(errors::method_not_built(&method, expr.span)))
-            }
+            Ok(Value::Method(method.name))
         }
         Kind::Times(choices) => match &expr.unparenthesised().kind {
             ExprKind::Array(args) => times(args).ok_or_else(wrong),

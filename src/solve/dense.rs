@@ -4,7 +4,7 @@ use super::problem::Real;
 use super::tableau::Tableau;
 
 /// Most stages a method may have.
-const MAX_STAGES: usize = 16;
+const MAX_STAGES: usize = 32;
 
 /// A step that has been accepted, with everything that dense output needs.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,8 @@ pub enum Interior<'a, T> {
     Stages {
         /// The method.
         tableau: &'a Tableau,
-        /// The rates `k_i`, `[s, dim]`; row 0 is the rate at `(t, y)`.
+        /// The rates `k_i`, `[s + e, dim]`; row 0 is the rate at `(t, y)`. Those of the `e` stages that
+        /// only dense output needs are there if somebody was to look inside.
         stages: &'a [T],
     },
     /// Of any other method: the polynomial `y + Σ_{p ≥ 1} c_p θ^p`.
@@ -128,6 +129,12 @@ impl<'a, T: Real> Accepted<'a, T> {
     }
 }
 
+/// The powers of `θ` of the cubic that rises by `whole` over the step and has `h` times these slopes
+/// at its ends. Source: Hairer, Nørsett, Wanner, Solving ODEs I, II (6.7).
+pub(super) fn cubic(whole: f64, from: f64, to: f64) -> [f64; 3] {
+    [from, 3.0 * whole - 2.0 * from - to, from + to - 2.0 * whole]
+}
+
 /// `out = Σ_{p ≥ 1} c_p θ^p`.
 pub(super) fn polynomial<T: Real>(coefficients: &[T], theta: f64, out: &mut [T]) {
     let dim = out.len();
@@ -139,7 +146,8 @@ pub(super) fn polynomial<T: Real>(coefficients: &[T], theta: f64, out: &mut [T])
 
 /// `out = Σ w_i k_i`.
 fn combine<T: Real>(tableau: &Tableau, stages: &[T], weight: impl Fn(usize) -> f64, out: &mut [T]) {
-    let (dim, n_stages) = (out.len(), tableau.n_stages());
+    let (dim, n_stages) = (out.len(), tableau.n_rows());
+    assert!(stages.len() == n_stages * dim, "nobody was to look inside this step");
     let mut weights = [0.0; MAX_STAGES];
     for (stage, w) in weights[..n_stages].iter_mut().enumerate() {
         *w = weight(stage);

@@ -19,8 +19,10 @@ pub struct Explicit<'a, T, S: ?Sized> {
     taken: (f64, f64, f64),
     y_new: Vec<T>,
     err: Vec<T>,
-    /// `[s, dim]`.
+    /// `[s + e, dim]`, of which the last `e` rows are for dense output only.
     stages: Vec<T>,
+    /// Those rows are known.
+    extended: bool,
     rate: Known,
 }
 
@@ -62,7 +64,8 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
             taken: (0.0, 0.0, 0.0),
             y_new: vec![T::default(); dim],
             err: vec![T::default(); dim],
-            stages: vec![T::default(); dim * tableau.n_stages()],
+            stages: vec![T::default(); dim * tableau.n_rows()],
+            extended: false,
             rate: Known::No,
         }
     }
@@ -75,7 +78,7 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
             Known::First => {}
             Known::Last => {
                 let last = (self.tableau.n_stages() - 1) * dim;
-                self.stages.copy_within(last.., 0);
+                self.stages.copy_within(last..last + dim, 0);
             }
             Known::No => {
                 let rate = &mut self.stages[..dim];
@@ -92,7 +95,9 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
         if stats.attempts() == 0 {
             stats.first_step = h;
         }
-        self.step.step(t, h, y, &mut self.stages, &mut self.y_new, &mut self.err);
+        let stages = &mut self.stages[..self.tableau.n_stages() * y.len()];
+        self.step.step(t, h, y, stages, &mut self.y_new, &mut self.err);
+        self.extended = self.tableau.dense.extra.is_empty();
         stats.evaluations += self.tableau.n_stages() as u64 - 1;
     }
 
@@ -107,11 +112,42 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
     fn fault(&self) -> Option<(Quantity, usize)> {
         let state = non_finite(&self.y_new).map(|at| (Quantity::State, at));
         let rate = || {
-            let last = &self.stages[(self.tableau.n_stages() - 1) * self.y_new.len()..];
+            let dim = self.y_new.len();
+            let last = &self.stages[(self.tableau.n_stages() - 1) * dim..][..dim];
             if self.tableau.fsal() { non_finite(last).map(|at| (Quantity::Rate, at)) } else { None }
         };
         let error = || non_finite(&self.err).map(|at| (Quantity::Error, at));
         state.or_else(rate).or_else(error)
+    }
+
+    /// The norm of the error of the last attempt, from `y` with step `h`.
+    fn error(&self, control: &Adaptive, h: f64, y: &[T]) -> f64 {
+        let err = control.norm(&self.err, y, &self.y_new);
+        let Some(third) = self.tableau.third() else { return err };
+        let dim = y.len();
+        let terms = || third.iter().enumerate().filter(|(_, w)| !w.is_zero());
+        let sum =
+            |at: usize| terms().fold(0.0, |sum, (i, w)| sum + w.value() * self.stages[i * dim + at].to_f64());
+        let err_3: Vec<T> = (0..dim).map(|at| T::from_f64(h * sum(at))).collect();
+        let err_3 = control.norm(&err_3, y, &self.y_new);
+        if err == 0.0 { 0.0 } else { err * err / (err * err + 0.01 * err_3 * err_3).sqrt() }
+    }
+
+    /// `|hλ|` of the step last taken, which started at `y`, for the largest rate constant `λ`:
+    /// `h |k_s - k_(s-1)|/|y_new - Y_(s-1)|` for a table whose last two stages are at the end of the
+    /// step, and whose last is the rate at `y_new`. Zero where it tells nothing.
+    pub(super) fn stiffness(&self, y: &[T]) -> f64 {
+        let (dim, last) = (y.len(), self.tableau.n_stages() - 1);
+        let (k, h) = (|stage: usize, at: usize| self.stages[stage * dim + at].to_f64(), self.taken.1);
+        let (mut rates, mut states) = (0.0, 0.0);
+        for (at, y) in y.iter().enumerate() {
+            let row = self.tableau.a[last - 1].iter().enumerate();
+            let stage = y.to_f64() + h * row.map(|(j, a)| a.value() * k(j, at)).sum::<f64>();
+            let (rate, state) = (k(last, at) - k(last - 1, at), self.y_new[at].to_f64() - stage);
+            rates += rate * rate;
+            states += state * state;
+        }
+        if states > 0.0 { h.abs() * f64::sqrt(rates / states) } else { 0.0 }
     }
 
     fn first_size(&mut self, control: &Adaptive, t: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> f64 {
@@ -199,7 +235,7 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
             self.prepare(t, h, y, leg, stats)?;
             self.attempt(t, h, y, stats);
             let fault = self.fault();
-            let err = if fault.is_none() { control.norm(&self.err, y, &self.y_new) } else { f64::NAN };
+            let err = if fault.is_none() { self.error(control, h, y) } else { f64::NAN };
             if err <= 1.0 {
                 let factor = controller.after_accepted(q, err, err_prev);
                 let factor = if after_rejection { factor.min(1.0) } else { factor };
@@ -226,9 +262,18 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
         }
     }
 
+    fn look_inside(&mut self, y: &[T], stats: &mut Stats) {
+        if !self.extended {
+            self.step.extend(self.taken.0, self.taken.1, y, &mut self.stages);
+            stats.evaluations += self.tableau.dense.extra.len() as u64;
+            self.extended = true;
+        }
+    }
+
     fn accepted<'a>(&'a self, y: &'a [T]) -> Accepted<'a, T> {
         let (t, h, t_new) = self.taken;
-        let interior = Interior::Stages { tableau: self.tableau, stages: &self.stages };
+        let known = if self.extended { self.tableau.n_rows() } else { self.tableau.n_stages() };
+        let interior = Interior::Stages { tableau: self.tableau, stages: &self.stages[..known * y.len()] };
         Accepted { t, h, t_new, y, y_new: &self.y_new, interior }
     }
 }

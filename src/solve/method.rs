@@ -1,8 +1,11 @@
-//! The methods of the language: what each needs and offers, and which are built.
+//! The methods of the language: what each needs and offers.
 
+use super::implicit::{Collocation, Dirk};
+use super::outcome::Stats;
 use super::sde::Scheme;
 use super::symplectic::Composition;
 use super::tableau::Tableau;
+use super::taylor::order_for;
 
 /// A method that the language knows by name.
 #[derive(Clone, Copy, Debug)]
@@ -26,19 +29,23 @@ pub enum Kind {
     Explicit(&'static Tableau),
     /// An implicit method.
     Stiff(Stiff),
+    /// [`Adams`](super::Adams).
+    Multistep,
+    /// [`Taylor`](super::Taylor).
+    Taylor {
+        /// Number of the highest coefficient.
+        order: usize,
+    },
+    /// [`Auto`](super::Auto), with this explicit method.
+    Auto(&'static Tableau),
     /// A symplectic composition, for separable systems.
     Symplectic(&'static Composition),
     /// A scheme for systems with noise.
     Stochastic(Scheme),
-    /// Part of the language and not built yet; the methods named are the nearest that are.
-    NotBuilt {
-        /// What to use instead, the best first.
-        instead: &'static [&'static str],
-    },
 }
 
-/// An implicit method for stiff systems and constraints of index 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An implicit method.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Stiff {
     /// [`Radau`](super::Radau).
     Radau5,
@@ -46,18 +53,25 @@ pub enum Stiff {
     Rodas5p,
     /// [`Bdf`](super::Bdf).
     Bdf,
+    /// [`Esdirk`](super::Esdirk).
+    Dirk(&'static Dirk),
+    /// [`Gauss`](super::Gauss), for systems without constraints.
+    Gauss(&'static Collocation),
 }
 
 impl Method {
     /// The method of a program that names none.
     pub const DEFAULT: &'static str = "tsit5";
 
-    /// Every method: those that are built by rising order, then the others.
+    /// Every method: explicit ones by rising order, `auto`, then those for special systems.
     pub fn all() -> impl Iterator<Item = Method> {
         let explicit = Tableau::ALL.into_iter().map(Method::explicit);
+        let dirk = Dirk::ALL.into_iter().map(Method::dirk);
+        let gauss = Collocation::ALL.into_iter().map(Method::gauss);
         let symplectic = Composition::ALL.into_iter().map(Method::symplectic);
         let stochastic = Scheme::ALL.into_iter().map(Method::stochastic);
-        explicit.chain(STIFF).chain(symplectic).chain(stochastic).chain(NOT_BUILT)
+        let special = STIFF.into_iter().chain(dirk).chain(gauss).chain(symplectic).chain(stochastic);
+        explicit.chain([ABM, TAYLOR, auto()]).chain(special)
     }
 
     /// The method spelled `name`.
@@ -65,19 +79,47 @@ impl Method {
         Method::all().find(|method| method.name == name)
     }
 
+    /// Why a method that chooses took the steps it took, in words; `None` for one that does not choose.
+    pub fn choice(&self, stats: &Stats) -> Option<String> {
+        let Kind::Auto(tableau) = self.kind else { return None };
+        let (name, explicit) = (tableau.name, stats.accepted - stats.stiff_steps);
+        Some(match (stats.to_stiff, stats.stiff_steps) {
+            (0, 0) => format!("{name} throughout: stability never set the step"),
+            (0, _) => String::from("rodas5p throughout: there are constraints or a mass matrix"),
+            (changes, stiff) => format!(
+                "{explicit} steps by {name}, {stiff} by rodas5p; stiff {changes} times (|hλ| up to {:.1} in {} \
+                 steps), mild again {} times",
+                stats.stiffness,
+                super::auto::STIFF_STEPS,
+                stats.to_explicit
+            ),
+        })
+    }
+
+    /// The method as a run at this relative tolerance takes it: the order of a Taylor method follows
+    /// from it.
+    pub fn at_tolerance(self, rtol: f64) -> Method {
+        match self.kind {
+            Kind::Taylor { .. } => Method { kind: Kind::Taylor { order: order_for(rtol) }, ..self },
+            Kind::Explicit(_)
+            | Kind::Stiff(_)
+            | Kind::Multistep
+            | Kind::Auto(_)
+            | Kind::Symplectic(_)
+            | Kind::Stochastic(_) => self,
+        }
+    }
+
     /// Its table, if it is explicit.
     pub fn tableau(&self) -> Option<&'static Tableau> {
         match self.kind {
             Kind::Explicit(tableau) => Some(tableau),
-            Kind::Stiff(_) | Kind::Symplectic(_) | Kind::Stochastic(_) | Kind::NotBuilt { .. } => None,
-        }
-    }
-
-    /// Whether programs can run with it.
-    pub fn is_built(&self) -> bool {
-        match self.kind {
-            Kind::Explicit(_) | Kind::Stiff(_) | Kind::Symplectic(_) | Kind::Stochastic(_) => true,
-            Kind::NotBuilt { .. } => false,
+            Kind::Stiff(_)
+            | Kind::Multistep
+            | Kind::Taylor { .. }
+            | Kind::Auto(_)
+            | Kind::Symplectic(_)
+            | Kind::Stochastic(_) => None,
         }
     }
 
@@ -94,6 +136,16 @@ impl Method {
             stiff: false,
             kind: Kind::Symplectic(composition),
         }
+    }
+
+    fn dirk(dirk: &'static Dirk) -> Method {
+        let (name, doc, adaptive) = (dirk.name, dirk.doc, dirk.embedded.is_some());
+        Method { name, doc, adaptive, stiff: true, kind: Kind::Stiff(Stiff::Dirk(dirk)) }
+    }
+
+    fn gauss(method: &'static Collocation) -> Method {
+        let (name, doc, kind) = (method.name, method.doc, Kind::Stiff(Stiff::Gauss(method)));
+        Method { name, doc, adaptive: false, stiff: false, kind }
     }
 
     fn explicit(tableau: &'static Tableau) -> Method {
@@ -117,13 +169,27 @@ const STIFF: [Method; 3] = [
     ),
 ];
 
-const NOT_BUILT: [Method; 1] = [Method {
-    name: "auto",
-    doc: "starts with tsit5 and changes to a stiff method where the system asks for it",
+const ABM: Method = Method {
+    name: "abm",
+    doc: "Adams–Bashforth–Moulton, orders 1 to 12, two evaluations a step; for rates that cost much",
     adaptive: true,
-    stiff: true,
-    kind: Kind::NotBuilt { instead: &["tsit5", "radau5"] },
-}];
+    stiff: false,
+    kind: Kind::Multistep,
+};
+
+const TAYLOR: Method = Method {
+    name: "taylor",
+    doc: "the power series of the solution, to an order that follows from rtol; for tight tolerances",
+    adaptive: true,
+    stiff: false,
+    kind: Kind::Taylor { order: 8 },
+};
+
+fn auto() -> Method {
+    let doc = "starts with tsit5 and changes to rodas5p and back as the system turns stiff or mild";
+    let tableau = Tableau::by_name(super::auto::EXPLICIT).expect("it is in the table");
+    Method { name: "auto", doc, adaptive: true, stiff: true, kind: Kind::Auto(tableau) }
+}
 
 const fn stiff(name: &'static str, doc: &'static str, method: Stiff) -> Method {
     Method { name, doc, adaptive: true, stiff: true, kind: Kind::Stiff(method) }
@@ -134,15 +200,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_alternatives_are_built() {
+    fn names_are_unique() {
         let methods: Vec<Method> = Method::all().collect();
         for (i, method) in methods.iter().enumerate() {
             assert!(methods[..i].iter().all(|other| other.name != method.name), "{}", method.name);
-            if let Kind::NotBuilt { instead } = method.kind {
-                assert!(instead.iter().all(|name| Method::by_name(name).is_some_and(|m| m.is_built())));
-            }
         }
-        assert!(Method::by_name(Method::DEFAULT).is_some_and(|method| method.is_built()));
+        assert!(Method::by_name(Method::DEFAULT).is_some());
         assert!(Method::by_name("euler2").is_none());
     }
 }

@@ -16,6 +16,9 @@
 //! # Ok::<(), nodec::solve::Invalid>(())
 //! ```
 
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
+pub mod adams;
+pub mod auto;
 pub mod brownian;
 pub mod control;
 pub mod dense;
@@ -35,20 +38,24 @@ pub mod stepper;
 #[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 pub mod symplectic;
 pub mod tableau;
+pub mod taylor;
 mod watch;
 
+pub use adams::Adams;
+pub use auto::Auto;
 pub use brownian::Brownian;
 pub use control::{Adaptive, Atol, Controller, Errors, Norm};
 pub use dense::{Accepted, Interior};
 pub use event::{Condition, Effect, Events, Jump, NoEvents, Trigger};
 pub use explicit::Explicit;
-pub use implicit::{Bdf, Implicit, Radau, Rosenbrock};
+pub use implicit::{Bdf, Collocation, Dirk, Esdirk, Gauss, Implicit, Radau, Rosenbrock};
 pub use method::{Kind, Method, Stiff};
 pub use outcome::{End, Invalid, Outcome, Quantity, Stats};
-pub use problem::{Real, Step};
+pub use problem::{Rates, Real, Step};
 pub use record::{Observer, Recorded, SaveAt, SaveSteps};
 pub use sde::{Scheme, Sde, Stochastic};
 pub use solve::{Options, Stepping, integrate, solve};
 pub use stepper::{Flow, Grid, Leg, Stepper};
 pub use symplectic::{Composition, Separable, Symplectic};
 pub use tableau::{RungeKutta, Tableau};
+pub use taylor::{Expand, Taylor};

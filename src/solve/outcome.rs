@@ -129,6 +129,14 @@ pub struct Stats {
     pub factorisations: u64,
     /// Newton iterations.
     pub newton_iterations: u64,
+    /// Steps of `auto` that its stiff method took.
+    pub stiff_steps: u64,
+    /// How often `auto` changed to its stiff method.
+    pub to_stiff: u64,
+    /// How often it changed back.
+    pub to_explicit: u64,
+    /// The largest `|hλ|` at which it changed to its stiff method: see [`auto`](super::auto).
+    pub stiffness: f64,
     /// The size of the first step that was tried, with its sign; 0 if there was none.
     pub first_step: f64,
     /// The step the controller would take next, with its sign: a good first step for a run that
@@ -154,6 +162,10 @@ impl Stats {
             jacobians: self.jacobians + other.jacobians,
             factorisations: self.factorisations + other.factorisations,
             newton_iterations: self.newton_iterations + other.newton_iterations,
+            stiff_steps: self.stiff_steps + other.stiff_steps,
+            to_stiff: self.to_stiff + other.to_stiff,
+            to_explicit: self.to_explicit + other.to_explicit,
+            stiffness: self.stiffness.max(other.stiffness),
             first_step: other.first_step,
             next_step: other.next_step,
         }

@@ -35,6 +35,15 @@ impl Real for f32 {
     const EPSILON: f64 = f32::EPSILON as f64;
 }
 
+/// A system whose rate of change is known everywhere.
+pub trait Rates<T: Real> {
+    /// Length of the state vector, channels included.
+    fn dim(&self) -> usize;
+
+    /// The rate of change at `(t, y)`; see [`Step::rate`].
+    fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]);
+}
+
 /// One step of a one-step method for one system: a compiled function, or a tableau over a closure
 /// ([`RungeKutta`](crate::solve::tableau::RungeKutta)).
 pub trait Step<T: Real> {
@@ -54,4 +63,9 @@ pub trait Step<T: Real> {
     /// embedded error estimate (zeros for a method that has none). Costs `s - 1` evaluations, all in
     /// the smooth piece around `t + h/2`.
     fn step(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T], y_new: &mut [T], err: &mut [T]);
+
+    /// The stages that only dense output needs, of the step of size `h` from `(t, y)` that was taken
+    /// last: `stages` is `[s + e, dim]`, of which the first `s` rows are known; fills the others, for
+    /// `e` evaluations.
+    fn extend(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T]);
 }

@@ -13,6 +13,13 @@ pub trait Observer<T: Real> {
         let _ = (t, y);
     }
 
+    /// Whether a step from `t` to `t_new`, which has been accepted, will be looked at anywhere but at
+    /// its ends.
+    fn looks_inside(&self, t: f64, t_new: f64) -> bool {
+        let _ = (t, t_new);
+        true
+    }
+
     /// A step was accepted. `Break(t)` ends the run at time `t`, which lies in the step or at its
     /// end; the state there is that of the dense output.
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64>;
@@ -30,6 +37,10 @@ pub trait Observer<T: Real> {
 
 /// Watches nothing.
 impl<T: Real> Observer<T> for () {
+    fn looks_inside(&self, _: f64, _: f64) -> bool {
+        false
+    }
+
     fn accepted(&mut self, _: &Accepted<'_, T>) -> ControlFlow<f64> {
         ControlFlow::Continue(())
     }
@@ -38,6 +49,10 @@ impl<T: Real> Observer<T> for () {
 impl<T: Real, O: Observer<T> + ?Sized> Observer<T> for &mut O {
     fn start(&mut self, t: f64, y: &[T]) {
         (**self).start(t, y);
+    }
+
+    fn looks_inside(&self, t: f64, t_new: f64) -> bool {
+        (**self).looks_inside(t, t_new)
     }
 
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
@@ -58,6 +73,10 @@ impl<T: Real, A: Observer<T>, B: Observer<T>> Observer<T> for (A, B) {
     fn start(&mut self, t: f64, y: &[T]) {
         self.0.start(t, y);
         self.1.start(t, y);
+    }
+
+    fn looks_inside(&self, t: f64, t_new: f64) -> bool {
+        self.0.looks_inside(t, t_new) || self.1.looks_inside(t, t_new)
     }
 
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
@@ -140,6 +159,11 @@ impl<T: Real> Observer<T> for SaveAt<T> {
         self.save(|s| s == t, |_, out| out.copy_from_slice(y));
     }
 
+    fn looks_inside(&self, _: f64, t_new: f64) -> bool {
+        let next = self.order.get(self.n_passed).map(|row| self.ts[*row]);
+        next.is_some_and(|next| (t_new - next) * self.direction > 0.0)
+    }
+
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
         self.save(|s| step.covers(s), |s, out| step.at(s, out));
         ControlFlow::Continue(())
@@ -167,6 +191,10 @@ impl<T: Real> Observer<T> for SaveSteps<T> {
     fn start(&mut self, t: f64, y: &[T]) {
         self.ts.push(t);
         self.ys.extend_from_slice(y);
+    }
+
+    fn looks_inside(&self, _: f64, _: f64) -> bool {
+        false
     }
 
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {

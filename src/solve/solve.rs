@@ -166,6 +166,13 @@ impl<'a, T: Real, M: Stepper<T> + ?Sized, E: Events<T> + ?Sized> Run<'a, T, M, E
         self.begin(observer)?;
         while self.t != self.t1 {
             self.method.advance(self.t, &self.y, &self.leg, &mut self.stats)?;
+            let (t, t_new) = {
+                let step = self.method.accepted(&self.y);
+                (step.t, step.t_new)
+            };
+            if self.watch.looks_inside() || observer.looks_inside(t, t_new) {
+                self.method.look_inside(&self.y, &mut self.stats);
+            }
             let step = self.method.accepted(&self.y);
             let (inside, planned_end) = (step.inside(), step.t + step.h);
             let event = self.watch.first_in(&step);

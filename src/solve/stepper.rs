@@ -43,6 +43,12 @@ pub trait Stepper<T: Real> {
     /// those it rejects on the way. [`accepted`](Stepper::accepted) shows it.
     fn advance(&mut self, t: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> Flow;
 
+    /// Makes ready for a look inside the step last taken, which started at `y`; without it, only the
+    /// ends of that step can be looked at. Nothing to do for a method that computes all it needs.
+    fn look_inside(&mut self, y: &[T], stats: &mut Stats) {
+        let _ = (y, stats);
+    }
+
     /// The step last taken, which started at `y`.
     fn accepted<'a>(&'a self, y: &'a [T]) -> Accepted<'a, T>;
 }

@@ -5,7 +5,7 @@
 //! rule along the dense output, outside the composition.
 
 use super::control::positive;
-use super::dense::{Accepted, Interior};
+use super::dense::{Accepted, Interior, cubic};
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
 use super::problem::Real;
 use super::solve::Stepping;
@@ -224,15 +224,13 @@ impl<'a, T: Real, S: Separable<T> + ?Sized> Symplectic<'a, T, S> {
         }
     }
 
-    /// The cubic with the states and rates at both ends. Source: Hairer, Nørsett, Wanner, Solving
-    /// ODEs I, II (6.7).
+    /// The cubic with the states and rates at both ends.
     fn interpolate(&mut self, h: f64, y: &[T]) {
         let dim = y.len();
         for at in 0..dim {
             let whole = self.y_new[at].to_f64() - y[at].to_f64();
             let (from, to) = (h * self.rate[at].to_f64(), h * self.rate_new[at].to_f64());
-            let powers = [from, 3.0 * whole - 2.0 * from - to, from + to - 2.0 * whole];
-            for (p, c) in powers.into_iter().enumerate() {
+            for (p, c) in cubic(whole, from, to).into_iter().enumerate() {
                 self.powers[p * dim + at] = T::from_f64(c);
             }
         }

@@ -96,6 +96,14 @@ impl<'a, E: ?Sized> Watch<'a, E> {
         (0..self.truth.len()).filter(|event| self.truth[*event]).collect()
     }
 
+    /// Whether there are conditions, which are looked for inside steps.
+    pub fn looks_inside<T: Real>(&self) -> bool
+    where
+        E: Events<T>,
+    {
+        self.events.n_roots() > 0
+    }
+
     /// When, after the start of `step` and not after its end, a condition first becomes true; the
     /// conditions are then taken as they are just before, else as they are at the end.
     pub fn first_in<T: Real>(&mut self, step: &Accepted<'_, T>) -> Option<f64>

@@ -284,6 +284,8 @@ impl Step<f64> for Corner {
         y_new[0] = y[0] + 0.5 * h * (stages[0] + stages[1]);
         err[0] = 0.5 * h * (stages[0] - stages[1]);
     }
+
+    fn extend(&mut self, _: f64, _: f64, _: &[f64], _: &mut [f64]) {}
 }
 
 #[test]

@@ -9,6 +9,7 @@ fn help_texts_are_as_they_were_read() {
         &[],
         &["run"],
         &["eval"],
+        &["bench"],
         &["check"],
         &["grad"],
         &["fmt"],

@@ -6,8 +6,10 @@
 mod adjoints;
 mod backends;
 mod bad_input;
+mod bench;
 mod cli;
 mod constraints;
+mod counts;
 mod data;
 mod datasets;
 mod draws;

@@ -33,7 +33,7 @@ fn solve(text: &str, settings: &[(&str, &str)]) -> Solution {
 /// 1.17.1's Radau at rtol 1e-12, with the integral as a third component.
 #[test]
 fn van_der_pol_is_solved_by_every_stiff_method() {
-    for method in ["radau5", "rodas5p", "bdf"] {
+    for method in ["radau5", "rodas5p", "bdf", "kvaerno4", "kencarp4", "kvaerno5", "auto"] {
         let settings = [("method", method), ("rtol", "1e-8"), ("atol", "1e-10")];
         let solution = solve(VAN_DER_POL, &settings);
         let (x, slope) = (solution.end("x").unwrap()[0], solution.end("x'").unwrap()[0]);
@@ -51,7 +51,7 @@ const WORK_2000: f64 = 5838.388078051116;
 /// The solution between steps is that of the method, and single precision runs too.
 #[test]
 fn what_lies_between_steps_is_the_methods_own_polynomial() {
-    for method in ["radau5", "rodas5p", "bdf"] {
+    for method in ["radau5", "rodas5p", "bdf", "kvaerno5", "auto", "abm", "taylor", "dop853", "verner9"] {
         let settings =
             [("method", method), ("rtol", "1e-9"), ("atol", "1e-9"), ("mu", "5"), ("save", "[20]")];
         let text = VAN_DER_POL.replace("0..2000", "0..20.5");

@@ -6,50 +6,69 @@
 //! rooted tree τ of at most p vertices.
 
 use nodec::solve::tableau::{Coeff, q};
-use nodec::solve::{Accepted, Observer, Options, RungeKutta, SaveSteps, Tableau, solve};
+use nodec::solve::{Accepted, Dirk, Observer, Options, RungeKutta, SaveSteps, Tableau, solve};
 use std::ops::{ControlFlow, Range};
+use std::sync::OnceLock;
 
-/// A rooted tree, as the trees that hang on its root.
+/// A rooted tree.
 #[derive(Clone, Debug)]
-struct Tree(Vec<Tree>);
-
-impl Tree {
-    fn order(&self) -> u32 {
-        1 + self.0.iter().map(Tree::order).sum::<u32>()
-    }
-
+struct Tree {
+    /// Vertices.
+    order: u32,
     /// γ(τ): the order of the tree times the densities of the trees on its root.
-    fn density(&self) -> u32 {
-        self.order() * self.0.iter().map(Tree::density).product::<u32>()
-    }
+    density: u32,
+    /// The trees that hang on its root, by their numbers in the list of all trees.
+    children: Vec<usize>,
 }
 
-/// All trees of at most `max_order` vertices, by rising order.
-fn trees(max_order: u32) -> Vec<Tree> {
-    /// Appends every way to fill up `forest` with `left` vertices, in trees of non-increasing index.
-    fn forests(smaller: &[Tree], up_to: usize, left: u32, forest: &mut Vec<Tree>, out: &mut Vec<Tree>) {
+/// The largest order of a tree that a test asks for.
+const MAX_ORDER: u32 = 10;
+
+/// All trees of at most [`MAX_ORDER`] vertices, by rising order.
+fn all_trees() -> &'static [Tree] {
+    static TREES: OnceLock<Vec<Tree>> = OnceLock::new();
+    /// Appends every way to fill up `forest` with `left` vertices, in trees of non-increasing number.
+    fn forests(
+        all: &[Tree],
+        up_to: usize,
+        (order, left): (u32, u32),
+        forest: &mut Vec<usize>,
+        out: &mut Vec<Tree>,
+    ) {
         if left == 0 {
-            return out.push(Tree(forest.clone()));
+            let density = order * forest.iter().map(|child| all[*child].density).product::<u32>();
+            return out.push(Tree { order, density, children: forest.clone() });
         }
-        for (idx, tree) in smaller[..up_to].iter().enumerate().filter(|(_, tree)| tree.order() <= left) {
-            forest.push(tree.clone());
-            forests(smaller, idx + 1, left - tree.order(), forest, out);
+        for number in (0..up_to).filter(|number| all[*number].order <= left) {
+            forest.push(number);
+            forests(all, number + 1, (order, left - all[number].order), forest, out);
             forest.pop();
         }
     }
-    let mut all = Vec::new();
-    for order in 1..=max_order {
-        let smaller = all.clone();
-        forests(&smaller, smaller.len(), order - 1, &mut Vec::new(), &mut all);
-    }
-    all
+    TREES.get_or_init(|| {
+        let mut all: Vec<Tree> = Vec::new();
+        for order in 1..=MAX_ORDER {
+            let mut new = Vec::new();
+            forests(&all, all.len(), (order, order - 1), &mut Vec::new(), &mut new);
+            all.extend(new);
+        }
+        all
+    })
+}
+
+/// All trees of at most `max_order` vertices, by rising order.
+fn trees(max_order: u32) -> &'static [Tree] {
+    let all = all_trees();
+    &all[..all.partition_point(|tree| tree.order <= max_order)]
 }
 
 /// The numbers of rooted trees with 1, 2, ... vertices: OEIS A000081.
 #[test]
 fn there_are_as_many_trees_as_there_should_be() {
-    for (order, count) in [(1, 1), (2, 1), (3, 2), (4, 4), (5, 9), (6, 20)] {
-        assert_eq!(trees(6).iter().filter(|tree| tree.order() == order).count(), count);
+    for (order, count) in
+        [(1, 1), (2, 1), (3, 2), (4, 4), (5, 9), (6, 20), (7, 48), (8, 115), (9, 286), (10, 719)]
+    {
+        assert_eq!(trees(10).iter().filter(|tree| tree.order == order).count(), count);
     }
 }
 
@@ -123,39 +142,86 @@ fn sum<N: Number>(terms: impl Iterator<Item = N>) -> N {
 }
 
 /// `Σ_i w_i Φ_i`.
-fn dot<N: Number>(weights: &[Coeff], phi: &[N]) -> N {
-    sum(weights.iter().zip(phi).map(|(w, phi)| N::of(*w).times(*phi)))
+fn dot<N: Number>(weights: &[N], phi: &[N]) -> N {
+    sum(weights.iter().zip(phi).map(|(w, phi)| w.times(*phi)))
 }
 
-/// `Φ_i(τ) = Π_children Σ_j a_ij Φ_j(child)` for every stage.
-fn phi<N: Number>(tableau: &Tableau, tree: &Tree) -> Vec<N> {
-    let children: Vec<Vec<N>> = tree.0.iter().map(|child| phi(tableau, child)).collect();
-    let stage = |row: &&[Coeff]| children.iter().map(|child| dot(row, child)).fold(N::of(q(1, 1)), N::times);
-    tableau.a.iter().map(stage).collect()
+fn numbers<N: Number>(coeffs: &[Coeff]) -> Vec<N> {
+    coeffs.iter().map(|coeff| N::of(*coeff)).collect()
 }
 
-/// Whether `weights` satisfy the condition of `tree`: exactly, where the table has small fractions.
-fn holds(tableau: &Tableau, weights: &[Coeff], tree: &Tree) -> bool {
-    let density = tree.density();
-    match tableau.name {
-        // Decimals to 18 places: to the rounding of `f64`, not exactly.
-        "tsit5" => dot(weights, &phi::<Rounded>(tableau, tree)).is(1.0 / f64::from(density)),
-        _ => dot(weights, &phi::<Exact>(tableau, tree)) == Exact(1, i128::from(density)),
+/// `a` of all stages, those for dense output included.
+fn matrix<N: Number>(tableau: &Tableau) -> Vec<Vec<N>> {
+    (0..tableau.n_rows()).map(|i| numbers(tableau.stage(i).1)).collect()
+}
+
+/// `Φ_i(τ) = Π_children Σ_j a_ij Φ_j(child)` for every stage, for all `trees`.
+fn phis<N: Number>(a: &[Vec<N>], trees: &[Tree]) -> Vec<Vec<N>> {
+    let mut hanging: Vec<Vec<N>> = Vec::new();
+    let mut all = Vec::new();
+    for tree in trees {
+        let one = |stage: usize| {
+            tree.children.iter().map(|child| hanging[*child][stage]).fold(N::of(q(1, 1)), N::times)
+        };
+        let phi: Vec<N> = (0..a.len()).map(one).collect();
+        hanging.push(a.iter().map(|row| dot(row, &phi)).collect());
+        all.push(phi);
+    }
+    all
+}
+
+/// Equality of a computed number with `1 / density`.
+trait Is {
+    fn equals_reciprocal_of(self, density: u32) -> bool;
+}
+
+impl Is for Exact {
+    fn equals_reciprocal_of(self, density: u32) -> bool {
+        self == Exact(1, i128::from(density))
+    }
+}
+
+impl Is for Rounded {
+    fn equals_reciprocal_of(self, density: u32) -> bool {
+        self.is(1.0 / f64::from(density))
     }
 }
 
 /// Whether the conditions hold for every tree up to `order`, and fail for one of the next.
-fn has_order(tableau: &Tableau, weights: &[Coeff], order: u32) -> bool {
-    let (within, beyond): (Vec<Tree>, Vec<Tree>) =
-        trees(order + 1).into_iter().partition(|tree| tree.order() <= order);
-    within.iter().all(|tree| holds(tableau, weights, tree))
-        && beyond.iter().any(|tree| !holds(tableau, weights, tree))
+fn has_order<N: Number + Is>(a: &[Vec<N>], weights: &[N], order: u32) -> bool {
+    let trees = trees(order + 1);
+    let holds = |(tree, phi): (&Tree, &Vec<N>)| dot(weights, phi).equals_reciprocal_of(tree.density);
+    let phis = phis(a, trees);
+    let (within, beyond): (Vec<_>, Vec<_>) =
+        trees.iter().zip(&phis).partition(|(tree, _)| tree.order <= order);
+    within.into_iter().all(holds) && !beyond.into_iter().all(holds)
+}
+
+/// Whether a table has decimals of twenty places, which satisfy the conditions to the rounding of
+/// `f64` and not exactly.
+fn is_decimal(tableau: &Tableau) -> bool {
+    tableau.a.iter().flat_map(|row| *row).any(|a| a.den() > 1_000_000_000_000)
+}
+
+/// [`has_order`] in the arithmetic that the table allows, of `b` minus `from_b`.
+fn formula_has_order(tableau: &Tableau, from_b: &[Coeff], order: u32) -> bool {
+    fn check<N: Number + Is>(tableau: &Tableau, from_b: &[Coeff], order: u32) -> bool {
+        let minus = N::of(q(-1, 1));
+        let less = |(b, less): (&Coeff, &Coeff)| N::of(*b).plus(N::of(*less).times(minus));
+        let weights: Vec<N> = tableau.b.iter().zip(from_b).map(less).collect();
+        has_order(&matrix(tableau)[..tableau.n_stages()], &weights, order)
+    }
+    match is_decimal(tableau) {
+        true => check::<Rounded>(tableau, from_b, order),
+        false => check::<Exact>(tableau, from_b, order),
+    }
 }
 
 #[test]
 fn tables_have_the_orders_they_claim() {
     for tableau in Tableau::ALL {
-        assert!(has_order(tableau, tableau.b, tableau.order), "{} b", tableau.name);
+        let nothing = vec![Coeff::ZERO; tableau.n_stages()];
+        assert!(formula_has_order(tableau, &nothing, tableau.order), "{} b", tableau.name);
     }
 }
 
@@ -163,13 +229,27 @@ fn tables_have_the_orders_they_claim() {
 fn embedded_formulas_have_the_orders_they_claim() {
     for tableau in Tableau::ALL {
         let Some(embedded) = &tableau.embedded else { continue };
-        // b̂ = b - (b - b̂); all numbers involved are fractions small enough to subtract exactly.
-        let b_hat = |(b, b_err): (&Coeff, &Coeff)| {
-            let Exact(num, den) = Exact::of(*b).plus(Exact::of(q(-b_err.num(), b_err.den())));
-            q(num, den)
+        assert!(formula_has_order(tableau, embedded.b_err, embedded.order), "{} b̂", tableau.name);
+        let third = embedded.third.is_none_or(|third| formula_has_order(tableau, third, 3));
+        assert!(third, "{}, order 3", tableau.name);
+    }
+}
+
+/// Tables with numbers on the diagonal, to the rounding of `f64`.
+#[test]
+fn diagonally_implicit_tables_have_the_orders_they_claim() {
+    let of = |value: f64| Rounded { value, size: value.abs() };
+    for dirk in Dirk::ALL {
+        let diagonal = |i: usize| if i == 0 { 0.0 } else { dirk.gamma };
+        let row = |(i, row): (usize, &&[f64])| -> Vec<Rounded> {
+            row.iter().copied().chain([diagonal(i)]).map(of).collect()
         };
-        let b_hat: Vec<Coeff> = tableau.b.iter().zip(embedded.b_err).map(b_hat).collect();
-        assert!(has_order(tableau, &b_hat, embedded.order), "{} b̂", tableau.name);
+        let a: Vec<Vec<Rounded>> = dirk.a.iter().enumerate().map(row).collect();
+        let b = a[a.len() - 1].clone();
+        assert!(has_order(&a, &b, dirk.order), "{} b", dirk.name);
+        let Some((order, b_err)) = dirk.embedded else { continue };
+        let b_hat: Vec<Rounded> = b.iter().zip(b_err).map(|(b, e)| b.plus(of(-e))).collect();
+        assert!(has_order(&a, &b_hat, order), "{} b̂", dirk.name);
     }
 }
 
@@ -178,25 +258,26 @@ fn embedded_formulas_have_the_orders_they_claim() {
 #[test]
 fn dense_outputs_have_the_orders_they_claim() {
     for tableau in Tableau::ALL {
+        let (trees, order) = (trees(tableau.dense.order + 1), tableau.dense.order);
         let degree = tableau.dense.weights.iter().map(|row| row.len()).max().unwrap_or(0);
-        let power = |p: usize| -> Vec<Coeff> {
+        let power = |p: usize| -> Vec<Rounded> {
             let coefficient = |row: &&[Coeff]| row.get(p - 1).copied().unwrap_or(Coeff::ZERO);
-            tableau.dense.weights.iter().map(coefficient).collect()
+            tableau.dense.weights.iter().map(coefficient).map(Rounded::of).collect()
         };
-        let holds = |tree: &Tree| {
-            let phi = phi::<Rounded>(tableau, tree);
-            (1..=degree.max(tree.order() as usize)).all(|p| {
-                let expected = if p as u32 == tree.order() { 1.0 / f64::from(tree.density()) } else { 0.0 };
-                dot(&power(p), &phi).is(expected)
+        let powers: Vec<Vec<Rounded>> = (1..=degree.max(order as usize + 1)).map(power).collect();
+        let phis = phis::<Rounded>(&matrix(tableau), trees);
+        let holds = |(tree, phi): (&Tree, &Vec<Rounded>)| {
+            powers.iter().enumerate().all(|(p, power)| {
+                let own = p + 1 == tree.order as usize;
+                dot(power, phi).is(if own { 1.0 / f64::from(tree.density) } else { 0.0 })
             })
         };
-        for tree in trees(tableau.dense.order + 1) {
-            if tree.order() <= tableau.dense.order {
-                assert!(holds(&tree), "{} dense, {tree:?}", tableau.name);
-            }
+        let (within, beyond): (Vec<_>, Vec<_>) =
+            trees.iter().zip(&phis).partition(|(tree, _)| tree.order <= order);
+        for (tree, phi) in within {
+            assert!(holds((tree, phi)), "{} dense, {tree:?}", tableau.name);
         }
-        let beyond = trees(tableau.dense.order + 1).into_iter().filter(|t| t.order() > tableau.dense.order);
-        assert!(!beyond.into_iter().all(|tree| holds(&tree)), "{} dense is better", tableau.name);
+        assert!(!beyond.into_iter().all(holds), "{} dense is better", tableau.name);
     }
 }
 
@@ -204,19 +285,29 @@ fn dense_outputs_have_the_orders_they_claim() {
 fn tables_are_consistent() {
     for tableau in Tableau::ALL {
         let (name, s) = (tableau.name, tableau.n_stages());
-        assert_eq!((tableau.a.len(), tableau.c.len(), tableau.dense.weights.len()), (s, s, s), "{name}");
-        for (i, row) in tableau.a.iter().enumerate() {
+        assert_eq!(
+            (tableau.a.len(), tableau.c.len(), tableau.dense.weights.len()),
+            (s, s, tableau.n_rows()),
+            "{name}"
+        );
+        for i in 0..tableau.n_rows() {
+            let (c, row) = tableau.stage(i);
             assert_eq!(row.len(), i, "{name}");
             let row_sum = sum(row.iter().map(|a| Rounded::of(*a)));
-            assert!(row_sum.is(tableau.c[i].value()), "{name}: row {i} does not add up to c");
+            assert!(row_sum.is(c.value()), "{name}: row {i} does not add up to c");
         }
         for (i, row) in tableau.dense.weights.iter().enumerate() {
             let at_one = sum(row.iter().map(|w| Rounded::of(*w)));
-            assert!(at_one.is(tableau.b[i].value()), "{name}: b_{i}(1) is not b_{i}");
+            let b = tableau.b.get(i).map_or(0.0, |b| b.value());
+            assert!(at_one.is(b), "{name}: b_{i}(1) is not b_{i}");
             let slope_at_zero = row.first().map_or(0.0, |w| w.value());
             assert_eq!(slope_at_zero, if i == 0 { 1.0 } else { 0.0 }, "{name}");
         }
-        let not_fsal = ["euler", "midpoint", "heun", "heun_euler", "ralston", "rk4", "rk38"];
+        let not_fsal = [
+            ["euler", "midpoint", "heun", "heun_euler", "ralston", "fehlberg2"],
+            ["rk4", "rk38", "tanaka_yamashita7", "verner7", "verner8", "verner9"],
+        ]
+        .concat();
         assert_eq!(tableau.fsal(), !not_fsal.contains(&name), "{name}");
     }
 }
@@ -256,6 +347,14 @@ fn errors_fall_with_the_order_of_the_method() {
             let errors = steps.ts.iter().zip(&steps.ys).map(|(t, y)| (y - exact(*t)).abs());
             errors.fold(0.0, f64::max)
         };
+        // Above order 5, errors are round-off before the slopes settle: that they fall at least so fast
+        // is what `f64` can show.
+        if tableau.order > 5 {
+            let slopes = slopes(2..5, error);
+            let mean = (slopes[0] + slopes[1]) / 2.0;
+            assert!(mean > f64::from(tableau.order) - 0.5, "{}: {slopes:?}", tableau.name);
+            continue;
+        }
         assert_slopes(tableau.name, &slopes(5..8, error), tableau.order);
     }
 }
@@ -285,6 +384,11 @@ fn errors_inside_a_step_fall_with_the_order_of_the_dense_output() {
             solve(&mut step, tableau, (t0, 2.0), &[exact(t0)], &options, &mut inside).expect("valid");
             inside.0
         };
+        if tableau.dense.order > 5 {
+            let slope = slopes(0..2, error)[0];
+            assert!(slope > f64::from(tableau.dense.order) + 0.5, "{}: {slope}", tableau.name);
+            continue;
+        }
         // An error of h^6 is round-off at h = 1/128.
         let doublings = if tableau.dense.order == 5 { 4..7 } else { 5..8 };
         assert_slopes(tableau.name, &slopes(doublings, error), tableau.dense.order + 1);

@@ -195,7 +195,7 @@ fn a_wrong_type_comes_with_the_documentation() {
 #[test]
 fn what_is_not_built_says_so() {
     for (program, message) in [
-        ("solve { method = auto }", "the method `auto` is not supported yet"),
+        ("solve { step = shared }", "`solve.step = shared` is not supported yet"),
         ("solve { adjoint = interpolating }", "`solve.adjoint = interpolating` is not supported yet"),
     ] {
         let run = run(program, None, &[]);

@@ -46,8 +46,8 @@ pub(crate) struct StartBars<T> {
     pub stops: Vec<T>,
 }
 
-/// Cotangents that one step receives from the dense output inside it: `[s, n]` for the stages and
-/// `[n]` for the state at its start.
+/// Cotangents that one step receives from the dense output inside it: `[s + e, n]` for the stages
+/// and `[n]` for the state at its start.
 struct Injected<T> {
     stages: Vec<T>,
     state: Vec<T>,
@@ -73,7 +73,7 @@ pub(crate) fn reverse<T: Element + AddAssign>(
 ) -> Result<(StartBars<T>, Cost), Failure> {
     let tableau = context.plan.tableau(number);
     let (trace, system) = (&solved.trace, context.plan.layout.solves[number].system);
-    let (n, s, n_steps) = (trace.n, tableau.n_stages(), trace.n_steps());
+    let (n, rows, n_steps) = (trace.n, tableau.n_rows(), trace.n_steps());
     let mut pass = Pass {
         kernels: context.plan.system_cotangents(system)?,
         forward: &context.plan.systems[system],
@@ -89,7 +89,7 @@ pub(crate) fn reverse<T: Element + AddAssign>(
         by_stop: if moving.stops { zeros(solved.stops.len()) } else { Vec::new() },
         bar_y: zeros(n),
         bar_k: zeros(n),
-        injected: Injected { stages: zeros(s * n), state: zeros(n) },
+        injected: Injected { stages: zeros(rows * n), state: zeros(n) },
         by_start: 0.0,
         slope: zeros(n),
         bar_a: zeros(solved.fixed.a.len()),
@@ -137,7 +137,7 @@ impl<T: Element + AddAssign> Injected<T> {
     /// `y(t + θh) = y + h Σ b_i(θ) k_i`, so `bar k_i += h b_i(θ) bar` and `bar y += bar`.
     fn add_dense(&mut self, tableau: &Tableau, h: f64, theta: f64, bar: &[T]) {
         let n = bar.len();
-        for stage in 0..tableau.n_stages() {
+        for stage in 0..tableau.n_rows() {
             let weight = h * tableau.dense.weight(stage, theta);
             for (out, bar) in self.stages[stage * n..][..n].iter_mut().zip(bar) {
                 *out += T::from_f64(weight * bar.to_f64());
@@ -276,7 +276,7 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
         }
         // The rate at the end is the last stage of this step, unless it was computed anew.
         if trace.fresh.get(step + 1) == Some(&false) {
-            let last = self.injected.stages.len() - n;
+            let last = (self.tableau.n_stages() - 1) * n;
             add(&mut self.injected.stages[last..], &self.bar_k);
         }
         self.pull_step(step, y, k1);

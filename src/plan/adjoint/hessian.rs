@@ -92,7 +92,7 @@ impl<T: Element + AddAssign> DualPass<'_, T> {
     /// Carries tangents of start value, args and params forward.
     pub fn forward(&mut self, dy0: Vec<T>, a: Vec<T>, q: Vec<T>) -> Tangents<T> {
         let (trace, tableau) = (&self.solved.trace, self.context.plan.tableau(self.number));
-        let (n, s) = (trace.n, tableau.n_stages());
+        let (n, s, rows) = (trace.n, tableau.n_stages(), tableau.n_rows());
         let schedule = Schedule::new(&self.solved.places);
         let sites = vec![T::default(); self.solved.places.len() * n];
         let mut tangents = Tangents { a, q, y: vec![dy0], k1: Vec::new(), sites };
@@ -105,11 +105,11 @@ impl<T: Element + AddAssign> DualPass<'_, T> {
                 for (i, out) in tangents.sites[row * n..][..n].iter_mut().enumerate() {
                     let term =
                         |stage: usize| tableau.dense.weight(stage, theta) * stages[stage * n + i].to_f64();
-                    let sum: f64 = (0..s).map(term).sum();
+                    let sum: f64 = (0..rows).map(term).sum();
                     *out = T::from_f64(tangents.y[step][i].to_f64() + trace.h[step] * sum);
                 }
             }
-            last = tail[tail.len().saturating_sub(n)..].to_vec();
+            last = tail[s.saturating_sub(2) * n..][..if s > 1 { n } else { 0 }].to_vec();
             tangents.k1.push(dk1);
             tangents.y.push(y_new);
         }
@@ -130,7 +130,7 @@ impl<T: Element + AddAssign> DualPass<'_, T> {
         bar_q: &mut Dual<T>,
     ) -> StartDuals<T> {
         let (trace, tableau) = (&self.solved.trace, self.context.plan.tableau(self.number));
-        let (n, s) = (trace.n, tableau.n_stages());
+        let (n, s, rows) = (trace.n, tableau.n_stages(), tableau.n_rows());
         let schedule = Schedule::new(&self.solved.places);
         let (mut bar_y, mut bar_k) = (Dual::zeros(n), Dual::zeros(n));
         let mut bar_a = Dual::zeros(tangents.a.len());
@@ -139,10 +139,10 @@ impl<T: Element + AddAssign> DualPass<'_, T> {
                 bar_y.add(0, &site_bars.part(row * n, (row + 1) * n));
             }
             let Some(step) = node.checked_sub(1) else { break };
-            let (mut stages, mut state) = (Dual::zeros(s * n), Dual::zeros(n));
+            let (mut stages, mut state) = (Dual::zeros(rows * n), Dual::zeros(n));
             for (row, theta) in schedule.inside(step) {
                 let bar = site_bars.part(row * n, (row + 1) * n);
-                for stage in 0..s {
+                for stage in 0..rows {
                     let weight = trace.h[step] * tableau.dense.weight(stage, theta);
                     stages.add_scaled(stage * n, weight, &bar);
                 }
@@ -158,7 +158,8 @@ impl<T: Element + AddAssign> DualPass<'_, T> {
                     stages.add((s - 1) * n, &bar_k);
                 }
             }
-            let [by_y, by_k1, by_a, by_q] = self.step_reverse(step, tangents, &stages.part(n, s * n), &bar_y);
+            let [by_y, by_k1, by_a, by_q] =
+                self.step_reverse(step, tangents, &stages.part(n, rows * n), &bar_y);
             bar_a.add(0, &by_a);
             bar_q.add(0, &by_q);
             (bar_y, bar_k) = (by_y, by_k1);
@@ -192,14 +193,14 @@ impl<T: Element + AddAssign> DualPass<'_, T> {
     /// Tangents of the stage rates after the first, and of the new state.
     fn step(&mut self, step: usize, dk1: &[T], tangents: &Tangents<T>) -> (Vec<T>, Vec<T>) {
         let trace = &self.solved.trace;
-        let (n, s) = (trace.n, self.context.plan.tableau(self.number).n_stages());
+        let (n, rows) = (trace.n, self.context.plan.tableau(self.number).n_rows());
         let (t, h) = self.time_and_size(step);
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h)]);
         inputs.extend([T::input(trace.state(step)), T::input(trace.rate(step))]);
         self.context.push_motion(&mut inputs, &self.solved.fixed);
         inputs.extend([T::input(&tangents.y[step]), T::input(dk1)]);
         inputs.extend([T::input(&tangents.a), T::input(&tangents.q)]);
-        let mut results = Results::new(&[(s - 1) * n, n, n]);
+        let mut results = Results::new(&[(rows - 1) * n, n, n]);
         results.call(&self.kernels.step, &inputs, &mut self.workspace);
         (results.take_tangent(0), results.take_tangent(1))
     }

@@ -6,7 +6,13 @@
 
 #[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 mod bdf;
+#[allow(clippy::excessive_precision, reason = "the digits are those of the source")]
+pub mod dirk;
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
+mod esdirk;
 mod field;
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
+pub mod gauss;
 #[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 mod initial;
 mod linear;
@@ -18,6 +24,9 @@ mod radau;
 mod rosenbrock;
 
 pub use bdf::Bdf;
+pub use dirk::Dirk;
+pub use esdirk::Esdirk;
+pub use gauss::{Collocation, Gauss};
 pub use radau::Radau;
 pub use rosenbrock::Rosenbrock;
 

@@ -139,6 +139,28 @@ pub struct Rosenbrock<'a, T, S: ?Sized> {
 }
 
 impl<'a, T: Real, S: Implicit<T> + ?Sized> Rosenbrock<'a, T, S> {
+    /// `|h| ρ(J)` at the start of the step last taken, with `ρ(J) ≈ |J^m v|^(1/m)` for a vector `v` of
+    /// length 1. Source of the limit: Gelfand's formula.
+    pub(in crate::solve) fn stiffness(&self) -> f64 {
+        const POWERS: i32 = 16;
+        let n = self.field.n;
+        let mut v: Vec<f64> = (0..n).map(|at| 1.0 + at as f64 / n as f64).collect();
+        let mut log_growth = 0.0;
+        for power in 0..=POWERS {
+            let length = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+            if length == 0.0 {
+                return 0.0;
+            }
+            log_growth += if power > 0 { libm::log(length) } else { 0.0 };
+            v.iter_mut().for_each(|x| *x /= length);
+            if power < POWERS {
+                let rows = self.field.jacobian.chunks(n.max(1)).take(n);
+                v = rows.map(|row| row.iter().zip(&v).map(|(j, v)| j * v).sum()).collect();
+            }
+        }
+        self.taken.1.abs() * libm::exp(log_growth / f64::from(POWERS))
+    }
+
     /// Rodas5P for `system`.
     pub fn new(system: &'a mut S, stepping: &Stepping) -> Self {
         let field = Field::new(system);

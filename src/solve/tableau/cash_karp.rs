@@ -32,11 +32,13 @@ pub(super) const CASH_KARP: Tableau = Tableau {
             q(277, 7084),
             q(0, 1),
         ],
+        third: None,
     }),
     // The last stage is there for the cubic with values y, y_new and slopes k1, k7 at the ends:
     // y + (3θ² - 2θ³)(y_new - y) + (θ - 2θ² + θ³) h k1 + (θ³ - θ²) h k7.
     dense: Dense {
         order: 3,
+        extra: &[],
         weights: &[
             &[q(1, 1), q(-215, 126), q(152, 189)],
             &[],

@@ -11,6 +11,7 @@ pub struct Coeff {
     num: i128,
     den: i128,
     value: f64,
+    rest: f64,
 }
 
 impl Coeff {
@@ -30,6 +31,11 @@ impl Coeff {
     /// The nearest `f64` (ties to even).
     pub const fn value(self) -> f64 {
         self.value
+    }
+
+    /// What `value` leaves out, itself rounded: together they have twice the digits.
+    pub const fn rest(self) -> f64 {
+        self.rest
     }
 
     /// Whether the number is exactly zero.
@@ -55,7 +61,27 @@ pub const fn q(num: i128, den: i128) -> Coeff {
     let gcd = gcd(num.unsigned_abs(), den.unsigned_abs()) as i128;
     let (num, den) = (num / gcd, den / gcd);
     let size = nearest(num.unsigned_abs(), den.unsigned_abs());
-    Coeff { num, den, value: if num < 0 { -size } else { size } }
+    let rest = left_out(num.unsigned_abs() as i128, den, size);
+    if num < 0 {
+        Coeff { num, den, value: -size, rest: -rest }
+    } else {
+        Coeff { num, den, value: size, rest }
+    }
+}
+
+/// `num / den - value` for the `value` nearest to the quotient: with `value = m 2^e` it is
+/// `(num 2^-e - m den) 2^e / den`, whose numerator is exact. Zero for a value so large that it is
+/// whole.
+const fn left_out(num: i128, den: i128, value: f64) -> f64 {
+    let (bits, one) = (value.to_bits(), 1_u64 << 52);
+    let e = (bits >> 52) as i64 - 1075;
+    if value == 0.0 || e >= 0 || e < -200 {
+        return 0.0;
+    }
+    let m = (bits & (one - 1) | one) as i128;
+    let numerator = (num << -e) - m * den;
+    // A power of two, so the product is exact.
+    numerator as f64 / den as f64 * f64::from_bits(((1023 + e) as u64) << 52)
 }
 
 /// The decimal number `text`, exactly: an optional minus, digits, a point, digits.
@@ -112,6 +138,14 @@ mod tests {
         assert_eq!(dec("0.1").value(), 0.1);
         assert_eq!(dec("-12.411077166933676984").value(), -12.411_077_166_933_676);
         assert_eq!(dec("0.9800255409045096857").value(), 0.980_025_540_904_509_7);
+    }
+
+    /// 1/3 is `0x1.5555555555555p-2` and a third of a unit in its last place, which is 2^-54.
+    #[test]
+    fn what_values_leave_out_is_known() {
+        assert_eq!(q(1, 3).rest(), 2.0_f64.powi(-54) / 3.0);
+        assert_eq!(q(-1, 3).rest(), -(2.0_f64.powi(-54)) / 3.0);
+        assert_eq!((q(3, 8).rest(), q(0, 1).rest()), (0.0, 0.0));
     }
 
     #[test]

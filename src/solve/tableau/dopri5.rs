@@ -22,6 +22,7 @@ pub(super) const DOPRI5: Tableau = Tableau {
     embedded: Some(Embedded {
         order: 4,
         b_err: &[q(71, 57600), q(0, 1), q(-71, 16695), q(71, 1920), q(-17253, 339200), q(22, 525), q(-1, 40)],
+        third: None,
     }),
     // Shampine's quartic (Some practical Runge–Kutta formulas, Math. Comp. 46 (1986)) as in the
     // code DOPRI5 of Hairer, Nørsett, Wanner, Solving ODEs I, II.6; its polynomial
@@ -29,6 +30,7 @@ pub(super) const DOPRI5: Tableau = Tableau {
     // multiplied out into powers of θ.
     dense: Dense {
         order: 4,
+        extra: &[],
         weights: &[
             &[q(1, 1), q(-8048581381, 2820520608), q(8663915743, 2820520608), q(-12715105075, 11282082432)],
             &[],

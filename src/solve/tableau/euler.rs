@@ -13,5 +13,5 @@ pub(super) const EULER: Tableau = Tableau {
     b: &[q(1, 1)],
     embedded: None,
     // The straight line from y to y_new.
-    dense: Dense { order: 1, weights: &[&[q(1, 1)]] },
+    dense: Dense { order: 1, extra: &[], weights: &[&[q(1, 1)]] },
 };

@@ -13,7 +13,7 @@ pub(super) const HEUN: Tableau = Tableau {
     b: &[q(1, 2), q(1, 2)],
     embedded: None,
     // The parabola with slope k1 at 0 and k2 at 1: Σ b_i(θ) = θ and b_2(θ) = θ²/2.
-    dense: Dense { order: 2, weights: &[&[q(1, 1), q(-1, 2)], &[q(0, 1), q(1, 2)]] },
+    dense: Dense { order: 2, extra: &[], weights: &[&[q(1, 1), q(-1, 2)], &[q(0, 1), q(1, 2)]] },
 };
 
 /// Heun–Euler 2(1): two evaluations a step. A rejected attempt costs one, since the rate at its
@@ -22,6 +22,6 @@ pub(super) const HEUN_EULER: Tableau = Tableau {
     name: "heun_euler",
     doc: "Heun's method with Euler's as its error estimate, order 2(1), two evaluations a step",
     // b̂ = 1, 0.
-    embedded: Some(Embedded { order: 1, b_err: &[q(-1, 2), q(1, 2)] }),
+    embedded: Some(Embedded { order: 1, b_err: &[q(-1, 2), q(1, 2)], third: None }),
     ..HEUN
 };

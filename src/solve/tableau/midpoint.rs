@@ -13,5 +13,5 @@ pub(super) const MIDPOINT: Tableau = Tableau {
     b: &[q(0, 1), q(1, 1)],
     embedded: None,
     // The parabola with slope k1 at 0 and k2 at 1/2: Σ b_i(θ) = θ and b_2(θ)/2 = θ²/2.
-    dense: Dense { order: 2, weights: &[&[q(1, 1), q(-1, 1)], &[q(0, 1), q(1, 1)]] },
+    dense: Dense { order: 2, extra: &[], weights: &[&[q(1, 1), q(-1, 1)], &[q(0, 1), q(1, 1)]] },
 };

@@ -7,8 +7,10 @@
 mod bosh3;
 mod cash_karp;
 mod coeff;
+mod dop853;
 mod dopri5;
 mod euler;
+mod fehlberg2;
 mod heun;
 mod midpoint;
 mod owren_zennaro3;
@@ -19,7 +21,12 @@ mod rk38;
 mod rk4;
 mod rkf45;
 mod runge_kutta;
+mod tanaka_yamashita7;
 mod tsit5;
+mod verner6;
+mod verner7;
+mod verner8;
+mod verner9;
 
 pub use coeff::{Coeff, dec, q};
 pub use runge_kutta::RungeKutta;
@@ -55,6 +62,10 @@ pub struct Embedded {
     pub order: u32,
     /// `b - b̂`, `[s]`.
     pub b_err: &'static [Coeff],
+    /// `b` minus a formula of order 3, `[s]`, for the method whose estimate of order 5 alone is too
+    /// small: with the norms `e5` and `e3` of both, the error is `e5²/√(e5² + e3²/100)`. Source:
+    /// Hairer, Nørsett, Wanner, Solving ODEs I, eq. (II.10.17).
+    pub third: Option<&'static [Coeff]>,
 }
 
 /// Dense output, linear in the stages: `y(t + θh) ≈ y + h Σ b_i(θ) k_i` for `θ` in `[0, 1]`, with
@@ -63,18 +74,32 @@ pub struct Embedded {
 pub struct Dense {
     /// The error inside the step is `O(h^(order + 1))`.
     pub order: u32,
-    /// Row `i` holds the coefficients of `θ, θ², ...` in `b_i(θ)`; an empty row is zero.
+    /// Stages `s, s + 1, ..` that the step itself does not need: they are evaluated where the inside
+    /// of a step is looked at.
+    pub extra: &'static [Stage],
+    /// Row `i` holds the coefficients of `θ, θ², ...` in `b_i(θ)`; an empty row is zero. One for
+    /// each stage, the extra ones included.
     pub weights: &'static [&'static [Coeff]],
+}
+
+/// A stage that only dense output needs.
+#[derive(Debug)]
+pub struct Stage {
+    /// Its position.
+    pub c: Coeff,
+    /// The weights of all stages before it.
+    pub a: &'static [Coeff],
 }
 
 impl Tableau {
     /// Every method, by rising order.
-    pub const ALL: [&'static Tableau; 15] = [
+    pub const ALL: [&'static Tableau; 22] = [
         &euler::EULER,
         &midpoint::MIDPOINT,
         &heun::HEUN,
         &heun::HEUN_EULER,
         &ralston::RALSTON,
+        &fehlberg2::FEHLBERG2,
         &bosh3::BOSH3,
         &owren_zennaro3::OWREN_ZENNARO3,
         &rk4::RK4,
@@ -85,6 +110,12 @@ impl Tableau {
         &rkf45::RKF45,
         &cash_karp::CASH_KARP,
         &owren_zennaro5::OWREN_ZENNARO5,
+        &verner6::VERNER6,
+        &tanaka_yamashita7::TANAKA_YAMASHITA7,
+        &verner7::VERNER7,
+        &dop853::DOP853,
+        &verner8::VERNER8,
+        &verner9::VERNER9,
     ];
 
     /// The method spelled `name`.
@@ -97,6 +128,19 @@ impl Tableau {
         self.b.len()
     }
 
+    /// Number of stages with those that only dense output needs.
+    pub const fn n_rows(&self) -> usize {
+        self.n_stages() + self.dense.extra.len()
+    }
+
+    /// `c_i` and the weights `a_ij` of stage `i`, which may be one that only dense output needs.
+    pub fn stage(&self, i: usize) -> (Coeff, &'static [Coeff]) {
+        match i.checked_sub(self.n_stages()) {
+            None => (self.c[i], self.a[i]),
+            Some(at) => (self.dense.extra[at].c, self.dense.extra[at].a),
+        }
+    }
+
     /// Order of the embedded formula, if there is one.
     pub fn embedded_order(&self) -> Option<u32> {
         self.embedded.as_ref().map(|embedded| embedded.order)
@@ -105,6 +149,11 @@ impl Tableau {
     /// `b - b̂`, if there is an embedded formula.
     pub fn b_err(&self) -> Option<&'static [Coeff]> {
         self.embedded.as_ref().map(|embedded| embedded.b_err)
+    }
+
+    /// `b` minus a formula of order 3, if the error estimate takes it in.
+    pub fn third(&self) -> Option<&'static [Coeff]> {
+        self.embedded.as_ref().and_then(|embedded| embedded.third)
     }
 
     /// Whether the last stage is the rate at `(t + h, y_new)`, and so the first of the next step.
@@ -124,8 +173,12 @@ impl Tableau {
     }
 
     /// The exponent with which the step size answers the error estimate, as its reciprocal: the
-    /// estimate is `O(h^q)` with `q = min(order, embedded order) + 1`.
+    /// estimate is `O(h^q)` with `q = min(order, embedded order) + 1`, and `q = 2·6 - 4` where an
+    /// estimate of order 5 is mixed with one of order 3.
     pub fn error_exponent(&self) -> u32 {
+        if self.third().is_some() {
+            return 8;
+        }
         self.embedded_order().map_or(self.order, |embedded| embedded.min(self.order)) + 1
     }
 }
@@ -133,6 +186,9 @@ impl Tableau {
 impl Dense {
     /// `b_i(θ)`.
     pub fn weight(&self, stage: usize, theta: f64) -> f64 {
+        if !self.extra.is_empty() {
+            return compensated(self.weights[stage], theta);
+        }
         self.weights[stage].iter().rev().fold(0.0, |sum, w| (sum + w.value()) * theta)
     }
 
@@ -141,4 +197,28 @@ impl Dense {
         let powers = self.weights[stage].iter().enumerate().rev();
         powers.fold(0.0, |sum, (p, w)| sum * theta + (p as f64 + 1.0) * w.value())
     }
+}
+
+/// `Σ w_p θ^p` by Horner's rule in twice the precision: the coefficients of interpolants of high order
+/// reach a million and cancel to a number near 1. Source: S. Graillat, Ph. Langlois, N. Louvet,
+/// Compensated Horner scheme (2005), with error-free sums and products of Knuth and Dekker.
+fn compensated(weights: &[Coeff], theta: f64) -> f64 {
+    let (theta_hi, theta_lo) = split(theta);
+    let (mut sum, mut rest) = (0.0_f64, 0.0_f64);
+    for w in weights.iter().rev() {
+        let total = sum + w.value();
+        let back = total - sum;
+        rest += (sum - (total - back)) + (w.value() - back) + w.rest();
+        let (hi, lo) = split(total);
+        sum = total * theta;
+        rest = rest * theta + ((hi * theta_hi - sum) + hi * theta_lo + lo * theta_hi + lo * theta_lo);
+    }
+    sum + rest
+}
+
+/// Two numbers of half the digits with the sum `x`.
+fn split(x: f64) -> (f64, f64) {
+    let scaled = 134_217_729.0 * x;
+    let hi = scaled - (scaled - x);
+    (hi, x - hi)
 }

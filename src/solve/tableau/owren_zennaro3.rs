@@ -13,10 +13,15 @@ pub(super) const OWREN_ZENNARO3: Tableau = Tableau {
     a: &[&[], &[q(12, 23)], &[q(-68, 375), q(368, 375)], &[q(31, 144), q(529, 1152), q(125, 384)]],
     b: &[q(31, 144), q(529, 1152), q(125, 384), q(0, 1)],
     // b̂ = 1/24, 23/24, 0, 0.
-    embedded: Some(Embedded { order: 2, b_err: &[q(25, 144), q(-575, 1152), q(125, 384), q(0, 1)] }),
+    embedded: Some(Embedded {
+        order: 2,
+        b_err: &[q(25, 144), q(-575, 1152), q(125, 384), q(0, 1)],
+        third: None,
+    }),
     // Their continuous extension of the order of the method, on the same stages.
     dense: Dense {
         order: 3,
+        extra: &[],
         weights: &[
             &[q(1, 1), q(-65, 48), q(41, 72)],
             &[q(0, 1), q(529, 384), q(-529, 576)],

@@ -23,10 +23,12 @@ pub(super) const OWREN_ZENNARO4: Tableau = Tableau {
     embedded: Some(Embedded {
         order: 3,
         b_err: &[q(-1185, 6292), q(0, 1), q(4107, 7744), q(-68493, 108416), q(3375, 11648), q(0, 1)],
+        third: None,
     }),
     // Their continuous extension of the order of the method, on the same stages.
     dense: Dense {
         order: 4,
+        extra: &[],
         weights: &[
             &[q(1, 1), q(-104217, 37466), q(1806901, 618189), q(-866577, 824252)],
             &[],

@@ -34,10 +34,12 @@ pub(super) const OWREN_ZENNARO5: Tableau = Tableau {
             q(6016, 20475),
             q(0, 1),
         ],
+        third: None,
     }),
     // Their continuous extension of the order of the method, on the same stages.
     dense: Dense {
         order: 5,
+        extra: &[],
         weights: &[
             &[q(1, 1), q(-3292, 819), q(17893, 2457), q(-4969, 819), q(596, 315)],
             &[],

@@ -13,5 +13,5 @@ pub(super) const RALSTON: Tableau = Tableau {
     b: &[q(1, 4), q(3, 4)],
     embedded: None,
     // The parabola with slope k1 at 0 and k2 at 2/3: Σ b_i(θ) = θ and 2/3 b_2(θ) = θ²/2.
-    dense: Dense { order: 2, weights: &[&[q(1, 1), q(-3, 4)], &[q(0, 1), q(3, 4)]] },
+    dense: Dense { order: 2, extra: &[], weights: &[&[q(1, 1), q(-3, 4)], &[q(0, 1), q(3, 4)]] },
 };

@@ -16,6 +16,7 @@ pub(super) const RK38: Tableau = Tableau {
     // Σ b_i(θ) c_i = θ²/2, Σ b_i(θ) c_i² = θ³/3 and Σ b_i(θ) a_ij c_j = θ³/6.
     dense: Dense {
         order: 3,
+        extra: &[],
         weights: &[
             &[q(1, 1), q(-15, 8), q(1, 1)],
             &[q(0, 1), q(15, 8), q(-3, 2)],

@@ -16,6 +16,7 @@ pub(super) const RK4: Tableau = Tableau {
     // Solving ODEs I (2nd ed.), II.6, eq. (6.11).
     dense: Dense {
         order: 3,
+        extra: &[],
         weights: &[
             &[q(1, 1), q(-3, 2), q(2, 3)],
             &[q(0, 1), q(1, 1), q(-2, 3)],

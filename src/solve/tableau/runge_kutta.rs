@@ -53,6 +53,16 @@ impl<T: Real, F: FnMut(f64, &[T], &mut [T])> Step<T> for RungeKutta<'_, T, F> {
             None => err.fill(T::default()),
         }
     }
+
+    fn extend(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T]) {
+        let dim = self.dim();
+        for i in self.tableau.n_stages()..self.tableau.n_rows() {
+            let (c, row) = self.tableau.stage(i);
+            let (before, rest) = stages.split_at_mut(i * dim);
+            advance(y, h, row, before, &mut self.y_stage);
+            (self.f)(t + c.value() * h, &self.y_stage, &mut rest[..dim]);
+        }
+    }
 }
 
 /// `out = y + h Σ w_i k_i`.

@@ -59,9 +59,11 @@ pub(super) const TSIT5: Tableau = Tableau {
             dec("0.458082105929186947"),
             q(-1, 66),
         ],
+        third: None,
     }),
     dense: Dense {
         order: 4,
+        extra: &[],
         weights: &[
             &[
                 q(1, 1),
