@@ -94,9 +94,9 @@ fn run(text: &str, folder: &Path) -> Vec<Code> {
 }
 
 /// What `nodec check --gradients` says.
-fn gradients(text: &str) -> Vec<Code> {
+fn gradients(text: &str, folder: &Path) -> Vec<Code> {
     let run =
-        Model::parse(text).and_then(|model| model.bind().build()).unwrap_or_else(|error| panic!("{error}"));
+        model(text, folder).and_then(|model| model.bind().build()).unwrap_or_else(|error| panic!("{error}"));
     let wrong = run.check_gradients().unwrap_or_else(|error| panic!("{error}"));
     wrong.iter().map(|diagnostic| diagnostic.code).collect()
 }

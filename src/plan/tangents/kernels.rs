@@ -6,6 +6,7 @@ use crate::ir::func::{Func, ValueId};
 use crate::ir::types::{Shape, Type};
 use crate::opt;
 use crate::plan::Plan;
+use crate::plan::compiled::extension;
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{Moves, Moving, rate, with_tangent};
 use crate::plan::motion;
@@ -66,7 +67,7 @@ impl Plan {
         let moves = match method.kind {
             Kind::Explicit(tableau) => {
                 let [step] = compile([&opt::optimise(steps::step(&with, tableau))], backend)?;
-                Moves::Explicit { step }
+                Moves::Explicit { step, extension: extension(&with, tableau, backend)? }
             }
             Kind::Stiff(_) => {
                 let jacobian = motion::jacobian(&with, n_states * (1 + n_directions))?;
@@ -85,7 +86,8 @@ impl Plan {
                     crate::bug!("a symplectic method for a system that is not separable: {coupled:?}")
                 }
             },
-            Kind::Stochastic(_) | Kind::NotBuilt { .. } => {
+            Kind::Multistep => Moves::Multistep,
+            Kind::Auto(_) | Kind::Taylor { .. } | Kind::Stochastic(_) => {
                 return Err(PlanError::MethodNotDifferentiated { method: method.name });
             }
         };

@@ -8,7 +8,7 @@ use crate::plan::stepping::Motion;
 use crate::plan::tangents::SensitiveKernels;
 use crate::plan::unit::{Element, Inputs, Kernel};
 use crate::solve::implicit::Implicit;
-use crate::solve::problem::Step;
+use crate::solve::problem::{Rates, Step};
 use crate::solve::symplectic::Separable;
 
 /// The compiled motion of one solve, with `D` sensitivities.
@@ -70,9 +70,12 @@ impl<T: Element> Carrying<'_, T> {
     fn halves(&self) -> &Halves {
         match &self.kernels.moves {
             Moves::Symplectic(halves) => halves,
-            Moves::Explicit { .. } | Moves::Stiff { .. } | Moves::Stochastic { .. } => {
-                crate::bug!("not a symplectic method")
-            }
+            Moves::Explicit { .. }
+            | Moves::Stiff { .. }
+            | Moves::Auto { .. }
+            | Moves::Taylor { .. }
+            | Moves::Multistep
+            | Moves::Stochastic { .. } => crate::bug!("not a symplectic method"),
         }
     }
 }
@@ -92,13 +95,32 @@ impl<T: Element> Step<T> for Carrying<'_, T> {
     }
 
     fn step(&mut self, t: f64, h: f64, w: &[T], stages: &mut [T], w_new: &mut [T], err: &mut [T]) {
-        let Moves::Explicit { step } = &self.kernels.moves else { crate::bug!("not an explicit method") };
+        let Moves::Explicit { step, .. } = &self.kernels.moves else { crate::bug!("not an explicit method") };
         let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
         let (k1, tail) = stages.split_at_mut(w.len());
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(w), T::input(k1)]);
         self.context.push_motion(&mut inputs, self.fixed);
         let mut outputs = [T::output(tail), T::output(w_new), T::output(err)];
         step.call(&inputs, &mut outputs, &mut self.workspace);
+    }
+
+    fn extend(&mut self, t: f64, h: f64, w: &[T], stages: &mut [T]) {
+        let Moves::Explicit { extension: Some(extension), .. } = &self.kernels.moves else { return };
+        let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
+        let (known, extra) = stages.split_at_mut(self.n_stages * w.len());
+        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(w), T::input(known)]);
+        self.context.push_motion(&mut inputs, self.fixed);
+        extension.call(&inputs, &mut [T::output(extra)], &mut self.workspace);
+    }
+}
+
+impl<T: Element> Rates<T> for Carrying<'_, T> {
+    fn dim(&self) -> usize {
+        self.shape.len()
+    }
+
+    fn rate(&mut self, t: f64, inside: f64, w: &[T], dw: &mut [T]) {
+        Step::rate(self, t, inside, w, dw);
     }
 }
 

@@ -15,9 +15,10 @@ use crate::plan::tangents::motion::{Blocks, Carrying};
 use crate::plan::tangents::{Chain, SolveTangents, Tangents};
 use crate::plan::trace::Place;
 use crate::plan::unit::{Element, Inputs};
+use crate::solve::adams::Adams;
 use crate::solve::control::{Adaptive, Atol, Errors};
 use crate::solve::explicit::Explicit;
-use crate::solve::implicit::{Bdf, Radau, Rosenbrock};
+use crate::solve::implicit::{Bdf, Esdirk, Gauss, Radau, Rosenbrock};
 use crate::solve::method::{Kind, Stiff};
 use crate::solve::outcome::Outcome;
 use crate::solve::record::SaveAt;
@@ -107,7 +108,12 @@ pub(super) fn through<T: Element>(
         Kind::Stiff(Stiff::Rodas5p) => run(&mut Rosenbrock::new(&mut motion, stepping)),
         Kind::Stiff(Stiff::Bdf) => run(&mut Bdf::new(&mut motion, stepping)),
         Kind::Symplectic(composition) => run(&mut Symplectic::new(&mut motion, composition, stepping)),
-        Kind::Stochastic(_) | Kind::NotBuilt { .. } => crate::bug!("no such method carries sensitivities"),
+        Kind::Stiff(Stiff::Dirk(dirk)) => run(&mut Esdirk::new(&mut motion, dirk, stepping)),
+        Kind::Stiff(Stiff::Gauss(method)) => run(&mut Gauss::new(&mut motion, method, stepping)),
+        Kind::Multistep => run(&mut Adams::new(&mut motion, stepping)),
+        Kind::Auto(_) | Kind::Taylor { .. } | Kind::Stochastic(_) => {
+            crate::bug!("no such method carries sensitivities")
+        }
     }?;
     if let Some(failure) = events.failure.take() {
         return Err(failure);
@@ -281,9 +287,12 @@ fn options<T: Element>(alone: &Options, stops: &[T], shape: Blocks, kind: Kind) 
                     (0..shape.n_channels).for_each(|at| mask[first_channel + at] = own(n_states + at));
                     Errors::Mask(mask)
                 }
-                Kind::Stiff(_) | Kind::Symplectic(_) | Kind::Stochastic(_) | Kind::NotBuilt { .. } => {
-                    Errors::States(n_states * (1 + n_directions))
-                }
+                Kind::Stiff(_)
+                | Kind::Multistep
+                | Kind::Auto(_)
+                | Kind::Taylor { .. }
+                | Kind::Symplectic(_)
+                | Kind::Stochastic(_) => Errors::States(n_states * (1 + n_directions)),
             };
             Stepping::Adaptive(Adaptive { atol, errors, ..alone.clone() })
         }
