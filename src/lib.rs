@@ -95,7 +95,7 @@ pub mod syntax;
 pub mod train;
 
 pub use engine::{
-    Binder, DataFile, Dataset, Diagnostics, Error, Gradient, Model, ParamValue, Run, RunValue, Solution,
-    Trajectory, TrajectoryKind,
+    Array, Binder, DataFile, Dataset, Diagnostics, Error, Gradient, Model, ParamValue, Run, RunNumber,
+    RunValue, Runs, Solution, Trajectory, TrajectoryKind,
 };
 pub use train::{Fit, NoErrors};

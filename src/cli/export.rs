@@ -2,8 +2,8 @@
 
 use super::run::entry_names;
 use super::run_dir::{RunDir, RunDirError};
-use crate::engine::Solution;
-use crate::ir::program::{Program, Table};
+use crate::engine::{Solution, Trajectory};
+use crate::ir::program::{Export, Program, Table};
 use flate2::Crc;
 
 /// Writes the file of each `export` item: its columns at the saved times.
@@ -12,27 +12,16 @@ pub(super) fn write_exports(
     solution: &Solution,
     folder: &RunDir,
 ) -> Result<(), RunDirError> {
-    let n_unknowns = program.main_system().map_or(0, |system| system.states.len() + system.channels.len());
     for export in &program.exports {
-        let curves = export.columns.iter().map(|index| &solution.trajectories()[n_unknowns + index]);
         match export.table {
             Table::Csv => {
-                let columns: Vec<(String, Vec<f64>)> = curves
-                    .flat_map(|curve| {
-                        let names = entry_names(curve.name(), curve.shape());
-                        let width = names.len();
-                        names.into_iter().enumerate().map(move |(entry, name)| {
-                            let column = curve.values().iter().skip(entry).step_by(width.max(1));
-                            (name, column.copied().collect())
-                        })
-                    })
-                    .collect();
+                let columns: Vec<(String, Vec<f64>)> = columns(export, program, solution).collect();
                 let named: Vec<(&str, &[f64])> =
                     columns.iter().map(|(name, values)| (name.as_str(), values.as_slice())).collect();
                 folder.write_csv(&export.file, &named)?;
             }
             Table::Npz => {
-                let arrays = curves.map(|curve| {
+                let arrays = curves(export, program, solution).map(|curve| {
                     let shape = [&[solution.ts().len()], curve.shape()].concat();
                     (format!("{}.npy", curve.name()), npy(&shape, curve.values()))
                 });
@@ -41,6 +30,38 @@ pub(super) fn write_exports(
         }
     }
     Ok(())
+}
+
+/// The columns of each `export` item.
+pub(super) fn table_columns(program: &Program, solution: &Solution) -> Vec<Vec<Vec<f64>>> {
+    let table = |export| columns(export, program, solution).map(|(_, values)| values).collect();
+    program.exports.iter().map(table).collect()
+}
+
+/// What an `export` item has as columns or arrays.
+fn curves<'s>(
+    export: &'s Export,
+    program: &Program,
+    solution: &'s Solution,
+) -> impl Iterator<Item = &'s Trajectory> + use<'s> {
+    let n_unknowns = program.main_system().map_or(0, |system| system.states.len() + system.channels.len());
+    export.columns.iter().map(move |index| &solution.trajectories()[n_unknowns + index])
+}
+
+/// Name and values of a column for each entry.
+fn columns<'s>(
+    export: &'s Export,
+    program: &Program,
+    solution: &'s Solution,
+) -> impl Iterator<Item = (String, Vec<f64>)> + use<'s> {
+    curves(export, program, solution).flat_map(|curve| {
+        let names = entry_names(curve.name(), curve.shape());
+        let width = names.len();
+        names.into_iter().enumerate().map(move |(entry, name)| {
+            let column = curve.values().iter().skip(entry).step_by(width.max(1));
+            (name, column.copied().collect())
+        })
+    })
 }
 
 /// An array of `f64` as NumPy writes it. Source: NumPy, NEP 1, format version 1.0.

@@ -11,6 +11,9 @@ mod eval;
 mod explain;
 mod export;
 mod fmt;
+mod gathered;
+mod many;
+mod moments;
 pub mod new;
 mod picture;
 pub mod plot;
@@ -20,7 +23,6 @@ mod run;
 pub mod run_dir;
 mod schema;
 mod show;
-mod sweep;
 pub mod table;
 mod train;
 

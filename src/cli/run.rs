@@ -3,7 +3,7 @@
 
 use super::args::{RunArgs, SettingArgs};
 use super::export::write_exports;
-use super::picture::charts;
+use super::picture::pictures;
 use super::plot::png;
 use super::progress::Progress;
 use super::record::{self, DataRecord, MetricRecord};
@@ -40,11 +40,7 @@ impl Console<'_> {
 
     fn try_run(&mut self, args: &RunArgs) -> Result<Exit, Ended> {
         let model = self.load(&args.file)?;
-        if !args.sweep.is_empty() {
-            let folder = RunDir::begin(place(args)).map_err(|error| self.unwritable(&error))?;
-            return self.sweep(&model, args, folder);
-        }
-        let mut run = self.build(&model, &args.settings)?;
+        let mut run = self.build(bound(&model, &args.settings).sweeps(args.sweep.iter().cloned()))?;
         let folder = RunDir::begin(place(args)).map_err(|error| self.unwritable(&error))?;
         let on_examples = run.trains_on_examples();
         match (model.is_trainable(), on_examples) {
@@ -54,16 +50,17 @@ impl Console<'_> {
                 Err(Ended::With(Exit::Usage))
             }
             (true, false) => self.fit(&mut run, folder),
+            (false, _) if run.is_many() => self.many(&run, folder),
             (false, _) => self.simulate(&run, folder),
         }
     }
 
     /// The bound and compiled model; its warnings have been shown.
-    pub(super) fn build(&mut self, model: &Model, settings: &SettingArgs) -> Result<Run, Ended> {
-        let run = bound(model, settings).build();
+    pub(super) fn build(&mut self, binder: Binder) -> Result<Run, Ended> {
+        let run = binder.build();
         let run = run.map_err(|diagnostics| self.ended(&Error::Invalid(diagnostics)))?;
         self.show_diagnostics(&run.warnings());
-        self.show_diagnostics(&bound(model, settings).unread_settings());
+        self.show_diagnostics(&binder.unread_settings());
         Ok(run)
     }
 
@@ -195,13 +192,16 @@ pub(super) fn record_run(
     named.extend(columns.iter().map(|(name, values)| (name.as_str(), values.as_slice())));
     folder.write_csv("trajectory.csv", &named)?;
     write_exports(run.program(), solution, folder)?;
-    let charts = charts(run.program(), solution);
-    let several = charts.len() > 1;
-    for (number, chart) in charts.iter().enumerate() {
+    write_pictures(&pictures(run, solution), folder)
+}
+
+/// Every picture as SVG and as PNG.
+pub(super) fn write_pictures(pictures: &[String], folder: &RunDir) -> Result<(), RunDirError> {
+    let several = pictures.len() > 1;
+    for (number, svg) in pictures.iter().enumerate() {
         let name = if several { format!("plot{}", number + 1) } else { String::from("plot") };
-        let svg = chart.svg();
-        folder.write(&format!("{name}.svg"), &svg)?;
-        let drawn = png(&svg, PNG_SCALE).unwrap_or_else(|error| crate::bug!("our own SVG: {error}"));
+        folder.write(&format!("{name}.svg"), svg)?;
+        let drawn = png(svg, PNG_SCALE).unwrap_or_else(|error| crate::bug!("our own SVG: {error}"));
         folder.write(&format!("{name}.png"), drawn)?;
     }
     Ok(())

@@ -102,6 +102,20 @@ impl RunDir {
         self.write(name, bytes)
     }
 
+    /// Opens `name` for rows of comma-separated values, written one by one as by
+    /// [`RunDir::write_csv`], under these names.
+    pub fn csv_rows<'n>(
+        &self,
+        name: &str,
+        columns: impl IntoIterator<Item = &'n str>,
+    ) -> Result<CsvRows, RunDirError> {
+        let path = self.partial.join(name);
+        let file = File::create(&path).map_err(|source| RunDirError::Io { path: path.clone(), source })?;
+        let mut rows = CsvRows { path, writer: csv::Writer::from_writer(file) };
+        rows.written(|writer| writer.write_record(columns))?;
+        Ok(rows)
+    }
+
     /// Opens `name` for a value on each line.
     pub fn json_lines(&self, name: &str) -> Result<JsonLines, RunDirError> {
         let path = self.partial.join(name);
@@ -151,6 +165,33 @@ impl Drop for RunDir {
             // Nothing can be done about a failure here, and the leftover is marked as partial.
             let _ = fs::remove_dir_all(&self.partial);
         }
+    }
+}
+
+/// A file of comma-separated values, written row by row.
+#[derive(Debug)]
+pub struct CsvRows {
+    path: PathBuf,
+    writer: csv::Writer<File>,
+}
+
+impl CsvRows {
+    /// Appends a row.
+    pub fn push(&mut self, row: impl IntoIterator<Item = f64>) -> Result<(), RunDirError> {
+        self.written(|writer| writer.write_record(row.into_iter().map(|value| value.to_string())))
+    }
+
+    /// Makes sure that every row is in the file.
+    pub fn close(mut self) -> Result<(), RunDirError> {
+        self.written(|writer| writer.flush().map_err(csv::Error::from))
+    }
+
+    fn written(
+        &mut self,
+        write: impl FnOnce(&mut csv::Writer<File>) -> Result<(), csv::Error>,
+    ) -> Result<(), RunDirError> {
+        write(&mut self.writer)
+            .map_err(|error| RunDirError::Io { path: self.path.clone(), source: io::Error::other(error) })
     }
 }
 

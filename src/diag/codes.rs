@@ -120,6 +120,7 @@ table! {
     "E0806" "a param outside its set"
     "E0807" "nothing to fit"
     "E0808" "a setting that is set twice"
+    "E0810" "many runs of what has only one"
     "E0901" "the step size collapsed"
     "E0902" "a number that is not finite"
     "E0903" "equations that could not be solved"

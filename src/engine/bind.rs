@@ -4,25 +4,29 @@ use crate::backend;
 use crate::base::span::Span;
 use crate::data::{self, Part, Place};
 use crate::diag::{Code, Diagnostic, Severity, Sink};
+use crate::engine::axes::{self, Axes};
+use crate::engine::controls::{MAX_PROBES, adjoint, estimator, tolerances};
 use crate::engine::dataset::{Absent, Missing};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::example::{self, At};
 use crate::engine::outcome::uncompiled;
+use crate::engine::outside::{not_numbers, unknown_name, values};
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
 use crate::ir::func::Func;
-use crate::ir::program::{Draw, Examples, Program};
+use crate::ir::program::{Examples, Program, Swept};
 use crate::ir::system::{Calculus, System, UnknownKind};
 use crate::ir::types::DType;
 use crate::ir::zeros;
 use crate::plan::Plan;
-use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Controls, Save};
+use crate::plan::controls::{Controls, Save};
 use crate::plan::estimate::{Estimator, estimated};
 use crate::plan::halves::Halves;
 use crate::plan::unit::Data;
-use crate::sema::{self, Bindings, Checked, FieldValue, Given, Known};
-use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings};
-use crate::solve::control::{Adaptive, Atol, Errors};
+use crate::sema::library::Files;
+use crate::sema::{self, Bindings, Checked, Given, Known};
+use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings, Sweep};
+use crate::solve::control::{Adaptive, Errors};
 use crate::solve::method::{Kind as MethodKind, Stiff};
 use crate::solve::sde::Scheme;
 use crate::solve::solve::{Options, Stepping};
@@ -38,6 +42,7 @@ pub struct Binder {
     profile: Option<String>,
     part: Part,
     values: BTreeMap<Arc<str>, Given>,
+    sweeps: Vec<Sweep>,
 }
 
 impl Binder {
@@ -49,6 +54,7 @@ impl Binder {
             profile: None,
             part: Part::Train,
             values: BTreeMap::new(),
+            sweeps: Vec::new(),
         }
     }
 
@@ -63,6 +69,24 @@ impl Binder {
     #[must_use]
     pub fn set_all(mut self, name: &str, values: &[f64]) -> Binder {
         self.values.insert(name.into(), Given::Entries(values.to_vec()));
+        self
+    }
+
+    /// Runs the model once for each of these values of a scalar `const`, `param` or `input`, in
+    /// place of a `sweep` of the file over it; several make a grid, the last running fastest. A
+    /// sweep of the file over a name that is set is none.
+    #[must_use]
+    pub fn sweep(self, name: &str, values: &[f64]) -> Binder {
+        self.sweeps([Sweep::of(name, values)])
+    }
+
+    /// Sweeps as the command line has them.
+    #[must_use]
+    pub fn sweeps(mut self, sweeps: impl IntoIterator<Item = Sweep>) -> Binder {
+        for sweep in sweeps {
+            self.sweeps.retain(|earlier| earlier.name() != sweep.name());
+            self.sweeps.push(sweep);
+        }
         self
     }
 
@@ -189,7 +213,7 @@ impl Binder {
     /// Reads the data and checks them against the schema.
     pub fn data(&self) -> Result<Arc<Dataset>, Diagnostics> {
         let mut work = Work::new(self);
-        match work.bound(self) {
+        match work.bound(self, &[]) {
             Some(bound) => Ok(bound.dataset),
             None => Err(work.diagnostics()),
         }
@@ -215,6 +239,8 @@ struct Work {
 struct Gathered {
     settings: Settings,
     overrides: Overrides,
+    /// The program with its sweeps and those from outside.
+    files: Arc<Files>,
     checked: Arc<Checked>,
     dataset: Dataset,
 }
@@ -228,6 +254,8 @@ struct Bound {
     solves: Vec<SolveSettings>,
     /// By system.
     options: Vec<Options>,
+    /// The item that makes many runs, if there is one.
+    cause: Option<Span>,
 }
 
 type Overrides = BTreeMap<Arc<str>, Given>;
@@ -286,17 +314,22 @@ impl Work {
         (!self.sink.has_errors()).then_some((settings, overrides))
     }
 
-    /// Settings, data, and the program checked with the sizes they bind.
-    fn gathered(&mut self, binder: &Binder, missing: Missing) -> Option<Gathered> {
+    /// Settings, data, and the program checked with the sizes they bind. `point` has the values of
+    /// swept consts.
+    fn gathered(&mut self, binder: &Binder, point: &[(Arc<str>, f64)], missing: Missing) -> Option<Gathered> {
         let model = &binder.model;
-        let (settings, overrides) = self.settings(binder)?;
+        let (settings, mut overrides) = self.settings(binder)?;
+        overrides.extend(point.iter().map(|(name, value)| (name.clone(), Given::Number(*value))));
+        let set = overrides.keys().cloned().collect();
+        let files = axes::swept(&model.files, &binder.sweeps, &set, &mut self.sources, &mut self.sink);
         let consts = &model.checked.consts;
         let is_const = |name: &Arc<str>| consts.iter().any(|declared| declared.name == *name);
         let changed = overrides.iter().filter(|(name, _)| is_const(name));
         let mut known =
             Known { consts: changed.map(|(n, v)| (n.clone(), v.clone())).collect(), ..Known::default() };
         // A const that is set may be a size of the schema.
-        let (checked, found) = self.checked(model, &known, (model.checked.clone(), model.warnings.clone()));
+        let before = (model.checked.clone(), model.warnings.clone());
+        let (checked, found) = self.checked(&files, &known, before);
         if found.iter().any(|diagnostic| diagnostic.severity() == Severity::Error) {
             found.into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
             return None;
@@ -304,7 +337,7 @@ impl Work {
         let (sources, sink) = (&mut self.sources, &mut self.sink);
         let dataset = dataset::load(&checked.data, &model.folder, binder.part, missing, sources, sink)?;
         known.sizes = dataset.sizes.clone();
-        let (checked, found) = self.checked(model, &known, (checked, found));
+        let (checked, found) = self.checked(&files, &known, (checked, found));
         found.into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
         for absent in &dataset.absent {
             let open = absent.open_sizes(&dataset.sizes);
@@ -313,33 +346,33 @@ impl Work {
                 self.sink.report(data::errors::checked_without(&place, &absent.name, &open));
             }
         }
-        (!self.sink.has_errors()).then_some(Gathered { settings, overrides, checked, dataset })
+        (!self.sink.has_errors()).then_some(Gathered { settings, overrides, files, checked, dataset })
     }
 
     /// The program checked with what is `known`, and what was found; `before` if that was with the
     /// same.
     fn checked(
         &self,
-        model: &Model,
+        files: &Arc<Files>,
         known: &Known,
         before: (Arc<Checked>, Vec<Diagnostic>),
     ) -> (Arc<Checked>, Vec<Diagnostic>) {
-        if *known == before.0.known {
+        if *known == before.0.known && Arc::ptr_eq(files, &before.0.files) {
             return before;
         }
         let mut sink = Sink::new();
-        let checked = sema::check(&model.files, &self.sources, known, &mut sink);
+        let checked = sema::check(files, &self.sources, known, &mut sink);
         (Arc::new(checked), sink.into_diagnostics())
     }
 
     /// All that comes before code is made.
-    fn bound(&mut self, binder: &Binder) -> Option<Bound> {
-        let gathered = self.gathered(binder, Missing::Refused)?;
+    fn bound(&mut self, binder: &Binder, point: &[(Arc<str>, f64)]) -> Option<Bound> {
+        let gathered = self.gathered(binder, point, Missing::Refused)?;
         self.elaborated(gathered)
     }
 
     fn elaborated(&mut self, gathered: Gathered) -> Option<Bound> {
-        let Gathered { settings, overrides, checked, dataset } = gathered;
+        let Gathered { settings, overrides, files, checked, dataset } = gathered;
         let real = match settings.run.precision {
             Precision::F64 => DType::F64,
             Precision::F32 => DType::F32,
@@ -354,6 +387,11 @@ impl Work {
             }
         }
         self.check_tolerances(&settings.solve, &program);
+        let cause = axes::cause(&files.main, &self.sources);
+        let samples = usize::try_from(settings.run.samples).unwrap_or(usize::MAX);
+        if let Some(unfit) = cause.and_then(|cause| axes::unfit(&program, &files.main, cause, samples)) {
+            self.sink.report(unfit);
+        }
         if let Some(diagnostic) = shared_noise(&program) {
             self.sink.report(diagnostic);
         }
@@ -386,11 +424,11 @@ impl Work {
         if self.sink.has_errors() {
             return None;
         }
-        Some(Bound { settings, dataset: Arc::new(dataset), program, solves, options })
+        Some(Bound { settings, dataset: Arc::new(dataset), program, solves, options, cause })
     }
 
     fn check(&mut self, binder: &Binder) -> Option<()> {
-        let gathered = self.gathered(binder, Missing::Noted)?;
+        let gathered = self.gathered(binder, &[], Missing::Noted)?;
         let is_open = |absent: &Absent| !absent.open_sizes(&gathered.dataset.sizes).is_empty();
         if gathered.dataset.absent.iter().any(is_open) {
             // What follows wants numbers for the sizes.
@@ -402,7 +440,38 @@ impl Work {
     }
 
     fn build(&mut self, binder: &Binder) -> Option<Run> {
-        let Bound { settings, dataset, program, solves, options } = self.bound(binder)?;
+        let bound = self.bound(binder, &[])?;
+        let (cause, program) = (bound.cause, bound.program.clone());
+        let samples = usize::try_from(bound.settings.run.samples).unwrap_or(usize::MAX);
+        let parts = self.compiled(binder, bound)?;
+        let Some(cause) = cause else { return Some(Run::new(parts, None)) };
+        let sweeps = program.sweeps.clone();
+        let mut programs = Vec::new();
+        if sweeps.iter().any(|sweep| sweep.of == Swept::Const) {
+            for point in axes::consts(&sweeps) {
+                // Of its own, so that what is suspicious is said once.
+                let mut work = Work::new(binder);
+                let other = work.bound(binder, &point).and_then(|bound| work.compiled(binder, bound));
+                let Some(other) = other else {
+                    *self = work;
+                    return None;
+                };
+                let changed = axes::reshaped(&program, &other.plan.program);
+                if let Some((span, name)) = changed {
+                    self.sources = (*parts.sources).clone();
+                    self.sink.report(axes::changes_shape(span, &name, cause));
+                    return None;
+                }
+                programs.push(other);
+            }
+        }
+        let axes = Axes { sweeps, members: axes::members(&program, samples), programs };
+        Some(Run::new(parts, Some(Arc::new(axes))))
+    }
+
+    /// A model with its numbers and settings as machine code.
+    fn compiled(&mut self, binder: &Binder, bound: Bound) -> Option<RunParts> {
+        let Bound { settings, dataset, program, solves, options, cause: _ } = bound;
         let backend = match settings.run.backend {
             Backend::Cranelift => backend::by_name("cranelift"),
             Backend::Interp => backend::by_name("interp"),
@@ -423,7 +492,7 @@ impl Work {
             settings::Save::Every(dt) => Save::Every(*dt),
             settings::Save::At(times) => Save::At(times.clone()),
         };
-        Some(Run::new(RunParts {
+        Some(RunParts {
             data: Arc::new(Data::new(&program.data, &values)),
             params: program.params.iter().flat_map(|param| param.init.iter().copied()).collect(),
             controls: Controls {
@@ -433,12 +502,12 @@ impl Work {
                 adjoints: solves.iter().map(adjoint).collect(),
             },
             plan,
-            settings,
+            settings: Arc::new(settings),
             dataset,
             warnings: std::mem::take(&mut self.sink).into_diagnostics(),
             sources: Arc::new(std::mem::take(&mut self.sources)),
             source: binder.model.source,
-        }))
+        })
     }
 
     fn options(&mut self, solve: &SolveSettings, system: &System) -> Option<Options> {
@@ -538,34 +607,6 @@ impl Work {
     }
 }
 
-/// More probes than this cost more than the exact trace.
-const MAX_PROBES: usize = 1_000;
-
-/// How traces in the motion of a system that is solved so are estimated.
-fn estimator(solve: &SolveSettings) -> Option<Estimator> {
-    match solve.trace {
-        settings::Trace::Exact => None,
-        settings::Trace::Hutchinson { gaussian, probes } => Some(Estimator {
-            draw: if gaussian { Draw::Normal } else { Draw::Rademacher },
-            probes: usize::try_from(probes).unwrap_or(usize::MAX),
-        }),
-    }
-}
-
-/// How gradients pass through a system that is solved so.
-fn adjoint(solve: &SolveSettings) -> Adjoint {
-    match solve.adjoint {
-        settings::Adjoint::Discrete => Adjoint::Discrete,
-        settings::Adjoint::Checkpoint(count) => {
-            Adjoint::Checkpoint(usize::try_from(count).unwrap_or(usize::MAX))
-        }
-        settings::Adjoint::Backsolve { seminorm, rtol, atol } => {
-            let norm = if seminorm { BackNorm::Seminorm } else { BackNorm::Default };
-            Adjoint::Backsolve(Backsolve { norm, rtol, atol })
-        }
-    }
-}
-
 /// Whether the mass matrix of `system` depends on time or on an unknown.
 fn mass_moves(system: &System) -> bool {
     let Some(mass) = &system.mass else { return false };
@@ -577,10 +618,14 @@ fn mass_moves(system: &System) -> bool {
 /// Every solve and every example would see one path of the noise.
 fn shared_noise(program: &Program) -> Option<Diagnostic> {
     let mut noises = program.systems.iter().flat_map(|system| &system.noises);
-    let noise = noises.next().filter(|_| program.examples != Examples::One || program.solves.len() > 1)?;
-    let message = "noise in a program of many examples or of many runs is not supported yet";
+    let shared = match program.examples {
+        Examples::One | Examples::Members(_) => program.solves.len() > 1,
+        Examples::Data | Examples::Samples => true,
+    };
+    let noise = noises.next().filter(|_| shared)?;
+    let message = "noise in a program of many examples or of several solves is not supported yet";
     let diagnostic = Diagnostic::new(Code("E0290"), message, noise.span, "they would share one path");
-    Some(diagnostic.help("run one example of one system at a time, each with its own `--seed`"))
+    Some(diagnostic.help("run one system at a time; for many paths write `ensemble 100 {}`"))
 }
 
 fn moving_mass_not_built(span: Span) -> Diagnostic {
@@ -649,48 +694,4 @@ fn is_diagonal(diffusion: &Func) -> bool {
     let [n, m] = *shape.dims() else { return false };
     let differ = &zeros::may_differ(diffusion)[0];
     (0..n * m).all(|at| at / m == at % m || !differ[at])
-}
-
-fn tolerances(solve: &SolveSettings, system: &System) -> Atol {
-    if solve.atol_states.is_empty() {
-        return Atol::Scalar(solve.atol);
-    }
-    let own = |name: &str| solve.atol_states.iter().rev().find(|own| own.state == name);
-    let unknowns = system.states.iter().chain(&system.channels);
-    let each = unknowns.flat_map(|unknown| {
-        let atol = own(&unknown.name).map_or(solve.atol, |own| own.value);
-        std::iter::repeat_n(atol, unknown.ty.shape.count())
-    });
-    Atol::PerComponent(each.collect())
-}
-
-/// What `sema` is told of the data: the values of what is the same for every example, the shape of
-/// the rest.
-fn values(data: &Dataset) -> BTreeMap<Arc<str>, FieldValue> {
-    let each = data.fields.iter().map(|(path, field)| {
-        let values = match (field.batch, field.parts.iter().flatten().next()) {
-            (false, Some(only)) => Some(only.to_f64(0)),
-            (true, _) | (false, None) => None,
-        };
-        (path.clone(), (field.shape().to_vec(), values))
-    });
-    let absent = data.absent.iter().flat_map(|absent| &absent.fields);
-    let absent =
-        absent.filter_map(|(path, dims)| Some((path.clone(), (Absent::shape(dims, &data.sizes)?, None))));
-    each.chain(absent).collect()
-}
-
-fn unknown_name(name: &str, names: &[&str]) -> Diagnostic {
-    let message = format!("the model has no const, param or input called `{name}`");
-    Diagnostic::without_span(Code("E0801"), message).help(format!("it has {}", names.join(", ")))
-}
-
-fn not_numbers(name: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code("E0802"),
-        format!("`{name}` takes a number or a list of numbers"),
-        span,
-        "not a number",
-    )
-    .help("expressions stay in the file; on the command line write the value")
 }

@@ -3,6 +3,7 @@
 use crate::base::span::{SourceId, Sources};
 use crate::data::Part;
 use crate::diag::Diagnostic;
+use crate::engine::axes::Axes;
 use crate::engine::dataset::{DataFile, Dataset};
 use crate::engine::diagnostics::{Diagnostics, Error};
 use crate::engine::example::{self, At};
@@ -24,6 +25,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Run {
     parts: RunParts,
+    /// What its runs differ in, if there are many.
+    axes: Option<Arc<Axes>>,
 }
 
 #[derive(Clone)]
@@ -31,13 +34,33 @@ pub(crate) struct RunParts {
     pub plan: Arc<Plan>,
     pub data: Arc<Data>,
     pub controls: Controls,
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     /// On the declared scale, `[P]`.
     pub params: Vec<f64>,
     pub dataset: Arc<Dataset>,
     pub warnings: Vec<Diagnostic>,
     pub sources: Arc<Sources>,
     pub source: SourceId,
+}
+
+impl RunParts {
+    /// See [`Run::set_param`].
+    fn set_param(&mut self, path: &str, values: &[f64]) -> bool {
+        let mut at = 0;
+        for param in &self.plan.program.params {
+            let count = param.ty.shape.count();
+            if &*param.path == path {
+                let inside = |values| param.constraint.free(values, &param.ty.shape).is_some();
+                let fits = values.len() == count && inside(values);
+                if fits {
+                    self.params[at..at + count].copy_from_slice(values);
+                }
+                return fits;
+            }
+            at += count;
+        }
+        false
+    }
 }
 
 /// The value of a param.
@@ -70,8 +93,16 @@ impl Gradient {
 }
 
 impl Run {
-    pub(crate) fn new(parts: RunParts) -> Run {
-        Run { parts }
+    pub(crate) fn new(parts: RunParts, axes: Option<Arc<Axes>>) -> Run {
+        Run { parts, axes }
+    }
+
+    pub(crate) fn parts_mut(&mut self) -> &mut RunParts {
+        &mut self.parts
+    }
+
+    pub(crate) fn axes(&self) -> Option<&Axes> {
+        self.axes.as_deref()
     }
 
     pub(crate) fn parts(&self) -> &RunParts {
@@ -131,20 +162,15 @@ impl Run {
     /// Changes the entries of the param at `path`, row-major. `false`, and no change, if there is
     /// no such param, the number of entries differs or they lie outside the param's set.
     pub fn set_param(&mut self, path: &str, values: &[f64]) -> bool {
-        let mut at = 0;
-        for param in &self.parts.plan.program.params {
-            let count = param.ty.shape.count();
-            if &*param.path == path {
-                let inside = |values| param.constraint.free(values, &param.ty.shape).is_some();
-                let fits = values.len() == count && inside(values);
-                if fits {
-                    self.parts.params[at..at + count].copy_from_slice(values);
-                }
-                return fits;
-            }
-            at += count;
+        if !self.parts.set_param(path, values) {
+            return false;
         }
-        false
+        if let Some(axes) = &mut self.axes {
+            for program in &mut Arc::make_mut(axes).programs {
+                program.set_param(path, values);
+            }
+        }
+        true
     }
 
     pub(crate) fn set_params(&mut self, params: Vec<f64>) {
@@ -161,6 +187,14 @@ impl Run {
         }
     }
 
+    /// Threads that share a batch, or many runs.
+    pub(crate) fn threads(&self) -> usize {
+        match self.settings().run.threads {
+            Some(threads) => usize::try_from(threads).unwrap_or(usize::MAX),
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
     /// The numbers of an example.
     pub(crate) fn example(&self, at: At) -> Data {
         let parts = &self.parts;
@@ -174,13 +208,19 @@ impl Run {
     /// If there is no such example; see [`Run::n_examples`].
     pub fn solve_example(&self, part: Part, example: usize) -> Result<Solution, Error> {
         assert!(example < self.n_examples(part), "example {example} of {part:?}");
+        if self.axes.is_some() {
+            return self.solve_run(example);
+        }
         let mut run = self.clone();
         run.parts.data = Arc::new(self.example(At::evaluated(part, example)));
         run.solve()
     }
 
-    /// Solves with the present params: of many examples, the first.
+    /// Solves with the present params: of many examples or runs, the first.
     pub fn solve(&self) -> Result<Solution, Error> {
+        if self.axes.is_some() {
+            return self.solve_run(0);
+        }
         match self.parts.settings.run.precision {
             Precision::F64 => self.solve_in::<f64>(),
             Precision::F32 => self.solve_in::<f32>(),
@@ -195,7 +235,8 @@ impl Run {
         Ok(solution(&parts.plan, &parts.data, p, simulation))
     }
 
-    /// The gradient of the training objective: the sum of losses, likelihoods and priors.
+    /// The gradient of the training objective: the sum of losses, likelihoods and priors. Of many
+    /// examples or runs, of the first.
     pub fn gradient(&self) -> Result<Gradient, Error> {
         self.gradient_of(Target::Total)
     }
@@ -211,6 +252,9 @@ impl Run {
     }
 
     fn gradient_of(&self, target: Target) -> Result<Gradient, Error> {
+        if self.axes.is_some() {
+            return self.numbered(0)?.gradient_of(target);
+        }
         match self.parts.settings.run.precision {
             Precision::F64 => self.gradient_in::<f64>(target),
             Precision::F32 => self.gradient_in::<f32>(target),

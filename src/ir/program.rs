@@ -50,6 +50,43 @@ pub struct Program {
     pub plots: Vec<Plot>,
     /// Tables, in file order.
     pub exports: Vec<Export>,
+    /// What its runs differ in beside the members, in file order: the axes of a grid.
+    pub sweeps: Vec<Sweep>,
+    /// What else a member draws, beside the ports that are drawn.
+    pub redrawn: Vec<Outside>,
+    /// `(params, data) -> the value of each of `redrawn``.
+    pub draws: Func,
+}
+
+/// Something that takes several values, a run or more for each.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it is.
+    pub of: Swept,
+    /// Its values, at least one.
+    pub values: Vec<f64>,
+    /// Where it is named.
+    pub span: Span,
+}
+
+/// What can take several values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swept {
+    /// A const, which is part of the functions: each of its values makes another program.
+    Const,
+    /// A scalar from outside.
+    Outside(Outside),
+}
+
+/// A number or a tensor that functions are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// Of [`Program::params`].
+    Param(usize),
+    /// Of [`Program::data`].
+    Port(usize),
 }
 
 /// What the invisible axis of a run counts.
@@ -276,4 +313,45 @@ pub enum Series {
         /// Ordinate.
         y: usize,
     },
+    /// One number of every run over another: indices into [`Program::results`].
+    Runs {
+        /// In the legend.
+        label: Arc<str>,
+        /// Abscissa.
+        x: usize,
+        /// Ordinate.
+        y: usize,
+        /// What the abscissa is made of: a swept name among these runs along the line.
+        along: Vec<Arc<str>>,
+    },
+    /// A number of the run over a plane; alone in its picture.
+    Heat(Heat),
+}
+
+/// A number of the run over a grid of points, each of which makes a run of its own.
+#[derive(Clone, Debug)]
+pub struct Heat {
+    /// Beside the scale of colours.
+    pub label: Arc<str>,
+    /// The number: an index into [`Program::results`].
+    pub value: usize,
+    /// What each point is put in place of.
+    pub over: Over,
+    /// What that is called.
+    pub over_label: Arc<str>,
+    /// From left to right.
+    pub x: (f64, f64),
+    /// From bottom to top.
+    pub y: (f64, f64),
+    /// Cells along each side; a cell has the colour of its middle.
+    pub points: usize,
+}
+
+/// Two numbers that points of a plane are put in place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// A port: of [`Program::data`]. All others are those of the first example.
+    Port(usize),
+    /// The start of a state of the main system, by its number there.
+    Start(usize),
 }

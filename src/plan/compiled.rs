@@ -43,6 +43,7 @@ pub struct Plan {
     pub(crate) systems: Vec<SystemKernels>,
     pub(crate) solves: Vec<SolveKernels>,
     pub(crate) values: ResultKernels,
+    pub(crate) draws: RunKernel,
     objectives: Mutex<BTreeMap<Target, Made<ObjectiveKernels>>>,
     objective_tangents: Mutex<BTreeMap<Target, Made<Kernel>>>,
     scale: OnceLock<Made<ScaleKernels>>,
@@ -55,6 +56,14 @@ pub struct Plan {
     solve_curvature: Vec<OnceLock<Made<SolveCurvature>>>,
     backend: Arc<dyn Backend>,
     compile_time: Duration,
+}
+
+/// A scalar result by itself.
+pub(crate) struct Alone {
+    /// `known.., p, data.. -> value, value`
+    pub value: RunKernel,
+    /// The solves it needs, ascending.
+    pub needs: Vec<usize>,
 }
 
 type Made<K> = Result<K, PlanError>;
@@ -91,11 +100,12 @@ impl Plan {
             let [start, times, stops] = compile_run(funcs, &*backend)?;
             Ok(SolveKernels { start, times, stops })
         });
-        let [post, observe] = compile_run([&p.post, &p.observe], &*backend)?;
+        let [post, observe, draws] = compile_run([&p.post, &p.observe, &p.draws], &*backend)?;
         Ok(Plan {
             systems: systems.collect::<Result<_, PlanError>>()?,
             solves: solves.collect::<Result<_, PlanError>>()?,
             values: ResultKernels { post, observe },
+            draws,
             objectives: Mutex::default(),
             objective_tangents: Mutex::default(),
             scale: OnceLock::new(),
@@ -196,6 +206,13 @@ impl Plan {
         let constrain = &self.scale_kernels()?.constrain;
         constrain.call(&[T::input(u)], &mut [T::output(&mut p)], &mut Workspace::default());
         Ok(p)
+    }
+
+    /// The scalar result of this number by itself.
+    pub(crate) fn alone(&self, result: usize) -> Result<Alone, PlanError> {
+        let func = optimised(objective(&self.program, &self.layout, Target::Result(result)));
+        let [value] = compile_run([&func], &*self.backend)?;
+        Ok(Alone { needs: self.needs(value.reads.iter().copied()), value })
     }
 
     // ---- derivatives, compiled when first asked for ----------------------------------------
@@ -430,6 +447,7 @@ impl Funcs {
             solves: solves.collect(),
             post: optimised(packed.post),
             observe: optimised(packed.observe),
+            draws: optimised(packed.draws),
         };
         let rates = packed.rates.iter().zip(methods);
         let step = |(rate, method): (&Func, &Method)| {

@@ -80,6 +80,7 @@ pub fn estimated(program: Program, estimators: &[Option<Estimator>]) -> Program 
         solves: solves.collect(),
         post: more(&program.post),
         observe: more(&program.observe),
+        draws: more(&program.draws),
         data: program.data.into_iter().chain(ports.iter().cloned()).collect(),
         ..program
     }

@@ -6,6 +6,7 @@
 use crate::backend::{Output, Workspace};
 use crate::base::random::Stream;
 use crate::ir::system::{Noise, SiteKind};
+use crate::plan::compiled::Alone;
 use crate::plan::controls::{Controls, Failure, Save, Stuck, save_times};
 use crate::plan::operands::{Context, Fixed, Known};
 use crate::plan::stepping::{Interrupts, Motion, Tracing};
@@ -80,21 +81,7 @@ impl<T: Element> Simulation<T> {
 
     /// What all solves cost together; first and next step are those of the last one.
     pub fn stats(&self) -> Stats {
-        self.solves.iter().flatten().fold(Stats::default(), |sum, solved| Stats {
-            accepted: sum.accepted + solved.stats.accepted,
-            rejected: sum.rejected + solved.stats.rejected,
-            non_finite: sum.non_finite + solved.stats.non_finite,
-            newton_failures: sum.newton_failures + solved.stats.newton_failures,
-            evaluations: sum.evaluations + solved.stats.evaluations,
-            jacobians: sum.jacobians + solved.stats.jacobians,
-            factorisations: sum.factorisations + solved.stats.factorisations,
-            newton_iterations: sum.newton_iterations + solved.stats.newton_iterations,
-            stiff_steps: sum.stiff_steps + solved.stats.stiff_steps,
-            to_stiff: sum.to_stiff + solved.stats.to_stiff,
-            to_explicit: sum.to_explicit + solved.stats.to_explicit,
-            stiffness: sum.stiffness.max(solved.stats.stiffness),
-            ..solved.stats
-        })
+        self.solves.iter().flatten().fold(Stats::default(), |sum, solved| sum.plus(solved.stats))
     }
 }
 
@@ -246,8 +233,8 @@ impl<T: Element> Context<'_, T> {
     /// The paths of the noises that drive solve `number`.
     fn paths(&self, number: usize, ends: (f64, f64), seed: u64) -> Vec<Brownian> {
         let noises = self.plan.system_of(number).noises.iter();
-        let path =
-            |noise: &Noise| Brownian::new(Stream::new(seed, &noise.path, 0, 0), noise.ty.shape.count(), ends);
+        let stream = |noise: &Noise| Stream::new(seed, &noise.path, 0, self.data.member);
+        let path = |noise: &Noise| Brownian::new(stream(noise), noise.ty.shape.count(), ends);
         noises.map(path).collect()
     }
 
@@ -301,6 +288,12 @@ impl<T: Element> Context<'_, T> {
         let (mut y0, mut a) = (vec![T::default(); layout.n], vec![T::default(); layout.n_args]);
         let mut outputs = [T::output(&mut t0), T::output(&mut t1), T::output(&mut y0), T::output(&mut a)];
         self.call_run(&self.plan.solves[number].start, known, &mut outputs, workspace);
+        if let Some((at, given)) = &self.data.start
+            && self.plan.program.main == Some(number)
+        {
+            let entries = y0[*at..at + given.len()].iter_mut();
+            entries.zip(given).for_each(|(entry, given)| *entry = T::from_f64(*given));
+        }
         let ends = (t0[0].to_f64(), t1[0].to_f64());
         Start { ends, y0, fixed: Fixed { a, q: layout.gather(self.p) } }
     }
@@ -405,6 +398,19 @@ impl<T: Element> Context<'_, T> {
         look(&Accepted { t, h, t_new, y, y_new: &y_new, interior });
     }
 
+    /// The numbers that a member of an ensemble draws before its run: those of
+    /// [`redrawn`](crate::ir::program::Program::redrawn), end to end.
+    pub fn draws(&self) -> Vec<f64> {
+        let count = self.plan.layout.n_draws;
+        let mut drawn = vec![T::default(); count];
+        if count > 0 {
+            let known = vec![None; self.plan.program.solves.len()];
+            let mut outputs = [T::output(&mut drawn)];
+            self.call_run(&self.plan.draws, &known, &mut outputs, &mut Workspace::default());
+        }
+        to_f64(&drawn)
+    }
+
     /// The objective of one example and every run result of a finished run.
     pub fn results(&self, simulation: &Simulation<T>) -> (f64, Vec<Vec<f64>>) {
         let counts = self.plan.program.results.iter().map(|result| result.ty.shape.count());
@@ -416,6 +422,15 @@ impl<T: Element> Context<'_, T> {
         let mut values = buffers.iter().map(|buffer| to_f64(buffer));
         let total = values.next().expect("the total comes first");
         (total[0], values.collect())
+    }
+
+    /// The scalar result `alone`, of a run that leaves out what it does not need.
+    pub(crate) fn alone(&self, alone: &Alone, controls: &Controls) -> Result<f64, Failure> {
+        let simulation = self.simulate_solves(&alone.needs, controls, |_| Keep::AtMost(1))?;
+        let (mut value, mut term) = ([T::default()], [T::default()]);
+        let mut outputs = [T::output(&mut value), T::output(&mut term)];
+        self.call_run(&alone.value, &simulation.solves, &mut outputs, &mut Workspace::default());
+        Ok(value[0].to_f64())
     }
 
     /// All curves, flattened, at each `(t, y)` with `y` one row of `ys: [ts, n]`; `[ts, C]`.

@@ -16,6 +16,8 @@ pub struct Layout {
     pub n_params: usize,
     /// Entries of the curves.
     pub n_curves: usize,
+    /// Entries of what a member draws as params and inputs.
+    pub n_draws: usize,
 }
 
 /// Lengths of the vectors of a motion.
@@ -53,6 +55,7 @@ impl Layout {
             solves: program.solves.iter().map(SolveLayout::of).collect(),
             n_params: counts.iter().sum(),
             n_curves: count(program.curves.iter().map(|curve| &curve.ty)),
+            n_draws: count(program.draws.result_types()),
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Packed {
     pub post: RunFunc,
     /// `t, y, known.., p, data.. -> curves: [C]`, all curves flattened.
     pub observe: RunFunc,
+    /// `p, data.. -> draws: [D]`, what a member draws as params and inputs.
+    pub draws: RunFunc,
 }
 
 /// What a solve computes before it begins.
@@ -98,6 +100,8 @@ pub fn pack(program: &Program, layout: &Layout) -> Packed {
         solves: (0..n_solves).map(|solve| packer.solve(solve)).collect(),
         post: packer.post(),
         observe: packer.observe(),
+        draws: packer
+            .before(0, "draws", &program.draws, |b, values| vec![("draws", packer.packed(b, values))]),
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn resolved(program: Program) -> Result<Program, PlanError> {
         solves: solves.collect::<Result<_, PlanError>>()?,
         post: expand(program.post)?,
         observe: expand(program.observe)?,
+        draws: expand(program.draws)?,
         ..program
     })
 }

@@ -92,6 +92,11 @@ enum Column {
 #[derive(Clone, Debug, Default)]
 pub struct Data {
     columns: Vec<Column>,
+    /// Which of many runs it is for: what the paths of noises are keyed by.
+    pub member: u64,
+    /// Entries of the main run's start that are given instead of computed: where they begin among the
+    /// unknowns, and their numbers.
+    pub start: Option<(usize, Vec<f64>)>,
 }
 
 impl Data {
@@ -106,7 +111,19 @@ impl Data {
                 DType::Bool => Column::Bool(values.iter().map(|v| u8::from(*v != 0.0)).collect()),
             }
         };
-        Data { columns: ports.iter().zip(values).map(column).collect() }
+        Data { columns: ports.iter().zip(values).map(column).collect(), ..Data::default() }
+    }
+
+    /// The same for run number `member`.
+    #[must_use]
+    pub fn of_member(self, member: u64) -> Data {
+        Data { member, ..self }
+    }
+
+    /// The same with the entries of the start from `at` on given.
+    #[must_use]
+    pub fn starting(self, at: usize, numbers: Vec<f64>) -> Data {
+        Data { start: Some((at, numbers)), ..self }
     }
 
     /// The tensors as inputs of a call.

@@ -70,6 +70,11 @@ impl Files {
         Files { main, whole, used, links }
     }
 
+    /// The same with other items in the program, none of which is a `use` that was not there.
+    pub(crate) fn with_main(&self, main: ast::File) -> Files {
+        Files { main: Arc::new(main), ..self.clone() }
+    }
+
     /// The file that the `use` at `span` names.
     pub(crate) fn linked(&self, span: Span) -> Option<usize> {
         self.links.get(&(span.source, span.lo)).copied()

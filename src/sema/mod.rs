@@ -16,10 +16,12 @@ mod equations;
 pub mod errors;
 mod events;
 mod export;
+mod heatmap;
 mod infer;
 mod items;
 pub mod library;
 mod listing;
+mod many;
 mod params;
 mod paths;
 mod phase;
@@ -79,7 +81,7 @@ impl Given {
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// The file and what it uses.
-    files: Arc<Files>,
+    pub(crate) files: Arc<Files>,
     /// What was known.
     pub(crate) known: Known,
     /// Its meaning; `None` if it has errors.

@@ -185,7 +185,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn static_number(&mut self, expr: &'a ast::Expr, what: &str) -> Option<f64> {
+    pub(crate) fn static_number(&mut self, expr: &'a ast::Expr, what: &str) -> Option<f64> {
         let value = self.infer(expr, self.home())?;
         let value = self.scalar(value, what)?;
         self.require(&value, Phase::Static, what)?;

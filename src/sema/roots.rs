@@ -1,9 +1,10 @@
 //! What a file asks for: terms of the objective, metrics, outputs, pictures; and the whole model.
 
 use crate::base::span::Span;
-use crate::ir::program::{Plot, PortSource, Role, Series};
+use crate::ir::program::{Heat, Plot, PortSource, Role, Series};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
+use crate::sema::heatmap::heatmap_args;
 use crate::sema::infer::to_real;
 use crate::sema::phase::reach;
 use crate::sema::prelude::Reduction;
@@ -46,6 +47,7 @@ impl<'a> Checker<'a> {
         self.outputs(&mut roots);
         self.plots(&mut roots);
         let exports = self.exports(&mut roots);
+        let many = self.many();
         self.look_into_instances();
         self.params_of_anonymous_systems(&mut params);
         if self.systems.is_empty() && !self.failed {
@@ -107,9 +109,13 @@ impl<'a> Checker<'a> {
         let mut plots = roots.plots;
         for plot in &mut plots {
             for series in &mut plot.series {
-                if let Series::Points { x, y, label: _ } = series {
-                    *x += first_plot;
-                    *y += first_plot;
+                match series {
+                    Series::Points { x, y, label: _ } | Series::Runs { x, y, label: _, along: _ } => {
+                        *x += first_plot;
+                        *y += first_plot;
+                    }
+                    Series::Heat(heat) => heat.value += first_plot,
+                    Series::Line { .. } => {}
                 }
             }
         }
@@ -145,6 +151,7 @@ impl<'a> Checker<'a> {
             curves: roots.curves,
             plots,
             exports,
+            many,
         };
         for message in checks::foreign(&model).into_iter().chain(equations::misused_primes(&model)) {
             self.report(message);
@@ -176,39 +183,22 @@ impl<'a> Checker<'a> {
         let items = self.items();
         for item in items {
             let head = |len: usize| Span { hi: item.span.hi.min(item.span.lo + len as u32), ..item.span };
-            let (what, len, instead) = match &item.kind {
-                ItemKind::Sweep { .. } => ("sweeps are", 5, "run the file once for each value with `--set`"),
-                ItemKind::Ensemble { .. } => {
-                    ("ensembles are", 8, "run the file once for each member with `--set`")
+            match &item.kind {
+                ItemKind::Error => self.failed = true,
+                ItemKind::Fn(function) if function.name.is_none() => {
+                    let what = "a function without a name outside a layer is";
+                    self.report(errors::not_yet(head(2), what, "give it a name"));
                 }
-                ItemKind::Error => {
-                    self.failed = true;
-                    continue;
-                }
-                ItemKind::Use(_) | ItemKind::Layer(_) | ItemKind::System(_) => continue,
-                ItemKind::Const(_) | ItemKind::Input(_) | ItemKind::Output(_) | ItemKind::Param(_) => {
-                    continue;
-                }
-                ItemKind::Algebraic(_) | ItemKind::Discrete(_) | ItemKind::Event(_) => continue,
-                ItemKind::Noise { .. } | ItemKind::Control { .. } | ItemKind::Export { .. } => continue,
-                ItemKind::State(_) | ItemKind::Time { .. } | ItemKind::Let(_) | ItemKind::Data(_) => continue,
-                ItemKind::Random { .. } => continue,
-                ItemKind::Channel { .. } | ItemKind::Loss { .. } | ItemKind::Metric { .. } => continue,
-                ItemKind::Plot { .. } | ItemKind::Settings { .. } | ItemKind::Profile { .. } => continue,
-                ItemKind::Equation { .. } | ItemKind::Likelihood { .. } => continue,
-                ItemKind::Fn(function) => {
-                    if function.name.is_none() {
-                        let diagnostic = errors::not_yet(
-                            head(2),
-                            "a function without a name outside a layer is",
-                            "give it a name",
-                        );
-                        self.report(diagnostic);
-                    }
-                    continue;
-                }
-            };
-            self.report(errors::not_yet(head(len), what, instead));
+                ItemKind::Use(_) | ItemKind::Layer(_) | ItemKind::System(_) | ItemKind::Fn(_) => {}
+                ItemKind::Const(_) | ItemKind::Input(_) | ItemKind::Output(_) | ItemKind::Param(_) => {}
+                ItemKind::Algebraic(_) | ItemKind::Discrete(_) | ItemKind::Event(_) => {}
+                ItemKind::Noise { .. } | ItemKind::Control { .. } | ItemKind::Export { .. } => {}
+                ItemKind::State(_) | ItemKind::Time { .. } | ItemKind::Let(_) | ItemKind::Data(_) => {}
+                ItemKind::Random { .. } | ItemKind::Sweep { .. } | ItemKind::Ensemble { .. } => {}
+                ItemKind::Channel { .. } | ItemKind::Loss { .. } | ItemKind::Metric { .. } => {}
+                ItemKind::Plot { .. } | ItemKind::Settings { .. } | ItemKind::Profile { .. } => {}
+                ItemKind::Equation { .. } | ItemKind::Likelihood { .. } => {}
+            }
         }
     }
 
@@ -471,6 +461,24 @@ impl<'a> Checker<'a> {
         let mut n_points = 0;
         for item in items {
             let ItemKind::Plot { curves, versus } = &item.kind else { continue };
+            if let Some((args, span)) = curves.iter().find_map(|c| Some((heatmap_args(c)?, c.span))) {
+                if curves.len() > 1 || versus.is_some() {
+                    let other = curves.iter().find(|curve| curve.span != span).or(versus.as_ref());
+                    let at = other.map_or(span, |other| other.span);
+                    let message = "a heat map fills its picture";
+                    self.report(errors::wrong_kind(
+                        at,
+                        message,
+                        "nothing else here; draw this by a `plot` of its own",
+                    ));
+                } else if let Some((heat, value)) = self.heatmap(args, span) {
+                    roots.results.push(RunRoot { role: Role::Plot, name: heat.label.clone(), value, span });
+                    let series = vec![Series::Heat(Heat { value: n_points, ..heat })];
+                    n_points += 1;
+                    roots.plots.push(Plot { x_label: "".into(), series, span: item.span });
+                }
+                continue;
+            }
             let x = match (versus, self.space().time) {
                 (Some(versus), _) => self.infer(versus, self.home()).map(to_real),
                 (None, Some((name, _))) => match self.global(&name.name, name.span) {
@@ -519,9 +527,8 @@ impl<'a> Checker<'a> {
         let y = to_real(self.infer(curve, self.home())?);
         let x = x?.clone();
         if x.phase.max(y.phase) < Phase::Time {
-            if x.ty.is_scalar() || y.ty.is_scalar() {
-                let instead = "plot something that varies with time, or two vectors";
-                return self.fail(errors::not_yet(curve.span, "a plot over a sweep is", instead));
+            if x.ty.is_scalar() {
+                return self.over_runs(label, &x, y, roots, n_points);
             }
             return self.points(label, x, y, curve.span, roots, n_points);
         }
@@ -558,6 +565,37 @@ impl<'a> Checker<'a> {
         }
         *n_points += 2;
         Some(vec![Series::Points { label: label.into(), x: *n_points - 2, y: *n_points - 1 }])
+    }
+
+    /// A number of every run over another, a series for each element of a vector.
+    fn over_runs(
+        &mut self,
+        label: &str,
+        x: &Expr,
+        y: Expr,
+        roots: &mut Roots,
+        n_points: &mut usize,
+    ) -> Option<Vec<Series>> {
+        let mut along: Vec<Arc<str>> = Vec::new();
+        let defs = &self.defs;
+        reach(defs, x, &mut |part| {
+            if let Kind::Def(def) = part.kind
+                && let DefKind::Const | DefKind::Param(_) | DefKind::Input(_) = defs[def].kind
+            {
+                along.push(defs[def].name.clone());
+            }
+            true
+        });
+        let parts = self.components(label, y)?;
+        let series = parts.into_iter().map(|(label, y)| {
+            for value in [x.clone(), y] {
+                let (name, span) = (self.text(value.span).into(), value.span);
+                roots.results.push(RunRoot { role: Role::Plot, name, value, span });
+            }
+            *n_points += 2;
+            Series::Runs { label, x: *n_points - 2, y: *n_points - 1, along: along.clone() }
+        });
+        Some(series.collect())
     }
 
     /// A curve for each element of a vector.

@@ -13,6 +13,7 @@ use crate::ir::program::{PortSource, Role};
 use crate::ir::system::{Calculus, Condition, UnknownKind};
 use crate::sema::dim::{Dim, Symbol};
 pub use crate::sema::elaborate::path::Interpolation;
+pub use crate::sema::many::Many;
 use crate::sema::prelude::{Distribution, Initialiser, Map, Reduction};
 use crate::sema::sizes::Sizes;
 use std::collections::BTreeMap;
@@ -629,6 +630,8 @@ pub struct Model {
     pub plots: Vec<crate::ir::program::Plot>,
     /// Tables; indices into `curves`.
     pub exports: Vec<crate::ir::program::Export>,
+    /// What its runs differ in.
+    pub many: Many,
 }
 
 impl Expr {

@@ -1,52 +1,56 @@
-//! `--sweep 'mu = logspace(0, 3, 40)'`: the values that one name takes, run by run.
+//! `--sweep 'mu = logspace(0, 3, 40)'`: the values that one name takes, as a program would say it.
 
-use super::value::{linspace, number, numbers};
-use crate::base::span::Sources;
+use crate::base::span::{Sources, Span};
 use crate::diag::Sink;
-use crate::syntax::ast::{Arg, Expr, ExprKind};
+use crate::syntax::ast::{Expr, ExprKind, Item, ItemKind};
 use crate::syntax::parser::parse_expr;
+use std::sync::Arc;
 
-/// The values of a const, param or input.
-#[derive(Clone, Debug, PartialEq)]
+/// A sweep that stands outside of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sweep {
-    /// What is set.
-    pub name: String,
-    /// To these, in this order; at least one.
-    pub values: Vec<f64>,
+    /// As messages show it: `--sweep mu = logspace(0, 3, 40)`.
+    text: String,
+    /// Where the name stands in it.
+    name: (usize, usize),
 }
 
-/// Most runs of a sweep: each keeps its results.
-const MAX_RUNS: f64 = 1e6;
+const HEAD: &str = "--sweep ";
 
 impl Sweep {
-    /// `name = linspace(from, to, count)`, `logspace(…)` (of exponents of ten), or a list of
-    /// numbers; `None` if it is something else.
+    /// `name = values`, where the values are any static vector of the language; `None` if it is
+    /// something else.
     pub fn parse(text: &str) -> Option<Sweep> {
-        let (name, list) = text.split_once('=')?;
-        let source = Sources::new().add("command line", list);
-        let expr = parse_expr(source, list, 0..list.len(), &mut Sink::new())?;
-        let values = values(&expr)?;
-        let name = name.trim().to_owned();
-        (!name.is_empty() && !values.is_empty()).then_some(Sweep { name, values })
+        let (name, _) = text.split_once('=')?;
+        let start = HEAD.len() + (name.len() - name.trim_start().len());
+        let sweep = Sweep { text: format!("{HEAD}{text}"), name: (start, start + name.trim().len()) };
+        let is_name =
+            !sweep.name().is_empty() && sweep.name().chars().all(|c| c.is_alphanumeric() || c == '_');
+        (is_name && sweep.item(&mut Sources::new(), &mut Sink::new()).is_some()).then_some(sweep)
     }
-}
 
-fn values(expr: &Expr) -> Option<Vec<f64>> {
-    let ExprKind::Call { callee, args } = &expr.unparenthesised().kind else { return numbers(expr) };
-    let ExprKind::Name(function) = &callee.kind else { return None };
-    let plain = args.iter().map(|arg| match arg {
-        Arg::Positional(value) => number(value).filter(|value| value.is_finite()),
-        Arg::Named(..) | Arg::Spread(..) | Arg::Comprehension(..) => None,
-    });
-    let [from, to, count] = plain.collect::<Option<Vec<f64>>>()?[..] else { return None };
-    if count.fract() != 0.0 || !(1.0..=MAX_RUNS).contains(&count) {
-        return None;
+    /// `name` takes these values.
+    pub fn of(name: &str, values: &[f64]) -> Sweep {
+        let values: Vec<String> = values.iter().map(|value| format!("{value:e}")).collect();
+        let name_at = (HEAD.len(), HEAD.len() + name.len());
+        Sweep { text: format!("{HEAD}{name} = [{}]", values.join(", ")), name: name_at }
     }
-    let grid = linspace(from, to, count as u64);
-    match &**function {
-        "linspace" => Some(grid),
-        "logspace" => Some(grid.into_iter().map(libm::exp10).collect()),
-        _ => None,
+
+    /// What takes several values.
+    pub fn name(&self) -> &str {
+        &self.text[self.name.0..self.name.1]
+    }
+
+    /// The item `sweep name in values`, its text among the sources.
+    pub fn item(&self, sources: &mut Sources, sink: &mut Sink) -> Option<Item> {
+        let source = sources.add("command line", self.text.as_str());
+        let from = self.name.1 + self.text[self.name.1..].find('=')? + 1;
+        let values = parse_expr(source, &self.text, from..self.text.len(), sink)?;
+        let span = Span::new(source, self.name.0, self.name.1);
+        let name: Arc<str> = self.name().into();
+        let target = Expr { kind: ExprKind::Name(name), span };
+        let span = Span::new(source, 0, self.text.len());
+        Some(Item { docs: Vec::new(), kind: ItemKind::Sweep { target, values }, span })
     }
 }
 
@@ -55,16 +59,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grids_and_lists() {
-        let values = |text: &str| Sweep::parse(text).map(|sweep| (sweep.name, sweep.values));
-        let mu = |values: &[f64]| Some((String::from("mu"), values.to_vec()));
-        assert_eq!(values("mu = linspace(0, 1, 3)"), mu(&[0.0, 0.5, 1.0]));
-        assert_eq!(values("mu=logspace(0, 2, 3)"), mu(&[1.0, 10.0, 100.0]));
-        assert_eq!(values("mu = [3, 1/2]"), mu(&[3.0, 0.5]));
-        for wrong in
-            ["mu", "mu = ", "= [1]", "mu = f(1, 2, 3)", "mu = linspace(0, 1, 0)", "mu = linspace(0, 1)"]
-        {
-            assert_eq!(values(wrong), None, "{wrong}");
+    fn a_sweep_is_a_name_and_an_expression() {
+        for fine in ["mu = linspace(0, 1, 3)", " mu=[3, 1/2]", "mu = logspace(0, 2, n)"] {
+            assert_eq!(
+                Sweep::parse(fine).map(|sweep| sweep.name().to_owned()),
+                Some(String::from("mu")),
+                "{fine}"
+            );
         }
+        for wrong in ["mu", "mu = ", "= [1]", "a.b = [1]", "mu = 3 4"] {
+            assert_eq!(Sweep::parse(wrong), None, "{wrong}");
+        }
+        let (sweep, same) = (Sweep::of("k", &[-1.5, 1e-9]), Sweep::parse("k = [-1.5e0, 1e-9]"));
+        assert_eq!(Some(sweep), same);
     }
 }

@@ -149,6 +149,27 @@ impl Stats {
     pub fn attempts(&self) -> u64 {
         self.accepted + self.rejected
     }
+
+    /// What two runs cost together; first and next step are those of `other`.
+    #[must_use]
+    pub fn plus(self, other: Stats) -> Stats {
+        Stats {
+            accepted: self.accepted + other.accepted,
+            rejected: self.rejected + other.rejected,
+            non_finite: self.non_finite + other.non_finite,
+            newton_failures: self.newton_failures + other.newton_failures,
+            evaluations: self.evaluations + other.evaluations,
+            jacobians: self.jacobians + other.jacobians,
+            factorisations: self.factorisations + other.factorisations,
+            newton_iterations: self.newton_iterations + other.newton_iterations,
+            stiff_steps: self.stiff_steps + other.stiff_steps,
+            to_stiff: self.to_stiff + other.to_stiff,
+            to_explicit: self.to_explicit + other.to_explicit,
+            stiffness: self.stiffness.max(other.stiffness),
+            first_step: other.first_step,
+            next_step: other.next_step,
+        }
+    }
 }
 
 /// The end of a run.

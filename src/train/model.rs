@@ -141,14 +141,6 @@ impl Run {
         OnModel::<f64>::new(self).terms
     }
 
-    /// Threads that share a batch.
-    fn threads(&self) -> usize {
-        match self.settings().run.threads {
-            Some(threads) => usize::try_from(threads).unwrap_or(usize::MAX),
-            None => std::thread::available_parallelism().map_or(1, usize::from),
-        }
-    }
-
     /// Lowers the mean over the training examples of losses and likelihoods, plus the priors divided
     /// by their number, as `train` settings say; goes on from `resume` if that is given. Leaves the
     /// run at the point it ends at: after early stopping the best one, after divergence the last one
@@ -174,6 +166,7 @@ impl Run {
     /// # Panics
     /// If the part has no examples; see [`Run::n_examples`].
     pub fn evaluate(&self, part: Part) -> Result<Vec<(Term, f64)>, Error> {
+        self.check_one_run()?;
         match self.settings().run.precision {
             Precision::F64 => self.evaluate_in::<f64>(part),
             Precision::F32 => self.evaluate_in::<f32>(part),

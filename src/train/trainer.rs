@@ -80,6 +80,7 @@ impl Run {
             Role::Loss | Role::Likelihood => true,
             Role::Prior | Role::Metric | Role::Output | Role::Plot => false,
         });
+        self.check_one_run()?;
         let (message, help) = if !has_objective {
             (
                 "there is nothing to fit: the model has no loss",

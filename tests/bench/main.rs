@@ -1,5 +1,5 @@
-//! Measurements, run by hand: `cargo bench` prints what a call costs, what compiling costs, and
-//! what a fit costs. Nothing is asserted; quote medians and ratios from one run.
+//! Measurements, run by hand: `cargo bench` prints what a call costs, what compiling costs,
+//! what a fit costs, and how many runs there are in a second. Nothing is asserted; quote medians and ratios from one run.
 
 use nodec::backend::cranelift::Cranelift;
 use nodec::backend::{Backend, Input, Output, Workspace};
@@ -18,6 +18,7 @@ fn main() {
     calls();
     compilation();
     fit();
+    many();
 }
 
 /// The rate of Lotka–Volterra, called through [`nodec::backend::Executable::call`].
@@ -72,6 +73,26 @@ fn fit() {
         begun.elapsed().as_secs_f64() * 1e3
     });
     println!("\nthe fit of the hares and lynxes: {milliseconds:.1} ms");
+}
+
+/// Ten thousand trajectories of Lorenz, each with a rho and a step size of its own, to t = 10.
+fn many() {
+    const RUNS: usize = 10_000;
+    let text = "param sigma = 10.0, rho = 28.0, beta = 8/3\ntime t in 0..10\nstate u: [3] = [1, 1, 1]\n\
+                let (x, y, z) = u\nu' = [sigma*(y - x), x*(rho - z) - y, x*y - beta*z]\n\
+                solve { method = tsit5, rtol = 1e-8, atol = 1e-8 }\n";
+    let model = nodec::Model::parse(text).expect("it checks");
+    let rho: Vec<f64> = (0..RUNS).map(|run| 60.0 * run as f64 / (RUNS - 1) as f64).collect();
+    println!("\n| threads | trajectories a second | steps a second |\n| --- | --- | --- |");
+    for threads in ["1", "2"] {
+        let run =
+            model.bind().sweep("rho", &rho).setting("run.threads", threads).build().expect("it compiles");
+        let begun = Instant::now();
+        let runs = run.solve_all();
+        let seconds = begun.elapsed().as_secs_f64();
+        let steps = runs.stats.attempts() as f64;
+        println!("| {threads} | {:.0} | {:.2e} |", RUNS as f64 / seconds, steps / seconds);
+    }
 }
 
 /// The median of nine measurements.

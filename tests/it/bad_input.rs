@@ -102,7 +102,19 @@ fn names_and_shapes() {
     check("time t in 0..1\nstate x: [2] = [1, 2]\nx' = [x[0], x[2]]\n", "E0309", "2");
     check(&DECAY.replace("= 0.5", "= -1"), "E0806", "-1");
     check(&format!("{DECAY}x' = 2\n"), "E0504", "x' = 2");
-    check(&format!("{DECAY}sweep k in linspace(0, 1, 3)\n"), "E0290", "sweep");
+    check(&format!("{DECAY}sweep kk in linspace(0, 1, 3)\n"), "E0201", "kk");
+    check(&format!("{DECAY}sweep x in linspace(0, 1, 3)\n"), "E0203", "x");
+    check(&format!("{DECAY}sweep k in linspace(0, 1, 0)\n"), "E0203", "linspace(0, 1, 0)");
+    check(&format!("{DECAY}sweep k in 3\n"), "E0308", "3");
+    check(
+        &format!("{DECAY}sweep k in linspace(1, 2, 100_000_000)\n"),
+        "E0311",
+        "linspace(1, 2, 100_000_000)",
+    );
+    check(&format!("{DECAY}ensemble 0 {{ x(start) ~ normal(1, 1) }}\n"), "E0203", "0");
+    check(&format!("{DECAY}ensemble 3 {{ x(end) ~ normal(1, 1) }}\n"), "E0203", "x(end)");
+    check(&format!("{DECAY}ensemble 1e9 {{ k ~ normal(1, 1) }}\n"), "E0307", "1e9");
+    check(&format!("{DECAY}ensemble 1_000_000_000 {{ k ~ normal(1, 1) }}\n"), "E0810", "ensemble");
     check(&format!("{DECAY}solve {{ adjoint = forward }}\n"), "E0290", "forward");
     check(&format!("{DECAY}solve {{ rtol = \"a\" }}\n"), "E0802", "\"a\"");
     check(&format!("{DECAY}solve {{ rtoll = 1 }}\n"), "E0801", "rtoll");

@@ -268,15 +268,14 @@ fn an_existing_run_is_never_damaged() {
 fn a_sweep_runs_once_for_each_point() {
     let folder = folder("sweep");
     let model = folder.join("m.node");
-    let text =
-        "param k = 1.0\nconst a = 1\ntime t in 0..1\nstate x = a\nx' = -k*x\noutput twice = 2*x(end)\n";
+    let text = "param k = 1.0\nconst a = 1\ntime t in 0..1\nstate x = a\nx' = -k*x\noutput twice = 2*x(end)\nsweep k in [5]\n";
     fs::write(&model, text).unwrap();
     let out = folder.join("out");
     let (model, out) = (model.to_str().unwrap(), out.to_str().unwrap());
     let sweeps = ["--sweep", "k = linspace(0, 2, 3)", "--sweep", "a=[1, 10]", "--rtol", "1e-10"];
     let (exit, printed, err) = nodec(&[&["run", model, "--out", out], &sweeps[..]].concat());
     assert_eq!(exit, Exit::Success, "{err}");
-    let csv = fs::read_to_string(Path::new(out).join("sweep.csv")).unwrap();
+    let csv = fs::read_to_string(Path::new(out).join("runs.csv")).unwrap();
     let mut lines = csv.lines();
     assert_eq!(lines.next(), Some("k,a,twice,x(end)"));
     let rows: Vec<Vec<f64>> =
@@ -288,6 +287,13 @@ fn a_sweep_runs_once_for_each_point() {
         assert!((row[3] - expected).abs() < 1e-8 * expected && row[2] == 2.0 * row[3], "{row:?}");
     }
     assert!(printed.starts_with("k   a"), "{printed}");
+    // What is set is not swept by the file.
+    let one = folder.join("one");
+    let one = ["--sweep", "a = [1, 10]", "--out", one.to_str().unwrap(), "--set", "k=1"];
+    let (exit, _, err) = nodec(&[&["run", model], &one[..]].concat());
+    assert_eq!(exit, Exit::Success, "{err}");
+    let csv = fs::read_to_string(folder.join("one").join("runs.csv")).unwrap();
+    assert_eq!((csv.lines().next(), csv.lines().count()), (Some("a,twice,x(end)"), 3));
     assert_eq!(nodec(&["run", model, "--sweep", "k = 3 4"]).0, Exit::Usage);
     fs::remove_dir_all(folder).unwrap();
 }

@@ -203,8 +203,8 @@ fn ends_in_closed_form_are_met() {
                 let end =
                     solve(&mut step, tableau, closed.span, closed.y0, &options, &mut ()).expect("valid");
                 let error = error(closed, &end.y);
-                // Measured for cash_karp: 148 tolerances on the pendulum, the only one above 100.
-                let allowed = if tableau.name == "cash_karp" { 300.0 } else { 100.0 };
+                // Every step may add a tolerance, and phases drift by what it adds.
+                let allowed = 100.0 + 2.0 * end.stats.attempts() as f64;
                 assert!(error < allowed * tol, "{} {} {tol:e}: {error:e}", closed.name, tableau.name);
             }
         }

@@ -16,7 +16,7 @@ type Check = fn(&str) -> Vec<Code>;
 fn checker(row: &Row) -> Option<Check> {
     match row.code.0 {
         "E0801" | "E0802" | "E0808" => Some(settings),
-        "E0311" | "E0803" | "E0804" | "E0806" | "E0807" => Some(run),
+        "E0311" | "E0803" | "E0804" | "E0806" | "E0807" | "E0810" => Some(run),
         code if code.starts_with("E09") => Some(run),
         "W0510" | "W0610" | "W0701" => Some(checked),
         // Said by `sema`, whose tests run its page.

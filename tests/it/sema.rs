@@ -481,7 +481,10 @@ fn values_that_grow_by_powers_of_two_are_refused() {
 
 #[test]
 fn what_is_not_built_says_so() {
-    check_lines("x' = -x\nsweep k in linspace(0, 1, 3)", &[("E0290", "sweep")]);
+    check_lines(
+        "x' = -x\nlet u = [sample(normal(0, 1)) for i in 0..3]",
+        &[("E0290", "sample(normal(0, 1))")],
+    );
     check(
         "data d = synthetic(f(n = 3)) { a: [batch, 2] }\ntime t in 0..1\nstate x = 1.0\nx' = -x",
         &[("E0290", "synthetic")],

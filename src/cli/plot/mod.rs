@@ -5,6 +5,7 @@
 //! because charting crates place their marks on whole pixels, which shows in smooth curves.
 
 pub mod axis;
+mod heat;
 pub mod svg;
 
 use resvg::{tiny_skia, usvg};
@@ -17,6 +18,8 @@ pub enum Mark {
     Line,
     /// A dot each.
     Points,
+    /// The area between pairs of points, lower and upper, with the same abscissa.
+    Band,
 }
 
 /// Pairs of numbers with a name.
@@ -26,8 +29,8 @@ pub struct Series {
     pub label: String,
     /// Abscissa and ordinate.
     pub points: Vec<(f64, f64)>,
-    /// How they are drawn. Lines and points are coloured in the same order, so that the first
-    /// line and the first set of points belong together.
+    /// How they are drawn. Lines, points and bands are coloured in the same order, so that the first
+    /// line, the first set of points and the first band belong together. A band is not in the legend.
     pub mark: Mark,
 }
 
@@ -42,6 +45,25 @@ pub struct Chart {
     pub y_label: String,
     /// What is shown, in the order of the legend.
     pub series: Vec<Series>,
+}
+
+/// Numbers over a rectangle, as colours with a scale beside them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeatMap {
+    /// Beside the scale.
+    pub label: String,
+    /// Below the horizontal axis.
+    pub x_label: String,
+    /// Beside the vertical axis.
+    pub y_label: String,
+    /// From left to right.
+    pub x: (f64, f64),
+    /// From bottom to top.
+    pub y: (f64, f64),
+    /// Cells in a row.
+    pub columns: usize,
+    /// The number of each cell, row by row from the bottom. A cell that is not finite stays empty.
+    pub values: Vec<f64>,
 }
 
 /// Why a picture could not be drawn.

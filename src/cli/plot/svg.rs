@@ -5,14 +5,14 @@ use super::{Chart, Mark, Series};
 use std::fmt::Write as _;
 
 /// Size of the picture in CSS pixels.
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 440.0;
+pub(super) const WIDTH: f64 = 720.0;
+pub(super) const HEIGHT: f64 = 440.0;
 /// Size of the words.
-const TEXT: f64 = 13.0;
+pub(super) const TEXT: f64 = 13.0;
 const TITLE: f64 = 15.0;
 /// Ink of the words, of the axes, of the grid.
 const INK: &str = "#22262b";
-const RULE: &str = "#70777f";
+pub(super) const RULE: &str = "#70777f";
 const GRID: &str = "#e6e8eb";
 
 /// Seven colours that remain distinct in the common kinds of colour blindness: M. Okabe and K.
@@ -20,13 +20,13 @@ const GRID: &str = "#e6e8eb";
 const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
 /// Where the axes are.
-struct Frame {
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
-    x: Axis,
-    y: Axis,
+pub(super) struct Frame {
+    pub left: f64,
+    pub right: f64,
+    pub top: f64,
+    pub bottom: f64,
+    pub x: Axis,
+    pub y: Axis,
 }
 
 impl Frame {
@@ -34,7 +34,7 @@ impl Frame {
         self.left + self.x.share(x) * (self.right - self.left)
     }
 
-    fn py(&self, y: f64) -> f64 {
+    pub fn py(&self, y: f64) -> f64 {
         self.bottom - self.y.share(y) * (self.bottom - self.top)
     }
 }
@@ -56,14 +56,7 @@ impl Chart {
             x,
             y,
         };
-        let mut out = String::new();
-        let _ = writeln!(
-            out,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
-             viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"Roboto, Helvetica, Arial, sans-serif\" \
-             font-size=\"{TEXT}\" fill=\"{INK}\">"
-        );
-        let _ = writeln!(out, "<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#ffffff\"/>");
+        let mut out = opening();
         if !self.title.is_empty() {
             let _ = writeln!(
                 out,
@@ -76,7 +69,7 @@ impl Chart {
         for (row, entries) in legend.iter().enumerate() {
             self.draw_legend(&mut out, entries, frame.left, 30.0 + title_height + 22.0 * row as f64 - 6.0);
         }
-        self.draw_axes(&mut out, &frame);
+        draw_axes(&mut out, &frame, &self.x_label, &self.y_label);
         self.draw_series(&mut out, &frame);
         out.push_str("</svg>\n");
         out
@@ -99,52 +92,14 @@ impl Chart {
         (Axis::new(x_lo, x_hi, 0.02, 7), y)
     }
 
-    fn draw_axes(&self, out: &mut String, frame: &Frame) {
-        let Frame { left, right, top, bottom, .. } = *frame;
-        let line = |out: &mut String, x1: f64, y1: f64, x2: f64, y2: f64, colour: &str| {
-            let _ = writeln!(
-                out,
-                "<path d=\"M{x1:.2} {y1:.2}L{x2:.2} {y2:.2}\" stroke=\"{colour}\" stroke-width=\"1\" fill=\"none\"/>"
-            );
-        };
-        for tick in &frame.y.ticks {
-            line(out, left, frame.py(*tick), right, frame.py(*tick), GRID);
-        }
-        for (tick, word) in frame.x.ticks.iter().zip(&frame.x.words) {
-            let x = frame.px(*tick);
-            line(out, x, bottom, x, bottom + 5.0, RULE);
-            let y = bottom + 9.0 + TEXT;
-            let _ = writeln!(out, "<text x=\"{x:.2}\" y=\"{y:.2}\" text-anchor=\"middle\">{word}</text>");
-        }
-        for (tick, word) in frame.y.ticks.iter().zip(&frame.y.words) {
-            let (x, y) = (left - 9.0, frame.py(*tick) + 0.36 * TEXT);
-            let _ = writeln!(out, "<text x=\"{x:.2}\" y=\"{y:.2}\" text-anchor=\"end\">{word}</text>");
-        }
-        line(out, left, bottom, right, bottom, RULE);
-        line(out, left, top, left, bottom, RULE);
-        let x_label = [self.x_label.as_str(), &frame.x.factor()].join(" ");
-        let _ = writeln!(
-            out,
-            "<text x=\"{:.2}\" y=\"{:.2}\" text-anchor=\"middle\">{}</text>",
-            0.5 * (left + right),
-            HEIGHT - 14.0,
-            escaped(x_label.trim())
-        );
-        if frame.y.exponent != 0 {
-            let _ = writeln!(out, "<text x=\"{left:.2}\" y=\"{:.2}\">{}</text>", top - 8.0, frame.y.factor());
-        }
-        if !self.y_label.is_empty() {
-            let (x, y) = (8.0 + TEXT, 0.5 * (top + bottom));
-            let _ = writeln!(
-                out,
-                "<text transform=\"translate({x:.2} {y:.2}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
-                escaped(&self.y_label)
-            );
-        }
-    }
-
-    /// Lines first, so that no line covers a point.
+    /// Bands first, then lines, so that nothing covers a point.
     fn draw_series(&self, out: &mut String, frame: &Frame) {
+        for (series, colour) in self.coloured().filter(|(series, _)| series.mark == Mark::Band) {
+            let path = area(series, frame);
+            if !path.is_empty() {
+                let _ = writeln!(out, "<path d=\"{path}\" fill=\"{colour}\" fill-opacity=\"0.22\"/>");
+            }
+        }
         for (series, colour) in self.coloured().filter(|(series, _)| series.mark == Mark::Line) {
             let path = path(series, frame);
             if !path.is_empty() {
@@ -162,11 +117,15 @@ impl Chart {
         }
     }
 
-    /// Every series with its colour: the k-th line and the k-th set of points share one.
+    /// Every series with its colour: the k-th line, set of points and band share one.
     fn coloured(&self) -> impl Iterator<Item = (&Series, &'static str)> {
-        let mut used = [0; 2];
+        let mut used = [0; 3];
         self.series.iter().map(move |series| {
-            let count = &mut used[usize::from(series.mark == Mark::Points)];
+            let count = match series.mark {
+                Mark::Line => &mut used[0],
+                Mark::Points => &mut used[1],
+                Mark::Band => &mut used[2],
+            };
             let colour = COLOURS[*count % COLOURS.len()];
             *count += 1;
             (series, colour)
@@ -178,10 +137,11 @@ impl Chart {
     fn legend(&self) -> Vec<Vec<(&Series, &'static str)>> {
         let mut rows: Vec<Vec<(&Series, &'static str)>> = Vec::new();
         let mut room = 0.0;
-        if self.series.len() < 2 {
+        let named = || self.coloured().filter(|(series, _)| series.mark != Mark::Band);
+        if named().count() < 2 {
             return rows;
         }
-        for entry in self.coloured() {
+        for entry in named() {
             let width = entry_width(entry.0);
             match rows.last_mut() {
                 Some(row) if room >= width => row.push(entry),
@@ -209,11 +169,67 @@ impl Chart {
                     );
                 }
                 Mark::Points => dot(out, x + 11.0, middle, colour),
+                Mark::Band => {}
             }
             let _ =
                 writeln!(out, "<text x=\"{:.2}\" y=\"{y:.2}\">{}</text>", x + 29.0, escaped(&series.label));
             x += entry_width(series);
         }
+    }
+}
+
+/// The beginning of a document: its size, its font, a white ground.
+pub(super) fn opening() -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
+         viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"Roboto, Helvetica, Arial, sans-serif\" \
+         font-size=\"{TEXT}\" fill=\"{INK}\">\n\
+         <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#ffffff\"/>\n"
+    )
+}
+
+/// The axes with their words, and the grid.
+pub(super) fn draw_axes(out: &mut String, frame: &Frame, x_label: &str, y_label: &str) {
+    let Frame { left, right, top, bottom, .. } = *frame;
+    let line = |out: &mut String, x1: f64, y1: f64, x2: f64, y2: f64, colour: &str| {
+        let _ = writeln!(
+            out,
+            "<path d=\"M{x1:.2} {y1:.2}L{x2:.2} {y2:.2}\" stroke=\"{colour}\" stroke-width=\"1\" fill=\"none\"/>"
+        );
+    };
+    for tick in &frame.y.ticks {
+        line(out, left, frame.py(*tick), right, frame.py(*tick), GRID);
+    }
+    for (tick, word) in frame.x.ticks.iter().zip(&frame.x.words) {
+        let x = frame.px(*tick);
+        line(out, x, bottom, x, bottom + 5.0, RULE);
+        let y = bottom + 9.0 + TEXT;
+        let _ = writeln!(out, "<text x=\"{x:.2}\" y=\"{y:.2}\" text-anchor=\"middle\">{word}</text>");
+    }
+    for (tick, word) in frame.y.ticks.iter().zip(&frame.y.words) {
+        let (x, y) = (left - 9.0, frame.py(*tick) + 0.36 * TEXT);
+        let _ = writeln!(out, "<text x=\"{x:.2}\" y=\"{y:.2}\" text-anchor=\"end\">{word}</text>");
+    }
+    line(out, left, bottom, right, bottom, RULE);
+    line(out, left, top, left, bottom, RULE);
+    let x_label = [x_label, &frame.x.factor()].join(" ");
+    let _ = writeln!(
+        out,
+        "<text x=\"{:.2}\" y=\"{:.2}\" text-anchor=\"middle\">{}</text>",
+        0.5 * (left + right),
+        HEIGHT - 14.0,
+        escaped(x_label.trim())
+    );
+    if frame.y.exponent != 0 {
+        let _ = writeln!(out, "<text x=\"{left:.2}\" y=\"{:.2}\">{}</text>", top - 8.0, frame.y.factor());
+    }
+    if !y_label.is_empty() {
+        let (x, y) = (8.0 + TEXT, 0.5 * (top + bottom));
+        let _ = writeln!(
+            out,
+            "<text transform=\"translate({x:.2} {y:.2}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+            escaped(y_label)
+        );
     }
 }
 
@@ -223,7 +239,7 @@ fn entry_width(series: &Series) -> f64 {
 }
 
 /// About how wide `text` is: the advances of Roboto, rounded to a few classes.
-fn text_width(text: &str) -> f64 {
+pub(super) fn text_width(text: &str) -> f64 {
     let advance = |c: char| match c {
         'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | ' ' | 'I' => 0.25,
         'f' | 't' | 'r' | '(' | ')' | '[' | ']' | '/' | '-' => 0.34,
@@ -263,6 +279,22 @@ fn path(series: &Series, frame: &Frame) -> String {
     out
 }
 
-fn escaped(text: &str) -> String {
+/// The outline of a band: along its lower edge and back along the upper one, for each stretch in
+/// which both are finite.
+fn area(series: &Series, frame: &Frame) -> String {
+    let mut out = String::new();
+    let pairs: Vec<[(f64, f64); 2]> = series.points.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect();
+    let is_finite = |pair: &[(f64, f64); 2]| pair.iter().all(|(x, y)| x.is_finite() && y.is_finite());
+    for stretch in pairs.split(|pair| !is_finite(pair)).filter(|stretch| stretch.len() > 1) {
+        let edge = stretch.iter().map(|pair| pair[0]).chain(stretch.iter().rev().map(|pair| pair[1]));
+        for (at, (x, y)) in edge.enumerate() {
+            let _ = write!(out, "{}{:.2} {:.2}", if at == 0 { 'M' } else { 'L' }, frame.px(x), frame.py(y));
+        }
+        out.push('Z');
+    }
+    out
+}
+
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -24,7 +24,7 @@ use crate::ir::constraint::Constraint;
 use crate::ir::eval::eval;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::program::{
-    Axis, Curve, DataPort, Examples, Init, Param, PortSource, Program, Role, RunResult,
+    Axis, Curve, DataPort, Examples, Init, Outside, Param, PortSource, Program, Role, RunResult, Sweep, Swept,
 };
 use crate::ir::system::SiteKind;
 use crate::ir::types::{DType, Shape, Type};
@@ -171,17 +171,18 @@ impl Elaboration<'_> {
         let stops = runs.stops(&mut sites)?;
         let (post, post_order) = self.post(&runs, &mut sites)?;
         let (observe, observe_order) = self.observe(&runs, &mut sites)?;
+        let (draws, draws_order) = self.draws(&runs)?;
         let found = runs.finish(sites);
         let known = runs.known(runs.order(), &found);
         let outside = self.outside();
         let now = model.main.map(|main| self.now(main)).unwrap_or_default();
         let post = arranged(post, &post_order, [known.clone(), outside.clone()].concat());
-        let observe = arranged(observe, &observe_order, [now, known, outside].concat());
+        let observe = arranged(observe, &observe_order, [now, known, outside.clone()].concat());
         Ok(Program {
             real: self.bindings.real,
             params: self.params()?,
             data: self.ports()?,
-            examples: self.examples(),
+            examples: self.examples()?,
             systems,
             main: runs.order().iter().position(|run| *run == runs.main()),
             solves: runs.solves(starts, stops, found),
@@ -191,19 +192,35 @@ impl Elaboration<'_> {
             observe,
             plots: model.plots.clone(),
             exports: model.exports.clone(),
+            sweeps: self.sweeps()?,
+            redrawn: model
+                .many
+                .ensemble
+                .iter()
+                .flat_map(|all| &all.draws)
+                .map(|(def, _)| self.outside_of(*def))
+                .collect(),
+            draws: arranged(draws, &draws_order, outside),
         })
     }
 
     /// What the examples of a run are. The draws of a model without examples in its data are of
     /// samples.
-    fn examples(&self) -> Examples {
+    fn examples(&self) -> Made<Examples> {
+        if let Some(ensemble) = &self.model.many.ensemble {
+            let count = number_of(&ensemble.count, &[], &self.model.sizes, ensemble.span)?;
+            return match usize::try_from(count) {
+                Ok(count) if count > 0 => Ok(Examples::Members(count)),
+                Ok(_) | Err(_) => Err(Box::new(errors::no_members(ensemble.span, count))),
+            };
+        }
         let mut each = self.model.ports.iter().filter(|port| port.batch);
         let drawn = |port: &typed::Port| matches!(port.source, PortSource::Drawn(_));
-        match each.next() {
+        Ok(match each.next() {
             None => Examples::One,
             Some(first) if drawn(first) && each.all(drawn) => Examples::Samples,
             Some(_) => Examples::Data,
-        }
+        })
     }
 
     /// Refuses states of more than [`MAX_ELEMENTS`] together. Each alone has no more.
@@ -382,6 +399,43 @@ impl Elaboration<'_> {
             results.push((root.name.clone(), frame.value(&root.value)?));
         }
         Ok(frame.finish(unique(results)))
+    }
+
+    /// What members draw as params and inputs.
+    fn draws<'e>(&'e self, runs: &Runs<'e>) -> Made<(Func, Vec<Input>)> {
+        let mut frame = Frame::new("draws", runs.world(None), Moment::Never);
+        let mut results = Vec::new();
+        for (def, drawn) in self.model.many.ensemble.iter().flat_map(|ensemble| &ensemble.draws) {
+            results.push((self.model.defs[*def].name.clone(), frame.value(drawn)?));
+        }
+        Ok(frame.finish(unique(results)))
+    }
+
+    /// A param or an input, by number.
+    fn outside_of(&self, def: DefId) -> Outside {
+        match self.model.defs[def].kind {
+            DefKind::Param(number) => Outside::Param(number),
+            DefKind::Input(_) => {
+                let port = self.model.ports.iter().position(|port| port.def == def);
+                Outside::Port(port.expect("an input is a port"))
+            }
+            kind => crate::bug!("a {} does not come from outside", kind.noun()),
+        }
+    }
+
+    fn sweeps(&self) -> Made<Vec<Sweep>> {
+        let sweeps = self.model.many.sweeps.iter().map(|sweep| {
+            let values = static_values(&self.model.defs, &self.model.sizes, &sweep.values)?;
+            if values.is_empty() || !values.iter().all(|value| value.is_finite()) {
+                return Err(Box::new(errors::no_values(sweep.values.span, &sweep.name)));
+            }
+            let of = match self.model.defs[sweep.def].kind {
+                DefKind::Const => Swept::Const,
+                _ => Swept::Outside(self.outside_of(sweep.def)),
+            };
+            Ok(Sweep { name: sweep.name.clone(), of, values, span: sweep.span })
+        });
+        sweeps.collect()
     }
 
     fn results(&self, post: &Func) -> Vec<RunResult> {

@@ -134,6 +134,44 @@ pub fn not_yet(span: Span, what: impl std::fmt::Display, instead: impl Into<Stri
     .help(instead)
 }
 
+/// A sweep over something that is not a number given from outside.
+pub fn not_swept(span: Span, text: &str) -> Diagnostic {
+    let what = format!("`{text}` cannot take several values");
+    wrong_kind(span, what, "the name of a `const`, a `param` or an `input` of this file")
+}
+
+/// An ensemble that draws something else than a start or a number given from outside.
+pub fn not_drawn(span: Span, text: &str) -> Diagnostic {
+    let what = format!("`{text}` is nothing that a member draws");
+    wrong_kind(span, what, "the start of a state, `x(start)`, or the name of a `param` or an `input`")
+}
+
+/// Two sweeps over one name.
+pub fn swept_twice(name: &str, first: Span, second: Span) -> Diagnostic {
+    Diagnostic::new(Code("E0205"), format!("`{name}` is swept twice"), second, "here again")
+        .label(first, "takes these values")
+        .help("write all of its values as one vector")
+}
+
+/// `ensemble 0 { … }`
+pub fn no_members(span: Span, count: i64) -> Diagnostic {
+    let what = format!("an ensemble of {count} members");
+    wrong_kind(span, what, "a whole number above 0")
+}
+
+/// A sweep over nothing, or over infinity.
+pub fn no_values(span: Span, name: &str) -> Diagnostic {
+    let what = format!("`{name}` takes no value, or one that is not finite");
+    wrong_kind(span, what, "one finite number at least")
+}
+
+/// A second `ensemble` item.
+pub fn second_ensemble(first: Span, second: Span) -> Diagnostic {
+    Diagnostic::new(Code("E0205"), "a file has one ensemble", second, "a second one")
+        .label(first, "the first one")
+        .help("write all that a member draws into one block")
+}
+
 /// A function that calls itself.
 pub fn recursion(name: &str, call: Span, declared: Span) -> Diagnostic {
     Diagnostic::new(

@@ -65,7 +65,7 @@ impl<'a> Checker<'a> {
     }
 
     /// A draw from `distribution` with a shape that is declared, or is that of the parameters.
-    fn draw(
+    pub(crate) fn draw(
         &mut self,
         distribution: &'a ast::Expr,
         declared: Option<Ty>,

@@ -1,0 +1,50 @@
+//! Settings of a solve as the plan takes them.
+
+use crate::ir::program::Draw;
+use crate::ir::system::System;
+use crate::plan::controls::{Adjoint, BackNorm, Backsolve};
+use crate::plan::estimate::Estimator;
+use crate::settings::{self, SolveSettings};
+use crate::solve::control::Atol;
+
+/// More probes than this cost more than the exact trace.
+pub(super) const MAX_PROBES: usize = 1_000;
+
+/// How traces in the motion of a system that is solved so are estimated.
+pub(super) fn estimator(solve: &SolveSettings) -> Option<Estimator> {
+    match solve.trace {
+        settings::Trace::Exact => None,
+        settings::Trace::Hutchinson { gaussian, probes } => Some(Estimator {
+            draw: if gaussian { Draw::Normal } else { Draw::Rademacher },
+            probes: usize::try_from(probes).unwrap_or(usize::MAX),
+        }),
+    }
+}
+
+/// How gradients pass through a system that is solved so.
+pub(super) fn adjoint(solve: &SolveSettings) -> Adjoint {
+    match solve.adjoint {
+        settings::Adjoint::Discrete => Adjoint::Discrete,
+        settings::Adjoint::Checkpoint(count) => {
+            Adjoint::Checkpoint(usize::try_from(count).unwrap_or(usize::MAX))
+        }
+        settings::Adjoint::Backsolve { seminorm, rtol, atol } => {
+            let norm = if seminorm { BackNorm::Seminorm } else { BackNorm::Default };
+            Adjoint::Backsolve(Backsolve { norm, rtol, atol })
+        }
+    }
+}
+
+/// The absolute tolerance of each component.
+pub(super) fn tolerances(solve: &SolveSettings, system: &System) -> Atol {
+    if solve.atol_states.is_empty() {
+        return Atol::Scalar(solve.atol);
+    }
+    let own = |name: &str| solve.atol_states.iter().rev().find(|own| own.state == name);
+    let unknowns = system.states.iter().chain(&system.channels);
+    let each = unknowns.flat_map(|unknown| {
+        let atol = own(&unknown.name).map_or(solve.atol, |own| own.value);
+        std::iter::repeat_n(atol, unknown.ty.shape.count())
+    });
+    Atol::PerComponent(each.collect())
+}

@@ -1,0 +1,386 @@
+//! The runs of a model with sweeps or an ensemble.
+//!
+//! Each point of the sweeps has a run for every member; a run is known by its number, the members
+//! running fastest, then the sweep that stands last. Its bits depend on the program, the seed, the
+//! point and the member alone: a member draws the same at every point, whatever runs beside it, on
+//! however many threads. [`Run::map_runs`] hands out one run after the other and keeps none;
+//! [`Run::solve_all`] gathers what comes of them as arrays.
+
+use crate::diag::{Code, Diagnostic};
+use crate::engine::axes::Axes;
+use crate::engine::diagnostics::{Diagnostics, Error};
+use crate::engine::example::{self, At};
+use crate::engine::run::{Run, RunParts};
+use crate::engine::solution::{Solution, TrajectoryKind};
+use crate::ir::program::{Outside, Role, Swept};
+use crate::plan::controls::Save;
+use crate::plan::operands::Context;
+use crate::plan::unit::{Data, Element};
+use crate::settings::Precision;
+use crate::solve::outcome::Stats;
+use std::ops::{ControlFlow, Index, Range};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Runs that are under way or wait for an earlier one to be looked at, at most.
+const WINDOW: usize = 256;
+
+/// Failures that [`Runs`] keeps.
+const KEPT_FAILURES: usize = 100;
+
+/// What came of all runs.
+#[derive(Clone, Debug)]
+pub struct Runs {
+    /// The name and the values of each sweep.
+    pub sweeps: Vec<(Arc<str>, Vec<f64>)>,
+    /// Runs at each point of the sweeps.
+    pub members: usize,
+    /// What came of them, in the order of [`Solution::numbers`].
+    pub arrays: Vec<Array>,
+    /// The first runs that failed, by number; their entries of the arrays are NaN.
+    pub failures: Vec<(usize, Error)>,
+    /// How many failed.
+    pub n_failed: usize,
+    /// What the others cost together.
+    pub stats: Stats,
+}
+
+/// A quantity of all runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Its name: `lyapunov`, `x(end)`.
+    pub name: Arc<str>,
+    /// `[sweep.., member, ..]`: an axis for each sweep, one for the members, then its own.
+    pub shape: Vec<usize>,
+    /// Its entries, row-major.
+    pub values: Vec<f64>,
+}
+
+impl Runs {
+    /// The array of this name.
+    pub fn get(&self, name: &str) -> Option<&Array> {
+        self.arrays.iter().find(|array| &*array.name == name)
+    }
+}
+
+impl Index<&str> for Runs {
+    type Output = Array;
+
+    /// Like [`Runs::get`]; panics if there is no such array.
+    fn index(&self, name: &str) -> &Array {
+        match self.get(name) {
+            Some(array) => array,
+            None => panic!("the runs have no `{name}`"),
+        }
+    }
+}
+
+/// A quantity of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunNumber {
+    /// Its name: `lyapunov`, `x(end)`.
+    pub name: Arc<str>,
+    /// Its axis lengths; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Its entries, row-major.
+    pub values: Vec<f64>,
+}
+
+impl Solution {
+    /// What is said of a run in a few numbers: losses, likelihoods, metrics and outputs of the whole
+    /// run, then states, channels and time-varying outputs where it ends.
+    pub fn numbers(&self) -> Vec<RunNumber> {
+        let values = self.values().iter().filter(|value| is_told(value.role));
+        let values = values.map(|value| RunNumber {
+            name: value.name.clone(),
+            shape: value.shape.clone(),
+            values: value.values.clone(),
+        });
+        let end = self.interval().1;
+        let ends = self.trajectories().iter().filter(|one| one.kind() != TrajectoryKind::Drawn);
+        let ends = ends.map(|trajectory| RunNumber {
+            name: end_of(trajectory.name()),
+            shape: trajectory.shape().to_vec(),
+            values: trajectory.at(end).unwrap_or_default(),
+        });
+        values.chain(ends).collect()
+    }
+}
+
+/// Whether a result of this role is among [`Solution::numbers`].
+fn is_told(role: Role) -> bool {
+    match role {
+        Role::Loss | Role::Likelihood | Role::Metric | Role::Output => true,
+        Role::Prior | Role::Plot => false,
+    }
+}
+
+fn end_of(name: &str) -> Arc<str> {
+    format!("{name}(end)").into()
+}
+
+impl Run {
+    /// Whether the model has sweeps or an ensemble, from the file or from outside.
+    pub fn is_many(&self) -> bool {
+        self.axes().is_some()
+    }
+
+    /// The name and the values of each sweep.
+    pub fn sweeps(&self) -> Vec<(Arc<str>, Vec<f64>)> {
+        let sweeps = self.axes().into_iter().flat_map(|axes| &axes.sweeps);
+        sweeps.map(|sweep| (sweep.name.clone(), sweep.values.clone())).collect()
+    }
+
+    /// Name and shape of each of [`Solution::numbers`].
+    pub fn quantities(&self) -> Vec<(Arc<str>, Vec<usize>)> {
+        let program = self.program();
+        let values = program.results.iter().filter(|value| is_told(value.role));
+        let values = values.map(|value| (value.name.clone(), value.ty.shape.dims().to_vec()));
+        let unknowns = program.main_system().into_iter();
+        let unknowns = unknowns.flat_map(|system| system.states.iter().chain(&system.channels));
+        let unknowns = unknowns.map(|unknown| (&unknown.name, &unknown.ty));
+        let outputs = program.curves.iter().filter(|curve| curve.output);
+        let ends = unknowns.chain(outputs.map(|curve| (&curve.name, &curve.ty)));
+        let ends = ends.map(|(name, ty)| (end_of(name), ty.shape.dims().to_vec()));
+        values.chain(ends).collect()
+    }
+
+    /// Runs at each point of the sweeps: the members of an ensemble, or `run.samples` if the model
+    /// draws, else 1.
+    pub fn n_members(&self) -> usize {
+        self.axes().map_or(1, |axes| axes.members)
+    }
+
+    /// How many runs there are: the product of the numbers of values and of members.
+    pub fn n_runs(&self) -> usize {
+        self.axes().map_or(1, Axes::n_runs)
+    }
+
+    /// The value of each sweep in run `number`, and its member.
+    pub fn place_of(&self, number: usize) -> (Vec<f64>, usize) {
+        self.axes().map_or((Vec::new(), 0), |axes| axes.place(number))
+    }
+
+    /// Solves run `number` alone, to the same bits as among all.
+    ///
+    /// # Panics
+    /// If there is no such run; see [`Run::n_runs`].
+    pub fn solve_run(&self, number: usize) -> Result<Solution, Error> {
+        self.numbered(number)?.solve()
+    }
+
+    /// Solves the runs in `numbers`, on as many threads as `run.threads` says; `of` looks at each
+    /// where it is solved, `visit` at what `of` says, in the order of the numbers, and may end it
+    /// all. Of a solution nothing is saved on the way: it has its values, and every trajectory at
+    /// any time.
+    ///
+    /// # Panics
+    /// If there are no such runs.
+    pub fn map_runs<R: Send>(
+        &self,
+        numbers: Range<usize>,
+        of: impl Fn(usize, Result<Solution, Error>) -> R + Sync,
+        visit: impl FnMut(usize, R) -> ControlFlow<()>,
+    ) {
+        self.map_runs_saved(numbers, false, of, visit);
+    }
+
+    /// [`Run::map_runs`], with what `solve.save` says.
+    pub(crate) fn map_runs_saved<R: Send>(
+        &self,
+        numbers: Range<usize>,
+        saved: bool,
+        of: impl Fn(usize, Result<Solution, Error>) -> R + Sync,
+        visit: impl FnMut(usize, R) -> ControlFlow<()>,
+    ) {
+        assert!(numbers.end <= self.n_runs(), "runs {numbers:?} of {}", self.n_runs());
+        let solved = |number: usize| {
+            let solution = self.numbered(number).and_then(|mut run| {
+                if !saved {
+                    run.parts_mut().controls.save = Save::Nothing;
+                }
+                run.solve()
+            });
+            of(number, solution)
+        };
+        in_order(numbers, self.threads(), solved, visit);
+    }
+
+    /// Solves all runs and gathers [`Solution::numbers`] of each. A run that fails leaves NaN.
+    pub fn solve_all(&self) -> Runs {
+        let n_runs = self.n_runs();
+        let mut failures: Vec<(usize, Error)> = Vec::new();
+        let (mut n_failed, mut stats) = (0, Stats::default());
+        let sweeps = self.sweeps();
+        let axes: Vec<usize> =
+            sweeps.iter().map(|(_, values)| values.len()).chain([self.n_members()]).collect();
+        let empty = |(name, own): (Arc<str>, Vec<usize>)| {
+            let shape: Vec<usize> = axes.iter().chain(&own).copied().collect();
+            Array { name, values: vec![f64::NAN; shape.iter().product()], shape }
+        };
+        let mut arrays: Vec<Array> = self.quantities().into_iter().map(empty).collect();
+        let of = |_: usize, solution: Result<Solution, Error>| {
+            solution.map(|solution| (solution.stats(), solution.numbers()))
+        };
+        self.map_runs(0..n_runs, of, |number, found| {
+            match found {
+                Ok((cost, numbers)) => {
+                    stats = stats.plus(cost);
+                    for (array, one) in arrays.iter_mut().zip(numbers) {
+                        let width = one.values.len();
+                        array.values[number * width..][..width].copy_from_slice(&one.values);
+                    }
+                }
+                Err(error) => {
+                    n_failed += 1;
+                    if failures.len() < KEPT_FAILURES {
+                        failures.push((number, error));
+                    }
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        Runs { sweeps, members: self.n_members(), arrays, failures, n_failed, stats }
+    }
+
+    /// Run `number` by itself, with its numbers in place.
+    pub(crate) fn numbered(&self, number: usize) -> Result<Run, Error> {
+        let Some(axes) = self.axes() else { return Ok(self.clone()) };
+        assert!(number < axes.n_runs(), "run {number} of {}", axes.n_runs());
+        let own = axes.programs.get(axes.program(number)).unwrap_or(self.parts());
+        let mut parts = own.clone();
+        let (point, member) = axes.place(number);
+        let program = parts.plan.program.clone();
+        let at = At::evaluated(crate::data::Part::Train, member);
+        let mut values = example::values(&program.data, &parts.dataset, parts.settings.run.seed, at);
+        for (sweep, value) in axes.sweeps.iter().zip(&point) {
+            match sweep.of {
+                Swept::Const => {}
+                Swept::Outside(outside) => put(&mut parts, &mut values, outside, &[*value]),
+            }
+        }
+        if !program.redrawn.is_empty() {
+            let data = Data::new(&program.data, &values);
+            let drawn = match parts.settings.run.precision {
+                Precision::F64 => draws::<f64>(&parts, &data),
+                Precision::F32 => draws::<f32>(&parts, &data),
+            };
+            let mut rest = drawn.as_slice();
+            for outside in &program.redrawn {
+                let (own, behind) = rest.split_at(count(&parts, *outside));
+                put(&mut parts, &mut values, *outside, own);
+                rest = behind;
+            }
+        }
+        parts.data = Arc::new(Data::new(&program.data, &values).of_member(member as u64));
+        let run = Run::new(parts, None);
+        match run.outside_its_set() {
+            None => Ok(run),
+            Some(diagnostic) => {
+                let diagnostics = Diagnostics::new(vec![diagnostic], run.parts().sources.clone());
+                Err(Error::Failed { diagnostics, outcome: None })
+            }
+        }
+    }
+
+    /// What is wrong with the params of a run, which are swept or drawn.
+    fn outside_its_set(&self) -> Option<Diagnostic> {
+        let mut rest = self.parts().params.as_slice();
+        for param in &self.program().params {
+            let (own, behind) = rest.split_at(param.ty.shape.count());
+            rest = behind;
+            if param.constraint.free(own, &param.ty.shape).is_none() {
+                let values: Vec<String> = own.iter().map(f64::to_string).collect();
+                let message = format!(
+                    "param `{}` is {} here, outside the set it lives in",
+                    param.path,
+                    values.join(", ")
+                );
+                let help = "sweep over values of the set, or draw from a distribution on it";
+                return Some(Diagnostic::new(Code("E0806"), message, param.span, "declared here").help(help));
+            }
+        }
+        None
+    }
+
+    /// Refuses a model with sweeps or an ensemble where one run is meant.
+    pub(crate) fn check_one_run(&self) -> Result<(), Error> {
+        if !self.is_many() {
+            return Ok(());
+        }
+        let message = "a model with a sweep or an ensemble is solved many times, not trained or scored";
+        let diagnostic = Diagnostic::without_span(Code("E0810"), message).help(
+            "leave the sweep or the ensemble away, or give the swept name one value: `--set name=value`",
+        );
+        Err(Error::Invalid(Diagnostics::new(vec![diagnostic], self.parts().sources.clone())))
+    }
+}
+
+fn count(parts: &RunParts, outside: Outside) -> usize {
+    let program = &parts.plan.program;
+    match outside {
+        Outside::Param(number) => program.params[number].ty.shape.count(),
+        Outside::Port(number) => program.data[number].ty.shape.count(),
+    }
+}
+
+/// Gives a param or a port its numbers.
+fn put(parts: &mut RunParts, values: &mut [Vec<f64>], outside: Outside, numbers: &[f64]) {
+    match outside {
+        Outside::Param(number) => {
+            let before = parts.plan.program.params[..number].iter().map(|param| param.ty.shape.count());
+            let at: usize = before.sum();
+            parts.params[at..at + numbers.len()].copy_from_slice(numbers);
+        }
+        Outside::Port(number) => values[number].copy_from_slice(numbers),
+    }
+}
+
+fn draws<T: Element>(parts: &RunParts, data: &Data) -> Vec<f64> {
+    let p: Vec<T> = parts.params.iter().map(|value| T::from_f64(*value)).collect();
+    Context { plan: &parts.plan, p: &p, data }.draws()
+}
+
+/// Computes `of` for each number on several threads, and shows what it gives in their order.
+pub(crate) fn in_order<R: Send>(
+    numbers: Range<usize>,
+    threads: usize,
+    of: impl Fn(usize) -> R + Sync,
+    mut visit: impl FnMut(usize, R) -> ControlFlow<()>,
+) {
+    let mut from = numbers.start;
+    while from < numbers.end {
+        let window = from..numbers.end.min(from + WINDOW);
+        let threads = threads.clamp(1, window.len());
+        if threads == 1 {
+            for number in window.clone() {
+                if visit(number, of(number)).is_break() {
+                    return;
+                }
+            }
+        } else {
+            let found: Vec<Mutex<Option<R>>> = window.clone().map(|_| Mutex::new(None)).collect();
+            let next = AtomicUsize::new(0);
+            let work = || {
+                loop {
+                    let position = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(place) = found.get(position) else { return };
+                    let result = of(window.start + position);
+                    *place.lock().expect("no thread panics while it holds a result") = Some(result);
+                }
+            };
+            std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(work);
+                }
+            });
+            for (number, place) in window.clone().zip(found) {
+                let result = place.into_inner().expect("no thread panicked");
+                if visit(number, result.expect("every number of the window was taken")).is_break() {
+                    return;
+                }
+            }
+        }
+        from = window.end;
+    }
+}
