@@ -75,7 +75,8 @@ fn evaluations_are_those_of_scipy() {
 /// and its answer to a rejected one differ from ours.
 #[test]
 fn evaluations_are_near_those_of_dopri5() {
-    let cases: [(Rate, &[f64], f64, [(f64, u64, u64); 2]); 3] = [
+    type Case = (Rate, &'static [f64], f64, [(f64, u64, u64); 2]);
+    let cases: [Case; 3] = [
         (lotka_volterra, &[30.0, 4.0], 50.0, [(1e-7, 1424, 227), (1e-10, 5372, 895)]),
         (arenstorf, &ARENSTORF, PERIOD, [(1e-7, 1442, 216), (1e-10, 5060, 841)]),
         (van_der_pol, &[2.0, 0.0], 20.0, [(1e-7, 2354, 372), (1e-10, 8528, 1418)]),
