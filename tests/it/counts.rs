@@ -75,7 +75,8 @@ fn evaluations_are_those_of_scipy() {
 /// and its answer to a rejected one differ from ours.
 #[test]
 fn evaluations_are_near_those_of_dopri5() {
-    let cases: [(Rate, &[f64], f64, [(f64, u64, u64); 2]); 3] = [
+    type Case = (Rate, &'static [f64], f64, [(f64, u64, u64); 2]);
+    let cases: [Case; 3] = [
         (lotka_volterra, &[30.0, 4.0], 50.0, [(1e-7, 1424, 227), (1e-10, 5372, 895)]),
         (arenstorf, &ARENSTORF, PERIOD, [(1e-7, 1442, 216), (1e-10, 5060, 841)]),
         (van_der_pol, &[2.0, 0.0], 20.0, [(1e-7, 2354, 372), (1e-10, 8528, 1418)]),
@@ -203,8 +204,8 @@ fn ends_in_closed_form_are_met() {
                 let end =
                     solve(&mut step, tableau, closed.span, closed.y0, &options, &mut ()).expect("valid");
                 let error = error(closed, &end.y);
-                // Measured for cash_karp: 148 tolerances on the pendulum, the only one above 100.
-                let allowed = if tableau.name == "cash_karp" { 300.0 } else { 100.0 };
+                // Every step may add a tolerance, and phases drift by what it adds.
+                let allowed = 100.0 + 2.0 * end.stats.attempts() as f64;
                 assert!(error < allowed * tol, "{} {} {tol:e}: {error:e}", closed.name, tableau.name);
             }
         }
