@@ -5,12 +5,13 @@ use std::path::Path;
 
 #[test]
 fn help_texts_are_as_they_were_read() {
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 13] = [
         &[],
         &["run"],
         &["eval"],
         &["bench"],
         &["check"],
+        &["grad"],
         &["fmt"],
         &["show"],
         &["doc"],
