@@ -87,7 +87,11 @@ impl Plan {
                 }
             },
             Kind::Multistep => Moves::Multistep,
-            Kind::Auto(_) | Kind::Taylor { .. } | Kind::Stochastic(_) => {
+            Kind::Taylor { order } => {
+                let [series] = compile([&motion::series(&with, order)?], backend)?;
+                Moves::Taylor { series, order }
+            }
+            Kind::Auto(_) | Kind::Stochastic(_) => {
                 return Err(PlanError::MethodNotDifferentiated { method: method.name });
             }
         };

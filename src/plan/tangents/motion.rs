@@ -10,6 +10,7 @@ use crate::plan::unit::{Element, Inputs, Kernel};
 use crate::solve::implicit::Implicit;
 use crate::solve::problem::{Rates, Step};
 use crate::solve::symplectic::Separable;
+use crate::solve::taylor::Expand;
 
 /// The compiled motion of one solve, with `D` sensitivities.
 pub(super) struct Carrying<'a, T> {
@@ -117,6 +118,26 @@ impl<T: Element> Step<T> for Carrying<'_, T> {
 impl<T: Element> Rates<T> for Carrying<'_, T> {
     fn dim(&self) -> usize {
         self.shape.len()
+    }
+
+    fn rate(&mut self, t: f64, inside: f64, w: &[T], dw: &mut [T]) {
+        Step::rate(self, t, inside, w, dw);
+    }
+}
+
+impl<T: Element> Expand<T> for Carrying<'_, T> {
+    fn dim(&self) -> usize {
+        self.shape.len()
+    }
+
+    fn order(&self) -> usize {
+        let Moves::Taylor { order, .. } = &self.kernels.moves else { crate::bug!("not a Taylor method") };
+        *order
+    }
+
+    fn series(&mut self, t: f64, inside: f64, w: &[T], out: &mut [T]) {
+        let Moves::Taylor { series, .. } = &self.kernels.moves else { crate::bug!("not a Taylor method") };
+        self.call(series, t, inside, w, out);
     }
 
     fn rate(&mut self, t: f64, inside: f64, w: &[T], dw: &mut [T]) {

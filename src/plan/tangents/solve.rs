@@ -25,6 +25,7 @@ use crate::solve::record::SaveAt;
 use crate::solve::solve::{Options, Stepping, integrate};
 use crate::solve::stepper::Stepper;
 use crate::solve::symplectic::Symplectic;
+use crate::solve::taylor::Taylor;
 use std::cell::Cell;
 
 /// What a solve starts from, and how that moves in each direction.
@@ -111,9 +112,8 @@ pub(super) fn through<T: Element>(
         Kind::Stiff(Stiff::Dirk(dirk)) => run(&mut Esdirk::new(&mut motion, dirk, stepping)),
         Kind::Stiff(Stiff::Gauss(method)) => run(&mut Gauss::new(&mut motion, method, stepping)),
         Kind::Multistep => run(&mut Adams::new(&mut motion, stepping)),
-        Kind::Auto(_) | Kind::Taylor { .. } | Kind::Stochastic(_) => {
-            crate::bug!("no such method carries sensitivities")
-        }
+        Kind::Taylor { .. } => run(&mut Taylor::new(&mut motion, stepping)),
+        Kind::Auto(_) | Kind::Stochastic(_) => crate::bug!("no such method carries sensitivities"),
     }?;
     if let Some(failure) = events.failure.take() {
         return Err(failure);
@@ -289,8 +289,8 @@ fn options<T: Element>(alone: &Options, stops: &[T], shape: Blocks, kind: Kind) 
                 }
                 Kind::Stiff(_)
                 | Kind::Multistep
-                | Kind::Auto(_)
                 | Kind::Taylor { .. }
+                | Kind::Auto(_)
                 | Kind::Symplectic(_)
                 | Kind::Stochastic(_) => Errors::States(n_states * (1 + n_directions)),
             };
