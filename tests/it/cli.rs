@@ -299,6 +299,42 @@ fn a_sweep_runs_once_for_each_point() {
 }
 
 #[test]
+fn many_runs_leave_tables_and_pictures() {
+    let folder = folder("many");
+    let model = folder.join("m.node");
+    let text = "param a = 1.0\ntime t in 0..1\nstate x = 0.0\nx' = x^2\noutput y = x(end)\n\
+                sweep a in [0.25, 0.5]\nensemble 3 { x(start) ~ uniform(a, a + 0.1) }\n\
+                plot y vs a\nplot x vs t\nexport \"all.csv\" { t, x }\nsolve { save = every(0.5) }\n";
+    fs::write(&model, text).unwrap();
+    let (model, out) = (model.to_str().unwrap(), folder.join("out"));
+    let (exit, printed, err) = nodec(&["run", model, "--out", out.to_str().unwrap()]);
+    assert_eq!(exit, Exit::Success, "{err}");
+    assert!(printed.starts_with("   a") && printed.contains("\n  runs              6\n"), "{printed}");
+    let expected = ["all.csv", "data.json", "model.node", "plot1.png", "plot1.svg", "plot2.png", "plot2.svg"];
+    assert_eq!(names(&out), [&expected[..], &["runs.csv", "settings.json", "summary.csv"]].concat());
+    let table = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+    assert_eq!(
+        (table("all.csv").lines().next(), table("all.csv").lines().count()),
+        (Some("a,member,t,x"), 19)
+    );
+    assert_eq!(table("runs.csv").lines().next(), Some("a,member,y,x(end)"));
+    assert!(table("summary.csv").starts_with("a,mean y,sd y,least y,largest y,mean x(end)"));
+    // A band and the line of the means; two lines of trajectories, one for each point.
+    assert_eq!(table("plot1.svg").matches("fill-opacity").count(), 1);
+    assert!(
+        table("plot2.svg").contains("x, a = 0.25, member 0") && table("plot2.svg").contains("x, a = 0.5")
+    );
+    // x' = x² is infinite at 1/x(0).
+    let again = folder.join("again");
+    let (exit, _, err) = nodec(&["run", model, "--sweep", "a = [0.5, 2]", "--out", again.to_str().unwrap()]);
+    assert_eq!(exit, Exit::Numbers);
+    assert!(err.contains("3 of 6 runs failed; this is the first, a = 2, member 0"), "{err}");
+    let rows = fs::read_to_string(again.join("runs.csv")).unwrap();
+    assert_eq!(rows.lines().filter(|row| row.ends_with("NaN,NaN")).count(), 3, "{rows}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn eval_takes_the_params_of_a_run() {
     let folder = folder("eval");
     let text = "data obs = csv(\"obs.csv\", split = [0.5, 0.0, 0.5], seed = 1) { y: [T] }\n\
