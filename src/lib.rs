@@ -96,6 +96,6 @@ pub mod train;
 
 pub use engine::{
     Array, Binder, DataFile, Dataset, Diagnostics, Error, Gradient, Model, ParamValue, Run, RunNumber,
-    RunValue, Runs, Solution, Trajectory, TrajectoryKind,
+    RunValue, Runs, Slope, Solution, Trajectory, TrajectoryKind, Way,
 };
 pub use train::{Fit, NoErrors};

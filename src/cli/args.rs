@@ -60,6 +60,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// Report every mistake in a model, and do nothing else
     Check(CheckArgs),
+    /// Take the gradient of a model by every way there is, and compare them
+    Grad(GradArgs),
     /// Rewrite programs in the canonical layout
     Fmt(FmtArgs),
     /// Show what the compiler makes of a model
@@ -144,11 +146,27 @@ pub struct NewArgs {
     pub from: String,
 }
 
+/// `nodec grad`
+#[derive(Clone, Debug, Args)]
+pub struct GradArgs {
+    /// The model
+    pub file: PathBuf,
+    /// The loss or output that is differentiated [default: the training objective, or every scalar output]
+    #[arg(long, value_name = "NAME")]
+    pub of: Option<String>,
+    /// What is set from outside.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+}
+
 /// `nodec check`
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
     /// The model
     pub file: PathBuf,
+    /// Compare the gradient with differences of runs as well, and fail if one is wrong
+    #[arg(long)]
+    pub gradients: bool,
     /// What is set from outside.
     #[command(flatten)]
     pub settings: SettingArgs,

@@ -11,6 +11,7 @@ mod explain;
 mod export;
 mod fmt;
 mod gathered;
+mod grad;
 mod many;
 mod moments;
 pub mod new;
@@ -99,6 +100,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Run(args) => console.run(args),
         Command::Eval(args) => console.eval(args),
         Command::Check(args) => console.check(args),
+        Command::Grad(args) => console.grad(args),
         Command::Fmt(args) => console.fmt(args),
         Command::Show(args) => console.show(args),
         Command::Doc(args) => console.doc(args),

@@ -128,6 +128,7 @@ table! {
     "E0905" "events that come ever faster"
     "E0906" "a time outside the run"
     "E0907" "an event whose time has no derivative"
+    "E0908" "a gradient that differences of runs contradict"
     "W0510" "a condition that is true at the start"
     "W0520" "an if that jumps where a state passes"
     "W0601" "a param that training cannot change"

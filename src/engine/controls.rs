@@ -32,6 +32,7 @@ pub(super) fn adjoint(solve: &SolveSettings) -> Adjoint {
             let norm = if seminorm { BackNorm::Seminorm } else { BackNorm::Default };
             Adjoint::Backsolve(Backsolve { norm, rtol, atol })
         }
+        settings::Adjoint::Forward => Adjoint::Forward,
     }
 }
 

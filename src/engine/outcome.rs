@@ -71,9 +71,32 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
         }
         Failure::Invalid(invalid) => Diagnostic::without_span(Code("E0802"), invalid.to_string())
             .help("`nodec config` lists every setting with its value and who set it"),
+        Failure::Carrying { solve, outcome } => went_astray(*solve, outcome, given),
         Failure::GoingBack { solve, outcome } => went_back(*solve, outcome, given),
         Failure::Plan(error) => uncompiled(error),
     }
+}
+
+/// The words for a solve with sensitivities that ended early where the solve alone did not.
+fn went_astray(solve: usize, outcome: &Outcome, given: &Given<'_>) -> Diagnostic {
+    let span = given.plan.program.solves[solve].span;
+    let (code, what, t) = match outcome {
+        Outcome::StepTooSmall { t, h, .. } => {
+            ("E0901", format!("the step size fell to {}", brief(h.abs())), *t)
+        }
+        Outcome::MaxSteps { t, max_steps, .. } => {
+            ("E0904", format!("the {max_steps} steps were used up"), *t)
+        }
+        Outcome::NonFinite { t, .. } => ("E0902", String::from("a number is not finite"), *t),
+        Outcome::NewtonFailed { t, .. } | Outcome::Inconsistent { t, .. } | Outcome::Singular { t, .. } => {
+            ("E0903", String::from("the equations could not be solved"), *t)
+        }
+        Outcome::Zeno { t, .. } => ("E0905", String::from("events come ever faster"), *t),
+        Outcome::Finished | Outcome::Stopped => crate::bug!("{outcome:?} is a success"),
+    };
+    let message = format!("{what} at t = {} with the derivatives of the states", number(t));
+    Diagnostic::new(Code(code), message, span, "the run alone passes")
+        .help("the derivatives grow faster than the states here: shorten the run, or tighten the tolerances")
 }
 
 /// The words for a backward solve that ended early; those of E0901, E0902, E0904.
@@ -119,7 +142,11 @@ pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
         }
         PlanError::MethodNotDifferentiated { .. } => {
             Diagnostic::without_span(Code("E0290"), error.to_string())
-                .help("differentiate with an explicit method: tsit5, dopri5")
+                .help("`solve.adjoint = forward` goes through implicit and symplectic methods, every way through explicit ones: tsit5, dopri5")
+        }
+        PlanError::NoSensitivities { span, .. } => {
+            Diagnostic::new(Code("E0290"), error.to_string(), *span, "the derivatives do not pass here")
+                .help("with an explicit method `solve.adjoint = discrete` may do")
         }
         PlanError::Lower(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
         PlanError::Compile(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),

@@ -81,7 +81,9 @@ pub struct Gradient {
     pub value: f64,
     /// Its derivative by each param.
     pub by: Vec<ParamValue>,
-    /// What the way back cost.
+    /// Evaluations of the rates on the way forward.
+    pub evaluations: u64,
+    /// What the way back cost; of a gradient that goes forward, the solves with derivatives.
     pub cost: Cost,
 }
 
@@ -244,14 +246,36 @@ impl Run {
     /// The gradient of the scalar loss, likelihood, metric or output called `name`; `None` if the
     /// model has none of this name. Taken as `solve.adjoint` says.
     pub fn grad(&self, name: &str) -> Option<Result<Gradient, Error>> {
+        Some(self.gradient_of(self.target(Some(name))?))
+    }
+
+    /// The scalar called `name`, or the training objective.
+    pub(super) fn target(&self, name: Option<&str>) -> Option<Target> {
+        let Some(name) = name else { return Some(Target::Total) };
         let results = &self.parts.plan.program.results;
         let number = results.iter().position(|result| {
             &*result.name == name && result.ty.is_scalar() && result.ty.dtype.is_float()
         })?;
-        Some(self.gradient_of(Target::Result(number)))
+        Some(Target::Result(number))
     }
 
-    fn gradient_of(&self, target: Target) -> Result<Gradient, Error> {
+    /// The value of a scalar at the present params, without its gradient.
+    pub(super) fn value_of(&self, target: Target) -> Result<f64, Error> {
+        match self.parts.settings.run.precision {
+            Precision::F64 => self.value_in::<f64>(target),
+            Precision::F32 => self.value_in::<f32>(target),
+        }
+    }
+
+    fn value_in<T: Element>(&self, target: Target) -> Result<f64, Error> {
+        let parts = &self.parts;
+        let controls = Controls { save: Save::Nothing, ..parts.controls.clone() };
+        let p: Vec<T> = parts.params.iter().map(|value| T::from_f64(*value)).collect();
+        let at = Objective::new(&parts.plan, &parts.data, &controls, target).at_params(p);
+        at.map(|at| at.value).map_err(|failure| self.failed(&failure))
+    }
+
+    pub(super) fn gradient_of(&self, target: Target) -> Result<Gradient, Error> {
         if self.axes.is_some() {
             return self.numbered(0)?.gradient_of(target);
         }
@@ -270,7 +294,8 @@ impl Run {
         let (bar_p, cost) =
             objective.gradient_in_params(&evaluation).map_err(|failure| self.failed(&failure))?;
         let bar_p: Vec<f64> = bar_p.into_iter().map(T::to_f64).collect();
-        Ok(Gradient { value: evaluation.value, by: self.by_path(&bar_p), cost })
+        let evaluations = evaluation.simulation.stats().evaluations;
+        Ok(Gradient { value: evaluation.value, by: self.by_path(&bar_p), evaluations, cost })
     }
 
     /// A packed vector `[P]` by param.
@@ -301,7 +326,9 @@ impl Run {
         match failure {
             Failure::Plan(_) | Failure::Invalid(_) => Error::Invalid(diagnostics),
             Failure::Outcome(stuck) => Error::Failed { diagnostics, outcome: Some(stuck.outcome) },
-            Failure::GoingBack { outcome, .. } => Error::Failed { diagnostics, outcome: Some(*outcome) },
+            Failure::GoingBack { outcome, .. } | Failure::Carrying { outcome, .. } => {
+                Error::Failed { diagnostics, outcome: Some(*outcome) }
+            }
             Failure::OutsideRun { .. }
             | Failure::SaveOutsideRun { .. }
             | Failure::TooManySaves { .. }

@@ -23,6 +23,7 @@ use crate::plan::motion::{self, PackedMotion};
 use crate::plan::pack::{Packed, PackedSolve, RunFunc, Target, objective, pack};
 use crate::plan::resolve::resolved;
 use crate::plan::step as steps;
+use crate::plan::tangents::{ObjectiveTangent, SensitiveKernels, SolveTangents};
 use crate::plan::unit::{Element, Kernel, PlanError, compile};
 use crate::solve::method::{Kind, Method};
 use crate::solve::tableau::Tableau;
@@ -51,6 +52,9 @@ pub struct Plan {
     event_cotangents: Vec<OnceLock<Made<EventCotangents>>>,
     solve_cotangents: Vec<OnceLock<Made<SolveCotangents>>>,
     back: Vec<OnceLock<Made<BackKernels>>>,
+    sensitive: Vec<OnceLock<Made<SensitiveKernels>>>,
+    solve_tangents: Vec<OnceLock<Made<SolveTangents>>>,
+    directional: Mutex<BTreeMap<Target, Made<ObjectiveTangent>>>,
     scale_curvature: OnceLock<Made<ScaleCurvature>>,
     system_curvature: Vec<OnceLock<Made<SystemCurvature>>>,
     solve_curvature: Vec<OnceLock<Made<SolveCurvature>>>,
@@ -113,6 +117,9 @@ impl Plan {
             event_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_cotangents: program.solves.iter().map(|_| OnceLock::new()).collect(),
             back: program.systems.iter().map(|_| OnceLock::new()).collect(),
+            sensitive: program.systems.iter().map(|_| OnceLock::new()).collect(),
+            solve_tangents: program.solves.iter().map(|_| OnceLock::new()).collect(),
+            directional: Mutex::default(),
             scale_curvature: OnceLock::new(),
             system_curvature: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_curvature: program.solves.iter().map(|_| OnceLock::new()).collect(),
@@ -188,16 +195,31 @@ impl Plan {
     /// not been done, so that later calls find it.
     pub fn prepare_gradient(&self, target: Target, adjoints: &[Adjoint]) -> Result<(), PlanError> {
         self.scale_kernels()?;
-        for solve in self.objective_kernels(target)?.needs {
+        let needs = self.objective_kernels(target)?.needs;
+        if self.goes_forward(&needs, adjoints) {
+            self.objective_tangent(target)?;
+            for solve in needs {
+                self.solve_tangents(solve)?;
+                self.sensitive(self.layout.solves[solve].system)?;
+            }
+            return Ok(());
+        }
+        for solve in needs {
             self.solve_cotangents(solve)?;
             let system = self.layout.solves[solve].system;
             self.event_cotangents(system)?;
             match adjoints[system] {
                 Adjoint::Discrete | Adjoint::Checkpoint(_) => drop(self.system_cotangents(system)?),
                 Adjoint::Backsolve(_) => drop(self.back_kernels(system)?),
+                Adjoint::Forward => crate::bug!("one system alone goes forward"),
             }
         }
         Ok(())
+    }
+
+    /// Whether a gradient through `solves` goes forward: if it does in one of their systems.
+    pub(crate) fn goes_forward(&self, solves: &[usize], adjoints: &[Adjoint]) -> bool {
+        solves.iter().any(|solve| adjoints[self.layout.solves[*solve].system] == Adjoint::Forward)
     }
 
     /// The params on their declared scale, `[P]`, that stand at `u` in free space.
@@ -335,12 +357,17 @@ impl Plan {
     /// Which times of `solve` a gradient has to follow.
     pub(crate) fn moving(&self, solve: usize) -> Result<Moving, PlanError> {
         self.check_reversible(solve)?;
+        Ok(self.which_move(solve))
+    }
+
+    /// Which times of `solve` depend on params.
+    pub(crate) fn which_move(&self, solve: usize) -> Moving {
         let PackedSolve { start, times, stops } = &self.funcs.packed.solves[solve];
         let moves = |func: &RunFunc, results: std::ops::Range<usize>| {
             let read = func.func.reads(results);
             self.known_and_p(func).into_iter().any(|operand| read[operand])
         };
-        Ok(Moving { ends: moves(start, 0..2), sites: moves(times, 0..1), stops: moves(stops, 0..1) })
+        Moving { ends: moves(start, 0..2), sites: moves(times, 0..1), stops: moves(stops, 0..1) }
     }
 
     /// The reverse pass goes through the steps of explicit methods.
@@ -352,6 +379,20 @@ impl Plan {
                 Err(PlanError::MethodNotDifferentiated { method: method.name })
             }
         }
+    }
+
+    // ---- sensitivities ---------------------------------------------------------------------
+
+    pub(crate) fn sensitive(&self, system: usize) -> Result<&SensitiveKernels, PlanError> {
+        made(&self.sensitive[system], || self.make_sensitive(system))
+    }
+
+    pub(crate) fn solve_tangents(&self, solve: usize) -> Result<&SolveTangents, PlanError> {
+        made(&self.solve_tangents[solve], || self.make_solve_tangents(solve))
+    }
+
+    pub(crate) fn objective_tangent(&self, target: Target) -> Made<ObjectiveTangent> {
+        remembered(&self.directional, target, || self.make_objective_tangent(target))
     }
 
     // ---- curvature -------------------------------------------------------------------------

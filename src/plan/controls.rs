@@ -27,6 +27,8 @@ pub enum Adjoint {
     Checkpoint(usize),
     /// The adjoint equation is solved backwards together with the states.
     Backsolve(Backsolve),
+    /// No way back: the derivatives of the states travel with the states.
+    Forward,
 }
 
 /// How the adjoint equation is solved.
@@ -56,7 +58,7 @@ impl Adjoint {
         match self {
             Adjoint::Discrete => Keep::Every,
             Adjoint::Checkpoint(count) => Keep::AtMost(count.max(2)),
-            Adjoint::Backsolve(_) => Keep::AtMost(1),
+            Adjoint::Backsolve(_) | Adjoint::Forward => Keep::AtMost(1),
         }
     }
 }
@@ -92,6 +94,14 @@ pub enum Failure {
         /// The solve whose adjoint equation it is.
         solve: usize,
         /// How it ended; components are states, then their cotangents, then those of args and params.
+        outcome: Outcome,
+    },
+    /// The solve that carries sensitivities along ended early.
+    #[error("the solve with its sensitivities ended early: {:?}", .outcome)]
+    Carrying {
+        /// Which solve.
+        solve: usize,
+        /// How it ended; components are states and their sensitivities, then channels and theirs.
         outcome: Outcome,
     },
     /// The time of an event has no derivative.

@@ -2,7 +2,8 @@
 //!
 //! [`pack`] brings the functions of a program to vectors of lengths that [`layout`] knows, [`step`]
 //! makes the method's step of a field, [`compiled`] compiles both, [`forward`] runs the solves in
-//! their order, [`adjoint`] runs them backwards, [`objective`] puts value, gradient and Hessian
+//! their order, [`adjoint`] runs them backwards, `tangents` carries
+//! derivatives along, [`objective`] puts value, gradient and Hessian
 //! together.
 
 pub mod adjoint;
@@ -22,6 +23,7 @@ pub mod scale;
 mod show;
 pub mod step;
 mod stepping;
+pub(crate) mod tangents;
 pub mod trace;
 pub mod unit;
 

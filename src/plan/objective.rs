@@ -1,7 +1,7 @@
 //! A scalar of a run, such as the training objective, as a function of the parameters.
 //!
 //! `u -> p -> solve -> value`: constraints, forward pass, losses, with `u: [F]` free and `p: [P]` on the
-//! declared scale; its gradient by the adjoint that [`Controls`] asks for; its Hessian by forward
+//! declared scale; its gradient by the way that [`Controls`] ask for; its Hessian by forward
 //! over reverse of the steps, one direction at a time.
 
 use crate::backend::{Output, Workspace};
@@ -14,6 +14,7 @@ use crate::plan::controls::{Controls, Failure};
 use crate::plan::forward::Simulation;
 use crate::plan::operands::Context;
 use crate::plan::pack::Target;
+use crate::plan::tangents;
 use crate::plan::trace::Keep;
 use crate::plan::unit::{Data, Element, Inputs, PlanError};
 use std::borrow::Cow;
@@ -73,6 +74,9 @@ impl<'a> Objective<'a> {
         let objective = self.plan.objective_kernels(self.target)?;
         let context = Context { plan: self.plan, p: &at.p, data: self.data };
         let known = &at.simulation.solves;
+        if self.plan.goes_forward(&objective.needs, &self.controls.adjoints) {
+            return tangents::gradient(&context, known, (self.target, &objective.needs), self.controls);
+        }
         let mut bars = Bars::new(&self.plan.layout);
         let vjp = (&objective.vjp, &objective.value.reads[..]);
         bars.pull_back(&context, known, vjp, &[&[T::from_f64(1.0)]]);

@@ -44,6 +44,14 @@ pub enum PlanError {
         /// Its name.
         method: &'static str,
     },
+    /// Sensitivities cannot travel with these states.
+    #[error("`solve.adjoint = forward` does not support {what} yet")]
+    NoSensitivities {
+        /// What stands in the way.
+        what: &'static str,
+        /// Where it is.
+        span: Span,
+    },
     /// A failure of the code generator.
     #[error(transparent)]
     Compile(#[from] CompileError),

@@ -384,8 +384,13 @@ impl Reduction {
                 b.sum_axes(square, axes)
             }
             Reduction::Norm => {
+                // At zero the slope of the root is infinite; of its subgradients this one is zero.
                 let sum = Reduction::SumSq.build(b, x, axes);
-                b.unary(Op::Sqrt, sum)
+                let (zero, one) = (b.splat_like(0.0, sum), b.splat_like(1.0, sum));
+                let is_zero = b.binary(Op::Eq, sum, zero);
+                let safe = b.select(is_zero, one, sum);
+                let root = b.unary(Op::Sqrt, safe);
+                b.select(is_zero, zero, root)
             }
             // m + log Σ exp(x − m) with m = max x, which no derivative passes through: exp of a
             // large x would overflow, and the sum does not depend on m.

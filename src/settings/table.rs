@@ -170,7 +170,7 @@ const ADJOINT: &[Choice] = &[
         ],
     ),
     unbuilt("interpolating"),
-    unbuilt("forward"),
+    choice("forward", &[]),
 ];
 const BACK_NORM: &[Choice] = &[choice("default", &[]), choice("seminorm", &[])];
 const TRACE: &[Choice] = &[

@@ -99,6 +99,8 @@ pub enum Adjoint {
         /// Absolute error allowed in its steps, if not that of the solve.
         atol: Option<f64>,
     },
+    /// Not back: the derivatives of the states travel with the states.
+    Forward,
 }
 
 /// `atol.y = 1e-12`
@@ -358,6 +360,7 @@ impl Slots {
         let given = |value: &Value| Some(as_number(value)).filter(|number| *number > 0.0);
         match self.choice("solve.adjoint") {
             ("discrete", _) => Adjoint::Discrete,
+            ("forward", _) => Adjoint::Forward,
             ("checkpoint", [states]) => Adjoint::Checkpoint(as_count(states)),
             ("backsolve", [Value::Choice(norm, _), rtol, atol]) => {
                 Adjoint::Backsolve { seminorm: *norm == "seminorm", rtol: given(rtol), atol: given(atol) }

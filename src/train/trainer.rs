@@ -175,7 +175,11 @@ impl Run {
         }
         let hessian = match objective.hessian(u, at) {
             Ok(hessian) => hessian,
-            Err(Failure::Plan(PlanError::NoHessian { .. } | PlanError::NoHessianThroughEvents { .. })) => {
+            Err(Failure::Plan(
+                PlanError::NoHessian { .. }
+                | PlanError::NoHessianThroughEvents { .. }
+                | PlanError::MethodNotDifferentiated { .. },
+            )) => {
                 return Ok(Err(NoErrors::NotOffered));
             }
             Err(failure) => return Err(failure),

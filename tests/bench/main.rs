@@ -1,5 +1,8 @@
-//! Measurements, run by hand: `cargo bench` prints what a call costs, what compiling costs,
-//! what a fit costs, and how many runs there are in a second. Nothing is asserted; quote medians and ratios from one run.
+//! Measurements, run by hand: `cargo bench` prints what a call costs, what compiling costs, what a
+//! fit costs, how many runs there are in a second, and what derivatives cost; `cargo bench --
+//! derivatives` the last alone. Nothing is asserted; quote medians and ratios from one run.
+
+mod derivatives;
 
 use nodec::backend::cranelift::Cranelift;
 use nodec::backend::{Backend, Input, Output, Workspace};
@@ -15,10 +18,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 fn main() {
-    calls();
-    compilation();
-    fit();
-    many();
+    let only = std::env::args().any(|arg| arg == "derivatives");
+    if !only {
+        calls();
+        compilation();
+        fit();
+        many();
+    }
+    derivatives::taylor();
+    derivatives::seminorm();
+    derivatives::million_steps();
 }
 
 /// The rate of Lotka–Volterra, called through [`nodec::backend::Executable::call`].

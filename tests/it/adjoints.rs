@@ -22,7 +22,8 @@ fn gap(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs() / size).fold(0.0, f64::max)
 }
 
-const ADJOINTS: [&str; 4] = ["discrete", "checkpoint(3)", "backsolve()", "backsolve(norm = seminorm)"];
+const ADJOINTS: [&str; 5] =
+    ["discrete", "checkpoint(3)", "backsolve()", "backsolve(norm = seminorm)", "forward"];
 
 struct Closed {
     text: &'static str,

@@ -12,7 +12,8 @@ fn flat(gradient: &Gradient) -> Vec<f64> {
     gradient.by.iter().flat_map(|param| param.values.clone()).collect()
 }
 
-const ADJOINTS: [&str; 4] = ["discrete", "checkpoint(3)", "backsolve()", "backsolve(norm = seminorm)"];
+const ADJOINTS: [&str; 5] =
+    ["discrete", "checkpoint(3)", "backsolve()", "backsolve(norm = seminorm)", "forward"];
 
 const BALL: &str = "
     const g = 9.81
@@ -197,7 +198,14 @@ fn events_have_the_gradients_of_the_closed_form() {
     for closed in CLOSED {
         for adjoint in ADJOINTS {
             let settings = [("solve.rtol", "1e-11"), ("solve.atol", "1e-11"), ("solve.adjoint", adjoint)];
-            let gradient = flat(&run(closed.text, &settings).gradient().unwrap());
+            let gradient = match run(closed.text, &settings).gradient() {
+                Ok(gradient) => flat(&gradient),
+                // Knots that depend on params are refused there, not ignored.
+                Err(error) => {
+                    assert!(adjoint == "forward" && closed.text.contains("linear("), "{error}");
+                    continue;
+                }
+            };
             for (found, wanted) in gradient.iter().zip((closed.gradient)()) {
                 assert!(
                     (found - wanted).abs() < 1e-8 * wanted.abs().max(1.0),

@@ -17,6 +17,7 @@ fn checker(row: &Row) -> Option<Check> {
     match row.code.0 {
         "E0801" | "E0802" | "E0808" => Some(settings),
         "E0311" | "E0703" | "E0803" | "E0804" | "E0806" | "E0807" | "E0810" => Some(run),
+        "E0908" => Some(gradients),
         code if code.starts_with("E09") => Some(run),
         "W0510" | "W0610" | "W0701" => Some(checked),
         // Said by `sema`, whose tests run its page.
@@ -64,6 +65,14 @@ fn run(text: &str) -> Vec<Code> {
         false => run.solve().map(|_| ()),
     };
     ran.err().map_or(Vec::new(), |error| codes(error.diagnostics()))
+}
+
+/// What `nodec check --gradients` says.
+fn gradients(text: &str) -> Vec<Code> {
+    let run =
+        Model::parse(text).and_then(|model| model.bind().build()).unwrap_or_else(|error| panic!("{error}"));
+    let wrong = run.check_gradients().unwrap_or_else(|error| panic!("{error}"));
+    wrong.iter().map(|diagnostic| diagnostic.code).collect()
 }
 
 fn block<'a>(row: &Row, page: &'a str, kind: &str) -> &'a str {

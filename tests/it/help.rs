@@ -5,11 +5,12 @@ use std::path::Path;
 
 #[test]
 fn help_texts_are_as_they_were_read() {
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 12] = [
         &[],
         &["run"],
         &["eval"],
         &["check"],
+        &["grad"],
         &["fmt"],
         &["show"],
         &["doc"],

@@ -19,6 +19,7 @@ mod explain;
 mod failures;
 mod fit;
 mod format;
+mod forward_gradients;
 mod fuzz;
 mod gallery;
 mod gradients;

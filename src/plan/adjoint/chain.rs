@@ -126,6 +126,7 @@ impl<T: Element + AddAssign> Bars<T> {
             Adjoint::Discrete | Adjoint::Checkpoint(_) => {
                 discrete::reverse(context, number, solved, moving, arriving, &mut bar_q)?
             }
+            Adjoint::Forward => crate::bug!("a gradient that goes forward is on its way back"),
             Adjoint::Backsolve(choice) => {
                 let how = (choice, &controls.options[system]);
                 backsolve::reverse(context, number, solved, moving, arriving, &mut bar_q, how)?

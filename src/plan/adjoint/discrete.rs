@@ -438,7 +438,7 @@ fn inside(t: f64, h: f64) -> f64 {
 }
 
 /// The rows of the sites of this kind.
-pub(super) fn rows_of<T: Element>(
+pub(crate) fn rows_of<T: Element>(
     context: &Context<'_, T>,
     number: usize,
     kind: SiteKind,
@@ -465,6 +465,6 @@ pub(crate) fn add<T: Element + AddAssign>(sum: &mut [T], term: &[T]) {
     }
 }
 
-pub(super) fn dot<T: Element>(a: &[T], b: &[T]) -> f64 {
+pub(crate) fn dot<T: Element>(a: &[T], b: &[T]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a.to_f64() * b.to_f64()).sum()
 }

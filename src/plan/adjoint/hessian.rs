@@ -270,7 +270,12 @@ impl<T: Element> Results<T> {
 
     /// Result `i` with its tangent.
     pub fn take(&mut self, i: usize) -> Dual<T> {
-        Dual { value: std::mem::take(&mut self.buffers[i]), tangent: self.take_tangent(i) }
+        Dual { value: self.take_value(i), tangent: self.take_tangent(i) }
+    }
+
+    /// Result `i`.
+    pub fn take_value(&mut self, i: usize) -> Vec<T> {
+        std::mem::take(&mut self.buffers[i])
     }
 
     /// The tangent of result `i`.

@@ -209,32 +209,18 @@ impl<T: Element + AddAssign> Calls<'_, '_, T> {
         let mut values = zeros(events.n_roots());
         events.roots(t, inside, y, &mut values);
         let values: Vec<f64> = values.into_iter().map(T::to_f64).collect();
-        let mut nearest: Option<(f64, usize, f64)> = None;
+        let mut nearest = Nearest::new(self.solved.ends.map(|[end]| end.to_f64()).into(), t);
         for root in decisive(&condition, &values) {
             let mut seed = zeros(values.len());
             seed[root] = T::from_f64(1.0);
             let pull = self.kernels.roots.as_ref().expect("a condition has roots");
             let bars = self.pull(pull, y, &seed);
-            let slope = bars.t + dot(&bars.y, self.around.before);
+            let by_state = dot(&bars.y, self.around.before);
             let terms = bars.y.iter().zip(self.around.before).map(|(r, f)| (r.to_f64() * f.to_f64()).abs());
             let size = bars.t.abs() + terms.sum::<f64>();
-            if size == 0.0 {
-                continue;
-            }
-            if slope.abs() <= GRAZING * size {
-                return Err(Failure::Grazes { solve: self.number, event, t });
-            }
-            let distance = (values[root] / slope).abs();
-            if nearest.is_none_or(|(least, ..)| distance < least) {
-                nearest = Some((distance, root, slope));
-            }
+            nearest.offer((self.number, event), (root, values[root]), (bars.t + by_state, size))?;
         }
-        let length = self.solved.ends[1][0].to_f64() - self.solved.ends[0][0].to_f64();
-        let near = LOCATED * length.abs().max(t.abs());
-        Ok(match nearest {
-            Some((distance, root, slope)) if distance <= near => Cause::Root { root, slope },
-            Some(_) | None => Cause::Stop,
-        })
+        Ok(nearest.found().map_or(Cause::Stop, |(root, slope)| Cause::Root { root, slope }))
     }
 
     fn n_roots(&self) -> usize {
@@ -259,8 +245,52 @@ const GRAZING: f64 = 1e-8;
 /// did so because the root passed there.
 const LOCATED: f64 = 1e-6;
 
+/// Of the roots that may have set an event off, the one that is nearest to zero.
+pub(crate) struct Nearest {
+    t: f64,
+    /// No root farther from zero than this, as a time, has set anything off.
+    near: f64,
+    /// Distance, root, slope.
+    best: Option<(f64, usize, f64)>,
+}
+
+impl Nearest {
+    /// None yet, at `t` of a run between `ends`.
+    pub fn new(ends: (f64, f64), t: f64) -> Nearest {
+        Nearest { t, near: LOCATED * (ends.1 - ends.0).abs().max(t.abs()), best: None }
+    }
+
+    /// A root of this value, whose rate of change along the solution is `slope`, a sum of terms whose
+    /// sizes add up to `size`. Fails if it only touches zero.
+    pub fn offer(
+        &mut self,
+        (solve, event): (usize, usize),
+        (root, value): (usize, f64),
+        (slope, size): (f64, f64),
+    ) -> Result<(), Failure> {
+        if size == 0.0 {
+            // It does not move, so it does not pass.
+            return Ok(());
+        }
+        if slope.abs() <= GRAZING * size {
+            return Err(Failure::Grazes { solve, event, t: self.t });
+        }
+        let distance = (value / slope).abs();
+        if distance <= self.near && self.best.is_none_or(|(least, ..)| distance < least) {
+            self.best = Some((distance, root, slope));
+        }
+        Ok(())
+    }
+
+    /// The root, with its slope; `None` if the condition became true because the motion itself
+    /// changed.
+    pub fn found(&self) -> Option<(usize, f64)> {
+        self.best.map(|(_, root, slope)| (root, slope))
+    }
+}
+
 /// The roots whose comparison decides: the condition, which holds, would not if it came out otherwise.
-fn decisive(condition: &Condition, values: &[f64]) -> Vec<usize> {
+pub(crate) fn decisive(condition: &Condition, values: &[f64]) -> Vec<usize> {
     let signs: Vec<i8> = values.iter().map(|value| i8::from(*value > 0.0) - i8::from(*value < 0.0)).collect();
     let decides = |root: &usize| {
         [-1, 1].into_iter().any(|sign| {

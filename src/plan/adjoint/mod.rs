@@ -6,7 +6,7 @@ pub mod chain;
 pub mod curvature;
 pub mod discrete;
 pub mod hessian;
-mod instant;
+pub mod instant;
 
 /// What the reverse pass of a gradient cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
