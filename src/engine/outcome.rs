@@ -204,12 +204,19 @@ fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
         }
         Outcome::Zeno { t, event, max_events } => {
             let event = &system.events[*event];
-            let message = format!("more than {max_events} events in one step at t = {}", number(*t));
+            let at = number(*t);
+            let message = match max_events {
+                Some(most) => format!("more than {most} events in one step at t = {at}"),
+                None => format!("infinitely many events before a time close to t = {at}"),
+            };
             let label = format!("`{}` happens ever faster", event.name);
-            Diagnostic::new(Code("E0905"), message, event.span, label)
+            let diagnostic = Diagnostic::new(Code("E0905"), message, event.span, label)
                 .note(state)
-                .help("end the run, or change the motion, where the events pile up: `when ... { stop }`")
-                .help("if they are meant to be so many, raise `solve.max_events`")
+                .help("end the run, or change the motion, where the events pile up: `when ... { stop }`");
+            match max_events {
+                Some(_) => diagnostic.help("if they are meant to be so many, raise `solve.max_events`"),
+                None => diagnostic,
+            }
         }
         Outcome::Inconsistent { t, component, residual } => {
             let message =

@@ -2,10 +2,10 @@
 //!
 //! Stiff means that stability and not accuracy sets the length of the explicit steps. Two stages of
 //! the table lie at the end of the step, at `y_new` and near it, and so give `|hλ|` for the largest
-//! rate constant `λ` for free: where it stays above [`STIFF`] for [`STIFF_STEPS`] steps, the steps
+//! rate constant `λ` for free: where it stays above `STIFF` for `STIFF_STEPS` steps, the steps
 //! run along the border of stability. Source: E. Hairer, G. Wanner, Solving Ordinary Differential
 //! Equations II, IV.2, with the counts of the code DOPRI5. On the way back, `ρ(J)` is estimated
-//! by powers of the Jacobian: where `hρ` stays below [`MILD`] for [`MILD_STEPS`] steps, the explicit
+//! by powers of the Jacobian: where `hρ` stays below `MILD` for `MILD_STEPS` steps, the explicit
 //! method could take the same steps. All of it depends on the numbers only, never on time taken.
 
 use super::dense::Accepted;

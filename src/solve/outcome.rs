@@ -44,8 +44,9 @@ pub enum Outcome {
         t: f64,
         /// The event that was one too many.
         event: usize,
-        /// How many may happen in one step.
-        max_events: u64,
+        /// How many may happen in one step; `None` if it is the times of one event that come together
+        /// at a point.
+        max_events: Option<u64>,
     },
     /// No start fulfils the constraints.
     Inconsistent {

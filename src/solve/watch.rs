@@ -17,6 +17,8 @@ pub(super) struct Watch<'a, E: ?Sized> {
     truth: Vec<bool>,
     clocks: Vec<Clock>,
     max_events: u64,
+    /// For each event: when it happened last, four times, the latest last.
+    recent: Vec<[f64; 4]>,
     /// Events up to the end of the step, as it was planned, in which the first of them fell.
     n_in_step: u64,
     step_end: f64,
@@ -78,7 +80,8 @@ impl<'a, E: ?Sized> Watch<'a, E> {
                 }
             }
         }
-        Ok(Watch { events, truth, clocks, max_events, n_in_step: 0, step_end: f64::NAN, direction })
+        let recent = vec![[f64::NAN; 4]; truth.len()];
+        Ok(Watch { events, truth, clocks, max_events, recent, n_in_step: 0, step_end: f64::NAN, direction })
     }
 
     /// The next time, before `limit`, to land on for an event.
@@ -168,6 +171,7 @@ impl<'a, E: ?Sized> Watch<'a, E> {
         while due.contains(&true) {
             for event in (0..due.len()).filter(|event| due[*event]) {
                 self.count(t, planned_end, event)?;
+                self.converge(t, event)?;
                 let effect = self.events.jump(event, t, inside, y, &mut y_new);
                 observer.jumped(&Jump { t, event, round, y, y_new: &y_new });
                 std::mem::swap(y, &mut y_new);
@@ -221,10 +225,37 @@ impl<'a, E: ?Sized> Watch<'a, E> {
         }
         self.n_in_step += 1;
         match self.n_in_step > self.max_events {
-            true => Flow::Break(Outcome::Zeno { t, event, max_events: self.max_events }),
+            true => Flow::Break(Outcome::Zeno { t, event, max_events: Some(self.max_events) }),
             false => Flow::Continue(()),
         }
     }
+
+    /// Ends the run where the times of an event come together: past that point nothing tells its
+    /// condition from one that just stays true, and it would never happen again.
+    fn converge(&mut self, t: f64, event: usize) -> Flow {
+        let times = &mut self.recent[event];
+        times.rotate_left(1);
+        times[3] = t;
+        match limit_is_near(*times) {
+            true => Flow::Break(Outcome::Zeno { t, event, max_events: None }),
+            false => Flow::Continue(()),
+        }
+    }
+}
+
+/// Units in the last place between the last time of an event and the limit of its times, below which
+/// the run ends.
+const NEAR: f64 = 1e6;
+
+/// How far the ratios of two pairs of intervals in a geometric sequence may differ.
+const SAME_RATIO: f64 = 0.01;
+
+/// Whether the intervals between times shrink like a geometric sequence whose limit is at hand.
+fn limit_is_near([a, b, c, d]: [f64; 4]) -> bool {
+    let [first, second, third] = [b - a, c - b, d - c].map(f64::abs);
+    let (before, ratio) = (second / first, third / second);
+    let geometric = ratio < 1.0 && (ratio - before).abs() <= SAME_RATIO * ratio;
+    geometric && third * ratio / (1.0 - ratio) < NEAR * f64::EPSILON * d.abs()
 }
 
 impl Ticks {

@@ -4,7 +4,7 @@
 use super::Stream;
 
 /// More blocks of a stream than one draw takes: an attempt takes one, and no draw makes more than twice
-/// [`MAX_ATTEMPTS`].
+/// `MAX_ATTEMPTS`.
 pub const BLOCKS: u64 = 4 * MAX_ATTEMPTS as u64;
 
 /// An attempt succeeds with a chance above 0.95 (Marsaglia and Tsang, section 2), so that all of

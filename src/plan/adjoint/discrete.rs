@@ -10,7 +10,7 @@
 //! `τ` is the rate of the dense output there, that by `t0` is minus the rate at the start carried
 //! along, that by a time `s` at which the field changes is the jump `f(s-) - f(s+)` carried along.
 //! So their gradients are exact to the accuracy of the solution, not to round-off. The same holds
-//! for the times of events, which [`instant`](super::instant) goes back through.
+//! for the times of events, which `instant` goes back through.
 //!
 //! Source of the scheme and of the checkpoints: Griewank and Walther, Evaluating Derivatives, 2nd
 //! ed., ch. 3 and 12; of the derivative by the initial time: Hairer, Nørsett, Wanner, Solving ODEs
