@@ -6,6 +6,10 @@
 //! Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, Parallel random numbers: as easy
 //! as 1, 2, 3, SC'11.
 
+mod variates;
+
+pub use variates::{BLOCKS, MAX_POISSON_RATE};
+
 /// The numbers of one random item in one training step and one example.
 #[derive(Clone, Debug)]
 pub struct Stream {
@@ -62,6 +66,14 @@ impl Stream {
     /// Uniform on `[0, 1)`: a multiple of 2^-53.
     pub fn uniform(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 * 2.0_f64.powi(-53)
+    }
+
+    /// Uniform on `(0, 1)`: of [0, 1), with half the least other value in place of 0.
+    pub fn open_uniform(&mut self) -> f64 {
+        match self.uniform() {
+            0.0 => 2.0_f64.powi(-54),
+            inside => inside,
+        }
     }
 
     /// Standard normal. Source: G. E. P. Box, M. E. Muller, A note on the generation of random

@@ -74,6 +74,15 @@ impl Array {
         Some(self)
     }
 
+    /// The array as `element`, or what is wrong with the first entry that is none, and its index.
+    pub fn conforming(mut self, element: Element) -> Result<Array, (BadEntry, Vec<usize>)> {
+        match conforming(self.numbers, element) {
+            Ok(numbers) => self.numbers = numbers,
+            Err((at, why, _)) => return Err((why, position(at, &self.shape))),
+        }
+        Ok(self)
+    }
+
     /// The padded array `[examples, longest, ..]` of a ragged field without its padding. `lengths`
     /// says how long each example is; without it, rows at the end that are NaN throughout are
     /// padding.

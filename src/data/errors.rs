@@ -57,6 +57,29 @@ pub fn no_numbers(place: &Place<'_>, shape: &[usize]) -> Diagnostic {
         .help("every axis must have at least one entry")
 }
 
+/// Where times go back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GoesBack {
+    /// Which example, from 1, if there are many.
+    pub example: Option<usize>,
+    /// Which row, from 1.
+    pub row: usize,
+    /// The time in the row before.
+    pub before: f64,
+    /// The time in this row.
+    pub time: f64,
+}
+
+/// The data field at `path`, declared at `field`, is the times of a path at `used` and goes back.
+pub fn goes_back(path: &str, field: Span, used: Span, back: &GoesBack) -> Diagnostic {
+    let GoesBack { example, row, before, time } = back;
+    let example = example.map_or(String::new(), |example| format!("example {example}, "));
+    let message = format!("{example}row {row} of `{path}`: the time {time} comes after {before}");
+    Diagnostic::new(Code("E0707"), message, field, "these times must ascend")
+        .label(used, "a path goes from knot to knot")
+        .help("sort the rows of the file by this column")
+}
+
 /// What `no_such_column` needs to know about the line of the schema and the file.
 pub struct MissingColumn<'a> {
     /// The file.
@@ -168,9 +191,9 @@ pub fn other_shape(field: &str, written: &str, batch: bool, found: &[usize], ty_
     };
     let found: Vec<String> = found.iter().map(usize::to_string).collect();
     let found = format!("[{}]", found.join(", "));
-    let message = format!("the schema gives `{field}` the shape {written}, in the file it is {found}");
-    Diagnostic::new(Code("E0704"), message, ty_span, format!("{found} in the file")).help(
-        "`batch` counts examples; every other axis of the file stands in the schema by a name or a number",
+    let message = format!("the schema gives `{field}` the shape {written}, in the data it is {found}");
+    Diagnostic::new(Code("E0704"), message, ty_span, format!("{found} in the data")).help(
+        "`batch` counts examples; every other axis of the data stands in the schema by a name or a number",
     )
 }
 
@@ -180,9 +203,9 @@ pub fn other_size(field: &str, dim: &str, known: Option<i64>, found: usize, ty_s
         Some(known) if known.to_string() != dim => format!("{dim}, which is {known}"),
         Some(_) | None => dim.to_owned(),
     };
-    let message = format!("the schema gives an axis of `{field}` the length {is}, the file has {found}");
-    Diagnostic::new(Code("E0704"), message, ty_span, format!("{found} in the file"))
-        .help("name the size, as in `[T]`, and the file says how long it is")
+    let message = format!("the schema gives an axis of `{field}` the length {is}, the data have {found}");
+    Diagnostic::new(Code("E0704"), message, ty_span, format!("{found} in the data"))
+        .help("name the size, as in `[T]`, and the data say how long it is")
 }
 
 /// Two fields share a ragged axis and an example has different lengths in them.
@@ -379,21 +402,7 @@ pub fn bad_entry(
     index: &[usize],
     more: usize,
 ) -> Diagnostic {
-    let index: Vec<String> = index.iter().map(usize::to_string).collect();
-    let entry = format!("`{}`: `{}[{}]`", place.path, field.name, index.join(", "));
-    let (message, label) = match why {
-        BadEntry::NotANumber => (format!("{entry} is NaN"), "declared here as numbers"),
-        BadEntry::Infinite => (format!("{entry} is not finite"), "declared here as numbers"),
-        BadEntry::Fraction(value) => {
-            (format!("{entry} is {value}, not a whole number"), "declared here as whole numbers")
-        }
-        BadEntry::TooLarge(value) => {
-            (format!("{entry} is {value:e}, above 2^53"), "declared here as whole numbers")
-        }
-        BadEntry::NotABool(value) => {
-            (format!("{entry} is {value}, neither 0 nor 1"), "declared here as truth values")
-        }
-    };
+    let (message, label) = entry_words(why, place.path, &field.name, index);
     let mut diagnostic =
         Diagnostic::new(Code("E0705"), message, field.ty_span, label).label(place.span, "found in this file");
     if more > 0 {
@@ -407,6 +416,113 @@ pub fn bad_entry(
         BadEntry::Fraction(_) => diagnostic.help("declare the field without `int` if fractions are meant"),
         BadEntry::Infinite | BadEntry::TooLarge(_) | BadEntry::NotABool(_) => diagnostic,
     }
+}
+
+/// An entry of what a program makes is not what the schema says. `maker` stands at `span`.
+pub fn bad_made_entry(
+    why: &BadEntry,
+    field: &FieldRequest,
+    (maker, span): (&str, Span),
+    index: &[usize],
+) -> Diagnostic {
+    let (message, label) = entry_words(why, maker, &field.name, index);
+    Diagnostic::new(Code("E0705"), message, field.ty_span, label).label(span, "made by this")
+}
+
+fn entry_words(why: &BadEntry, of: &str, field: &str, index: &[usize]) -> (String, &'static str) {
+    let index: Vec<String> = index.iter().map(usize::to_string).collect();
+    let entry = format!("`{of}`: `{field}[{}]`", index.join(", "));
+    match why {
+        BadEntry::NotANumber => (format!("{entry} is NaN"), "declared here as numbers"),
+        BadEntry::Infinite => (format!("{entry} is not finite"), "declared here as numbers"),
+        BadEntry::Fraction(value) => {
+            (format!("{entry} is {value}, not a whole number"), "declared here as whole numbers")
+        }
+        BadEntry::TooLarge(value) => {
+            (format!("{entry} is {value:e}, above 2^53"), "declared here as whole numbers")
+        }
+        BadEntry::NotABool(value) => {
+            (format!("{entry} is {value}, neither 0 nor 1"), "declared here as truth values")
+        }
+    }
+}
+
+/// A program makes no column of that name.
+pub fn no_such_result((maker, span): (&str, Span), column: &str, asked: Span, known: &[&str]) -> Diagnostic {
+    let names: Vec<String> = known.iter().map(|name| (*name).to_owned()).collect();
+    let message = format!("`{maker}` makes no column `{column}`");
+    let has = if names.is_empty() {
+        "gives one array without a name".to_owned()
+    } else {
+        format!("makes {}", listed(&names))
+    };
+    Diagnostic::new(Code("E0703"), message, asked, "asked for here").label(span, has)
+}
+
+/// Several fields out of a function that gives one array.
+pub fn one_result(second: &FieldRequest, call: Span) -> Diagnostic {
+    let message = format!("this function gives one array, and `{}` would be a second", second.name);
+    Diagnostic::new(Code("E0703"), message, second.span, "there is no more")
+        .label(call, "gives one array")
+        .help("let it give a record: `(x = ..., y = ...)`")
+}
+
+/// A field of many examples, of a system that is simulated once.
+pub fn one_run(field: &FieldRequest, call: Span) -> Diagnostic {
+    let message = format!("`{}` has an axis of examples, and the system is simulated once", field.name);
+    Diagnostic::new(Code("E0704"), message, field.ty_span, "counts examples by `batch`")
+        .label(call, "simulated once")
+        .help("leave `batch` out, cut the series with `windows(..., length = 10)`, or say how many there are, `Truth(n = 100)`")
+}
+
+/// `columns(…)` of what a program makes.
+pub fn no_columns_made(field: &FieldRequest, maker: &str) -> Diagnostic {
+    let message = format!("`{maker}` makes arrays and has no columns to put together");
+    let span = field.columns.span().unwrap_or(field.span);
+    Diagnostic::new(Code("E0706"), message, span, "takes columns of a table")
+        .help("name one array: `x: [batch, 3] = column(\"x\")`")
+}
+
+/// A field of segments without the axes for them.
+pub fn not_a_window(field: &FieldRequest) -> Diagnostic {
+    let message = format!("`{}` has no place for segments", field.name);
+    Diagnostic::new(Code("E0704"), message, field.ty_span, "a segment is an example")
+        .help("write `[batch, L]`, or `[batch, L, n]` for rows of several numbers; all segments have the same length")
+}
+
+/// An array that holds no series of what the schema says.
+pub fn no_series(field: &FieldRequest, shape: &[usize]) -> Diagnostic {
+    let message = format!("there are no series for `{}` in an array of shape {shape:?}", field.name);
+    Diagnostic::new(Code("E0704"), message, field.ty_span, "segments of series")
+        .help("a series is `[T, ..]`, and many are `[series, T, ..]`, where the rows `..` stand in the schema behind `batch` and the length")
+}
+
+/// Two fields whose series differ.
+pub fn other_series(first: (&FieldRequest, &[usize]), second: (&FieldRequest, &[usize])) -> Diagnostic {
+    let words = |(field, lengths): (&FieldRequest, &[usize])| match lengths {
+        [only] => format!("`{}` has {only} rows", field.name),
+        many => format!(
+            "`{}` has {} series, together of {} rows",
+            field.name,
+            many.len(),
+            many.iter().sum::<usize>()
+        ),
+    };
+    let message = format!("{}, {}", words(first), words(second));
+    Diagnostic::new(Code("E0704"), message, second.0.ty_span, "would be cut elsewhere")
+        .label(first.0.ty_span, "than this")
+}
+
+/// No series is as long as a segment.
+pub fn too_short_for(length: usize, longest: usize, span: Span) -> Diagnostic {
+    let message = format!("no series has {length} rows; the longest has {longest}");
+    Diagnostic::new(Code("E0702"), message, span, "would leave no segment")
+}
+
+/// More numbers than are kept.
+pub fn too_many_numbers(span: Span, count: usize, most: usize) -> Diagnostic {
+    let message = format!("a field would hold {count} numbers, at most {most} are kept");
+    Diagnostic::new(Code("E0311"), message, span, "makes this many")
 }
 
 /// A ragged field needs an axis of examples and one of rows.

@@ -15,6 +15,7 @@ pub mod npz;
 pub mod schema;
 pub mod split;
 pub mod ts;
+pub mod windows;
 
 pub use array::Array;
 pub use digest::Digest;

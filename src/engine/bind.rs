@@ -1,16 +1,17 @@
 //! From a checked program to compiled code: numbers, settings, data, sizes, elaboration, plan.
 
-use crate::backend;
 use crate::base::span::Span;
 use crate::data::{self, Part, Place};
 use crate::diag::{Code, Diagnostic, Severity, Sink};
 use crate::engine::axes::{self, Axes};
-use crate::engine::controls::{MAX_PROBES, adjoint, estimator, tolerances};
+use crate::engine::controls::{adjoint, tolerances};
 use crate::engine::dataset::{Absent, Missing};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::example::{self, At};
+use crate::engine::made::Makings;
 use crate::engine::outcome::uncompiled;
 use crate::engine::outside::{not_numbers, unknown_name, values};
+use crate::engine::prepare::Prepared;
 use crate::engine::run::{Run, RunParts};
 use crate::engine::{Dataset, Model, dataset};
 use crate::ir::func::Func;
@@ -20,12 +21,11 @@ use crate::ir::types::DType;
 use crate::ir::zeros;
 use crate::plan::Plan;
 use crate::plan::controls::{Controls, Save};
-use crate::plan::estimate::{Estimator, estimated};
 use crate::plan::halves::Halves;
 use crate::plan::unit::Data;
 use crate::sema::library::Files;
 use crate::sema::{self, Bindings, Checked, Given, Known};
-use crate::settings::{self, Backend, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings, Sweep};
+use crate::settings::{self, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings, Sweep};
 use crate::solve::control::{Adaptive, Errors};
 use crate::solve::method::{Kind as MethodKind, Stiff};
 use crate::solve::sde::Scheme;
@@ -230,9 +230,9 @@ impl Binder {
 }
 
 /// The state of one `build`.
-struct Work {
-    sources: crate::base::span::Sources,
-    sink: Sink,
+pub(super) struct Work {
+    pub(super) sources: crate::base::span::Sources,
+    pub(super) sink: Sink,
 }
 
 /// A program with its settings and data.
@@ -249,11 +249,7 @@ struct Gathered {
 struct Bound {
     settings: Settings,
     dataset: Arc<Dataset>,
-    program: Arc<Program>,
-    /// How each system is solved.
-    solves: Vec<SolveSettings>,
-    /// By system.
-    options: Vec<Options>,
+    prepared: Prepared,
     /// The item that makes many runs, if there is one.
     cause: Option<Span>,
 }
@@ -334,11 +330,15 @@ impl Work {
             found.into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
             return None;
         }
+        let makings = self.makings(&checked.data, &settings)?;
+        let makings = Makings { settings: &settings, makings };
+        let (folder, part) = (&model.folder, binder.part);
         let (sources, sink) = (&mut self.sources, &mut self.sink);
-        let dataset = dataset::load(&checked.data, &model.folder, binder.part, missing, sources, sink)?;
+        let dataset = dataset::load(&checked.data, &makings, folder, part, missing, sources, sink)?;
         known.sizes = dataset.sizes.clone();
         let (checked, found) = self.checked(&files, &known, (checked, found));
         found.into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
+        dataset.check_knots(&checked, &mut self.sink);
         for absent in &dataset.absent {
             let open = absent.open_sizes(&dataset.sizes);
             for (path, span) in &absent.files {
@@ -378,53 +378,23 @@ impl Work {
             Precision::F32 => DType::F32,
         };
         let bindings = Bindings { real, data: values(&dataset), overrides, seed: settings.run.seed };
-        let mut program = sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?;
-        for system in &mut program.systems {
-            // Every method that is built wants rates.
-            if let Some(rates) = system.rates.take() {
-                system.field = rates;
-                system.mass = None;
-            }
-        }
+        let program = sema::elaborate(&checked, &bindings, &self.sources, &mut self.sink)?;
         self.check_tolerances(&settings.solve, &program);
         let cause = axes::cause(&files.main, &self.sources);
         let samples = usize::try_from(settings.run.samples).unwrap_or(usize::MAX);
         if let Some(unfit) = cause.and_then(|cause| axes::unfit(&program, &files.main, cause, samples)) {
             self.sink.report(unfit);
         }
-        if let Some(diagnostic) = shared_noise(&program) {
+        let shared = match program.examples {
+            Examples::One | Examples::Members(_) => false,
+            Examples::Data | Examples::Samples => true,
+        };
+        if let Some(diagnostic) = shared_noise(&program, shared) {
             self.sink.report(diagnostic);
         }
-        let instances = checked.model().map_or(&[][..], |model| &model.instances);
-        let solves: Vec<SolveSettings> = program
-            .systems
-            .iter()
-            .map(|system| {
-                let item = instances.iter().find(|instance| instance.path == system.name);
-                let item = item.map_or(&*system.name, |instance| &instance.name);
-                settings.solve_of(&[&system.name, item]).clone()
-            })
-            .collect();
-        let estimators: Vec<Option<Estimator>> = solves.iter().map(estimator).collect();
-        if let Some(many) = estimators.iter().flatten().find(|estimator| estimator.probes > MAX_PROBES) {
-            let message =
-                format!("`solve.trace` asks for {} probes, at most {MAX_PROBES} are drawn", many.probes);
-            self.sink.report(Diagnostic::without_span(Code("E0802"), message));
-            return None;
-        }
-        let estimates = |name: &str| {
-            let mut systems = program.systems.iter().zip(&estimators);
-            systems.any(|(system, estimator)| *system.name == *name && estimator.is_some())
-        };
-        checked.nonlinear_estimates(&estimates).into_iter().for_each(|message| self.sink.report(message));
-        let program = Arc::new(estimated(program, &estimators));
-        let systems = program.systems.iter().zip(&solves);
-        let options = systems.map(|(system, solve)| self.options(solve, system));
-        let options = options.collect::<Option<Vec<Options>>>()?;
-        if self.sink.has_errors() {
-            return None;
-        }
-        Some(Bound { settings, dataset: Arc::new(dataset), program, solves, options, cause })
+        let prepared =
+            self.prepared(program, &checked, |path, item| settings.solve_of(&[path, item]).clone())?;
+        Some(Bound { settings, dataset: Arc::new(dataset), prepared, cause })
     }
 
     fn check(&mut self, binder: &Binder) -> Option<()> {
@@ -434,14 +404,14 @@ impl Work {
             // What follows wants numbers for the sizes.
             return Some(());
         }
-        let program = self.elaborated(gathered)?.program;
+        let program = self.elaborated(gathered)?.prepared.program;
         let checked = Plan::check(Arc::unwrap_or_clone(program));
         checked.map_err(|error| self.sink.report(uncompiled(&error))).ok()
     }
 
     fn build(&mut self, binder: &Binder) -> Option<Run> {
         let bound = self.bound(binder, &[])?;
-        let (cause, program) = (bound.cause, bound.program.clone());
+        let (cause, program) = (bound.cause, bound.prepared.program.clone());
         let samples = usize::try_from(bound.settings.run.samples).unwrap_or(usize::MAX);
         let parts = self.compiled(binder, bound)?;
         let Some(cause) = cause else { return Some(Run::new(parts, None)) };
@@ -471,20 +441,15 @@ impl Work {
 
     /// A model with its numbers and settings as machine code.
     fn compiled(&mut self, binder: &Binder, bound: Bound) -> Option<RunParts> {
-        let Bound { settings, dataset, program, solves, options, cause: _ } = bound;
-        let backend = match settings.run.backend {
-            Backend::Cranelift => backend::by_name("cranelift"),
-            Backend::Interp => backend::by_name("interp"),
-        };
-        let backend = backend.expect("both back ends are always built");
-        let methods = solves.iter().map(|solve| solve.method).collect();
-        let plan = match Plan::compile(program.clone(), methods, backend) {
+        let Bound { settings, dataset, prepared, cause: _ } = bound;
+        let plan = match prepared.plan(&settings) {
             Ok(plan) => Arc::new(plan),
             Err(error) => {
                 self.sink.report(uncompiled(&error));
                 return None;
             }
         };
+        let Prepared { program, solves, options } = prepared;
         let first = At::evaluated(binder.part, 0);
         let values = example::values(&program.data, &dataset, settings.run.seed, first);
         let save = match &settings.solve.save {
@@ -510,7 +475,7 @@ impl Work {
         })
     }
 
-    fn options(&mut self, solve: &SolveSettings, system: &System) -> Option<Options> {
+    pub(super) fn options(&mut self, solve: &SolveSettings, system: &System) -> Option<Options> {
         self.check_method(solve, system)?;
         let stepping = if solve.method.adaptive {
             let n_states: usize = system.states.iter().map(|state| state.ty.shape.count()).sum();
@@ -616,13 +581,9 @@ fn mass_moves(system: &System) -> bool {
 }
 
 /// Every solve and every example would see one path of the noise.
-fn shared_noise(program: &Program) -> Option<Diagnostic> {
+pub(super) fn shared_noise(program: &Program, many: bool) -> Option<Diagnostic> {
     let mut noises = program.systems.iter().flat_map(|system| &system.noises);
-    let shared = match program.examples {
-        Examples::One | Examples::Members(_) => program.solves.len() > 1,
-        Examples::Data | Examples::Samples => true,
-    };
-    let noise = noises.next().filter(|_| shared)?;
+    let noise = noises.next().filter(|_| many || program.solves.len() > 1)?;
     let message = "noise in a program of many examples or of several solves is not supported yet";
     let diagnostic = Diagnostic::new(Code("E0290"), message, noise.span, "they would share one path");
     Some(diagnostic.help("run one system at a time; for many paths write `ensemble 100 {}`"))

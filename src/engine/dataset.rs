@@ -3,12 +3,14 @@
 
 use crate::base::numbers::Examples;
 use crate::base::span::{Sources, Span};
+use crate::data::windows::{Cut, windows};
 use crate::data::{self, Array, Digest, Element, Format, Part, Place, errors};
 use crate::diag::{Diagnostic, Sink};
-use crate::engine::source::{FileSet, Files, Source, source, wrong};
+use crate::engine::made::Makings;
+use crate::engine::source::{FileSet, Files, Origin, Source, source, wrong};
 use crate::sema::dim::{Dim, Symbol};
 use crate::sema::typed::Elem;
-use crate::sema::{Columns, DataRequest, FieldRequest};
+use crate::sema::{Checked, Columns, DataRequest, FieldRequest, Windows};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,18 +61,51 @@ impl Dataset {
         Some(field.parts[part as usize].as_ref()?.length(example))
     }
 
+    /// Reports the fields (E0707) that are the times of a path and go back.
+    pub(crate) fn check_knots(&self, checked: &Checked, sink: &mut Sink) {
+        for (path, used) in checked.knot_fields() {
+            let mut fields = checked.data.iter().flat_map(|request| &request.fields);
+            let field = fields.find(|field| field.path == path);
+            if let (Some(field), Some(back)) = (field, self.goes_back(&path)) {
+                sink.report(errors::goes_back(&path, field.name_span, used, &back));
+            }
+        }
+    }
+
+    /// The first place where the field at `path` descends along its first axis, if there is one.
+    fn goes_back(&self, path: &str) -> Option<errors::GoesBack> {
+        let field = self.fields.get(path)?;
+        for examples in field.parts.iter().flatten() {
+            for example in 0..examples.len() {
+                let values = examples.to_f64(example);
+                let real = if examples.is_ragged() { examples.length(example) } else { values.len() };
+                if let Some(row) = (1..real).find(|row| values[*row] < values[row - 1]) {
+                    let example = field.batch.then_some(example + 1);
+                    return Some(errors::GoesBack {
+                        example,
+                        row: row + 1,
+                        before: values[row - 1],
+                        time: values[row],
+                    });
+                }
+            }
+        }
+        None
+    }
+
     /// The sizes that the files bind, by name.
     pub fn sizes(&self) -> impl Iterator<Item = (&str, usize)> {
         self.sizes.iter().map(|(name, size)| (&**name, *size))
     }
 }
 
-/// What becomes of a data set if one of its files is not there.
+/// What becomes of a data set that is not at hand: a file of it is not there, or a program makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// E0701.
+    /// E0701 for the file; what a program makes is made.
     Refused,
-    /// It is left out, and [`Dataset::absent`] says so.
+    /// Where a file is not there it is left out, and [`Dataset::absent`] says so; of what a program makes
+    /// there are the shapes alone.
     Noted,
 }
 
@@ -127,6 +162,7 @@ impl FieldData {
 /// without a `batch` axis that is split, `part` is taken.
 pub(crate) fn load(
     requests: &[DataRequest],
+    makings: &Makings<'_>,
     folder: &Path,
     part: Part,
     missing: Missing,
@@ -134,7 +170,7 @@ pub(crate) fn load(
     sink: &mut Sink,
 ) -> Option<Dataset> {
     let (dataset, bound) = (Dataset::default(), BTreeMap::new());
-    let mut loader = Loader { folder, part, missing, sources, sink, dataset, bound };
+    let mut loader = Loader { makings, folder, part, missing, sources, sink, dataset, bound };
     let mut complete = true;
     for request in requests {
         complete &= loader.data_set(request).is_some();
@@ -145,6 +181,7 @@ pub(crate) fn load(
 }
 
 struct Loader<'a> {
+    makings: &'a Makings<'a>,
     folder: &'a Path,
     part: Part,
     missing: Missing,
@@ -163,19 +200,27 @@ impl Loader<'_> {
 
     fn data_set(&mut self, request: &DataRequest) -> Option<()> {
         let source = source(&request.source).map_err(|diagnostic| self.sink.report(*diagnostic)).ok()?;
-        if self.missing == Missing::Noted && self.is_absent(&source.files, request) {
+        if let (Missing::Noted, Origin::Files { files, .. }) = (self.missing, &source.origin)
+            && self.is_absent(files, request)
+        {
             return Some(());
         }
         let mut parts: [Option<Vec<Array>>; 3] = [None, None, None];
-        match &source.files {
-            FileSet::Whole(files) => parts[0] = Some(self.arrays(&source, files, request)?),
-            FileSet::Parts(of_parts) => {
+        match &source.origin {
+            Origin::Files { files: FileSet::Whole(files), .. } => {
+                parts[0] = Some(self.arrays(&source, files, request)?);
+            }
+            Origin::Files { files: FileSet::Parts(of_parts), .. } => {
                 for (arrays, files) in parts.iter_mut().zip(of_parts) {
                     if let Some(files) = files {
                         *arrays = Some(self.arrays(&source, files, request)?);
                     }
                 }
             }
+            Origin::Made(seed) => parts[0] = Some(self.made(request, *seed)?),
+        }
+        for arrays in parts.iter_mut().flatten() {
+            *arrays = self.cut(request, std::mem::take(arrays))?;
         }
         let has_batch = request.fields.iter().any(|field| field.batch.is_some());
         match source.split {
@@ -183,16 +228,49 @@ impl Loader<'_> {
             Some(_) | None => {}
         }
         let mut fine = true;
-        for (number, field) in request.fields.iter().enumerate() {
-            for arrays in parts.iter().flatten() {
-                fine &= self.fits(field, &arrays[number]);
-            }
+        for arrays in parts.iter().flatten() {
+            fine &= self.all_fit(request, arrays);
         }
-        fine &= parts.iter().flatten().all(|arrays| self.lengths_agree(request, arrays));
         if !fine {
             return None;
         }
         if has_batch { self.examples(request, parts, &source) } else { self.whole(request, parts) }
+    }
+
+    /// The arrays that a program makes, once their shapes are known to be those of the schema.
+    fn made(&mut self, request: &DataRequest, seed: u64) -> Option<Vec<Array>> {
+        let fields: Vec<data::FieldRequest> = request.fields.iter().map(asked).collect();
+        let making = self.makings.of(&request.name);
+        let many = if request.windows.is_none() { making.are_many(&fields) } else { Ok(()) };
+        let columns = many.and_then(|()| making.columns(&fields));
+        let columns = columns.map_err(|diagnostic| self.sink.report(*diagnostic)).ok()?;
+        let shapes = making.blank(&columns);
+        let cut = self.cut(request, shapes.clone())?;
+        if !self.all_fit(request, &cut) {
+            return None;
+        }
+        if self.missing == Missing::Noted {
+            return Some(shapes);
+        }
+        let made = making.arrays(&columns, &fields, seed, self.makings.settings);
+        made.map_err(|diagnostic| self.sink.report(*diagnostic)).ok()
+    }
+
+    /// The segments of the arrays, if the data set is made of segments.
+    fn cut(&mut self, request: &DataRequest, arrays: Vec<Array>) -> Option<Vec<Array>> {
+        let Some(Windows { length, stride, span }) = request.windows else { return Some(arrays) };
+        let fields: Vec<data::FieldRequest> = request.fields.iter().map(asked).collect();
+        let cut = windows(&arrays, &fields, Cut { length, stride, span });
+        cut.map_err(|diagnostic| self.sink.report(*diagnostic)).ok()
+    }
+
+    /// Whether every array is what the schema says.
+    fn all_fit(&mut self, request: &DataRequest, arrays: &[Array]) -> bool {
+        let mut fine = true;
+        for (field, array) in request.fields.iter().zip(arrays) {
+            fine &= self.fits(field, array);
+        }
+        fine && self.lengths_agree(request, arrays)
     }
 
     /// Whether a file of the data set is not there, in which case it is noted.
@@ -219,7 +297,16 @@ impl Loader<'_> {
         files: &Files<'_>,
         request: &DataRequest,
     ) -> Option<Vec<Array>> {
-        let fields: Vec<data::FieldRequest> = request.fields.iter().map(asked).collect();
+        let Origin::Files { format, by, .. } = &source.origin else { crate::bug!("files of a program") };
+        let mut fields: Vec<data::FieldRequest> = request.fields.iter().map(asked).collect();
+        if request.windows.is_some() {
+            // What is cut are series: one, or one of every example.
+            let many = by.is_some() || *format == Format::Ts;
+            for field in &mut fields {
+                field.rank = field.rank.saturating_sub(usize::from(!field.batch));
+                (field.batch, field.ragged) = (many, many);
+            }
+        }
         let per_field = files.len() > 1;
         if per_field && files.len() != fields.len() {
             let span = files.iter().map(|(_, span)| *span).reduce(Span::to).unwrap_or(request.span);
@@ -230,14 +317,14 @@ impl Loader<'_> {
         for (number, (path, span)) in files.iter().enumerate() {
             let place = Place { path, span: *span, folder: self.folder };
             let wanted = if per_field { vec![fields[number].clone()] } else { fields.clone() };
-            let by = source.by.map(|(column, span)| (column.to_owned(), span));
-            let asked = data::Request { format: source.format, place, by, fields: wanted };
+            let by = by.map(|(column, span)| (column.to_owned(), span));
+            let asked = data::Request { format: *format, place, by, fields: wanted };
             let loaded = data::load(&asked, self.sources, self.sink)?;
             let (rows, digest) = (loaded.rows, loaded.digest);
             self.dataset.files.push(DataFile { path: (*path).to_owned(), rows, digest });
             arrays.extend(loaded.arrays);
         }
-        if source.format == Format::Npy {
+        if *format == Format::Npy && request.windows.is_none() {
             let place = |number: usize| {
                 let (path, span) = files[if per_field { number } else { 0 }];
                 Place { path, span, folder: self.folder }

@@ -1,6 +1,6 @@
 //! The numbers of one example: its slices of the data, its draws, where training stands.
 
-use crate::base::random::Stream;
+use crate::base::random::{BLOCKS, Stream};
 use crate::data::Part;
 use crate::engine::dataset::Dataset;
 use crate::ir::program::{Axis, DataPort, Draw, PortSource};
@@ -49,7 +49,7 @@ fn value(port: &DataPort, dataset: &Dataset, seed: u64, at: At) -> Vec<f64> {
         }
         (PortSource::Drawn(draw), ..) => {
             let mut stream = Stream::new(seed, &port.path, at.draws, at.example as u64);
-            (0..port.ty.shape.count()).map(|_| drawn(*draw, &mut stream)).collect()
+            (0..port.ty.shape.count()).map(|entry| drawn(draw, entry, &mut stream)).collect()
         }
         (PortSource::Step, ..) => vec![at.step as f64],
         (PortSource::Epoch, ..) => vec![at.epoch as f64],
@@ -64,15 +64,29 @@ fn unknown_length(size: &str) -> ! {
     crate::bug!("no data field has the ragged axis `{size}`")
 }
 
-fn drawn(draw: Draw, stream: &mut Stream) -> f64 {
+fn drawn(draw: &Draw, entry: usize, stream: &mut Stream) -> f64 {
+    // Draws that take more or less of the stream each have a part of their own.
+    let own = |stream: &mut Stream| stream.seek(entry as u64 * BLOCKS);
+    let of = |values: &[f64]| values[entry % values.len()];
     match draw {
         Draw::Normal => stream.normal(),
-        // Of [0, 1); a zero would be on the border of the interval, and half the least other value is
-        // as good.
-        Draw::Uniform => match stream.uniform() {
-            0.0 => 2.0_f64.powi(-54),
-            inside => inside,
-        },
+        Draw::Uniform => stream.open_uniform(),
+        Draw::Gamma(shape) => {
+            own(stream);
+            libm::exp(stream.log_gamma(of(shape)))
+        }
+        Draw::Beta(a, b) => {
+            own(stream);
+            stream.beta(of(a), of(b))
+        }
+        Draw::StudentT(freedom) => {
+            own(stream);
+            stream.student_t(of(freedom))
+        }
+        Draw::Poisson(rate) => {
+            own(stream);
+            stream.poisson(of(rate))
+        }
         Draw::Rademacher => {
             if stream.next_u32() >> 31 == 0 {
                 -1.0

@@ -216,7 +216,12 @@ fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
                 format!("no values of the algebraic unknowns fulfil the constraints at t = {}", number(*t));
             let (_, equation) = unknown(system, *component);
             let label = format!("here {} is left when Newton's method gives up", brief(*residual));
-            Diagnostic::new(Code("E0903"), message, equation, label)
+            let mut diagnostic = Diagnostic::new(Code("E0903"), message, equation, label);
+            let others = residuals(*t, stuck, given).into_iter().filter(|(span, _)| *span != equation);
+            for (span, left) in others.take(MAX_RESIDUALS) {
+                diagnostic = diagnostic.label(span, format!("here {}", brief(left)));
+            }
+            diagnostic
                 .note(state)
                 .help("the guesses of the algebraic unknowns may be far off, or the constraints contradict each other")
         }
@@ -255,6 +260,28 @@ fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
         }
         Outcome::Finished | Outcome::Stopped => crate::bug!("a successful run has no failure"),
     }
+}
+
+/// The most residuals shown beside the largest.
+const MAX_RESIDUALS: usize = 6;
+
+/// What is left of each constraint at the last state tried, with its line, in the order of the
+/// unknowns; of one for many numbers the largest.
+fn residuals(t: f64, stuck: &Stuck, given: &Given<'_>) -> Vec<(Span, f64)> {
+    let rate = Rate { stuck, given };
+    let Ok(rates) = eval::eval(rate.func(), &rate.args(t, &stuck.y)) else { return Vec::new() };
+    let mut at = 0;
+    let mut found = Vec::new();
+    for state in &given.plan.system_of(stuck.solve).states {
+        let entries = at..at + state.ty.shape.count();
+        at = entries.end;
+        if state.kind == UnknownKind::Algebraic {
+            let left = &rates[0].data[entries];
+            let largest = left.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs()));
+            found.extend(largest.map(|largest| (state.equation, largest)));
+        }
+    }
+    found
 }
 
 /// The time in which `component` would double at its present rate, if that is hardly longer than

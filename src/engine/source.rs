@@ -3,6 +3,7 @@
 use crate::base::span::Span;
 use crate::data::{Format, Part, Shares};
 use crate::diag::{Code, Diagnostic};
+use crate::sema::Maker;
 use crate::settings::value;
 use crate::syntax::ast::{Arg, Expr, ExprKind};
 
@@ -12,14 +13,25 @@ pub(super) type Files<'a> = Vec<(&'a str, Span)>;
 
 /// `csv("a.csv", by = "patient", split = [0.8, 0.1, 0.1], seed = 0)`
 pub(super) struct Source<'a> {
-    /// How the files hold their numbers.
-    pub format: Format,
-    /// The files.
-    pub files: FileSet<'a>,
-    /// The column that says which example a row belongs to.
-    pub by: Option<(&'a str, Span)>,
+    /// What gives the numbers.
+    pub origin: Origin<'a>,
     /// How the examples are divided.
     pub split: Option<(Shares, Span)>,
+}
+
+/// What gives the numbers of a data set.
+pub(super) enum Origin<'a> {
+    /// Files.
+    Files {
+        /// How they hold their numbers.
+        format: Format,
+        /// Which.
+        files: FileSet<'a>,
+        /// The column that says which example a row belongs to.
+        by: Option<(&'a str, Span)>,
+    },
+    /// A program, whose draws are keyed by this.
+    Made(u64),
 }
 
 /// The files of a data set.
@@ -33,18 +45,57 @@ pub(super) enum FileSet<'a> {
 /// A value, or what is wrong.
 type Read<T> = Result<T, Box<Diagnostic>>;
 
-/// Reads the call; E0290 for what is not built, E0706 for arguments that mean nothing.
+/// Reads the call; E0706 for arguments that mean nothing. What `sema` has looked at is taken as it is.
 pub(super) fn source(expr: &Expr) -> Read<Source<'_>> {
-    let (name, args) = match &expr.unparenthesised().kind {
-        ExprKind::Call { callee, args } => match &callee.kind {
-            ExprKind::Name(name) => (name, args),
-            _ => return Err(not_built("this source of data", callee.span)),
-        },
-        _ => return Err(not_built("this source of data", expr.span)),
+    let (name, args) = call(expr);
+    if name != "windows" {
+        return numbers(expr);
+    }
+    let positional = |arg: &'_ Arg| matches!(arg, Arg::Positional(_));
+    let Some(Arg::Positional(inner)) = args.iter().find(|arg| positional(arg)) else {
+        crate::bug!("windows of nothing")
     };
-    let Some(format) = Format::by_name(name) else {
-        return Err(not_built(&format!("the data source `{name}`"), expr.span));
-    };
+    let whole = numbers(inner)?;
+    if let Some((_, span)) = whole.split {
+        return Err(wrong("segments are divided, so `split` is an argument of `windows`", span));
+    }
+    let (shares, seed) = (named(args, "split"), named(args, "seed"));
+    let is_whole = !matches!(&whole.origin, Origin::Files { files: FileSet::Parts(_), .. });
+    let split = divided(shares, seed, is_whole, expr.span)?;
+    if let (None, Some((_, span))) = (shares, seed) {
+        return Err(wrong("`seed` is for a `split`, and there is none", span));
+    }
+    Ok(Source { split, ..whole })
+}
+
+/// The name and the arguments of a source.
+fn call(expr: &Expr) -> (&str, &[Arg]) {
+    if let ExprKind::Call { callee, args } = &expr.unparenthesised().kind
+        && let ExprKind::Name(name) = &callee.unparenthesised().kind
+    {
+        return (name, args);
+    }
+    crate::bug!("a source of data that is no call")
+}
+
+/// The argument called `key`, and where it is named.
+fn named<'a>(args: &'a [Arg], key: &str) -> Option<(&'a Expr, Span)> {
+    args.iter().find_map(|arg| match arg {
+        Arg::Named(name, value) if &*name.name == key => Some((value, name.span)),
+        Arg::Named(..) | Arg::Positional(_) | Arg::Spread(..) | Arg::Comprehension(..) => None,
+    })
+}
+
+/// A source that is not cut into windows.
+fn numbers(expr: &Expr) -> Read<Source<'_>> {
+    let (name, args) = call(expr);
+    if Maker::by_name(name).is_some() {
+        let (shares, seed) = (named(args, "split"), named(args, "seed"));
+        let split = divided(shares, seed, true, expr.span)?;
+        let seed = seed.map_or(Ok(0), |(seed, _)| whole_seed(seed))?;
+        return Ok(Source { origin: Origin::Made(seed), split });
+    }
+    let Some(format) = Format::by_name(name) else { crate::bug!("`{name}` is no source of data") };
     let mut whole: Option<Files<'_>> = None;
     let mut parts: [Option<Files<'_>>; 3] = [None, None, None];
     let (mut by, mut shares, mut seed) = (None, None, None);
@@ -74,15 +125,25 @@ pub(super) fn source(expr: &Expr) -> Read<Source<'_>> {
             return Err(wrong("either one file, or one for each of `train`, `valid`, `test`", expr.span));
         }
     };
-    let split = match (shares, seed) {
-        (None, None) => None,
-        (None, Some((_, span))) => return Err(wrong("`seed` is for a `split`, and there is none", span)),
-        (Some(_), _) if matches!(files, FileSet::Parts(_)) => {
-            return Err(wrong("the files are the parts, so there is nothing to split", expr.span));
-        }
-        (Some((value, _)), seed) => Some((split(value, seed.map(|(value, _)| value))?, value.span)),
-    };
-    Ok(Source { format, files, by, split })
+    if let (None, Some((_, span))) = (shares, seed) {
+        return Err(wrong("`seed` is for a `split`, and there is none", span));
+    }
+    let split = divided(shares, seed, matches!(files, FileSet::Whole(_)), expr.span)?;
+    Ok(Source { origin: Origin::Files { format, files, by }, split })
+}
+
+/// `split = [0.8, 0.1, 0.1], seed = 0`, of what is not in parts already.
+fn divided(
+    shares: Option<(&Expr, Span)>,
+    seed: Option<(&Expr, Span)>,
+    is_whole: bool,
+    span: Span,
+) -> Read<Option<(Shares, Span)>> {
+    let Some((shares, _)) = shares else { return Ok(None) };
+    if !is_whole {
+        return Err(wrong("the files are the parts, so there is nothing to split", span));
+    }
+    Ok(Some((split(shares, seed.map(|(value, _)| value))?, shares.span)))
 }
 
 /// `"a.npy"` or `["a.npy", "b.npy"]`
@@ -109,15 +170,13 @@ fn split(shares: &Expr, seed: Option<&Expr>) -> Read<Shares> {
     let wanted = "three shares that add up to 1, for `train`, `valid` and `test`, are wanted";
     let numbers = value::numbers(shares).and_then(|numbers| <[f64; 3]>::try_from(numbers).ok());
     let numbers = numbers.ok_or_else(|| wrong(wanted, shares.span))?;
-    let seed = match seed {
-        None => 0,
-        Some(seed) => {
-            let number =
-                value::number(seed).filter(|x| *x >= 0.0 && x.fract() == 0.0 && *x < 2.0_f64.powi(53));
-            number.ok_or_else(|| wrong("a seed is a whole number", seed.span))? as u64
-        }
-    };
+    let seed = seed.map_or(Ok(0), whole_seed)?;
     Shares::new(numbers, seed).ok_or_else(|| wrong(wanted, shares.span))
+}
+
+fn whole_seed(seed: &Expr) -> Read<u64> {
+    let number = value::number(seed).filter(|x| *x >= 0.0 && x.fract() == 0.0 && *x < 2.0_f64.powi(53));
+    Ok(number.ok_or_else(|| wrong("a seed is a whole number", seed.span))? as u64)
 }
 
 /// E0706, with what a source looks like.
@@ -126,12 +185,4 @@ pub(super) fn wrong(message: &str, span: Span) -> Box<Diagnostic> {
     Box::new(diagnostic.help(
         "for example `csv(\"a.csv\", split = [0.8, 0.1, 0.1], seed = 0)` or `npy(train = \"a.npy\", test = \"b.npy\")`",
     ))
-}
-
-fn not_built(what: &str, span: Span) -> Box<Diagnostic> {
-    let message = format!("{what} is not supported yet");
-    Box::new(
-        Diagnostic::new(Code("E0290"), message, span, "part of the language, not built")
-            .help("`csv`, `npy`, `npz`, `idx` and `ts` read files"),
-    )
 }

@@ -191,7 +191,7 @@ pub enum Axis {
 }
 
 /// Where the numbers of a port come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum PortSource {
     /// A data field or an `input`.
     Given,
@@ -205,8 +205,9 @@ pub enum PortSource {
     Epoch,
 }
 
-/// A distribution without parameters: what other draws are made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A distribution that other draws are made of. What it is determined by is known before a run: a
+/// number for all entries, or one for each of the last of them, again and again.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Draw {
     /// Standard normal.
     Normal,
@@ -214,6 +215,14 @@ pub enum Draw {
     Uniform,
     /// -1 or 1, equally likely.
     Rademacher,
+    /// Gamma of this shape, with rate 1.
+    Gamma(Arc<[f64]>),
+    /// Beta with these `a` and `b`.
+    Beta(Arc<[f64]>, Arc<[f64]>),
+    /// Student's with these degrees of freedom, around 0 with scale 1.
+    StudentT(Arc<[f64]>),
+    /// Poisson with this mean.
+    Poisson(Arc<[f64]>),
 }
 
 /// A value of the whole run.

@@ -519,11 +519,7 @@ fn moves(
     match method.kind {
         Kind::Explicit(tableau) => {
             let [step] = compile([funcs.step(system)], backend)?;
-            let extension = steps::extension(&funcs.packed.rates[system], tableau).map(opt::optimise);
-            let extension = match extension {
-                Some(extension) => Some(compile([&extension], backend).map(|[kernel]| kernel)?),
-                None => None,
-            };
+            let extension = extension(&funcs.packed.rates[system], tableau, backend)?;
             Ok(Moves::Explicit { step, extension })
         }
         Kind::Stiff(_) => {
@@ -555,6 +551,16 @@ fn moves(
             None => crate::bug!("a stochastic method for a system without noise"),
         },
     }
+}
+
+/// The stages that only dense output needs, compiled; `None` for a table without any.
+pub(crate) fn extension(
+    rate: &Func,
+    tableau: &Tableau,
+    backend: &dyn Backend,
+) -> Result<Option<Kernel>, PlanError> {
+    let Some(extension) = steps::extension(rate, tableau).map(opt::optimise) else { return Ok(None) };
+    compile([&extension], backend).map(|[kernel]| Some(kernel))
 }
 
 /// The derivatives of the rate of `system`, compiled.

@@ -17,7 +17,7 @@ use crate::ir::system::{Event, Solve, System, Trigger};
 use crate::ir::types::Type;
 
 /// How the traces in the motion of a system are estimated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Estimator {
     /// What the entries of a probe are.
     pub draw: Draw,
@@ -49,7 +49,7 @@ pub fn estimated(program: Program, estimators: &[Option<Estimator>]) -> Program 
                     path: format!("probe {number} of {} for {ty}", system.name).into(),
                     ty: ty.clone(),
                     axis: Axis::Example,
-                    source: PortSource::Drawn(estimator.draw),
+                    source: PortSource::Drawn(estimator.draw.clone()),
                     value: None,
                     span: program.solves[0].span,
                 });

@@ -151,7 +151,7 @@ impl<'m> Bias<'m> {
             Kind::Map(_, x) | Kind::PowInt(x, _) | Kind::ToInt(x) | Kind::Extreme(_, x, _) => {
                 self.nonlinear(expr.span, &[x], motion)
             }
-            Kind::Determinant(x) => self.nonlinear(expr.span, &[x], motion),
+            Kind::Determinant(x) | Kind::Eigen(x) => self.nonlinear(expr.span, &[x], motion),
             Kind::MatMul(x, y) | Kind::Outer(x, y) | Kind::Einsum(x, y, _) => {
                 self.product(expr, x, y, motion)
             }

@@ -171,8 +171,14 @@ impl<'a> Checker<'a> {
         if self.instances.len() >= MAX_INSTANCES {
             return self.fail(errors::too_large(span, "the list of layers", MAX_INSTANCES));
         }
+        let written = sizes.unwrap_or_default();
         let sizes = self.sizes_of_instance(container, sizes, span, scope)?;
         let inner = self.open(template.home);
+        for (generic, size) in container.generics.iter().zip(written) {
+            if let IndexExpr::At(size) = size {
+                self.written_sizes.insert((inner, generic.name.clone()), size.span);
+            }
+        }
         for (generic, size) in container.generics.iter().zip(&sizes) {
             self.bind(inner, &generic.name, Binding::Size(size.clone()));
         }
@@ -298,6 +304,9 @@ impl<'a> Checker<'a> {
             return self.fail(errors::layer_without_fn(span, &name.name, name.span));
         };
         let home = self.spaces[space].home;
+        if let Some(result) = &function.result {
+            self.layer_calls.insert(span, (result, home));
+        }
         self.inline(function, &name.name, home, given, span, scope)
     }
 

@@ -5,6 +5,7 @@ use crate::ir::system::UnknownKind;
 use crate::sema::dim::Dim;
 use crate::sema::infer::{number, size, to_real};
 use crate::sema::resolve::{Binding, Checker};
+use crate::sema::sources::Making;
 use crate::sema::space::FILE;
 use crate::sema::typed::{DefId, DefKind, Elem, Expr, Kind, Phase, Ty};
 use crate::sema::{Columns, DataRequest, FieldRequest};
@@ -250,13 +251,13 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// What the data layer is asked for.
-    pub(crate) fn data_requests(&mut self) -> Vec<DataRequest> {
+    /// What the data layer is asked for; of data that the program makes, how.
+    pub(crate) fn data_requests(&mut self) -> Vec<(DataRequest, Option<Making>)> {
         let mut requests = Vec::new();
         for set in 0..self.data_sets.len() {
             self.data_set(set);
             let data = self.data_sets[set].data;
-            self.check_source(data.source.unparenthesised());
+            let (windows, making) = self.source(data);
             let defs = self.data_sets[set].fields.clone().unwrap_or_default();
             let mut fields = Vec::new();
             for (field, def) in data.fields.iter().zip(defs) {
@@ -276,53 +277,17 @@ impl<'a> Checker<'a> {
                     ty_span: field.ty.span,
                 });
             }
-            requests.push(DataRequest {
+            let request = DataRequest {
                 name: data.name.name.clone(),
                 span: data.name.span,
                 source: data.source.clone(),
+                windows,
+                made: None,
                 fields,
-            });
+            };
+            requests.push((request, making));
         }
         requests
-    }
-
-    /// Whether the language has this source of data and this version reads it.
-    fn check_source(&mut self, source: &ast::Expr) {
-        /// What reads files.
-        const FILES: [&str; 6] = ["csv", "npy", "npz", "idx", "parquet", "ts"];
-        /// What makes data.
-        const MADE: [&str; 3] = ["synthetic", "simulate", "windows"];
-        let name = match &source.kind {
-            ExprKind::Call { callee, .. } => match &callee.kind {
-                ExprKind::Name(name) => Some((name.clone(), callee.span)),
-                _ => None,
-            },
-            _ => None,
-        };
-        match name {
-            Some((name, _)) if FILES.contains(&&*name) => {}
-            Some((name, span)) if MADE.contains(&&*name) => self.report(errors::not_yet(
-                span,
-                format!("the data source `{name}` is"),
-                "write the numbers to a file and read it with `csv(\"file.csv\")`",
-            )),
-            Some((name, span)) => {
-                let message = format!("`{name}` is no source of data");
-                self.report(errors::wrong_kind(
-                    span,
-                    message,
-                    "`csv(\"file.csv\")`, `npy`, `npz`, `idx`, `ts`",
-                ));
-            }
-            None => {
-                let message = "this is no source of data".to_owned();
-                self.report(errors::wrong_kind(
-                    source.span,
-                    message,
-                    "`csv(\"file.csv\")`, `npy`, `npz`, `idx`, `ts`",
-                ));
-            }
-        }
     }
 
     /// What follows the type of a field: `column("a")`, `columns("a".."c")`, `columns("a", "b")`.

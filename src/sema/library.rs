@@ -22,7 +22,7 @@ macro_rules! library {
     };
 }
 
-library! { "activations" "flows" "layers" "losses" "regularizers" }
+library! { "activations" "distributions" "flows" "layers" "losses" "regularizers" "systems" "toy" }
 
 /// Most files that one program may use.
 const MAX_FILES: usize = 256;
@@ -39,7 +39,7 @@ pub struct Files {
     /// The program as a system: `main`. Its items are those of the file.
     pub(crate) whole: ast::Container,
     /// The files it uses, each behind those that it uses itself.
-    pub used: Vec<ast::File>,
+    pub used: Vec<Arc<ast::File>>,
     /// Which file a `use` names, by where it stands. A `use` that failed is not here.
     links: BTreeMap<(SourceId, u32), usize>,
 }
@@ -70,6 +70,25 @@ impl Files {
         Files { main, whole, used, links }
     }
 
+    /// The same files, of the program only what can stand by itself: consts, lets, functions, layers,
+    /// systems and what it uses.
+    pub(crate) fn definitions(&self) -> Files {
+        let stands = |item: &&ast::Item| match &item.kind {
+            ItemKind::Const(_) | ItemKind::Let(_) | ItemKind::Fn(_) | ItemKind::Use(_) => true,
+            ItemKind::Layer(_) | ItemKind::System(_) => true,
+            ItemKind::Input(_) | ItemKind::Output(_) | ItemKind::Param(_) => false,
+            ItemKind::Time { .. } | ItemKind::State(_) | ItemKind::Algebraic(_) => false,
+            ItemKind::Discrete(_) | ItemKind::Channel { .. } | ItemKind::Equation { .. } => false,
+            ItemKind::Event(_) | ItemKind::Noise { .. } | ItemKind::Control { .. } => false,
+            ItemKind::Data(_) | ItemKind::Random { .. } | ItemKind::Likelihood { .. } => false,
+            ItemKind::Loss { .. } | ItemKind::Metric { .. } | ItemKind::Plot { .. } => false,
+            ItemKind::Export { .. } | ItemKind::Settings { .. } | ItemKind::Profile { .. } => false,
+            ItemKind::Sweep { .. } | ItemKind::Ensemble { .. } | ItemKind::Error => false,
+        };
+        let items = self.main.items.iter().filter(stands).cloned().collect();
+        self.with_main(ast::File { source: self.main.source, items })
+    }
+
     /// The same with other items in the program, none of which is a `use` that was not there.
     pub(crate) fn with_main(&self, main: ast::File) -> Files {
         Files { main: Arc::new(main), ..self.clone() }
@@ -85,7 +104,7 @@ struct Gathering<'g> {
     sources: &'g mut Sources,
     sink: &'g mut Sink,
     read: &'g mut Reader<'g>,
-    used: Vec<ast::File>,
+    used: Vec<Arc<ast::File>>,
     links: BTreeMap<(SourceId, u32), usize>,
     /// The files read so far, by the name that messages show; `None` for one that failed.
     known: BTreeMap<String, Option<usize>>,
@@ -170,7 +189,7 @@ impl Gathering<'_> {
         self.underway.push((name.to_owned(), item));
         self.uses(&file, folder);
         self.underway.pop();
-        self.used.push(file);
+        self.used.push(Arc::new(file));
         Some(self.used.len() - 1)
     }
 }

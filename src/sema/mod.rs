@@ -9,6 +9,7 @@
 mod bias;
 mod checks;
 mod containers;
+mod decide;
 pub mod dim;
 mod distributions;
 mod elaborate;
@@ -31,6 +32,7 @@ mod resolve;
 mod roots;
 mod show;
 pub mod sizes;
+pub mod sources;
 mod space;
 mod systems;
 mod translate;
@@ -47,6 +49,7 @@ use std::sync::Arc;
 use typed::{Elem, Model};
 
 pub use elaborate::elaborate;
+pub use sources::{Made, Maker, Windows};
 
 /// What is known beside the file when it is checked.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -142,6 +145,10 @@ pub struct DataRequest {
     pub span: Span,
     /// Where it comes from: `csv("a.csv", …)`.
     pub source: ast::Expr,
+    /// The segments that its series are cut into, if it is `windows(…)`.
+    pub windows: Option<Windows>,
+    /// The program that makes it, if it is `synthetic(…)` or `simulate(…)`.
+    pub made: Option<Arc<Made>>,
     /// Its schema.
     pub fields: Vec<FieldRequest>,
 }
@@ -212,8 +219,15 @@ pub fn check(files: &Arc<Files>, sources: &Sources, known: &Known, sink: &mut Si
     let mut own = Sink::new();
     let mut checker = resolve::Checker::new(files, sources, known, &mut own);
     checker.open_space(&files.main.items, None, "");
-    let data = checker.data_requests();
+    let requests = checker.data_requests();
+    let later = checker.later_names();
     let model = checker.model();
+    let mut data = Vec::new();
+    for (mut request, making) in requests {
+        let made = making.and_then(|making| sources::made(files, sources, known, &making, &later, &mut own));
+        request.made = made.map(Arc::new);
+        data.push(request);
+    }
     let messages = translate::translated(&files.main, sources, own.into_diagnostics());
     messages.into_iter().for_each(|message| sink.report(message));
     let mut checked = Checked {

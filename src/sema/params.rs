@@ -1,5 +1,6 @@
 //! Params: numbers with a set, a start and a prior, and the layers that have some of their own.
 
+use crate::base::random::MAX_POISSON_RATE;
 use crate::base::span::Span;
 use crate::ir::constraint::Constraint;
 use crate::ir::types::Shape;
@@ -130,17 +131,19 @@ impl<'a> Checker<'a> {
         let mut numbers = Vec::new();
         for param in &params {
             if !param.ty.is_scalar() {
-                let story = self.story(param);
                 let what = "a parameter of a starting value's distribution";
-                return self.fail(errors::needs_scalar(what, param.span, &param.ty, story));
+                return self.not_scalar(what, param);
             }
             self.require(param, Phase::Static, "the starting value of a param")?;
             numbers.extend(self.static_values(param)?);
         }
         if !elaborate::draws_from(distribution) {
             let what = format!("starting values from `{}` are", self.text(value.span));
-            let instead = "use `normal`, `lognormal`, `uniform`, `exponential`, `cauchy` or `laplace`";
+            let instead = "use a distribution of real numbers, such as `normal(0, 1)`";
             return self.fail(errors::not_yet(value.span, what, instead));
+        }
+        if distribution == Distribution::Poisson && numbers.iter().any(|rate| *rate > MAX_POISSON_RATE) {
+            return self.fail(errors::too_likely(value.span, MAX_POISSON_RATE));
         }
         Some(Drawn::From(distribution, numbers))
     }
@@ -279,7 +282,7 @@ impl<'a> Checker<'a> {
         };
         let param = &self.defs[def];
         let span = param.ty_span.unwrap_or(param.span);
-        let story = errors::Story { span: written, text: "by its set".to_owned() };
+        let story = errors::Story { span: written, text: "by its set".to_owned(), help: None };
         self.fail(errors::wrong_operand(&set.to_string(), span, expected, &ty, Some(story)))
     }
 

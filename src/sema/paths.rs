@@ -5,9 +5,10 @@
 
 use crate::base::span::Span;
 use crate::ir::system::Calculus;
+use crate::sema::Checked;
 use crate::sema::errors;
 use crate::sema::resolve::{Binding, Checker};
-use crate::sema::typed::{DefId, DefKind, Elem, Expr, Interpolation, Kind, Noise, Phase, Ty};
+use crate::sema::typed::{DefId, DefKind, Elem, Expr, Interpolation, Kind, Model, Noise, Phase, Ty};
 use crate::syntax::ast::{self, Arg, ExprKind, ItemKind};
 use std::sync::Arc;
 
@@ -108,17 +109,10 @@ impl<'a> Checker<'a> {
             self.before_the_run(part, name, self.space().instance.is_none())?;
         }
         if times.ty.dims.len() != 1 {
-            let story = self.story(&times);
-            return self.fail(errors::wrong_operand(name, times.span, "a vector of times", &times.ty, story));
+            return self.misfit(name, &times, "a vector of times");
         }
         if values.ty.dims.first() != times.ty.dims.first() {
-            let (a, b) = (self.story(&times), self.story(&values));
-            return self.fail(errors::unequal_shapes(
-                name,
-                path.span,
-                (times.span, &times.ty, a),
-                (values.span, &values.ty, b),
-            ));
+            return self.unequal(name, path.span, &times, &values);
         }
         if let Some(n) = times.ty.dims[0].as_number().filter(|n| *n < 2) {
             return self.fail(errors::too_few_knots(times.span, n));
@@ -192,5 +186,39 @@ impl<'a> Checker<'a> {
             }
         }
         noises
+    }
+}
+
+impl Model {
+    /// The times of its paths.
+    pub fn knot_times(&self) -> impl Iterator<Item = &Expr> {
+        self.defs.iter().filter_map(|def| match &def.value.as_ref()?.kind {
+            Kind::Path { times, .. } => Some(&**times),
+            _ => None,
+        })
+    }
+}
+
+impl Checked {
+    /// The data fields, by path, that are the times of a path, and where they are so used.
+    pub fn knot_fields(&self) -> Vec<(Arc<str>, Span)> {
+        let Some(model) = &self.model else { return Vec::new() };
+        let field = |times: &Expr| {
+            let mut expr = times;
+            loop {
+                expr = match &expr.kind {
+                    Kind::ToReal(inner) => inner,
+                    Kind::Def(def) => match (&model.defs[*def].kind, &model.defs[*def].value) {
+                        (DefKind::Data(_), _) => {
+                            return Some((model.defs[*def].name.clone(), times.span));
+                        }
+                        (_, Some(value)) => value,
+                        (_, None) => return None,
+                    },
+                    _ => return None,
+                };
+            }
+        };
+        model.knot_times().filter_map(field).collect()
     }
 }

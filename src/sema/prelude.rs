@@ -147,6 +147,7 @@ pub enum Special {
     Sample,
     Det,
     Inv,
+    Eigh,
     BatchMean,
 }
 
@@ -218,6 +219,7 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("diff", Builtin::Special(Special::Diff)),
     ("div", Builtin::Special(Special::Div)),
     ("dot", Builtin::Special(Special::Dot)),
+    ("eigh", Builtin::Special(Special::Eigh)),
     ("einsum", Builtin::Special(Special::Einsum)),
     ("eye", Builtin::Special(Special::Eye)),
     ("flatten", Builtin::Special(Special::Flatten)),
@@ -272,7 +274,6 @@ pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("glorot", Builtin::Initialiser(Initialiser::Glorot)),
     ("he", Builtin::Initialiser(Initialiser::He)),
     ("cubic", Builtin::NotYet("declare the path: `control u = cubic(ts, xs)`")),
-    ("eigh", Builtin::NotYet("there is no replacement in the language yet")),
     ("heatmap", Builtin::NotYet("plot curves or pairs")),
     ("hermite", Builtin::NotYet("declare the path: `control u = hermite(ts, xs)`")),
     ("linear", Builtin::NotYet("declare the path: `control u = linear(ts, xs)`")),

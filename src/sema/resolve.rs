@@ -4,6 +4,7 @@
 //! declaration that needs itself is found on the way. A name whose declaration is wrong is
 //! poisoned: using it says nothing more.
 
+use crate::base::hash::FastMap;
 use crate::base::index::IndexVec;
 use crate::base::span::{Sources, Span};
 use crate::diag::{Diagnostic, Sink};
@@ -124,6 +125,10 @@ pub(crate) struct Checker<'a> {
     pub data_sets: Vec<DataSet<'a>>,
     /// Functions being inlined.
     pub calls: Vec<OpenCall<'a>>,
+    /// What decides which standard draws a port has, if it is more than a distribution's name.
+    pub decided_by: BTreeMap<DefId, Vec<Expr>>,
+    /// From where to where the loops of comprehensions and folds go, by symbol.
+    pub loop_ranges: BTreeMap<u32, (Dim, Dim)>,
     /// Whether an equation of motion is being looked at.
     pub in_equation: bool,
     /// How many turns of folds and lists were written out so far.
@@ -152,8 +157,16 @@ pub(crate) struct Checker<'a> {
     pub modules: BTreeMap<usize, SpaceId>,
     /// Sizes to be found out, by symbol.
     pub open_sizes: BTreeMap<u32, Open>,
+    /// Where sizes are written that layers and systems are given, by the scope and the name they have
+    /// inside.
+    pub written_sizes: BTreeMap<(ScopeId, Arc<str>), Span>,
+    /// Calls of layers that say what they give, with the scope in which they say it.
+    pub layer_calls: FastMap<Span, (&'a ast::Type, ScopeId)>,
     /// How many calls were inlined so far.
     pub n_inlined: usize,
+    /// Names of the program that are there only once it runs, with what they are: not for data that
+    /// it makes itself.
+    pub later: BTreeMap<Arc<str>, (&'static str, Span)>,
     symbols: u32,
     sizes: BTreeMap<Arc<str>, Dim>,
 }
@@ -180,6 +193,8 @@ impl<'a> Checker<'a> {
             ragged: BTreeMap::new(),
             data_sets: Vec::new(),
             calls: Vec::new(),
+            decided_by: BTreeMap::new(),
+            loop_ranges: BTreeMap::new(),
             in_equation: false,
             n_turns: 0,
             call_depth: 0,
@@ -194,7 +209,10 @@ impl<'a> Checker<'a> {
             drawn: BTreeMap::new(),
             modules: BTreeMap::new(),
             open_sizes: BTreeMap::new(),
+            written_sizes: BTreeMap::new(),
+            layer_calls: FastMap::default(),
             n_inlined: 0,
+            later: BTreeMap::new(),
             symbols: 0,
             sizes: BTreeMap::new(),
         }
@@ -389,6 +407,10 @@ impl<'a> Checker<'a> {
 
     /// Says that `name` is unknown, with the nearest name that is known.
     pub fn unknown_name(&mut self, name: &str, span: Span, scope: ScopeId, called: bool) {
+        if let Some((noun, declared)) = self.later.get(name) {
+            let diagnostic = errors::not_for_data(span, name, noun, *declared);
+            return self.report(diagnostic);
+        }
         let mut candidates: Vec<(&'static str, Arc<str>)> = Vec::new();
         let mut at = Some(scope);
         while let Some(scope) = at {

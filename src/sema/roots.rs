@@ -1,7 +1,7 @@
 //! What a file asks for: terms of the objective, metrics, outputs, pictures; and the whole model.
 
 use crate::base::span::Span;
-use crate::ir::program::{Heat, Plot, PortSource, Role, Series};
+use crate::ir::program::{Export, Heat, Plot, PortSource, Role, Series};
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::heatmap::heatmap_args;
@@ -10,7 +10,7 @@ use crate::sema::phase::reach;
 use crate::sema::prelude::Reduction;
 use crate::sema::resolve::{Binding, Checker};
 use crate::sema::typed::{
-    Channel, CurveRoot, DefId, DefKind, Dynamics, Expr, Kind, Model, Param, Phase, Pick, Port, RunRoot,
+    Channel, CurveRoot, DefId, DefKind, Dynamics, Expr, Kind, Many, Model, Param, Phase, Pick, Port, RunRoot,
     State, Ty,
 };
 use crate::sema::{checks, equations, typed};
@@ -21,9 +21,11 @@ use std::sync::Arc;
 /// What has been asked for so far.
 #[derive(Default)]
 pub(crate) struct Roots {
-    results: Vec<RunRoot>,
+    pub results: Vec<RunRoot>,
     curves: Vec<CurveRoot>,
     plots: Vec<Plot>,
+    exports: Vec<Export>,
+    many: Many,
     /// Names of loss terms and metrics.
     terms: Vec<(Arc<str>, Span)>,
 }
@@ -35,7 +37,7 @@ impl<'a> Checker<'a> {
         self.look_into_everything();
         let mut params = Vec::new();
         self.params(&mut params);
-        let mut ports = self.ports();
+        let ports = self.ports();
         let is_system = self.is_system();
         if is_system {
             let system = self.system(&"main".into());
@@ -46,14 +48,25 @@ impl<'a> Checker<'a> {
         self.terms(&params, &mut roots);
         self.outputs(&mut roots);
         self.plots(&mut roots);
-        let exports = self.exports(&mut roots);
-        let many = self.many();
+        roots.exports = self.exports(&mut roots);
+        roots.many = self.many();
         self.look_into_instances();
-        self.params_of_anonymous_systems(&mut params);
         if self.systems.is_empty() && !self.failed {
             let span = Span { source: self.files.main.source, lo: 0, hi: 0 };
             self.report(errors::no_time(span));
         }
+        self.assembled(params, ports, roots, is_system)
+    }
+
+    /// What has been found, put together; `None` if something is wrong with it.
+    pub(crate) fn assembled(
+        &mut self,
+        mut params: Vec<Option<Param>>,
+        mut ports: Vec<Option<Port>>,
+        roots: Roots,
+        is_system: bool,
+    ) -> Option<Model> {
+        self.params_of_anonymous_systems(&mut params);
         if self.failed {
             return None;
         }
@@ -150,8 +163,8 @@ impl<'a> Checker<'a> {
             results,
             curves: roots.curves,
             plots,
-            exports,
-            many,
+            exports: roots.exports,
+            many: roots.many,
         };
         for message in checks::foreign(&model).into_iter().chain(equations::misused_primes(&model)) {
             self.report(message);
@@ -533,8 +546,7 @@ impl<'a> Checker<'a> {
             return self.points(label, x, y, curve.span, roots, n_points);
         }
         if !x.ty.is_scalar() {
-            let story = self.story(&x);
-            return self.fail(errors::needs_scalar("the abscissa of a plot", x.span, &x.ty, story));
+            return self.not_scalar("the abscissa of a plot", &x);
         }
         let x_label: Arc<str> = self.text(x.span).into();
         let x = curve_of(x_label, x, roots);
@@ -556,8 +568,7 @@ impl<'a> Checker<'a> {
         n_points: &mut usize,
     ) -> Option<Vec<Series>> {
         if x.ty.dims != y.ty.dims || x.ty.dims.len() > 1 {
-            let (a, b) = (self.story(&x), self.story(&y));
-            return self.fail(errors::unequal_shapes("plot", span, (x.span, &x.ty, a), (y.span, &y.ty, b)));
+            return self.unequal("plot", span, &x, &y);
         }
         for value in [x, y] {
             let (name, span) = (self.text(value.span).into(), value.span);
@@ -615,10 +626,7 @@ impl<'a> Checker<'a> {
                 };
                 Some((0..n).map(|i| (format!("{label}[{i}]").into(), part(i))).collect())
             }
-            _ => {
-                let story = self.story(&y);
-                self.fail(errors::wrong_operand("plot", y.span, "scalars or vectors", &y.ty, story))
-            }
+            _ => self.misfit("plot", &y, "scalars or vectors"),
         }
     }
 

@@ -120,22 +120,32 @@ impl<'a> Checker<'a> {
             ExprKind::Name(name) => Some(name),
             _ => None,
         });
-        named.filter_map(|name| self.local_size(name, scope)).find_map(|dim| {
-            let open = self.open_sizes.get(&dim.as_symbol()?.id)?;
-            let (dim, span) = open.found.as_ref()?;
-            let text = format!("`{}` of `{}` is {} by this", open.name, open.owner, self.settled(dim));
-            Some(Story { span: *span, text })
-        })
+        named.filter_map(|name| Some((name, self.local_size(name, scope)?))).find_map(
+            |(name, (dim, scope))| {
+                if let Some(open) = dim.as_symbol().and_then(|symbol| self.open_sizes.get(&symbol.id)) {
+                    let (dim, span) = open.found.as_ref()?;
+                    let text =
+                        format!("`{}` of `{}` is {} by this", open.name, open.owner, self.settled(dim));
+                    return Some(Story { span: *span, text, help: None });
+                }
+                // Sizes inside a library are its own affair.
+                let span = self.written_sizes.get(&(scope, name.clone()));
+                let span = *span.filter(|span| span.source == self.files.main.source)?;
+                let text = format!("because `{name}` is {} here", self.settled(&dim));
+                let help = Some("sizes that are left away are inferred from use".to_owned());
+                Some(Story { span, text, help })
+            },
+        )
     }
 
-    /// The size that a generic stands for, as it was bound.
-    fn local_size(&self, name: &str, scope: ScopeId) -> Option<Dim> {
+    /// The size that a generic stands for, as it was bound, and in which scope.
+    fn local_size(&self, name: &str, scope: ScopeId) -> Option<(Dim, ScopeId)> {
         let mut at = Some(scope);
         while let Some(scope) = at {
             let local = self.scopes[scope].names.iter().rev().find(|(known, _)| **known == *name);
             if let Some((_, binding)) = local {
                 return match binding {
-                    Binding::Size(dim) => Some(dim.clone()),
+                    Binding::Size(dim) => Some((dim.clone(), scope)),
                     _ => None,
                 };
             }

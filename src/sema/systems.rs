@@ -203,7 +203,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Notes a call.
-    fn open_run(
+    pub(crate) fn open_run(
         &mut self,
         instance: InstanceId,
         inverse: bool,
@@ -264,25 +264,36 @@ impl<'a> Checker<'a> {
         starts: &BTreeMap<Moved, Expr>,
         span: Span,
     ) -> Option<()> {
-        let space = self.instances[instance].space;
-        let items = self.spaces[space].items;
-        let unknowns = items.iter().filter_map(|item| match &item.kind {
+        match self.startless(instance, starts) {
+            None => Some(()),
+            Some((state, declared)) => {
+                let system = &self.instances[instance].template.container.name.name;
+                self.fail(errors::start_not_given(span, system, &state, declared))
+            }
+        }
+    }
+
+    /// The first state that neither has a start nor is given one, and where it is declared.
+    pub(crate) fn startless(
+        &self,
+        instance: InstanceId,
+        starts: &BTreeMap<Moved, Expr>,
+    ) -> Option<(Arc<str>, Span)> {
+        let space = &self.spaces[self.instances[instance].space];
+        let unknowns = space.items.iter().filter_map(|item| match &item.kind {
             ItemKind::State(unknowns) => Some(unknowns),
             _ => None,
         });
-        for unknown in unknowns.flatten().filter(|unknown| unknown.value.is_none() && unknown.primes == 0) {
-            let name = &unknown.name.name;
-            let number = self.spaces[space].motions[name].first;
-            if !starts.contains_key(&Moved::State(number)) {
-                let system = &self.instances[instance].template.container.name.name;
-                return self.fail(errors::start_not_given(span, system, name, unknown.span));
-            }
-        }
-        Some(())
+        let mut unknowns = unknowns.flatten();
+        let missing = unknowns.find(|unknown| {
+            let number = || space.motions[&unknown.name.name].first;
+            unknown.value.is_none() && unknown.primes == 0 && !starts.contains_key(&Moved::State(number()))
+        });
+        missing.map(|unknown| (unknown.name.name.clone(), unknown.span))
     }
 
     /// The states and channels of a system: name, number, definition. Hidden ones are left out.
-    fn moved_of(&mut self, instance: InstanceId) -> Option<Vec<(Arc<str>, Moved, DefId)>> {
+    pub(crate) fn moved_of(&mut self, instance: InstanceId) -> Option<Vec<(Arc<str>, Moved, DefId)>> {
         let space = self.instances[instance].space;
         let items = self.spaces[space].items;
         let mut names: Vec<&'a ast::Ident> = Vec::new();

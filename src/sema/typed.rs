@@ -190,6 +190,8 @@ pub enum Kind {
     Gather(Box<Expr>, Box<Expr>),
     /// The determinant of a matrix.
     Determinant(Box<Expr>),
+    /// Eigenvalues above eigenvectors of a symmetric matrix.
+    Eigen(Box<Expr>),
     /// `a⁻¹ b`
     Solution(Box<Expr>, Box<Expr>),
     /// A reduction over these axes (ascending).
@@ -647,7 +649,7 @@ impl Expr {
             Kind::Pad(x, _) | Kind::Repeat(x, _) | Kind::Cumsum(x, _) | Kind::Extreme(_, x, _) => {
                 x.walk(visit)
             }
-            Kind::Determinant(x) => x.walk(visit),
+            Kind::Determinant(x) | Kind::Eigen(x) => x.walk(visit),
             Kind::Einsum(x, y, _) | Kind::Gather(x, y) | Kind::Solution(x, y) => {
                 x.walk(visit);
                 y.walk(visit);

@@ -29,6 +29,15 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// How a system that makes data is solved: as its own settings say, else by the built-in ones. The
+    /// `solve` block of the file is for what is fitted to the data, which must not change them.
+    pub fn solve_of_data(&self, name: &str) -> SolveSettings {
+        let own = self.systems.iter().find(|(system, _)| system == name);
+        own.map_or_else(|| Slots::new().solve(), |(_, solve)| solve.clone())
+    }
+}
+
 /// How systems are solved.
 #[derive(Clone, Debug)]
 pub struct SolveSettings {

@@ -107,7 +107,7 @@ impl<'a> Layout<'a> {
     fn new(tokens: &[Lexeme], text: &'a str) -> Layout<'a> {
         let mut code = Vec::new();
         let mut before = vec![Before::default()];
-        for lexeme in tokens {
+        for (at, lexeme) in tokens.iter().enumerate() {
             let Some(here) = before.last_mut() else { break };
             match lexeme.token {
                 Token::Newline => here.newlines += 1,
@@ -118,7 +118,15 @@ impl<'a> Layout<'a> {
                 // After an operator a `;` separates nothing; the layout pass leaves it out.
                 Token::Semi => here.separated |= code.last().is_some_and(|l: &Lexeme| l.token.ends_operand()),
                 Token::Comment | Token::WrongComment => {
-                    here.comments.push((here.newlines, lexeme.slice(text).trim_end().to_string()));
+                    let comment = lexeme.slice(text).trim_end();
+                    let begins_line =
+                        at.checked_sub(1).is_none_or(|before| tokens[before].slice(text) == "\n");
+                    // Moved to a line of its own, such a comment would become a doc line.
+                    let comment = match comment.strip_prefix("##") {
+                        Some(words) if !begins_line => format!("#{}", words.trim_start_matches('#')),
+                        Some(_) | None => comment.to_string(),
+                    };
+                    here.comments.push((here.newlines, comment));
                     here.newlines = 0;
                 }
                 _ => {

@@ -115,7 +115,6 @@ fn names_and_shapes() {
     check(&format!("{DECAY}ensemble 3 {{ x(end) ~ normal(1, 1) }}\n"), "E0203", "x(end)");
     check(&format!("{DECAY}ensemble 1e9 {{ k ~ normal(1, 1) }}\n"), "E0307", "1e9");
     check(&format!("{DECAY}ensemble 1_000_000_000 {{ k ~ normal(1, 1) }}\n"), "E0810", "ensemble");
-    check(&format!("{DECAY}solve {{ adjoint = forward }}\n"), "E0290", "forward");
     check(&format!("{DECAY}solve {{ rtol = \"a\" }}\n"), "E0802", "\"a\"");
     check(&format!("{DECAY}solve {{ rtoll = 1 }}\n"), "E0801", "rtoll");
 }

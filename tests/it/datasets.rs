@@ -125,15 +125,15 @@ fn what_the_file_and_the_schema_disagree_on() {
     let cases = [
         (
             "data a = npy(\"fortran_big.npy\") { x: [batch] }",
-            "error[E0704]: the schema gives `x` the shape [batch], in the file it is [2, 3]",
+            "error[E0704]: the schema gives `x` the shape [batch], in the data it is [2, 3]",
         ),
         (
             "data a = npy(\"fortran_big.npy\") { x: [batch, 4] }",
-            "error[E0704]: the schema gives an axis of `x` the length 4, the file has 3",
+            "error[E0704]: the schema gives an axis of `x` the length 4, the data have 3",
         ),
         (
             "const H = 2\ndata a = npy(\"fortran_big.npy\") { x: [batch, H + 2] }",
-            "error[E0704]: the schema gives an axis of `x` the length 4, the file has 3",
+            "error[E0704]: the schema gives an axis of `x` the length 4, the data have 3",
         ),
         (
             "data a = npy(\"fortran_big.npy\") { x: int[batch, 3] }",

@@ -115,10 +115,13 @@ fn misuse_of_draws_is_said_where_it_stands() {
     };
     let one = |code: &str, marked: &str| vec![(code.to_owned(), marked.to_owned())];
     assert_eq!(
-        said("loss a = sum(sample(normal(0, 1)) for k in 0..3)\n"),
+        said("loss a = sum(sample(normal(0, 1)) for k in 0..3 for j in 0..k)\n"),
         one("E0290", "sample(normal(0, 1))")
     );
-    assert_eq!(said("random g ~ gamma(1, 1)\nloss a = g\n"), one("E0290", "gamma(1, 1)"));
+    assert_eq!(said("random g ~ poisson(1e7)\nloss a = g\n"), one("E0290", "1e7"));
+    assert_eq!(said("loss a = sum(sample(gamma(k, 1)) for k in 1..3)\n"), one("E0290", "k"));
+    // The shape of a gamma draw acts on it, though by no expression.
+    assert_eq!(said("const a = 2.0\nrandom g ~ gamma(a + 1, 1)\nloss l = grad(g^2, a)\n"), one("E0290", "g"));
     assert_eq!(said("random g ~ normal(x, 1)\nloss a = g\n"), one("E0401", "x"));
     assert_eq!(
         said("random g: [2] ~ normal([1, 2, 3], 1)\nloss a = sum(g)\n"),

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 mod lotka_volterra;
 
 /// Every example: a folder with a program of its name.
-const ALL: [&str; 11] = [
+const ALL: [&str; 14] = [
     "bouncing_ball",
+    "ffjord_2d",
     "ffjord_miniboone",
     "ffjord_mnist",
     "kepler",
@@ -21,7 +22,9 @@ const ALL: [&str; 11] = [
     "lotka_volterra",
     "mnist_taynode",
     "neural_cde",
+    "ot_flow",
     "robertson",
+    "spiral",
     "van_der_pol",
 ];
 

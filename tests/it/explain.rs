@@ -7,27 +7,34 @@ use nodec::diag::{Code, Sink};
 use nodec::settings::{Request, resolve};
 use nodec::{Diagnostics, Model};
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
-/// The codes a program gets.
-type Check = fn(&str) -> Vec<Code>;
+/// The codes a program gets, beside the files of its page.
+type Check = fn(&str, &Path) -> Vec<Code>;
 
-/// What finds the codes of a band. Codes of data need a file beside the program and have tests of their own;
-/// a method's codes come when the method does.
+/// What finds the codes of a band; `None` where no program of a page could.
 fn checker(row: &Row) -> Option<Check> {
     match row.code.0 {
+        // About the file of the program, and about the machine.
+        "E0700" | "E0805" => None,
         "E0801" | "E0802" | "E0808" => Some(settings),
+        "W0801" => Some(unread),
         "E0311" | "E0803" | "E0804" | "E0806" | "E0807" | "E0810" => Some(run),
         "E0908" => Some(gradients),
         code if code.starts_with("E09") => Some(run),
+        code if code.starts_with("E07") => Some(built),
         "W0510" | "W0610" | "W0701" => Some(checked),
-        // Said by `sema`, whose tests run its page.
-        "E0112" | "E0215" => None,
-        code if code.starts_with("E01") => Some(parse),
-        _ => None,
+        code if code.starts_with("E01") && code != "E0112" => Some(parse),
+        // Said by `sema`, whose tests run its pages.
+        code => {
+            let of_sema = ["E0112", "E02", "E03", "E04", "E05", "E06", "W05", "W06"];
+            assert!(of_sema.iter().any(|band| code.starts_with(band)), "nothing runs the page of {code}");
+            None
+        }
     }
 }
 
-fn parse(text: &str) -> Vec<Code> {
+fn parse(text: &str, _: &Path) -> Vec<Code> {
     let mut sources = Sources::new();
     let source = sources.add("page.node", text);
     let mut sink = Sink::new();
@@ -35,7 +42,7 @@ fn parse(text: &str) -> Vec<Code> {
     sink.into_diagnostics().into_iter().map(|diagnostic| diagnostic.code).collect()
 }
 
-fn settings(text: &str) -> Vec<Code> {
+fn settings(text: &str, _: &Path) -> Vec<Code> {
     let mut sources = Sources::new();
     let source = sources.add("page.node", text);
     let mut sink = Sink::new();
@@ -46,16 +53,35 @@ fn settings(text: &str) -> Vec<Code> {
     sink.into_diagnostics().into_iter().map(|diagnostic| diagnostic.code).collect()
 }
 
-/// What `nodec check` says of a program beside which no file stands.
-fn checked(text: &str) -> Vec<Code> {
-    let said = Model::parse(text).and_then(|model| model.bind().check());
-    said.unwrap_or_else(|errors| errors).iter().map(|diagnostic| diagnostic.code).collect()
+fn codes(said: &Diagnostics) -> Vec<Code> {
+    said.iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+fn model(text: &str, folder: &Path) -> Result<Model, Diagnostics> {
+    Model::from_text("page.node", text, folder.to_path_buf())
+}
+
+/// What `nodec check` says.
+fn checked(text: &str, folder: &Path) -> Vec<Code> {
+    let said = model(text, folder).and_then(|model| model.bind().check());
+    codes(&said.unwrap_or_else(|errors| errors))
+}
+
+/// What stands in the way of a run.
+fn built(text: &str, folder: &Path) -> Vec<Code> {
+    let built = model(text, folder).and_then(|model| model.bind().build());
+    codes(&built.err().unwrap_or_default())
+}
+
+/// The settings of the profile `fast` that nothing reads.
+fn unread(text: &str, folder: &Path) -> Vec<Code> {
+    let model = model(text, folder).expect("the program is right but for its settings");
+    codes(&model.bind().profile("fast").unread_settings())
 }
 
 /// Fits what has a `train` block and solves the rest.
-fn run(text: &str) -> Vec<Code> {
-    let codes = |diagnostics: &Diagnostics| diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
-    let built = Model::parse(text).and_then(|model| Ok((model.bind().build()?, model)));
+fn run(text: &str, folder: &Path) -> Vec<Code> {
+    let built = model(text, folder).and_then(|model| Ok((model.bind().build()?, model)));
     let (mut run, model) = match built {
         Ok(built) => built,
         Err(diagnostics) => return codes(&diagnostics),
@@ -68,9 +94,9 @@ fn run(text: &str) -> Vec<Code> {
 }
 
 /// What `nodec check --gradients` says.
-fn gradients(text: &str) -> Vec<Code> {
+fn gradients(text: &str, folder: &Path) -> Vec<Code> {
     let run =
-        Model::parse(text).and_then(|model| model.bind().build()).unwrap_or_else(|error| panic!("{error}"));
+        model(text, folder).and_then(|model| model.bind().build()).unwrap_or_else(|error| panic!("{error}"));
     let wrong = run.check_gradients().unwrap_or_else(|error| panic!("{error}"));
     wrong.iter().map(|diagnostic| diagnostic.code).collect()
 }
@@ -80,6 +106,28 @@ fn block<'a>(row: &Row, page: &'a str, kind: &str) -> &'a str {
     let start = page.find(&fence).unwrap_or_else(|| panic!("{} has no {kind} program", row.code));
     let body = &page[start + fence.len()..];
     &body[..body.find("\n```").unwrap_or_else(|| panic!("{} has an open block", row.code)) + 1]
+}
+
+/// A folder with the tables of a page, which goes when it is done with.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn of(row: &Row) -> Folder {
+        let folder = std::env::temp_dir().join(format!("nodec-explain-{}-{}", std::process::id(), row.code));
+        for table in row.page.split("```csv ").skip(1) {
+            let (name, rest) = table.split_once('\n').expect("a name");
+            let text = rest.split("```").next().expect("a block ends");
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        Folder(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 #[test]
@@ -93,9 +141,10 @@ fn every_page_is_headed_by_its_code_and_title() {
 fn wrong_programs_are_wrong_and_right_ones_right() {
     for row in ALL {
         let Some(check) = checker(row) else { continue };
-        let wrong = check(block(row, row.page, "wrong"));
+        let folder = Folder::of(row);
+        let wrong = check(block(row, row.page, "wrong"), &folder.0);
         assert!(wrong.contains(&row.code), "{}: the wrong program gives {wrong:?}", row.code);
-        assert_eq!(check(block(row, row.page, "right")), [], "{}: the right program", row.code);
+        assert_eq!(check(block(row, row.page, "right"), &folder.0), [], "{}: the right program", row.code);
     }
 }
 

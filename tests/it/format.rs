@@ -193,3 +193,9 @@ fn an_item_in_the_middle_of_a_line_may_go_on_left_of_it() {
     // `loss =` at the margin of an item would end it; the margin is that of the line, not the column.
     keeps_its_promises("with line ends", "solve { rtol = f(a, # why\n  loss = x, # more\n  run = 1) }\n");
 }
+
+#[test]
+fn a_comment_behind_a_separator_does_not_become_a_doc_line() {
+    check("## what\n;## and why\nstate x = 1  ## start\n", "## what\n# and why\nstate x = 1  # start\n");
+    keeps_its_promises("a separator", "## what\n;## and why\nstate x = 1\n");
+}

@@ -1,10 +1,10 @@
 //! The gallery of diagnostics: what a mistake looks like on the terminal, to the column.
 //!
-//! Of the gallery of the language these are not here, since the feature is not built: shapes of
-//! a layer (4.6) and `columns` (4.7), a method for algebraic unknowns (4.15). The step size that
-//! collapses (4.17) is a case of `tests/conformance/solvers/outcomes.md`.
-//! Lines stand in the order of the file where the renderer puts them so (4.11, 4.13), and 4.10
-//! offers no constraint, which would be algebra done for the user.
+//! Of the gallery of the language these are cases of `tests/conformance/diagnostics/gallery.md`, beside
+//! files of data: shapes of a layer (4.6) and `columns` (4.7), too few equations (4.9), a derivative
+//! that is not linear (4.10), a column that is missing (4.14), a method for algebraic unknowns (4.15).
+//! The step size that collapses (4.17) is a case of `tests/conformance/solvers/outcomes.md`.
+//! Lines stand in the order of the file where the renderer puts them so (4.11, 4.13).
 
 use nodec::base::span::Sources;
 use nodec::diag::Sink;
@@ -248,7 +248,7 @@ error[E0503]: a system must be linear in its derivatives
   | ^^^^ `x'` appears squared
   |
   = note: nodec reads the mass matrix off the equations as the coefficients of the primes
-  = help: solve for `x'` by hand, or name it: `algebraic v = 1.0`, `x' = v`",
+  = help: solve for `x'` by hand, or name it: `algebraic v = 1.0`, `x' = v`, `v^2 = 1 - x^2`",
     );
 }
 

@@ -6,6 +6,7 @@ use crate::ir::func::{Func, ValueId};
 use crate::ir::types::{Shape, Type};
 use crate::opt;
 use crate::plan::Plan;
+use crate::plan::compiled::extension;
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{Moves, Moving, rate, with_tangent};
 use crate::plan::motion;
@@ -66,12 +67,7 @@ impl Plan {
         let moves = match method.kind {
             Kind::Explicit(tableau) => {
                 let [step] = compile([&opt::optimise(steps::step(&with, tableau))], backend)?;
-                let extension = steps::extension(&with, tableau).map(opt::optimise);
-                let extension = match extension {
-                    Some(extension) => Some(compile([&extension], backend).map(|[kernel]| kernel)?),
-                    None => None,
-                };
-                Moves::Explicit { step, extension }
+                Moves::Explicit { step, extension: extension(&with, tableau, backend)? }
             }
             Kind::Stiff(_) => {
                 let jacobian = motion::jacobian(&with, n_states * (1 + n_directions))?;

@@ -129,9 +129,23 @@ impl<'r, 'e> Motion<'r, 'e> {
         &self.model.states[self.of.states.start + position]
     }
 
+    /// The equation of an algebraic unknown is the line whose residual stands in its row.
+    fn place_constraints(&self, system: &mut System, slots: &Slots) {
+        let mut entry = 0;
+        for state in &mut system.states {
+            let count = state.ty.shape.count();
+            let line = slots.lines[entry..entry + count].iter().flatten().next();
+            if let (UnknownKind::Algebraic, Some((line, _))) = (state.kind, line) {
+                state.equation = self.of.dynamics.lines[*line].span;
+            }
+            entry += count;
+        }
+    }
+
     /// Field, mass matrix and diffusion.
     fn equations(&self, system: &mut System, rows: &Rows) -> Made<()> {
         let slots = self.slots(rows, &system.states)?;
+        self.place_constraints(system, &slots);
         system.field = self.field(system, rows, &slots);
         system.diffusion = self.diffusion(system, rows, &slots);
         system.mass = self.mass(system, rows, &slots);
@@ -310,7 +324,7 @@ impl<'r, 'e> Motion<'r, 'e> {
                         }
                         Input::Prime(state) => {
                             let name = &self.model.defs[self.model.states[state].def].name;
-                            errors::nonlinear_prime(span, name, 1, "does not enter linearly")
+                            errors::nonlinear_prime(span, name, 1, "does not enter linearly", None)
                         }
                         other => crate::bug!("linear in {other:?}"),
                     }));

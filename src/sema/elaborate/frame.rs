@@ -6,6 +6,7 @@
 
 mod arrays;
 mod choice;
+mod eigen;
 mod fold;
 mod linear;
 mod motion;
@@ -38,7 +39,7 @@ use std::sync::Arc;
 const MAX_UNROLLED: usize = 20_000;
 
 /// Most turns of the loops of a comprehension, those counted whose condition is false.
-const MAX_TURNS: usize = 1 << 20;
+pub(crate) const MAX_TURNS: usize = 1 << 20;
 
 /// Most elements of one value, and of all states together. Memory and the time to compile grow
 /// with them, so a size beyond is more likely a slip of the pen.
@@ -514,7 +515,7 @@ impl<'m, 's> Frame<'m, 's> {
                 self.arranged(expr)
             }
             Kind::Einsum(..) | Kind::Extreme(..) | Kind::Gather(..) => self.arranged(expr),
-            Kind::Determinant(..) | Kind::Solution(..) => self.arranged(expr),
+            Kind::Determinant(..) | Kind::Eigen(..) | Kind::Solution(..) => self.arranged(expr),
             Kind::Reduce(reduction, x, axes)
                 if axes.iter().any(|axis| self.is_ragged(&x.ty.dims[*axis as usize])) =>
             {

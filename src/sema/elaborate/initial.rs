@@ -38,9 +38,9 @@ pub(crate) fn draws_from(distribution: Distribution) -> bool {
     match distribution {
         Distribution::Normal | Distribution::Lognormal | Distribution::Uniform => true,
         Distribution::Exponential | Distribution::Cauchy | Distribution::Laplace => true,
-        Distribution::Rademacher | Distribution::Bernoulli => true,
-        Distribution::Gamma | Distribution::Beta | Distribution::StudentT => false,
-        Distribution::Categorical | Distribution::Poisson => false,
+        Distribution::Rademacher | Distribution::Bernoulli | Distribution::Poisson => true,
+        Distribution::Gamma | Distribution::Beta | Distribution::StudentT => true,
+        Distribution::Categorical => false,
     }
 }
 
@@ -73,6 +73,10 @@ fn draw(distribution: Distribution, numbers: &[f64], stream: &mut Stream) -> f64
             location - scale * u.signum() * libm::log1p(-2.0 * u.abs())
         }
         (Distribution::Bernoulli, &[probability]) => f64::from(u8::from(stream.uniform() < probability)),
+        (Distribution::Gamma, &[shape, rate]) => libm::exp(stream.log_gamma(shape)) / rate,
+        (Distribution::Beta, &[a, b]) => stream.beta(a, b),
+        (Distribution::StudentT, &[freedom, location, scale]) => location + scale * stream.student_t(freedom),
+        (Distribution::Poisson, &[rate]) => stream.poisson(rate),
         (Distribution::Rademacher, &[]) => {
             if stream.uniform() < 0.5 {
                 -1.0

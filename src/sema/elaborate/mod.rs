@@ -34,6 +34,7 @@ use crate::sema::errors;
 use crate::sema::sizes::Sizes;
 use crate::sema::typed::{self, Def, DefId, DefKind, Drawn, Elem, Expr, Model, Phase};
 use crate::sema::{Bindings, Checked, Known, check};
+pub(crate) use frame::MAX_TURNS;
 use frame::{AllSites, Frame, Input, MAX_ELEMENTS, Moment, World};
 pub(crate) use initial::draws_from;
 use runs::Runs;
@@ -163,6 +164,7 @@ impl Elaboration<'_> {
     fn program(&self) -> Made<Program> {
         let model = self.model;
         self.check_dimension()?;
+        self.check_knots()?;
         let shared: Vec<Cell<usize>> = (0..model.calls.len()).map(Cell::new).collect();
         let runs = Runs::new(self, &shared)?;
         let (systems, asked) = runs.motions()?;
@@ -236,6 +238,18 @@ impl Elaboration<'_> {
                     let span = model.defs[def].span;
                     return Err(Box::new(errors::too_large(span, "the state of the system", MAX_ELEMENTS)));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses paths whose times are known now and go back.
+    fn check_knots(&self) -> Made<()> {
+        let model = self.model;
+        for times in model.knot_times().filter(|times| times.phase == Phase::Static) {
+            let values = static_values(&model.defs, &model.sizes, times)?;
+            if let Some(at) = (1..values.len()).find(|at| values[*at] < values[at - 1]) {
+                return Err(Box::new(errors::knots_go_back(times.span, at, &values)));
             }
         }
         Ok(())

@@ -82,7 +82,10 @@ impl<'a> Checker<'a> {
                 Some((prime, span, how)) => {
                     let (base, primes) = unprimed(prime);
                     let name = self.text(base.span);
-                    self.report(errors::nonlinear_prime(span, name, primes, how));
+                    let free =
+                        if self.space().names.iter().any(|known| **known == *"v") { "rate" } else { "v" };
+                    let line_text = with_named(self.text(line.span), self.text(prime.span), free);
+                    self.report(errors::nonlinear_prime(span, name, primes, how, Some((free, &line_text))));
                     self.excuse(&mut sorted, name, line.span, None);
                 }
                 None => sorted.implicit.push(line),
@@ -203,4 +206,18 @@ fn nonlinear<'e>(
         Some((prime, how)) => Some((prime, expr.span, how)),
         None => children(expr).into_iter().find_map(|child| nonlinear(child, is_open)),
     }
+}
+
+/// `line` with `name` in place of `prime`.
+fn with_named(line: &str, prime: &str, name: &str) -> String {
+    let mut text = String::new();
+    let mut rest = line;
+    while let Some(at) = rest.find(prime) {
+        let (before, after) = (&rest[..at], &rest[at + prime.len()..]);
+        let inside = before.ends_with(|c: char| c.is_alphanumeric() || c == '_') || after.starts_with('\'');
+        text += before;
+        text += if inside { prime } else { name };
+        rest = after;
+    }
+    text + rest
 }

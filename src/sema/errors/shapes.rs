@@ -16,11 +16,16 @@ pub struct Story {
     pub span: Span,
     /// In words.
     pub text: String,
+    /// What would settle it otherwise.
+    pub help: Option<String>,
 }
 
-fn told(diagnostic: Diagnostic, story: Option<Story>) -> Diagnostic {
+pub(crate) fn told(diagnostic: Diagnostic, story: Option<Story>) -> Diagnostic {
     match story {
-        Some(story) => diagnostic.label(story.span, story.text),
+        Some(Story { span, text, help }) => match (diagnostic.label(span, text), help) {
+            (diagnostic, Some(help)) => diagnostic.help(help),
+            (diagnostic, None) => diagnostic,
+        },
         None => diagnostic,
     }
 }
@@ -149,6 +154,40 @@ pub fn not_a_size(span: Span, what: &str) -> Diagnostic {
         "this is not",
     )
     .help("sizes come from integer consts, from data fields and from `len(...)`")
+}
+
+/// The condition of a comprehension depends on more than static integers.
+pub fn undecided(span: Span) -> Diagnostic {
+    let message = "the condition of a comprehension must be known at compile time";
+    Diagnostic::new(Code("E0307"), message, span, "may compare loop variables and sizes only")
+        .help("choose the value instead: `sum(if c then e else 0 for i in r)`")
+}
+
+/// An array whose entries cannot be counted.
+pub fn uncounted(span: Span) -> Diagnostic {
+    let message = "the number of entries must be known at compile time";
+    Diagnostic::new(
+        Code("E0307"),
+        message,
+        span,
+        "a range or a condition here depends on the data, or on a loop around",
+    )
+    .help("take the whole range and choose the values: `[if c then e else 0 for i in r]`")
+}
+
+/// Entries of an array whose shapes differ.
+pub fn shape_of_each_turn(span: Span, found: &Ty) -> Diagnostic {
+    let message = format!("the entries of an array have one shape, found {}", shape(found));
+    Diagnostic::new(Code("E0301"), message, span, "another shape in every turn")
+}
+
+/// The mean of a Poisson distribution that is drawn from.
+pub fn too_likely(span: Span, most: f64) -> Diagnostic {
+    super::not_yet(
+        span,
+        format!("drawing from `poisson` with a mean above {most} is"),
+        "use `normal(rate, sqrt(rate))`",
+    )
 }
 
 /// An operand of the wrong element type or number of axes.

@@ -49,8 +49,15 @@ pub fn circular_primes(chain: &[(String, Span)]) -> Diagnostic {
     diagnostic.help("solve for the primes by hand, so that each stands alone on the left of one equation")
 }
 
-/// A prime in a place that is not linear.
-pub fn nonlinear_prime(span: Span, name: &str, primes: u32, how: &str) -> Diagnostic {
+/// A prime in a place that is not linear; `named` is a free name and the line with it in place of
+/// the prime.
+pub fn nonlinear_prime(
+    span: Span,
+    name: &str,
+    primes: u32,
+    how: &str,
+    named: Option<(&str, &str)>,
+) -> Diagnostic {
     let prime = format!("{name}{}", "'".repeat(primes as usize));
     Diagnostic::new(
         Code("E0503"),
@@ -59,7 +66,12 @@ pub fn nonlinear_prime(span: Span, name: &str, primes: u32, how: &str) -> Diagno
         format!("`{prime}` {how}"),
     )
     .note("nodec reads the mass matrix off the equations as the coefficients of the primes")
-    .help(format!("solve for `{prime}` by hand, or name it: `algebraic v = 1.0`, `{prime} = v`"))
+    .help(match named {
+        Some((free, line)) => format!(
+            "solve for `{prime}` by hand, or name it: `algebraic {free} = 1.0`, `{prime} = {free}`, `{line}`"
+        ),
+        None => format!("solve for `{prime}` by hand, or name it: `algebraic v = 1.0`, `{prime} = v`"),
+    })
 }
 
 /// A noise that does not enter linearly.
@@ -285,6 +297,17 @@ pub fn no_period(span: Span, found: f64) -> Diagnostic {
 pub fn too_few_knots(span: Span, found: i64) -> Diagnostic {
     let knots = if found == 1 { "1 knot".to_owned() } else { format!("{found} knots") };
     Diagnostic::new(Code("E0516"), "a path needs at least two knots", span, format!("{knots} here"))
+}
+
+/// Knots at times that go back: `times[at]` is before the one before it.
+pub fn knots_go_back(span: Span, at: usize, times: &[f64]) -> Diagnostic {
+    let (before, after) = (times[at - 1], times[at]);
+    Diagnostic::new(
+        Code("E0516"),
+        "the knots of a path must ascend in time",
+        span,
+        format!("{after} comes after {before}"),
+    )
 }
 
 /// Elements of a kind that an unknown or a noise cannot have.

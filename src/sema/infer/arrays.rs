@@ -49,9 +49,8 @@ impl<'a> Checker<'a> {
             (Some(axis), _) => Some(axis),
             (None, 1) => Some(0),
             (None, _) => {
-                let story = self.story(x);
                 let expected = "a vector, or an array with `axis = k`";
-                self.fail(errors::wrong_operand(name, x.span, expected, &x.ty, story))
+                self.misfit(name, x, expected)
             }
         }
     }
@@ -64,14 +63,11 @@ impl<'a> Checker<'a> {
         let Some(n) = n.as_number().filter(|n| *n > 0) else {
             return self.fail(errors::not_a_size(n_span, "a number of parts"));
         };
-        let Some((length, rest)) = x.ty.dims.split_first() else {
-            let story = self.story(&x);
-            return self.fail(errors::wrong_operand(name, x.span, "an array", &x.ty, story));
-        };
-        let Some(part) = self.divided_size(length, n, n_span) else {
+        let length = self.length(name, &x)?;
+        let Some(part) = self.divided_size(&length, n, n_span) else {
             return self.fail(errors::uneven_parts(n_span, x.span, &x.ty, n));
         };
-        let dims = [&[Dim::number(n), part], rest].concat();
+        let dims = [&[Dim::number(n), part], &x.ty.dims[1..]].concat();
         let (elem, phase) = (x.ty.elem, x.phase);
         Some(Expr { kind: Kind::Reshape(Box::new(x)), ty: Ty { elem, dims }, phase, span })
     }
@@ -92,10 +88,7 @@ impl<'a> Checker<'a> {
         }
         let [x] = self.positional(name, &plain, span, expected)?;
         let x = self.infer_real(x, name, scope)?;
-        let Some(length) = x.ty.dims.first().cloned() else {
-            let story = self.story(&x);
-            return self.fail(errors::wrong_operand(name, x.span, "an array", &x.ty, story));
-        };
+        let length = self.length(name, &x)?;
         if length.as_number() == Some(0) {
             return self.fail(errors::out_of_bounds(x.span, "0", "0"));
         }
@@ -247,7 +240,7 @@ impl<'a> Checker<'a> {
 }
 
 /// Elements `lo..hi` along the first axis.
-fn part(x: Expr, lo: Dim, hi: Dim, span: Span) -> Expr {
+pub(super) fn part(x: Expr, lo: Dim, hi: Dim, span: Span) -> Expr {
     let mut ty = x.ty.clone();
     let mut picks: Vec<Pick> = ty.dims.iter().map(|dim| Pick::Range(Dim::number(0), dim.clone())).collect();
     ty.dims[0] = hi.minus(&lo);

@@ -27,6 +27,7 @@ impl<'a> Checker<'a> {
                 let message = format!("`{name}()` draws starting values, and is not a number");
                 self.fail(errors::wrong_kind(span, message, "a number; it stands behind the `=` of a param"))
             }
+            Builtin::Special(Special::Eigh) => return self.eigen(name, given, span, scope),
             Builtin::Special(Special::Inverse) => return self.inverse_of(name, given, span, scope),
             Builtin::Special(Special::Solve) if self.solves_matrix(given, scope) => {
                 self.linear_solution(name, given, span, scope)
@@ -153,13 +154,7 @@ impl<'a> Checker<'a> {
             Special::Dot => {
                 let [a, b] = self.pair(name, given, span, scope)?;
                 if a.ty.dims.is_empty() || !self.same_sizes(&a.ty.dims, &b.ty.dims, span) {
-                    let (left, right) = (self.story(&a), self.story(&b));
-                    return self.fail(errors::unequal_shapes(
-                        name,
-                        span,
-                        (a.span, &a.ty, left),
-                        (b.span, &b.ty, right),
-                    ));
+                    return self.unequal(name, span, &a, &b);
                 }
                 let product = self.elementwise(Op::Mul, vec![a, b], span);
                 let axes = (0..product.ty.dims.len() as u32).collect();
@@ -229,19 +224,7 @@ impl<'a> Checker<'a> {
             Special::Trace => {
                 let [x] = self.positional(name, given, span, "one square matrix")?;
                 let x = self.infer_real(x, name, scope)?;
-                let n = match x.ty.dims.as_slice() {
-                    [rows, columns] if self.same_size(rows, columns, x.span) => rows.clone(),
-                    _ => {
-                        let story = self.story(&x);
-                        return self.fail(errors::wrong_operand(
-                            name,
-                            x.span,
-                            "a square matrix",
-                            &x.ty,
-                            story,
-                        ));
-                    }
-                };
+                let n = self.square(name, &x)?;
                 let symbol = self.symbol("i");
                 let at = Dim::symbol(symbol.clone());
                 let picks = vec![Pick::At(at.clone()), Pick::At(at)];
@@ -253,7 +236,7 @@ impl<'a> Checker<'a> {
                     Kind::Comprehension { loops, body: Box::new(element), reduction: Some(Reduction::Sum) };
                 Some(Expr { kind, ty: Ty::scalar(Elem::Real), phase, span })
             }
-            Special::Inverse | Special::Solve => crate::bug!("`{name}` is not a number"),
+            Special::Eigh | Special::Inverse | Special::Solve => crate::bug!("`{name}` is not a number"),
             Special::Concat => self.concat(name, given, span, scope),
             Special::Stack => {
                 let parts: Vec<Option<Expr>> = given.iter().map(|arg| self.infer(arg.value, scope)).collect();
@@ -299,10 +282,7 @@ impl<'a> Checker<'a> {
             Special::Reverse => {
                 let [x] = self.positional(name, given, span, "one array")?;
                 let x = self.infer(x, scope)?;
-                if x.ty.is_scalar() {
-                    let story = self.story(&x);
-                    return self.fail(errors::wrong_operand(name, x.span, "an array", &x.ty, story));
-                }
+                self.length(name, &x)?;
                 let (ty, phase) = (x.ty.clone(), x.phase);
                 Some(Expr { kind: Kind::Reverse(Box::new(x), 0), ty, phase, span })
             }
@@ -314,13 +294,8 @@ impl<'a> Checker<'a> {
                     }
                     value => self.plain(value, x.span)?,
                 };
-                match x.ty.dims.first() {
-                    Some(dim) => Some(size(self.settled(dim), span)),
-                    None => {
-                        let story = self.story(&x);
-                        self.fail(errors::wrong_operand(name, x.span, "an array", &x.ty, story))
-                    }
-                }
+                let length = self.length(name, &x)?;
+                Some(size(self.settled(&length), span))
             }
             Special::Zeros | Special::Ones => {
                 let fill = if special == Special::Zeros { 0.0 } else { 1.0 };
@@ -383,14 +358,6 @@ impl<'a> Checker<'a> {
         Some([a?, b?])
     }
 
-    pub(super) fn rank(&mut self, name: &str, x: &Expr, rank: usize, expected: &str) -> Option<()> {
-        if x.ty.dims.len() == rank {
-            return Some(());
-        }
-        let story = self.story(x);
-        self.fail(errors::wrong_operand(name, x.span, expected, &x.ty, story))
-    }
-
     fn concat(&mut self, name: &'a str, given: &[Given<'a>], span: Span, scope: ScopeId) -> Option<Expr> {
         let mut axis = 0;
         let mut parts = Vec::new();
@@ -424,14 +391,7 @@ impl<'a> Checker<'a> {
         let Some(first) = parts.first() else { crate::bug!("nothing to join") };
         let mut dims = first.ty.dims.clone();
         if axis >= dims.len() {
-            let story = self.story(first);
-            return self.fail(errors::wrong_operand(
-                name,
-                first.span,
-                "arrays that have this axis",
-                &first.ty,
-                story,
-            ));
+            return self.misfit(name, first, "arrays that have this axis");
         }
         for other in &parts[1..] {
             let mut rest = other.ty.dims.clone();
@@ -440,13 +400,7 @@ impl<'a> Checker<'a> {
                 self.same_sizes(&rest, &dims, other.span)
             };
             if !fits {
-                let (a, b) = (self.story(first), self.story(other));
-                return self.fail(errors::unequal_shapes(
-                    name,
-                    span,
-                    (first.span, &first.ty, a),
-                    (other.span, &other.ty, b),
-                ));
+                return self.unequal(name, span, first, other);
             }
             dims[axis] = dims[axis].plus(&other.ty.dims[axis]);
         }

@@ -126,14 +126,7 @@ impl<'a> Checker<'a> {
         }
         self.no_run_in_a_time(&time)?;
         if time.ty.dims.len() > 1 {
-            let story = self.story(&time);
-            return self.fail(errors::wrong_operand(
-                self.text(callee.span),
-                time.span,
-                "one time or a vector of times",
-                &time.ty,
-                story,
-            ));
+            return self.misfit(self.text(callee.span), &time, "one time or a vector of times");
         }
         let dims = [time.ty.dims.as_slice(), callee.ty.dims.as_slice()].concat();
         let ty = Ty { elem: callee.ty.elem, dims };
@@ -247,9 +240,8 @@ impl<'a> Checker<'a> {
         self.turns(clauses, scope, &mut |checker, scope| {
             let part = checker.infer(body, scope)?;
             if !part.ty.is_scalar() {
-                let story = checker.story(&part);
                 let what = "the body of a reduction";
-                return checker.fail(errors::needs_scalar(what, part.span, &part.ty, story));
+                return checker.not_scalar(what, &part);
             }
             parts.push(super::to_real(part));
             Some(())

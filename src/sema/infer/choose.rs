@@ -35,9 +35,8 @@ impl<'a> Checker<'a> {
     pub(super) fn gathered(&mut self, x: Expr, axis: usize, index: Expr, span: Span) -> Option<Expr> {
         let x = self.real(x, "[...]")?;
         if index.ty.dims.len() > 1 {
-            let story = self.story(&index);
             let expected = "one number or a vector of numbers";
-            return self.fail(errors::wrong_operand("[...]", index.span, expected, &index.ty, story));
+            return self.misfit("[...]", &index, expected);
         }
         let to_front = |rank: usize| {
             let others = (0..rank as u32).filter(|other| *other != axis as u32);
@@ -76,9 +75,8 @@ impl<'a> Checker<'a> {
         let (logits, label) = (logits?, label?);
         self.rank(name, &logits, 1, "a vector of logits, one for each class")?;
         if label.ty != Ty::scalar(Elem::Int) {
-            let story = self.story(&label);
             let expected = "the number of the true class, an `int`";
-            return self.fail(errors::wrong_operand(name, label.span, expected, &label.ty, story));
+            return self.misfit(name, &label, expected);
         }
         let logits = self.used_twice(logits, scope);
         let chosen = self.chosen_entry(logits.clone(), label, span)?;
@@ -96,9 +94,8 @@ impl<'a> Checker<'a> {
             _ => x,
         };
         if label.ty.elem != Elem::Int {
-            let story = self.story(&label);
             let expected = "the numbers of classes, of type `int`";
-            return self.fail(errors::wrong_operand("categorical", label.span, expected, &label.ty, story));
+            return self.misfit("categorical", &label, expected);
         }
         let chosen = self.chosen_entry(probabilities, label, span)?;
         Some(self.applied(Map::Op(Op::Log), chosen))

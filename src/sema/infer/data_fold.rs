@@ -96,14 +96,14 @@ impl<'a> Checker<'a> {
             let (lo, hi) = (self.size_of(lo, scope, what), self.size_of(hi, scope, what));
             let (lo, hi) = (self.settled(&lo?), self.settled(&hi?));
             self.scopes[scope].loops.push(symbol.clone());
+            self.loop_ranges.insert(symbol.id, (lo.clone(), hi.clone()));
             let looped = Loop { symbol, lo, hi, condition: None };
             return Some(Turns { looped, reversed: false, element: size(index, range.span) });
         }
         let over = self.infer(range, scope)?;
         let Some((first, rest)) = over.ty.dims.split_first() else {
-            let story = self.story(&over);
             let what = "a range or a tensor to run over";
-            return self.fail(errors::wrong_operand("for", over.span, what, &over.ty, story));
+            return self.misfit("for", &over, what);
         };
         let (hi, rest) = (self.settled(first), rest.to_vec());
         self.scopes[scope].loops.push(symbol.clone());
@@ -111,6 +111,7 @@ impl<'a> Checker<'a> {
         let picks = std::iter::once(Pick::At(index)).chain(whole).collect();
         let (ty, phase) = (Ty { elem: over.ty.elem, dims: rest.clone() }, over.phase);
         let element = Expr { kind: Kind::Index(Box::new(over), picks), ty, phase, span: range.span };
+        self.loop_ranges.insert(symbol.id, (Dim::number(0), hi.clone()));
         let looped = Loop { symbol, lo: Dim::number(0), hi, condition: None };
         Some(Turns { looped, reversed: false, element })
     }

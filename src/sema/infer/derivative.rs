@@ -240,6 +240,28 @@ impl<'a> Checker<'a> {
         found
     }
 
+    /// A draw in `of` that `by` acts on otherwise than by an expression: as the shape of a gamma draw.
+    fn through_the_kind_of_a_draw(&self, of: &Expr, by: DefId) -> Option<Span> {
+        let mut found = None;
+        reach(&self.defs, of, &mut |part| {
+            if let Kind::Def(def) = &part.kind
+                && let Some(params) = self.decided_by.get(def)
+                && found.is_none()
+            {
+                for param in params {
+                    reach(&self.defs, param, &mut |inner| {
+                        if matches!(inner.kind, Kind::Def(def) if def == by) {
+                            found = Some(part.span);
+                        }
+                        found.is_none()
+                    });
+                }
+            }
+            found.is_none()
+        });
+        found
+    }
+
     #[allow(clippy::too_many_arguments, reason = "the parts of one call")]
     fn operator(
         &mut self,
@@ -254,6 +276,10 @@ impl<'a> Checker<'a> {
         if let Some(run) = self.through_a_run(&of, by) {
             let instead = "a loss is trained through runs; within one, derive what the run computes";
             return self.fail(errors::not_yet(run, format!("`{name}` through a run is"), instead));
+        }
+        if let Some(draw) = self.through_the_kind_of_a_draw(&of, by) {
+            let instead = "give it a shape that is a number, and let the name act by rate, location or scale";
+            return self.fail(errors::not_yet(draw, format!("`{name}` by what decides a draw is"), instead));
         }
         let by_ty = self.defs[by].ty.clone();
         let by_phase = self.defs[by].phase;

@@ -154,14 +154,7 @@ impl<'a> Checker<'a> {
                 match self.decided(&truth) {
                     Some(true) => {}
                     Some(false) => continue,
-                    None => {
-                        let instead = "multiply by `if c then 1 else 0`";
-                        return self.fail(errors::not_yet(
-                            condition.span,
-                            "a condition that is not static is",
-                            instead,
-                        ));
-                    }
+                    None => return self.fail(errors::undecided(condition.span)),
                 }
             }
             self.route.push(number);

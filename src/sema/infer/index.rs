@@ -1,7 +1,9 @@
 //! Arrays, parts of arrays, fields.
 
 use crate::base::span::Span;
-use crate::sema::dim::Dim;
+use crate::sema::decide::{Uncounted, n_turns};
+use crate::sema::dim::{Dim, Symbol};
+use crate::sema::elaborate::MAX_TURNS;
 use crate::sema::errors;
 use crate::sema::infer::{size, to_real};
 use crate::sema::prelude::Reduction;
@@ -59,39 +61,47 @@ impl<'a> Checker<'a> {
             Some(_) => {
                 let body_ty = &body.ty;
                 if !body_ty.is_scalar() {
-                    let story = self.story(&body);
-                    return self.fail(errors::needs_scalar(
-                        "the body of a reduction",
-                        body.span,
-                        &body.ty,
-                        story,
-                    ));
+                    return self.not_scalar("the body of a reduction", &body);
                 }
                 Ty::scalar(Elem::Real)
             }
             None => {
-                let [only] = loops.as_slice() else {
-                    return self.fail(errors::not_yet(
-                        span,
-                        "an array over several `for`s is",
-                        "nest the brackets: `[[... for j in r] for i in s]`",
-                    ));
-                };
-                if let Some(condition) = &only.condition {
-                    return self.fail(errors::not_yet(
-                        condition.span,
-                        "`if` in an array comprehension is",
-                        "use it in a reduction, or take a range without it",
-                    ));
+                let ty = self.settled_ty(body.ty.clone());
+                let turning = |dim: &Dim| loops.iter().any(|one| dim.symbols().contains(&one.symbol));
+                if ty.dims.iter().any(turning) {
+                    return self.fail(errors::shape_of_each_turn(body.span, &ty));
                 }
-                let count = only.hi.minus(&only.lo);
-                let mut dims = vec![self.not_negative(count, span)?];
-                dims.extend(body.ty.dims.iter().cloned());
-                Ty { elem: body.ty.elem, dims }
+                let mut dims = vec![self.count_of(&loops, span)?];
+                dims.extend(ty.dims);
+                Ty { elem: ty.elem, dims }
             }
         };
         let body = if reduction.is_some() { to_real(body) } else { body };
         Some(Expr { kind: Kind::Comprehension { loops, body: Box::new(body), reduction }, ty, phase, span })
+    }
+
+    /// How many entries an array over `loops` has: one for every turn of all of them whose conditions
+    /// hold, the last loop turning fastest.
+    fn count_of(&mut self, loops: &[Loop], span: Span) -> Option<Dim> {
+        let ends = || loops.iter().flat_map(|one| [&one.lo, &one.hi]);
+        let depends = ends().any(|end| loops.iter().any(|one| end.symbols().contains(&one.symbol)));
+        if !depends && loops.iter().all(|one| one.condition.is_none()) {
+            let is_ragged = |symbol: &Symbol| self.ragged.contains_key(&symbol.id);
+            if loops.len() > 1 && ends().any(|end| end.symbols().iter().any(is_ragged)) {
+                let instead = "nest the brackets: `[[... for j in r] for i in s]`";
+                return self.fail(errors::not_yet(span, "several `for`s over a ragged axis are", instead));
+            }
+            let mut count = Dim::number(1);
+            for one in loops {
+                count = count.times(&self.not_negative(one.hi.minus(&one.lo), span)?);
+            }
+            return Some(count);
+        }
+        match n_turns(loops, &|dim| self.settled(dim), MAX_TURNS) {
+            Ok(count) => Some(Dim::number(count as i64)),
+            Err(Uncounted::Unknown) => self.fail(errors::uncounted(span)),
+            Err(Uncounted::TooMany) => self.fail(errors::too_large(span, "a comprehension", MAX_TURNS)),
+        }
     }
 
     fn clause(&mut self, clause: &'a ForClause, scope: ScopeId) -> Option<Loop> {
@@ -118,14 +128,7 @@ impl<'a> Checker<'a> {
             _ => {
                 let range = self.infer(&clause.range, scope)?;
                 let Some(count) = range.ty.dims.first().cloned() else {
-                    let story = self.story(&range);
-                    return self.fail(errors::wrong_operand(
-                        "for",
-                        range.span,
-                        "a range or an array",
-                        &range.ty,
-                        story,
-                    ));
+                    return self.misfit("for", &range, "a range or an array");
                 };
                 self.scopes[scope].loops.push(symbol.clone());
                 let element = self.element_at(range, index);
@@ -133,6 +136,7 @@ impl<'a> Checker<'a> {
                 (Dim::number(0), count)
             }
         };
+        self.loop_ranges.insert(symbol.id, (lo.clone(), hi.clone()));
         let condition = match &clause.condition {
             None => None,
             Some(condition) => {
@@ -143,11 +147,7 @@ impl<'a> Checker<'a> {
                     decidable
                 });
                 if !decidable {
-                    return self.fail(errors::not_yet(
-                        condition.span,
-                        "a condition that is not static is",
-                        "multiply by `if c then 1 else 0`",
-                    ));
+                    return self.fail(errors::undecided(condition.span));
                 }
                 Some(condition)
             }
@@ -302,10 +302,7 @@ impl<'a> Checker<'a> {
     pub(super) fn field_of(&mut self, base: Expr, name: &Ident, span: Span) -> Option<Expr> {
         match (&*name.name, base.ty.dims.len()) {
             ("T", 2) => Some(transposed(base, span)),
-            ("T", _) => {
-                let story = self.story(&base);
-                self.fail(errors::wrong_operand(".T", base.span, "a matrix", &base.ty, story))
-            }
+            ("T", _) => self.misfit(".T", &base, "a matrix"),
             (other, _) => self.fail(errors::wrong_kind(
                 name.span,
                 format!("there is no field `{other}` here"),

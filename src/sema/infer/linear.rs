@@ -1,8 +1,9 @@
-//! `det`, `inv`, `solve(A, b)`.
+//! `det`, `inv`, `solve(A, b)`, `eigh`.
 
 use crate::base::span::Span;
-use crate::sema::errors;
+use crate::sema::dim::Dim;
 use crate::sema::infer::Value;
+use crate::sema::infer::arrays::part;
 use crate::sema::infer::call::Given;
 use crate::sema::prelude::Special;
 use crate::sema::resolve::{Checker, ScopeId};
@@ -31,6 +32,26 @@ impl<'a> Checker<'a> {
         })
     }
 
+    /// `eigh(A)`: the eigenvalues of a symmetric matrix, ascending, and its eigenvectors as columns.
+    pub(super) fn eigen(
+        &mut self,
+        name: &'a str,
+        given: &[Given<'a>],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Value<'a>> {
+        let [a] = self.positional(name, given, span, "one symmetric matrix")?;
+        let a = self.infer_real(a, name, scope)?;
+        let (n, phase) = (self.square(name, &a)?, a.phase);
+        let rows = n.plus(&Dim::number(1));
+        let ty = Ty::real(vec![rows.clone(), n.clone()]);
+        let both = self.used_twice(Expr { kind: Kind::Eigen(Box::new(a)), ty, phase, span }, scope);
+        let values = part(both.clone(), Dim::number(0), Dim::number(1), span);
+        let values = Expr { kind: Kind::Reshape(Box::new(values)), ty: Ty::real(vec![n]), phase, span };
+        let vectors = part(both, Dim::number(1), rows, span);
+        Some(Value::Tuple(vec![Value::Expr(values), Value::Expr(vectors)]))
+    }
+
     /// Whether `solve` is given a matrix, and not a system.
     pub(super) fn solves_matrix(&mut self, given: &[Given<'a>], scope: ScopeId) -> bool {
         let [Given { name: None, value: a }, Given { name: None, .. }] = given else { return false };
@@ -50,29 +71,12 @@ impl<'a> Checker<'a> {
         let (a, b) = (a?, b?);
         self.square(name, &a)?;
         if !matches!(b.ty.dims.len(), 1 | 2) {
-            let story = self.story(&b);
-            return self.fail(errors::wrong_operand(name, b.span, "a vector or a matrix", &b.ty, story));
+            return self.misfit(name, &b, "a vector or a matrix");
         }
         if !self.same_size(&a.ty.dims[0], &b.ty.dims[0], span) {
-            let (left, right) = (self.story(&a), self.story(&b));
-            return self.fail(errors::unequal_shapes(
-                name,
-                span,
-                (a.span, &a.ty, left),
-                (b.span, &b.ty, right),
-            ));
+            return self.unequal(name, span, &a, &b);
         }
         let (ty, phase) = (b.ty.clone(), a.phase.max(b.phase));
         Some(Expr { kind: Kind::Solution(Box::new(a), Box::new(b)), ty, phase, span })
-    }
-
-    fn square(&mut self, name: &str, a: &Expr) -> Option<()> {
-        if let [rows, columns] = a.ty.dims.as_slice()
-            && self.same_size(rows, columns, a.span)
-        {
-            return Some(());
-        }
-        let story = self.story(a);
-        self.fail(errors::wrong_operand(name, a.span, "a square matrix", &a.ty, story))
     }
 }

@@ -15,6 +15,7 @@ mod einsum;
 mod fold;
 mod index;
 mod linear;
+mod misfit;
 mod random;
 mod value;
 
@@ -105,10 +106,7 @@ impl<'a> Checker<'a> {
         match expr.ty.elem {
             Elem::Real => Some(expr),
             Elem::Int => Some(to_real(expr)),
-            Elem::Bool => {
-                let story = self.story(&expr);
-                self.fail(errors::wrong_operand(callee, expr.span, "numbers", &expr.ty, story))
-            }
+            Elem::Bool => self.misfit(callee, &expr, "numbers"),
         }
     }
 
@@ -117,8 +115,7 @@ impl<'a> Checker<'a> {
         if expr.ty.elem == Elem::Bool {
             return Some(expr);
         }
-        let story = self.story(&expr);
-        self.fail(errors::wrong_operand(callee, expr.span, "truth values", &expr.ty, story))
+        self.misfit(callee, &expr, "truth values")
     }
 
     /// `expr` as what `expected` asks for: its shape, and its elements where an integer may stand
@@ -144,10 +141,7 @@ impl<'a> Checker<'a> {
         let story = self.story(&expr);
         let (expected, found) = (self.settled_ty(expected.clone()), self.settled_ty(expr.ty));
         let message = errors::declared_shape(what, declared, &expected, expr.span, &found, story);
-        self.fail(match expected_story {
-            Some(story) => message.label(story.span, story.text),
-            None => message,
-        })
+        self.fail(errors::told(message, expected_story))
     }
 
     /// `expr` as one real number.
@@ -156,21 +150,26 @@ impl<'a> Checker<'a> {
         if expr.ty.is_scalar() {
             return Some(expr);
         }
-        let story = self.story(&expr);
-        self.fail(errors::needs_scalar(what, expr.span, &expr.ty, story))
+        self.not_scalar(what, &expr)
     }
 
     /// Why `expr` has its shape, if a declaration elsewhere says so.
     pub(crate) fn story(&self, expr: &Expr) -> Option<Story> {
+        // What a layer gives has the shape that its sizes say.
+        if let Some((ty, scope)) = self.layer_calls.get(&expr.span)
+            && let Some(story) = self.size_story(ty, *scope)
+        {
+            return Some(story);
+        }
         let def = match &expr.kind {
             Kind::Def(def) => &self.defs[*def],
             Kind::At(of, _) | Kind::ToReal(of) => return self.story(of),
             _ => return None,
         };
         match (def.ty_span, &def.value) {
-            (Some(span), _) => Some(Story { span, text: "declared here".to_owned() }),
+            (Some(span), _) => Some(Story { span, text: "declared here".to_owned(), help: None }),
             (None, Some(value)) if value.span != expr.span => {
-                Some(Story { span: value.span, text: "computed here".to_owned() })
+                Some(Story { span: value.span, text: "computed here".to_owned(), help: None })
             }
             _ => None,
         }
@@ -188,23 +187,6 @@ impl<'a> Checker<'a> {
             _ => Elem::Real,
         };
         Expr { kind: Kind::Elementwise(op, operands), ty: Ty { elem, dims }, phase, span }
-    }
-
-    /// Whether two operands may stand side by side: equal shapes, or one scalar.
-    pub(crate) fn level(&mut self, symbol: &str, symbol_span: Span, lhs: &Expr, rhs: &Expr) -> Option<()> {
-        if lhs.ty.is_scalar()
-            || rhs.ty.is_scalar()
-            || self.same_sizes(&lhs.ty.dims, &rhs.ty.dims, symbol_span)
-        {
-            return Some(());
-        }
-        let (left, right) = (self.story(lhs), self.story(rhs));
-        self.fail(errors::unequal_shapes(
-            symbol,
-            symbol_span,
-            (lhs.span, &lhs.ty, left),
-            (rhs.span, &rhs.ty, right),
-        ))
     }
 
     fn binary(&mut self, op: BinaryOp, op_span: Span, lhs: Expr, rhs: Expr, span: Span) -> Option<Expr> {
@@ -276,14 +258,7 @@ impl<'a> Checker<'a> {
     fn matmul(&mut self, lhs: Expr, rhs: Expr, op_span: Span, span: Span) -> Option<Expr> {
         for operand in [&lhs, &rhs] {
             if !matches!(operand.ty.dims.len(), 1 | 2) {
-                let story = self.story(operand);
-                return self.fail(errors::wrong_operand(
-                    "@",
-                    operand.span,
-                    "vectors or matrices",
-                    &operand.ty,
-                    story,
-                ));
+                return self.misfit("@", operand, "vectors or matrices");
             }
         }
         let (left, right) = (&lhs.ty.dims, &rhs.ty.dims);

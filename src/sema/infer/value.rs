@@ -4,7 +4,6 @@
 //! of their own when the whole gets one, so that nothing is computed twice.
 
 use crate::base::span::Span;
-use crate::ir::op::Op;
 use crate::sema::errors;
 use crate::sema::infer::size;
 use crate::sema::prelude;
@@ -588,23 +587,7 @@ impl<'a> Checker<'a> {
 
     /// The truth of a condition that compares static integers.
     pub(super) fn decided(&self, condition: &Expr) -> Option<bool> {
-        let truth = |position: usize, operands: &[Expr]| self.decided(&operands[position]);
-        let sizes = |operands: &[Expr]| match operands {
-            [Expr { kind: Kind::Size(a), .. }, Expr { kind: Kind::Size(b), .. }] => {
-                Some((self.settled(a).as_number()?, self.settled(b).as_number()?))
-            }
-            _ => None,
-        };
-        match &condition.kind {
-            Kind::Bool(truth) => Some(*truth),
-            Kind::Elementwise(Op::Not, operands) => truth(0, operands).map(|truth| !truth),
-            Kind::Elementwise(Op::And, operands) => Some(truth(0, operands)? && truth(1, operands)?),
-            Kind::Elementwise(Op::Or, operands) => Some(truth(0, operands)? || truth(1, operands)?),
-            Kind::Elementwise(Op::Lt, operands) => sizes(operands).map(|(a, b)| a < b),
-            Kind::Elementwise(Op::Le, operands) => sizes(operands).map(|(a, b)| a <= b),
-            Kind::Elementwise(Op::Eq, operands) => sizes(operands).map(|(a, b)| a == b),
-            _ => None,
-        }
+        crate::sema::decide::decided(condition, &|dim| self.settled(dim).as_number())
     }
 
     // ---- types -----------------------------------------------------------------------------

@@ -305,9 +305,10 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Bdf<'_, T, S> {
         self.field.inside = leg.inside(t);
         let mut wide = vec![0.0; y.len()];
         widen(y, &mut wide);
-        self.begin(t, &mut wide, leg, stats)?;
+        let started = self.begin(t, &mut wide, leg, stats);
+        // A start that is given up is told by the last state that was tried.
         narrow(&wide, y);
-        Flow::Continue(())
+        started
     }
 
     fn pass_stop(&mut self) {

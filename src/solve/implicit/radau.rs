@@ -282,8 +282,10 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Radau<'_, T, S> {
         widen(y, &mut self.start.y);
         self.start.f.clear();
         self.powers.clear();
-        self.pace.start(&mut self.field, t, &mut self.start.y, leg, stats)?;
+        let started = self.pace.start(&mut self.field, t, &mut self.start.y, leg, stats);
+        // A start that is given up is told by the last state that was tried.
         narrow(&self.start.y, y);
+        started?;
         (self.fresh, self.keep, self.factored) = (true, true, f64::NAN);
         Flow::Continue(())
     }

@@ -244,9 +244,10 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Rosenbrock<'_, T, S> {
     fn start(&mut self, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow {
         self.field.inside = leg.inside(t);
         widen(y, &mut self.y);
-        self.pace.start(&mut self.field, t, &mut self.y, leg, stats)?;
+        let started = self.pace.start(&mut self.field, t, &mut self.y, leg, stats);
+        // A start that is given up is told by the last state that was tried.
         narrow(&self.y, y);
-        Flow::Continue(())
+        started
     }
 
     fn pass_stop(&mut self) {}

@@ -226,7 +226,7 @@ fn are_readable(messages: &Diagnostics) {
 
 #[test]
 fn readers() {
-    let folder = Folder(std::env::temp_dir().join(format!("nodec-fuzz-files-{}", std::process::id())));
+    let folder = Folder(std::env::temp_dir().join(format!("nodec-fuzz-readers-{}", std::process::id())));
     std::fs::create_dir_all(&folder.0).unwrap();
     let of_kind = |(ending, items): &(&str, &[&str])| {
         ["", ".gz"].map(|gz| models(&folder.0, &format!("f.{ending}{gz}"), items))

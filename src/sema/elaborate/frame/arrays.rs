@@ -27,6 +27,7 @@ impl<'m> Frame<'m, '_> {
             Kind::Extreme(which, x, axis) => self.extreme(*which, x, *axis, expr.span),
             Kind::Gather(x, index) => self.gathered(x, index, expr.span),
             Kind::Determinant(x) => self.determinant(x, expr.span),
+            Kind::Eigen(x) => self.eigen(x, expr.span),
             Kind::Solution(a, b) => self.solution(a, b, expr.span),
             other => crate::bug!("{other:?} arranges nothing"),
         }

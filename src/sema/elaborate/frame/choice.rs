@@ -31,23 +31,7 @@ impl<'m> Frame<'m, '_> {
 
     /// The truth of a static condition.
     pub(super) fn decided(&self, condition: &Expr) -> Option<bool> {
-        let truth = |position: usize, operands: &[Expr]| self.decided(&operands[position]);
-        let sizes = |operands: &[Expr]| match operands {
-            [Expr { kind: Kind::Size(a), span, .. }, Expr { kind: Kind::Size(b), .. }] => {
-                Some((self.number(a, *span).ok()?, self.number(b, *span).ok()?))
-            }
-            _ => None,
-        };
-        match &condition.kind {
-            Kind::Bool(truth) => Some(*truth),
-            Kind::Elementwise(Op::Not, operands) => truth(0, operands).map(|truth| !truth),
-            Kind::Elementwise(Op::And, operands) => Some(truth(0, operands)? && truth(1, operands)?),
-            Kind::Elementwise(Op::Or, operands) => Some(truth(0, operands)? || truth(1, operands)?),
-            Kind::Elementwise(Op::Lt, operands) => sizes(operands).map(|(a, b)| a < b),
-            Kind::Elementwise(Op::Le, operands) => sizes(operands).map(|(a, b)| a <= b),
-            Kind::Elementwise(Op::Eq, operands) => sizes(operands).map(|(a, b)| a == b),
-            _ => None,
-        }
+        crate::sema::decide::decided(condition, &|dim| self.number(dim, condition.span).ok())
     }
 }
 
@@ -67,7 +51,11 @@ pub(super) fn is_elementwise(kind: &Kind) -> bool {
         Kind::MatMul(..) | Kind::Outer(..) | Kind::Einsum(..) | Kind::Reduce(..) | Kind::Extreme(..) => false,
         Kind::Stack(_) | Kind::Concat(..) | Kind::Index(..) | Kind::Reshape(_) | Kind::Permute(..) => false,
         Kind::Reverse(..) | Kind::Pad(..) | Kind::Repeat(..) | Kind::Cumsum(..) | Kind::Gather(..) => false,
-        Kind::Determinant(_) | Kind::Solution(..) | Kind::Comprehension { .. } | Kind::Path { .. } => false,
+        Kind::Determinant(_)
+        | Kind::Eigen(_)
+        | Kind::Solution(..)
+        | Kind::Comprehension { .. }
+        | Kind::Path { .. } => false,
         Kind::Fold(..) | Kind::Scan(..) | Kind::Derivative { .. } | Kind::At(..) | Kind::Solved { .. } => {
             false
         }

@@ -1,0 +1,84 @@
+//! A program together with how each of its systems is solved: what is left to do is to compile it.
+
+use crate::backend;
+use crate::diag::{Code, Diagnostic};
+use crate::engine::bind::Work;
+use crate::engine::controls::{MAX_PROBES, estimator};
+use crate::ir::program::Program;
+use crate::plan::Plan;
+use crate::plan::estimate::{Estimator, estimated};
+use crate::plan::unit::PlanError;
+use crate::sema::Checked;
+use crate::settings::{Backend, Settings, SolveSettings};
+use crate::solve::solve::Options;
+use std::sync::Arc;
+
+/// A program and how it is solved.
+pub(super) struct Prepared {
+    pub(super) program: Arc<Program>,
+    /// How each system is solved.
+    pub(super) solves: Vec<SolveSettings>,
+    /// By system.
+    pub(super) options: Vec<Options>,
+}
+
+impl Prepared {
+    /// Compiles it.
+    pub(super) fn plan(&self, settings: &Settings) -> Result<Plan, PlanError> {
+        let backend = match settings.run.backend {
+            Backend::Cranelift => backend::by_name("cranelift"),
+            Backend::Interp => backend::by_name("interp"),
+        };
+        let backend = backend.expect("both back ends are always built");
+        let methods = self.solves.iter().map(|solve| solve.method).collect();
+        Plan::compile(self.program.clone(), methods, backend)
+    }
+}
+
+impl Work {
+    /// Puts a program together with how its systems are solved: `chosen` gives that by the path of a
+    /// system and the name of its item.
+    pub(super) fn prepared(
+        &mut self,
+        mut program: Program,
+        checked: &Checked,
+        chosen: impl Fn(&str, &str) -> SolveSettings,
+    ) -> Option<Prepared> {
+        for system in &mut program.systems {
+            // Every method that is built wants rates.
+            if let Some(rates) = system.rates.take() {
+                system.field = rates;
+                system.mass = None;
+            }
+        }
+        let instances = checked.model().map_or(&[][..], |model| &model.instances);
+        let solves: Vec<SolveSettings> = program
+            .systems
+            .iter()
+            .map(|system| {
+                let item = instances.iter().find(|instance| instance.path == system.name);
+                chosen(&system.name, item.map_or(&*system.name, |instance| &instance.name))
+            })
+            .collect();
+        let estimators: Vec<Option<Estimator>> = solves.iter().map(estimator).collect();
+        if let Some(many) = estimators.iter().flatten().find(|estimator| estimator.probes > MAX_PROBES) {
+            let message =
+                format!("`solve.trace` asks for {} probes, at most {MAX_PROBES} are drawn", many.probes);
+            self.sink.report(Diagnostic::without_span(Code("E0802"), message));
+            return None;
+        }
+        let estimates = |name: &str| {
+            let mut systems = program.systems.iter().zip(&estimators);
+            systems.any(|(system, estimator)| *system.name == *name && estimator.is_some())
+        };
+        checked.nonlinear_estimates(&estimates).into_iter().for_each(|message| self.sink.report(message));
+        let program = Arc::new(estimated(program, &estimators));
+        let systems = program.systems.iter().zip(&solves);
+        let options = systems.map(|(system, solve)| self.options(solve, system));
+        let options = options.collect::<Option<Vec<Options>>>()?;
+        if self.sink.has_errors() {
+            return None;
+        }
+        Some(Prepared { program, solves, options })
+    }
+}
