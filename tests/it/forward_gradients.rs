@@ -66,7 +66,7 @@ fn stiff_methods_give_the_sensitivities_of_the_robertson_reaction() {
         ("b_end", [4.59119625e-5, -1.13805951e-13, -2.35719211e-10]),
         ("c_end", [4.24751286, 2.28846889e-9, -1.37305723e-5]),
     ];
-    for method in ["radau5", "rodas5p", "bdf", "kvaerno5", "kencarp4", "abm", "taylor"] {
+    for method in ["radau5", "rodas5p", "bdf", "kvaerno5"] {
         let run = run(ROBERTSON, &[("solve.method", method)]);
         for (name, wanted) in wanted {
             let found = flat(&run.grad(name).unwrap().unwrap());
@@ -228,4 +228,35 @@ fn differences_find_a_wrong_gradient() {
     // x(2) = e^(-s - 2 (2 - s)).
     let by_s = (0.7_f64 - 4.0).exp();
     assert!(slopes[0].is_wrong() && (slopes[0].differences - by_s).abs() < 1e-3, "{slopes:?}");
+}
+
+/// x' = -k x² from x0: x(t) = x0/(1 + k x0 t), with the value inside a step and a channel.
+#[test]
+fn methods_without_a_table_of_steps_carry_sensitivities() {
+    let text = "
+        param k = 0.8, x0 = 1.5
+        time t in 0..2
+        state x = x0
+        x' = -k*x^2
+        channel c' = x
+        loss value = x(end) + x(1.3) + c(end)
+    ";
+    let (k, x0) = (0.8_f64, 1.5_f64);
+    // c = log(1 + k x0 t)/k
+    let by_k = |t: f64| -x0 * x0 * t / (1.0 + k * x0 * t).powi(2);
+    let by_x0 = |t: f64| 1.0 / (1.0 + k * x0 * t).powi(2);
+    let c_by_k = x0 * 2.0 / (1.0 + k * x0 * 2.0) / k - (1.0 + k * x0 * 2.0).ln() / (k * k);
+    let c_by_x0 = 2.0 / (1.0 + k * x0 * 2.0);
+    let wanted = [by_k(2.0) + by_k(1.3) + c_by_k, by_x0(2.0) + by_x0(1.3) + c_by_x0];
+    for method in ["abm", "taylor", "dop853", "verner9", "kvaerno4", "gauss6"] {
+        let mut settings = vec![("solve.method", method), ("solve.adjoint", "forward")];
+        match method {
+            "gauss6" => settings.push(("solve.dt", "0.01")),
+            _ => settings.extend([("solve.rtol", "1e-10"), ("solve.atol", "1e-10")]),
+        }
+        let gradient = flat(&run(text, &settings).gradient().unwrap());
+        for (found, wanted) in gradient.iter().zip(wanted) {
+            assert!((found - wanted).abs() < 1e-6, "{method}: {found} {wanted}");
+        }
+    }
 }
