@@ -137,7 +137,8 @@ table! {
     "W0603" "a prior that leaves out a part of a set"
     "W0610" "a trace estimate inside a nonlinear function"
     "W0701" "a data file that was not there to be checked"
-    "W0801" "a training setting that nothing reads"
+    "W0801" "a setting that nothing reads"
+    "W0901" "an integral the steps were too long for"
 }
 
 /// The row of `code`, as in `lookup("E0110")`; upper or lower case.

@@ -1,11 +1,11 @@
 //! Settings of a solve as the plan takes them.
 
 use crate::ir::program::Draw;
-use crate::ir::system::System;
+use crate::ir::system::{System, Unknown};
 use crate::plan::controls::{Adjoint, BackNorm, Backsolve};
 use crate::plan::estimate::Estimator;
-use crate::settings::{self, SolveSettings};
-use crate::solve::control::Atol;
+use crate::settings::{self, ErrorNorm, NormChoice, SolveSettings};
+use crate::solve::control::{Adaptive, Atol, Errors, Norm};
 
 /// More probes than this cost more than the exact trace.
 pub(super) const MAX_PROBES: usize = 1_000;
@@ -36,8 +36,42 @@ pub(super) fn adjoint(solve: &SolveSettings) -> Adjoint {
     }
 }
 
+/// What the steps of `system` are steered by.
+pub(super) fn adaptive(solve: &SolveSettings, system: &System) -> Adaptive {
+    let n_states: usize = system.states.iter().map(|state| state.ty.shape.count()).sum();
+    let unknowns = || system.states.iter().chain(&system.channels);
+    let errors = match &solve.error_norm {
+        ErrorNorm::States => Errors::States(n_states),
+        ErrorNorm::All => Errors::All,
+        ErrorNorm::Of(names) => {
+            let named = |unknown: &Unknown| names.iter().any(|(name, _)| **name == *unknown.name);
+            let each = unknowns().flat_map(|one| std::iter::repeat_n(named(one), one.ty.shape.count()));
+            Errors::Mask(each.collect())
+        }
+    };
+    let norm = match solve.norm {
+        NormChoice::Rms => Norm::Rms,
+        NormChoice::Max => Norm::Max,
+        NormChoice::PerState => {
+            let each = unknowns().enumerate();
+            let each = each.flat_map(|(block, one)| std::iter::repeat_n(block, one.ty.shape.count()));
+            Norm::Blocks(each.collect())
+        }
+    };
+    let adaptive = Adaptive {
+        atol: tolerances(solve, system),
+        errors,
+        norm,
+        first_step: solve.dt,
+        max_step: solve.dt_max.unwrap_or(f64::INFINITY),
+        min_step: solve.dt_min.unwrap_or(0.0),
+        ..Adaptive::new(solve.rtol, solve.atol, n_states)
+    };
+    solve.steering.apply(&solve.method, adaptive)
+}
+
 /// The absolute tolerance of each component.
-pub(super) fn tolerances(solve: &SolveSettings, system: &System) -> Atol {
+fn tolerances(solve: &SolveSettings, system: &System) -> Atol {
     if solve.atol_states.is_empty() {
         return Atol::Scalar(solve.atol);
     }

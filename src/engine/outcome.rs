@@ -5,6 +5,7 @@
 
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
+use crate::engine::cause::{self, STIFF_NOTE};
 use crate::ir::eval;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::op::Op;
@@ -176,6 +177,13 @@ fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
                     .note(state)
                     .help("if the model is right, end the run before the pole");
             }
+            if let Some((before, behind)) = cause::jump(*t, *h, *component, &Rate { stuck, given }) {
+                let label =
+                    format!("the rate of `{name}` jumps from {} to {} here", brief(before), brief(behind));
+                return Diagnostic::new(Code("E0901"), message, equation, label).note(state).help(
+                    "say where it jumps: `when ... { }` for a condition, `every`, `at` or a path for times",
+                );
+            }
             let label =
                 format!("the error estimate is dominated by `{name}`, {} times its tolerance", brief(*ratio));
             Diagnostic::new(Code("E0901"), message, equation, label)
@@ -189,11 +197,18 @@ fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
                 number(*t),
                 brief(h.abs())
             );
-            given
-                .about(Code("E0904"), message, "solve.max_steps", "set here")
-                .note(state)
-                .help("allow more with `solve.max_steps`, or loosen `solve.rtol` and `solve.atol`")
-                .help("a tiny step size on a smooth solution says that the system is stiff")
+            let diagnostic = given.about(Code("E0904"), message, "solve.max_steps", "set here").note(state);
+            let chosen = given.plan.method(stuck.solve);
+            match cause::stiffness(chosen, *t, *h, &Rate { stuck, given }) {
+                Some(fastest) => diagnostic
+                    .note(format!(
+                        "{STIFF_NOTE}: a part of it settles within {}, and {method} is unstable with steps much longer",
+                        brief(fastest)
+                    ))
+                    .help("methods for stiff systems: `solve.method = radau5`, `rodas5p`, `bdf`; `auto` finds out"),
+                None => diagnostic
+                    .help("allow more with `solve.max_steps`, or loosen `solve.rtol` and `solve.atol`"),
+            }
         }
         Outcome::NonFinite { t, component, quantity: Quantity::Start, .. } => {
             start_not_finite(*t, *component, stuck, given)
@@ -363,12 +378,28 @@ fn first_culprit(message: String, op: &str, span: Span) -> Diagnostic {
 }
 
 /// The rate of the solve that got stuck.
-struct Rate<'a> {
+pub(super) struct Rate<'a> {
     stuck: &'a Stuck,
     given: &'a Given<'a>,
 }
 
 impl Rate<'_> {
+    /// The last good state.
+    pub fn state(&self) -> &[f64] {
+        &self.stuck.y
+    }
+
+    /// How many of its entries are states, not channels.
+    pub fn n_states(&self) -> usize {
+        self.given.plan.layout.system_of(self.stuck.solve).n_states
+    }
+
+    /// The rates at `(t, y)`; `None` if they cannot be evaluated.
+    pub fn at(&self, t: f64, y: &[f64]) -> Option<Vec<f64>> {
+        let results = eval::eval(self.func(), &self.args(t, y)).ok()?;
+        results.into_iter().next().map(|rates| rates.data)
+    }
+
     fn func(&self) -> &Func {
         let plan = self.given.plan;
         &plan.funcs.packed.rates[plan.layout.solves[self.stuck.solve].system]
@@ -411,7 +442,7 @@ fn unknown(system: &System, component: usize) -> (String, Span) {
 }
 
 /// `x`, `u[1]`, `W[0, 2]`
-fn entry_name(system: &System, component: usize) -> String {
+pub(super) fn entry_name(system: &System, component: usize) -> String {
     let (unknown, mut rest) = located(system, component);
     let mut index = Vec::new();
     for len in unknown.ty.shape.dims().iter().rev() {
@@ -425,7 +456,7 @@ fn entry_name(system: &System, component: usize) -> String {
     }
 }
 
-fn unknown_of(system: &System, component: usize) -> &Unknown {
+pub(super) fn unknown_of(system: &System, component: usize) -> &Unknown {
     located(system, component).0
 }
 
@@ -462,7 +493,7 @@ fn number(x: f64) -> String {
 }
 
 /// A number to three digits.
-fn brief(x: f64) -> String {
+pub(super) fn brief(x: f64) -> String {
     if (1e-3..1e4).contains(&x.abs()) { format!("{x:.3}") } else { tidy(&format!("{x:.2e}")) }
 }
 

@@ -19,12 +19,12 @@ use crate::solve::dense::{Accepted, Interior};
 use crate::solve::explicit::Explicit;
 use crate::solve::implicit::{Bdf, Esdirk, Gauss, Radau, Rosenbrock};
 use crate::solve::method::{Kind, Stiff};
-use crate::solve::outcome::{End, Invalid, Outcome, Stats};
+use crate::solve::outcome::{End, Invalid, Outcome, Stats, Unsteered};
 use crate::solve::problem::Step;
 use crate::solve::record::{Observer, Recorded, SaveAt};
 use crate::solve::sde::Sde;
 use crate::solve::solve::{Options, integrate};
-use crate::solve::stepper::Stepper;
+use crate::solve::stepper::{Carried, Stepper};
 use crate::solve::symplectic::Symplectic;
 use crate::solve::taylor::Taylor;
 use std::cell::Cell;
@@ -68,6 +68,10 @@ pub struct Solved<T> {
     pub fixed: Fixed<T>,
     /// What the solve cost.
     pub stats: Stats,
+    /// The errors of what has no say in the step size.
+    pub unsteered: Vec<Unsteered>,
+    /// What a run takes along that goes on from its end.
+    pub carried: Option<Carried>,
 }
 
 impl<T: Element> Simulation<T> {
@@ -130,11 +134,16 @@ impl<T: Element> Context<'_, T> {
         (save, keep): (&Save, Keep),
     ) -> Result<Finished<T>, Failure> {
         let mut workspace = Workspace::default();
-        let Start { ends, y0, fixed } = self.start(number, known, &mut workspace);
+        let Start { mut ends, y0, fixed } = self.start(number, known, &mut workspace);
+        let resume = self.data.resume.filter(|_| self.plan.program.main == Some(number));
+        if let Some((t, _)) = resume {
+            ends.0 = t;
+        }
         let mut times = self.site_times(number, ends, known, &mut workspace)?;
         let save_times = save_times(save, ends)?;
         let stops = self.stops(number, known, &mut workspace);
         let mut options = controls.options[self.plan.layout.solves[number].system].clone();
+        options.resume = resume.and_then(|(_, carried)| carried);
         options.stops.extend(stops.iter().map(|stop| stop.to_f64()));
         // Saved steps are all of them.
         let keep = if *save == Save::Steps { Keep::Every } else { keep };
@@ -178,7 +187,7 @@ impl<T: Element> Context<'_, T> {
             Save::Every(_) | Save::At(_) => reached(&save_times, saved.ys(), save, ends, &end.y),
         };
         let ends = [[T::from_f64(ends.0)], [T::from_f64(ends.1)]];
-        let End { stats, true_at_start, .. } = end;
+        let End { stats, true_at_start, unsteered, carried, .. } = end;
         Ok((
             Solved {
                 trace,
@@ -192,6 +201,8 @@ impl<T: Element> Context<'_, T> {
                 stopped,
                 fixed,
                 stats,
+                unsteered,
+                carried,
             },
             saved,
         ))

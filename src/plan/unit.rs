@@ -14,6 +14,7 @@ use crate::ir::types::DType;
 use crate::lower::LowerError;
 use crate::lower::loops::LoopModule;
 use crate::solve::problem::Real;
+use crate::solve::stepper::Carried;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -105,6 +106,8 @@ pub struct Data {
     /// Entries of the main run's start that are given instead of computed: where they begin among the
     /// unknowns, and their numbers.
     pub start: Option<(usize, Vec<f64>)>,
+    /// Where the main run begins instead of at its start, and what it takes along from before.
+    pub resume: Option<(f64, Option<Carried>)>,
 }
 
 impl Data {

@@ -110,6 +110,28 @@ impl Method {
         }
     }
 
+    /// Whether its steps heed the setting of step-size control called `setting`; `true` for a setting
+    /// of anything else.
+    pub fn reads(&self, setting: &str) -> bool {
+        let steering =
+            ["norm", "error_norm", "controller", "safety", "factor_min", "factor_max", "convention"];
+        if !steering.contains(&setting) {
+            return true;
+        }
+        match self.kind {
+            Kind::Explicit(_)
+            | Kind::Stiff(Stiff::Radau5 | Stiff::Rodas5p | Stiff::Dirk(_) | Stiff::Gauss(_))
+            | Kind::Auto(_)
+            | Kind::Symplectic(_)
+            | Kind::Stochastic(_) => self.adaptive,
+            // Both choose order and step size together.
+            Kind::Stiff(Stiff::Bdf) => setting != "controller",
+            Kind::Multistep => !["controller", "safety", "factor_min", "factor_max"].contains(&setting),
+            // The last terms of the series set the step.
+            Kind::Taylor { .. } => setting != "controller",
+        }
+    }
+
     /// Its table, if it is explicit.
     pub fn tableau(&self) -> Option<&'static Tableau> {
         match self.kind {

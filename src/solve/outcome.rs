@@ -1,5 +1,7 @@
 //! How a run ended, as data: numbers that go wrong are a result, not an error.
 
+use super::stepper::Carried;
+
 /// How a run ended. Components are positions in the state vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
@@ -186,6 +188,26 @@ pub struct End<T> {
     pub stats: Stats,
     /// The events whose condition was true at the start already, so that they did not happen there.
     pub true_at_start: Vec<usize>,
+    /// The components that have no say in the step size, with what their own errors came to; none
+    /// where steps have no error estimates.
+    pub unsteered: Vec<Unsteered>,
+    /// With what a run that begins here goes on as this one would, see
+    /// [`Options::resume`](super::Options::resume); `None` of a run that did not finish, and of methods that
+    /// begin anew wherever they land.
+    pub carried: Option<Carried>,
+}
+
+/// A component that has no say in the step size, and its own error estimate: the steps may have been
+/// too long for it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Unsteered {
+    /// Its position in the state vector.
+    pub component: usize,
+    /// The largest magnitude, along the run, of the sum of the estimates of all steps so far. Of a
+    /// quadrature, which nothing reads, that is how far the embedded formula's integral is away.
+    pub error: f64,
+    /// What the steps come to if each errs by its tolerance: their number times `atol + rtol · max |y|`.
+    pub tolerance: f64,
 }
 
 /// Why a run cannot begin: the request itself makes no sense.

@@ -21,7 +21,7 @@ use crate::plan::layout::SystemLayout;
 use crate::plan::operands::{Context, Fixed};
 use crate::plan::trace::TracedInstant;
 use crate::plan::unit::{Element, Inputs};
-use crate::solve::control::{Adaptive, Atol, Errors};
+use crate::solve::control::{Adaptive, Atol, Errors, Norm};
 use crate::solve::problem::Step;
 use crate::solve::solve::{Options, Stepping, solve};
 use std::ops::AddAssign;
@@ -153,7 +153,19 @@ fn options(choice: Backsolve, forward: &Options, layout: &SystemLayout) -> Optio
                     Atol::PerComponent(states.iter().chain(states).copied().chain(rest).collect())
                 }
             };
+            let norm = match &forward.norm {
+                Norm::Rms => Norm::Rms,
+                Norm::Max => Norm::Max,
+                Norm::Blocks(own) => {
+                    // A cotangent is a block as its state is, the integrals are one more.
+                    let (states, n_blocks) = (&own[..n_states], own.iter().max().map_or(0, |last| last + 1));
+                    let cotangents = states.iter().map(|block| block + n_blocks);
+                    let rest = std::iter::repeat_n(2 * n_blocks, n_quadratures);
+                    Norm::Blocks(states.iter().copied().chain(cotangents).chain(rest).collect())
+                }
+            };
             Stepping::Adaptive(Adaptive {
+                norm,
                 rtol: choice.rtol.unwrap_or(forward.rtol),
                 atol,
                 errors: match choice.norm {

@@ -14,7 +14,7 @@ use crate::solve::dense::{Accepted, Interior};
 use crate::solve::outcome::{Invalid, Outcome, Quantity, Stats};
 use crate::solve::problem::Real;
 use crate::solve::solve::Stepping;
-use crate::solve::stepper::{Flow, Leg, Stepper, fitted, non_finite};
+use crate::solve::stepper::{Flow, Leg, Stepper, non_finite};
 
 const MAX_ORDER: usize = 5;
 /// The iteration is given up after so many.
@@ -53,6 +53,8 @@ pub struct Bdf<'a, T, S: ?Sized> {
     factored: f64,
     lu: Lu<f64>,
     y_new: Vec<f64>,
+    /// The error estimate of the step last taken.
+    err: Vec<f64>,
     /// The step last taken: its start, its size, its end.
     taken: (f64, f64, f64),
     shown_y: Vec<T>,
@@ -81,6 +83,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
             factored: f64::NAN,
             lu: Lu::default(),
             y_new: vec![0.0; dim],
+            err: vec![0.0; dim],
             taken: (0.0, 0.0, 0.0),
             shown_y: vec![T::default(); dim],
             shown_powers: Vec::new(),
@@ -330,7 +333,7 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Bdf<'_, T, S> {
         // The Jacobian is that of an earlier step until the iteration asks for a new one.
         let mut fresh = false;
         loop {
-            let (tried, lands) = fitted(self.size, (leg.target - t).abs());
+            let (tried, lands) = self.control.landing.fitted(self.size, (leg.target - t).abs());
             if tried != self.size {
                 self.rescale(tried / self.size);
                 self.size = tried;
@@ -364,13 +367,14 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Bdf<'_, T, S> {
             };
             let (max, used) =
                 (f64::from(2 * MAX_ITERATIONS + 1), f64::from(2 * MAX_ITERATIONS + n_iterations));
-            let safety = 0.9 * max / used;
+            let safety = self.control.controller.safety * max / used;
             let err: Vec<f64> = d.iter().map(|d| error_constant(self.order) * d).collect();
             let norm = self.control.norm(&err, &self.y_new, &self.y_new);
             if norm <= 1.0 {
                 stats.accepted += 1;
                 self.taken = (t, h, t_new);
                 self.n_equal += 1;
+                self.err = err;
                 self.shift(&d);
                 self.choose(norm, safety, leg);
                 stats.next_step = leg.direction * self.size;
@@ -391,6 +395,10 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Bdf<'_, T, S> {
                 });
             }
         }
+    }
+
+    fn error(&self, component: usize) -> Option<f64> {
+        Some(self.err[component])
     }
 
     fn accepted<'b>(&'b self, y: &'b [T]) -> Accepted<'b, T> {

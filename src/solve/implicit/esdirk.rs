@@ -16,7 +16,7 @@ use crate::solve::dense::{Accepted, Interior, cubic};
 use crate::solve::outcome::{Invalid, Stats};
 use crate::solve::problem::Real;
 use crate::solve::solve::Stepping;
-use crate::solve::stepper::{Flow, Leg, Stepper, non_finite};
+use crate::solve::stepper::{Carried, Flow, Leg, Stepper, non_finite};
 
 /// The iteration for a stage is given up after so many.
 const MAX_ITERATIONS: u32 = 7;
@@ -30,8 +30,9 @@ pub struct Esdirk<'a, T, S: ?Sized> {
     /// State and right-hand side at the start of the step; `f` is empty if it is not known.
     y: Vec<f64>,
     f: Vec<f64>,
-    /// Of the step last taken.
+    /// Of the step last taken: the right-hand side at its start, and `z_i`, `[s, dim]`.
     f_start: Vec<f64>,
+    z: Vec<f64>,
     y_new: Vec<f64>,
     taken: (f64, f64, f64),
     /// The Jacobian belongs to the start of the step.
@@ -42,7 +43,7 @@ pub struct Esdirk<'a, T, S: ?Sized> {
     factored: f64,
     lu: Lu<f64>,
     shown_y: Vec<T>,
-    /// The cubic of the step last taken, `[3, dim]`, if somebody is to look inside.
+    /// The polynomial of the step last taken, `[3, dim]` or `[4, dim]`, if somebody is to look inside.
     shown_powers: Vec<T>,
 }
 
@@ -69,6 +70,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Esdirk<'a, T, S> {
             y: vec![0.0; dim],
             f: Vec::new(),
             f_start: Vec::new(),
+            z: Vec::new(),
             y_new: vec![0.0; dim],
             taken: (0.0, 0.0, 0.0),
             fresh: false,
@@ -235,6 +237,48 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Esdirk<'a, T, S> {
     }
 }
 
+impl<T: Real, S: Implicit<T> + ?Sized> Esdirk<'_, T, S> {
+    /// The cubic with the states and rates at both ends; a straight line where the rates are not
+    /// determined.
+    fn cubic(&mut self, stats: &mut Stats) -> Vec<f64> {
+        let (t, h, _) = self.taken;
+        let (y, y_new) = (self.y.clone(), self.y_new.clone());
+        let (f, f_new) = (self.f_start.clone(), self.f.clone());
+        let ends = self.slopes(t, &y, &f, stats).zip(self.slopes(t + h, &y_new, &f_new, stats));
+        let mut powers = vec![0.0; 3 * y.len()];
+        for at in 0..y.len() {
+            let whole = y_new[at] - y[at];
+            let (from, to) = ends.as_ref().map_or((whole, whole), |(a, b)| (h * a[at], h * b[at]));
+            let powers_at = cubic(whole, from, to);
+            powers_at.into_iter().enumerate().for_each(|(p, c)| powers[p * y.len() + at] = c);
+        }
+        powers
+    }
+
+    /// `h Σ w_ip k_i` for each power `p`, with the rates `k_1` at the start and, from the stages,
+    /// `h k_i = (z_i - h Σ_{j<i} a_ij k_j)/γ`.
+    fn polynomial(&mut self, weights: &[[f64; 4]], stats: &mut Stats) -> Vec<f64> {
+        let (t, h, _) = self.taken;
+        let (y, f) = (self.y.clone(), self.f_start.clone());
+        let Some(start) = self.slopes(t, &y, &f, stats) else { return self.cubic(stats) };
+        let dim = y.len();
+        let mut powers = vec![0.0; 4 * dim];
+        let mut rates = vec![0.0; weights.len()];
+        for at in 0..dim {
+            for i in 0..weights.len() {
+                let row = self.dirk.a[i].iter().zip(&rates);
+                let known: f64 = row.map(|(a, rate)| a * rate).sum();
+                let found = (self.z[i * dim + at] - known) / self.dirk.gamma;
+                rates[i] = if i == 0 { h * start[at] } else { found };
+            }
+            for p in 0..4 {
+                powers[p * dim + at] = weights.iter().zip(&rates).map(|(w, rate)| w[p] * rate).sum();
+            }
+        }
+        powers
+    }
+}
+
 impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Esdirk<'_, T, S> {
     fn dim(&self) -> usize {
         self.field.dim
@@ -251,9 +295,23 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Esdirk<'_, T, S> {
         self.field.inside = leg.inside(t);
         widen(y, &mut self.y);
         self.f.clear();
-        self.pace.start(&mut self.field, t, &mut self.y, leg, stats)?;
+        let started = self.pace.start(&mut self.field, t, &mut self.y, leg, stats);
+        // A start that is given up is told by the last state that was tried.
         narrow(&self.y, y);
+        started?;
         (self.fresh, self.keep, self.factored) = (true, true, f64::NAN);
+        Flow::Continue(())
+    }
+
+    fn carried(&self) -> Option<Carried> {
+        self.pace.carried()
+    }
+
+    fn resume(&mut self, carried: &Carried, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow {
+        if !self.pace.resume(carried, &mut self.field) {
+            return self.start(t, y, leg, stats);
+        }
+        self.pass_stop();
         Flow::Continue(())
     }
 
@@ -302,12 +360,13 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Esdirk<'_, T, S> {
             // Fewer iterations speak for a larger step.
             let (max, used) =
                 (f64::from(2 * MAX_ITERATIONS + 1), f64::from(2 * MAX_ITERATIONS + n_iterations));
-            let safety = 0.9 * max / used;
-            if !self.pace.passes(safety, &err, (&self.y, &self.y_new), (t, h), leg, stats)? {
+            let ease = max / used;
+            if !self.pace.passes(ease, &err, (&self.y, &self.y_new), (t, h), leg, stats)? {
                 continue;
             }
             self.taken = (t, h, t_new);
             self.f_start = std::mem::replace(&mut self.f, f[last..].to_vec());
+            self.z = z;
             narrow(&self.y_new, &mut self.shown_y);
             self.shown_powers.clear();
             self.keep = n_iterations <= 2 || rate <= 1e-2;
@@ -319,25 +378,22 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Esdirk<'_, T, S> {
         }
     }
 
-    /// The cubic with the states and rates at both ends. Where there are constraints, the rates cost a Jacobian at either end.
+    /// The polynomial of the table, or the cubic with the states and rates at both ends. Where there are
+    /// constraints, rates cost a Jacobian: at the start, and of the cubic at the end.
     fn look_inside(&mut self, _: &[T], stats: &mut Stats) {
         if !self.shown_powers.is_empty() || self.y.is_empty() {
             return;
         }
-        let (t, h, _) = self.taken;
-        let (y, y_new) = (self.y.clone(), self.y_new.clone());
-        let (f, f_new) = (self.f_start.clone(), self.f.clone());
-        let ends = self.slopes(t, &y, &f, stats).zip(self.slopes(t + h, &y_new, &f_new, stats));
-        let mut powers = vec![0.0; 3 * y.len()];
-        for at in 0..y.len() {
-            let whole = y_new[at] - y[at];
-            // A straight line where the rates are not determined.
-            let (from, to) = ends.as_ref().map_or((whole, whole), |(a, b)| (h * a[at], h * b[at]));
-            let powers_at = cubic(whole, from, to);
-            powers_at.into_iter().enumerate().for_each(|(p, c)| powers[p * y.len() + at] = c);
-        }
+        let powers = match self.dirk.dense {
+            Some(weights) => self.polynomial(weights, stats),
+            None => self.cubic(stats),
+        };
         self.shown_powers.resize(powers.len(), T::default());
         narrow(&powers, &mut self.shown_powers);
+    }
+
+    fn error(&self, component: usize) -> Option<f64> {
+        self.pace.error(component)
     }
 
     fn accepted<'b>(&'b self, y: &'b [T]) -> Accepted<'b, T> {

@@ -15,7 +15,7 @@ use crate::solve::dense::{Accepted, Interior};
 use crate::solve::outcome::{Invalid, Stats};
 use crate::solve::problem::Real;
 use crate::solve::solve::Stepping;
-use crate::solve::stepper::{Flow, Leg, Stepper, non_finite};
+use crate::solve::stepper::{Carried, Flow, Leg, Stepper, non_finite};
 
 const S6: f64 = 2.449_489_742_783_178;
 /// Positions of the stages.
@@ -290,6 +290,18 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Radau<'_, T, S> {
         Flow::Continue(())
     }
 
+    fn carried(&self) -> Option<Carried> {
+        self.pace.carried()
+    }
+
+    fn resume(&mut self, carried: &Carried, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow {
+        if !self.pace.resume(carried, &mut self.field) {
+            return self.start(t, y, leg, stats);
+        }
+        self.pass_stop();
+        Flow::Continue(())
+    }
+
     fn pass_stop(&mut self) {
         self.start.f.clear();
         self.powers.clear();
@@ -350,8 +362,8 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Radau<'_, T, S> {
             // Fewer iterations speak for a larger step.
             let (max, used) =
                 (f64::from(2 * MAX_ITERATIONS + 1), f64::from(2 * MAX_ITERATIONS + n_iterations));
-            let safety = 0.9 * max / used;
-            if !self.pace.passes(safety, &err, (&self.start.y, &self.y_new), (t, h), leg, stats)? {
+            let ease = max / used;
+            if !self.pace.passes(ease, &err, (&self.start.y, &self.y_new), (t, h), leg, stats)? {
                 after_rejection = true;
                 continue;
             }
@@ -370,6 +382,10 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Radau<'_, T, S> {
             self.start.f.clear();
             return Flow::Continue(());
         }
+    }
+
+    fn error(&self, component: usize) -> Option<f64> {
+        self.pace.error(component)
     }
 
     fn accepted<'b>(&'b self, y: &'b [T]) -> Accepted<'b, T> {

@@ -13,7 +13,7 @@ use crate::solve::dense::{Accepted, Interior};
 use crate::solve::outcome::{Invalid, Stats};
 use crate::solve::problem::Real;
 use crate::solve::solve::Stepping;
-use crate::solve::stepper::{Flow, Leg, Stepper, non_finite};
+use crate::solve::stepper::{Carried, Flow, Leg, Stepper, non_finite};
 
 const STAGES: usize = 8;
 
@@ -250,6 +250,18 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Rosenbrock<'_, T, S> {
         started
     }
 
+    fn carried(&self) -> Option<Carried> {
+        self.pace.carried()
+    }
+
+    fn resume(&mut self, carried: &Carried, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow {
+        if !self.pace.resume(carried, &mut self.field) {
+            return self.start(t, y, leg, stats);
+        }
+        self.pass_stop();
+        Flow::Continue(())
+    }
+
     fn pass_stop(&mut self) {}
 
     fn advance(&mut self, t: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> Flow {
@@ -274,12 +286,16 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Rosenbrock<'_, T, S> {
                 self.y_new[at] = self.y[at] + self.sum(rodas5p::A[STAGES - 1], at) + self.k[last + at];
             }
             let err = &self.k[last..];
-            if self.pace.passes(0.9, err, (&self.y, &self.y_new), (t, h), leg, stats)? {
+            if self.pace.passes(1.0, err, (&self.y, &self.y_new), (t, h), leg, stats)? {
                 self.taken = (t, h, t_new);
                 self.show();
                 return Flow::Continue(());
             }
         }
+    }
+
+    fn error(&self, component: usize) -> Option<f64> {
+        self.pace.error(component)
     }
 
     fn accepted<'b>(&'b self, y: &'b [T]) -> Accepted<'b, T> {
