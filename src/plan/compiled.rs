@@ -367,7 +367,17 @@ impl Plan {
     /// Which times of `solve` a gradient has to follow.
     pub(crate) fn moving(&self, solve: usize) -> Result<Moving, PlanError> {
         self.check_reversible(solve)?;
+        self.check_jumps(solve)?;
         Ok(self.which_move(solve))
+    }
+
+    /// Refuses to differentiate across a jump that no step ends at. Where its place is fixed, nothing
+    /// moves, but nothing holds the derivatives to a tolerance either.
+    pub(crate) fn check_jumps(&self, solve: usize) -> Result<(), PlanError> {
+        match self.system_of(solve).jumps.first() {
+            Some(jump) => Err(PlanError::Jump { span: jump.span, why: jump.why }),
+            None => Ok(()),
+        }
     }
 
     /// Which times of `solve` depend on params.

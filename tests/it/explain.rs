@@ -23,7 +23,7 @@ fn checker(row: &Row) -> Option<Check> {
         "E0908" => Some(gradients),
         code if code.starts_with("E09") => Some(run),
         code if code.starts_with("E07") => Some(built),
-        "W0510" | "W0610" | "W0701" => Some(checked),
+        "W0510" | "W0520" | "W0610" | "W0701" => Some(checked),
         code if code.starts_with("E01") && code != "E0112" => Some(parse),
         // Said by `sema`, whose tests run its pages.
         code => {

@@ -29,6 +29,7 @@ mod gradients;
 mod heat;
 mod help;
 mod ir_roundtrip;
+mod jumps;
 mod made_data;
 mod many;
 mod math;

@@ -390,17 +390,6 @@ pub fn true_at_the_start(span: Span, name: &str) -> Diagnostic {
     .help("it waits until the condition has been false; what is to hold from the start belongs into the start values")
 }
 
-/// A rate that jumps where an unknown passes a value.
-pub fn jumping_choice(span: Span, name: &str) -> Diagnostic {
-    Diagnostic::new(
-        Code("W0520"),
-        format!("this `if` jumps where `{name}` passes, and no step ends there"),
-        span,
-        "two different numbers",
-    )
-    .help("did you mean an event? `discrete side = 1.0` and `when ... { side := -1 }`")
-}
-
 /// An estimate that does not enter linearly.
 pub fn nonlinear_estimate(span: Span, estimate: Span) -> Diagnostic {
     Diagnostic::new(
