@@ -4,7 +4,7 @@
 //! dense output, and the cotangents of args and params are integrals of what is then known, by
 //! Gauss' formula over every piece that no step of either pass divides. So nothing unstable runs
 //! backwards, and an implicit method goes back through a stiff system as it went forward. The price
-//! is the memory of the path.
+//! is the memory of the path; the gradient is as exact as the tolerances and the dense output are.
 //!
 //! Source: Chen et al., Neural Ordinary Differential Equations, 2018, appendix B, for the equations;
 //! Kim, Ji, Deng, Ma, Rackauckas, Stiff neural ordinary differential equations, Chaos 31, 2021, for
