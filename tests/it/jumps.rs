@@ -24,9 +24,12 @@ fn one(gradient: &Gradient, path: &str) -> f64 {
     gradient.get(path).unwrap_or_else(|| panic!("no `{path}`"))[0]
 }
 
+/// A scalar, its value, and its derivative by some params.
+type Expected<'a> = (&'a str, f64, &'a [(&'a str, f64)]);
+
 /// Checks value and derivative of each output by every way of every explicit method named, and by
 /// forward sensitivities through the others, on both back ends.
-fn check(text: &str, expected: &[(&str, f64, &[(&str, f64)])], within: f64) {
+fn check(text: &str, expected: &[Expected], within: f64) {
     let tight = [("solve.rtol", "1e-11"), ("solve.atol", "1e-11")];
     let mut bits: Vec<Vec<u64>> = Vec::new();
     for back_end in ["interp", "cranelift"] {
