@@ -81,7 +81,7 @@ table! {
     "E0402" "a value that is known too late"
     "E0403" "another time inside an equation"
     "E0404" "a number that is called"
-    "E0410" "a batch statistic in an equation"
+    "E0410" "a statistic of a batch"
     "E0411" "a system run inside an equation"
     "E0412" "what moves with another system"
     "E0413" "runs that need each other"

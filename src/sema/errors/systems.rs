@@ -413,15 +413,22 @@ pub fn nonlinear_estimate(span: Span, estimate: Span) -> Diagnostic {
     .help("use something that is linear in it, such as its logarithm here, or set `solve.trace = exact`")
 }
 
-/// A batch statistic where every example moves on its own.
-pub fn batch_in_an_equation(span: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code("E0410"),
-        "`batch_mean` would couple the examples of a batch in the motion",
-        span,
-        "each example is solved on its own, with its own steps",
-    )
-    .help("take the mean before the run, or use a statistic of one example, as in layer norm")
+/// A statistic of a batch, in what moves or outside of it.
+pub fn batch_statistic(span: Span, moving: bool) -> Diagnostic {
+    let (message, label, help) = if moving {
+        (
+            "`batch_mean` would couple the examples of a batch in the motion",
+            "each example is solved on its own, with its own steps",
+            "take the mean before the run, or use a statistic of one example, as in layer norm",
+        )
+    } else {
+        (
+            "`batch_mean` would make the result of an example depend on the others of its batch",
+            "an example has the same result in every batch",
+            "a loss is a mean over the examples already; for a mean inside of one, learn it: `param m = 0` and `loss tie = (e - m)^2`",
+        )
+    };
+    Diagnostic::new(Code("E0410"), message, span, label).help(help)
 }
 
 /// A system is called with what moves.

@@ -329,16 +329,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `batch_mean(e)`: refused; in an equation, because there it has no meaning.
+    /// `batch_mean(e)`, which is refused: in an equation and anywhere else.
     fn batch_mean(&mut self, name: &'a str, given: &[Given<'a>], span: Span, scope: ScopeId) -> Option<Expr> {
         let [e] = self.positional(name, given, span, "one expression")?;
         let e = self.infer(e, scope)?;
-        self.fail(if self.in_equation || e.phase == Phase::Time {
-            errors::batch_in_an_equation(span)
-        } else {
-            let instead = "a loss is the mean over the batch as it is; another mean belongs into the data";
-            errors::not_yet(span, "`batch_mean` is", instead)
-        })
+        self.fail(errors::batch_statistic(span, self.in_equation || e.phase == Phase::Time))
     }
 
     /// The sizes in `[2, N]`.
