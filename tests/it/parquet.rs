@@ -59,10 +59,7 @@ fn what_no_numbers_come_of() {
             "parquet(\"table.parquet\") { big: int[T] }",
             "error[E0705]: `table.parquet`: `big[5]` is 9.223372036854776e18, above 2^53",
         ),
-        (
-            "parquet(\"table.parquet\") { W: [T] }",
-            "error[E0703]: `table.parquet` has no column `W`",
-        ),
+        ("parquet(\"table.parquet\") { W: [T] }", "error[E0703]: `table.parquet` has no column `W`"),
         (
             "parquet(\"table.parquet\", by = \"w\") { t: [batch, K?] }",
             "error[E0705]: `table.parquet`: the column `w` holds fractions, which name no examples",
