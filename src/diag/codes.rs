@@ -135,6 +135,7 @@ table! {
     "W0601" "a param that training cannot change"
     "W0602" "a channel that nobody evaluates"
     "W0603" "a prior that leaves out a part of a set"
+    "W0604" "a summary of a single number"
     "W0610" "a trace estimate inside a nonlinear function"
     "W0701" "a data file that was not there to be checked"
     "W0801" "a training setting that nothing reads"

@@ -413,6 +413,16 @@ pub fn nonlinear_estimate(span: Span, estimate: Span) -> Diagnostic {
     .help("use something that is linear in it, such as its logarithm here, or set `solve.trace = exact`")
 }
 
+/// `max(x)` of a curve `x` of numbers, which is `x` at every time.
+pub fn summary_of_a_number(span: Span, name: &str, operand: Span) -> Diagnostic {
+    let message = format!("`{name}` of a single number is the number");
+    Diagnostic::new(Code("W0604"), message, span, "does nothing: a curve again, not one number for the run")
+        .label(operand, "one number at every time")
+        .help(format!(
+            "of the run: `{name}(x(linspace(0, 10, 1001)))`, with its times; an integral is a channel"
+        ))
+}
+
 /// A statistic of a batch, in what moves or outside of it.
 pub fn batch_statistic(span: Span, moving: bool) -> Diagnostic {
     let (message, label, help) = if moving {

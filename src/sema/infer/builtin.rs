@@ -97,6 +97,15 @@ impl<'a> Checker<'a> {
         }
         let (x, axis) = self.along(name, given, span, scope)?;
         let x = to_real(x);
+        let summary = match reduction {
+            Reduction::Max | Reduction::Min | Reduction::Mean | Reduction::Sum | Reduction::Product => true,
+            Reduction::SumSq | Reduction::Norm | Reduction::LogSumExp => false,
+        };
+        // In a function the operand may be of any shape, and at one time a number is all there is.
+        let is_curve = x.ty.dims.is_empty() && x.phase == Phase::Time;
+        if summary && is_curve && !self.in_equation && scope == self.home() {
+            self.report(errors::summary_of_a_number(span, name, x.span));
+        }
         let axes = match axis {
             None => (0..x.ty.dims.len() as u32).collect(),
             Some(axis) => vec![axis],
