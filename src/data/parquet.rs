@@ -235,6 +235,19 @@ impl File {
         let header = columns.iter().map(|column| column.path().string()).collect();
         let mut n_rows = 0_usize;
         for group in metadata.row_groups() {
+            // The crate takes places and lengths in the file as they come, and panics at some.
+            let placed = group.columns().iter().all(|chunk| {
+                let first = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+                let start = usize::try_from(first.min(chunk.data_page_offset()));
+                let length = usize::try_from(chunk.compressed_size());
+                start
+                    .ok()
+                    .zip(length.ok())
+                    .is_some_and(|(start, length)| start.checked_add(length).is_some_and(|end| end <= packed))
+            });
+            if !placed {
+                return Err(String::from("it is not a whole Parquet file (a column lies outside of it)"));
+            }
             let rows = usize::try_from(group.num_rows()).ok().and_then(|rows| n_rows.checked_add(rows));
             n_rows = rows.ok_or("its number of rows is none")?;
         }
