@@ -39,6 +39,7 @@ mod models;
 mod op_samples;
 mod optimizers;
 mod orders;
+mod parquet;
 mod parse;
 mod plots;
 mod problems;
