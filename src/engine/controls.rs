@@ -2,7 +2,7 @@
 
 use crate::ir::program::Draw;
 use crate::ir::system::{System, Unknown};
-use crate::plan::controls::{Adjoint, BackNorm, Backsolve};
+use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Interpolating};
 use crate::plan::estimate::Estimator;
 use crate::settings::{self, ErrorNorm, NormChoice, SolveSettings};
 use crate::solve::control::{Adaptive, Atol, Errors, Norm};
@@ -31,6 +31,9 @@ pub(super) fn adjoint(solve: &SolveSettings) -> Adjoint {
         settings::Adjoint::Backsolve { seminorm, rtol, atol } => {
             let norm = if seminorm { BackNorm::Seminorm } else { BackNorm::Default };
             Adjoint::Backsolve(Backsolve { norm, rtol, atol })
+        }
+        settings::Adjoint::Interpolating { rtol, atol } => {
+            Adjoint::Interpolating(Interpolating { rtol, atol })
         }
         settings::Adjoint::Forward => Adjoint::Forward,
     }
@@ -76,7 +79,7 @@ fn tolerances(solve: &SolveSettings, system: &System) -> Atol {
         return Atol::Scalar(solve.atol);
     }
     let own = |name: &str| solve.atol_states.iter().rev().find(|own| own.state == name);
-    let unknowns = system.states.iter().chain(&system.channels);
+    let unknowns = system.states.iter().chain(&system.modes).chain(&system.channels);
     let each = unknowns.flat_map(|unknown| {
         let atol = own(&unknown.name).map_or(solve.atol, |own| own.value);
         std::iter::repeat_n(atol, unknown.ty.shape.count())

@@ -9,7 +9,7 @@ use crate::engine::cause::{self, STIFF_NOTE};
 use crate::ir::eval;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::op::Op;
-use crate::ir::system::{System, Unknown, UnknownKind};
+use crate::ir::system::{System, Trigger, Unknown, UnknownKind};
 use crate::ir::tensor::Tensor;
 use crate::plan::Plan;
 use crate::plan::controls::{Failure, Stuck};
@@ -73,7 +73,7 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
         Failure::Invalid(invalid) => Diagnostic::without_span(Code("E0802"), invalid.to_string())
             .help("`nodec config` lists every setting with its value and who set it"),
         Failure::Carrying { solve, outcome } => went_astray(*solve, outcome, given),
-        Failure::GoingBack { solve, outcome } => went_back(*solve, outcome, given),
+        Failure::GoingBack { solve, alone, outcome } => went_back(*solve, *alone, outcome, given),
         Failure::Plan(error) => uncompiled(error),
     }
 }
@@ -101,30 +101,33 @@ fn went_astray(solve: usize, outcome: &Outcome, given: &Given<'_>) -> Diagnostic
 }
 
 /// The words for a backward solve that ended early; those of E0901, E0902, E0904.
-fn went_back(solve: usize, outcome: &Outcome, given: &Given<'_>) -> Diagnostic {
+fn went_back(solve: usize, alone: bool, outcome: &Outcome, given: &Given<'_>) -> Diagnostic {
     let span = given.plan.program.solves[solve].span;
     let at = |code: &'static str, what: String, t: f64| {
         let message = format!("{what} at t = {} on the way back for the gradient", number(t));
-        Diagnostic::new(Code(code), message, span, "the adjoint equation of this run")
-            .help("`solve.adjoint = discrete` needs no such solve")
+        let diagnostic = Diagnostic::new(Code(code), message, span, "the adjoint equation of this run");
+        match alone {
+            true => diagnostic
+                .note("a solution that contracts forwards grows backwards: `backsolve` suits systems that are neither stiff nor strongly damped")
+                .help("`solve.adjoint = discrete` needs no such solve"),
+            false => diagnostic
+                .help("the cotangents may do with tolerances of their own: `interpolating(atol = 1e-6)`"),
+        }
     };
-    let unstable = "a solution that contracts forwards grows backwards: `backsolve` suits systems that are neither stiff nor strongly damped";
     match outcome {
         Outcome::StepTooSmall { t, h, .. } => {
-            at("E0901", format!("the step size fell to {}", brief(h.abs())), *t).note(unstable)
+            at("E0901", format!("the step size fell to {}", brief(h.abs())), *t)
         }
         Outcome::MaxSteps { t, max_steps, .. } => {
-            at("E0904", format!("the {max_steps} steps were used up"), *t).note(unstable)
+            at("E0904", format!("the {max_steps} steps were used up"), *t)
         }
-        Outcome::NonFinite { t, .. } => {
-            at("E0902", String::from("a number is not finite"), *t).note(unstable)
+        Outcome::NonFinite { t, .. } => at("E0902", String::from("a number is not finite"), *t),
+        Outcome::NewtonFailed { t, .. } | Outcome::Singular { t, .. } => {
+            at("E0903", String::from("the equations of a step could not be solved"), *t)
         }
-        Outcome::Finished
-        | Outcome::Stopped
-        | Outcome::Zeno { .. }
-        | Outcome::Inconsistent { .. }
-        | Outcome::NewtonFailed { .. }
-        | Outcome::Singular { .. } => crate::bug!("an explicit method without events ended as {outcome:?}"),
+        Outcome::Finished | Outcome::Stopped | Outcome::Zeno { .. } | Outcome::Inconsistent { .. } => {
+            crate::bug!("a solve without events and constraints ended as {outcome:?}")
+        }
     }
 }
 
@@ -141,17 +144,27 @@ pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
             Diagnostic::new(Code("E0290"), error.to_string(), *event, "this interrupts the run")
                 .help("gradients work")
         }
-        PlanError::MethodNotDifferentiated { .. } => {
-            Diagnostic::without_span(Code("E0290"), error.to_string())
-                .help("`solve.adjoint = forward` goes through implicit and symplectic methods, every way through explicit ones: tsit5, dopri5")
+        PlanError::MethodNotDifferentiated { others, .. } => {
+            Diagnostic::without_span(Code("E0290"), error.to_string()).help(*others)
         }
         PlanError::NoSensitivities { span, .. } => {
             Diagnostic::new(Code("E0290"), error.to_string(), *span, "the derivatives do not pass here")
                 .help("with an explicit method `solve.adjoint = discrete` may do")
         }
+        PlanError::Jump { span, why } => {
+            Diagnostic::new(Code("E0909"), error.to_string(), *span, format!("no event marks it: {why}"))
+                .help("say when it jumps, `when ... { side := 1 }`, or make it smooth: `sigmoid(x/0.01)`")
+        }
         PlanError::Lower(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
         PlanError::Compile(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
     }
+}
+
+/// W0520: a motion that jumps where no step ends.
+pub(super) fn jumps(span: Span, why: &str) -> Diagnostic {
+    let message = "the motion jumps where this changes, and no step ends there";
+    Diagnostic::new(Code("W0520"), message, span, format!("no event marks it: {why}"))
+        .help("did you mean an event? `discrete side = 1.0` and `when ... { side := -1 }`")
 }
 
 fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
@@ -224,6 +237,13 @@ fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
                 Some(most) => format!("more than {most} events in one step at t = {at}"),
                 None => format!("infinitely many events before a time close to t = {at}"),
             };
+            if let Trigger::Whenever { .. } = event.trigger {
+                let label = "both sides drive the motion back to where this changes";
+                return Diagnostic::new(Code("E0905"), message, event.span, label)
+                    .note(state)
+                    .help("let it rest there: `when ... { side := 0 }` with a `discrete` side")
+                    .help("or make it smooth over a small range: `tanh(v/0.01)` for `sign(v)`");
+            }
             let label = format!("`{}` happens ever faster", event.name);
             let diagnostic = Diagnostic::new(Code("E0905"), message, event.span, label)
                 .note(state)
@@ -460,10 +480,10 @@ pub(super) fn unknown_of(system: &System, component: usize) -> &Unknown {
     located(system, component).0
 }
 
-/// The state or channel that holds entry `component` of the packed state, and where in it.
+/// The state, mode or channel that holds entry `component` of the packed state, and where in it.
 fn located(system: &System, component: usize) -> (&Unknown, usize) {
     let mut at = component;
-    for unknown in system.states.iter().chain(&system.channels) {
+    for unknown in system.states.iter().chain(&system.modes).chain(&system.channels) {
         let count = unknown.ty.shape.count();
         if at < count {
             return (unknown, at);

@@ -39,11 +39,15 @@ pub enum PlanError {
         /// The first of them.
         event: Span,
     },
-    /// A gradient is wanted through a method that has no reverse pass.
-    #[error("gradients through `{method}` are not supported yet")]
+    /// A gradient is wanted by a way that does not pass through the method.
+    #[error("gradients through `{method}` by `solve.adjoint = {adjoint}` are not supported yet")]
     MethodNotDifferentiated {
         /// Its name.
         method: &'static str,
+        /// The way.
+        adjoint: &'static str,
+        /// The ways that do, in words.
+        others: &'static str,
     },
     /// Sensitivities cannot travel with these states.
     #[error("`solve.adjoint = forward` does not support {what} yet")]
@@ -52,6 +56,14 @@ pub enum PlanError {
         what: &'static str,
         /// Where it is.
         span: Span,
+    },
+    /// A gradient is wanted across a jump that no event marks.
+    #[error("a gradient across a jump that no step ends at")]
+    Jump {
+        /// Where it is.
+        span: Span,
+        /// Why no event marks it.
+        why: &'static str,
     },
     /// A failure of the code generator.
     #[error(transparent)]

@@ -54,7 +54,8 @@ fn every_method_keeps_what_is_asked_for() {
             assert!((saved - between).abs() < 1e-12, "{name}: {saved} {between}");
             assert!((saved - t.cos()).abs() < if method.adaptive { 1e-4 } else { 0.025 }, "{name}: {saved}");
             let (q, p) = (saved, some["p"].values()[at]);
-            assert_eq!(some["energy"].values()[at], (q * q + p * p) / 2.0, "{name}");
+            let energy = (q * q + p * p) / 2.0;
+            assert!((some["energy"].values()[at] - energy).abs() < 1e-15, "{name}");
         }
     }
 }
@@ -63,12 +64,11 @@ fn every_method_keeps_what_is_asked_for() {
 /// second goes on from where the first ended.
 const OSCILLATOR: &str = "
 const T = 10.0
-const knots = [0.0, 5.0, 10.0]
+control push = linear([0, 5, 10], [0, 0, 0])
 time t in 0..T
 state x = 2.0, v = 0.0
-let push = linear(knots, [0.0, 0.0, 0.0])
 x' = v
-v' = 2*(1 - x^2)*v - x + push(t)
+v' = 2*(1 - x^2)*v - x + push
 channel work' = v^2
 ";
 

@@ -42,7 +42,8 @@ impl Axis {
     }
 
     /// The axis for the logarithms, to base 10, of numbers whose logarithms lie between `lo` and `hi`: a
-    /// tick at each power of ten, or at every few if there are more than ten.
+    /// tick at each power of ten, or at every few if there are more than ten; between few powers the other
+    /// round numbers without words.
     pub fn powers(lo: f64, hi: f64) -> Axis {
         let (lo, hi) = if lo > hi { (0.0, 1.0) } else { (lo, hi) };
         // Room on both sides, and one power at least.
@@ -58,7 +59,7 @@ impl Axis {
         let words = ticks.iter().map(|tick| format!("10{}", raised(*tick as i64))).collect();
         let between =
             (first - 1..=last).flat_map(|power| (2..10).map(move |k| power as f64 + f64::from(k).log10()));
-        let minor = between.filter(|at| step == 1 && (lo..=hi).contains(at)).collect();
+        let minor = between.filter(|at| last - first < 5 && (lo..=hi).contains(at)).collect();
         Axis { lo, hi, ticks, words, minor, exponent: 0 }
     }
 
@@ -118,7 +119,7 @@ mod tests {
         let small = Axis::new(0.0, 3.1e-7, 0.0, 6);
         assert_eq!((small.words[1].as_str(), small.factor().as_str()), ("0.5", "×10⁻⁷"));
         let powers = Axis::powers(2.8, 5.4);
-        assert_eq!((powers.words.join(" ").as_str(), powers.minor.len()), ("10³ 10⁴ 10⁵", 4 + 8 + 8 + 1));
+        assert_eq!((powers.words.join(" ").as_str(), powers.minor.len()), ("10³ 10⁴ 10⁵", 5 + 8 + 8 + 2));
         assert_eq!(Axis::powers(-12.5, -3.7).words.len(), 9);
         assert_eq!(Axis::powers(3.2, 3.4).words, ["10³"]);
         assert_eq!(Axis::new(5.0, 5.0, 0.0, 5).words, ["4.6", "4.8", "5.0", "5.2", "5.4"]);

@@ -30,7 +30,7 @@ struct Ink {
 impl fmt::Display for Ink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dashes = if self.dashed { " stroke-dasharray=\"5 4\"" } else { "" };
-        write!(f, "stroke=\"{}\" stroke-width=\"2\" stroke-linecap=\"round\"{dashes}", self.colour)
+        write!(f, "stroke=\"{}\" stroke-width=\"2\"{dashes}", self.colour)
     }
 }
 
@@ -127,7 +127,10 @@ impl Chart {
         for (series, ink) in self.coloured().filter(|(series, _)| series.mark.joins()) {
             let path = path(series, frame);
             if !path.is_empty() {
-                let _ = writeln!(out, "<path d=\"{path}\" fill=\"none\" {ink} stroke-linejoin=\"round\"/>");
+                let _ = writeln!(
+                    out,
+                    "<path d=\"{path}\" fill=\"none\" {ink} stroke-linejoin=\"round\" stroke-linecap=\"round\"/>"
+                );
             }
         }
         let dotted = |mark: Mark| mark == Mark::Points || mark == Mark::Marked;
@@ -183,7 +186,10 @@ impl Chart {
             let middle = y - 0.36 * TEXT;
             if series.mark.joins() {
                 let end = x + 22.0;
-                let _ = writeln!(out, "<path d=\"M{x:.2} {middle:.2}L{end:.2} {middle:.2}\" {ink}/>");
+                let _ = writeln!(
+                    out,
+                    "<path d=\"M{x:.2} {middle:.2}L{end:.2} {middle:.2}\" {ink} stroke-linecap=\"round\"/>"
+                );
             }
             match series.mark {
                 Mark::Points | Mark::Marked => dot(out, x + 11.0, middle, ink.colour),
