@@ -2,7 +2,7 @@
 
 use crate::ir::program::Draw;
 use crate::ir::system::System;
-use crate::plan::controls::{Adjoint, BackNorm, Backsolve};
+use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Interpolating};
 use crate::plan::estimate::Estimator;
 use crate::settings::{self, SolveSettings};
 use crate::solve::control::Atol;
@@ -31,6 +31,9 @@ pub(super) fn adjoint(solve: &SolveSettings) -> Adjoint {
         settings::Adjoint::Backsolve { seminorm, rtol, atol } => {
             let norm = if seminorm { BackNorm::Seminorm } else { BackNorm::Default };
             Adjoint::Backsolve(Backsolve { norm, rtol, atol })
+        }
+        settings::Adjoint::Interpolating { rtol, atol } => {
+            Adjoint::Interpolating(Interpolating { rtol, atol })
         }
         settings::Adjoint::Forward => Adjoint::Forward,
     }

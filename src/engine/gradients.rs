@@ -9,7 +9,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::engine::diagnostics::{Diagnostics, Error};
 use crate::engine::run::{Gradient, Run};
 use crate::ir::program::Role;
-use crate::plan::controls::{Adjoint, BackNorm, Backsolve};
+use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Interpolating};
 use crate::plan::pack::Target;
 use crate::solve::control::Atol;
 use crate::solve::solve::Stepping;
@@ -27,13 +27,17 @@ const fn backsolve(norm: BackNorm) -> Adjoint {
     Adjoint::Backsolve(Backsolve { norm, rtol: None, atol: None })
 }
 
+/// The same along the path of the run.
+const ALONG: Adjoint = Adjoint::Interpolating(Interpolating { rtol: None, atol: None });
+
 impl Way {
     /// All of them.
-    pub const ALL: [Way; 5] = [
+    pub const ALL: [Way; 6] = [
         Way { name: "discrete", adjoint: Adjoint::Discrete },
         Way { name: "checkpoint(16)", adjoint: Adjoint::Checkpoint(16) },
         Way { name: "backsolve()", adjoint: backsolve(BackNorm::Default) },
         Way { name: "backsolve(norm = seminorm)", adjoint: backsolve(BackNorm::Seminorm) },
+        Way { name: "interpolating()", adjoint: ALONG },
         Way { name: "forward", adjoint: Adjoint::Forward },
     ];
 }

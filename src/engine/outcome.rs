@@ -72,7 +72,7 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
         Failure::Invalid(invalid) => Diagnostic::without_span(Code("E0802"), invalid.to_string())
             .help("`nodec config` lists every setting with its value and who set it"),
         Failure::Carrying { solve, outcome } => went_astray(*solve, outcome, given),
-        Failure::GoingBack { solve, outcome } => went_back(*solve, outcome, given),
+        Failure::GoingBack { solve, alone, outcome } => went_back(*solve, *alone, outcome, given),
         Failure::Plan(error) => uncompiled(error),
     }
 }
@@ -100,30 +100,33 @@ fn went_astray(solve: usize, outcome: &Outcome, given: &Given<'_>) -> Diagnostic
 }
 
 /// The words for a backward solve that ended early; those of E0901, E0902, E0904.
-fn went_back(solve: usize, outcome: &Outcome, given: &Given<'_>) -> Diagnostic {
+fn went_back(solve: usize, alone: bool, outcome: &Outcome, given: &Given<'_>) -> Diagnostic {
     let span = given.plan.program.solves[solve].span;
     let at = |code: &'static str, what: String, t: f64| {
         let message = format!("{what} at t = {} on the way back for the gradient", number(t));
-        Diagnostic::new(Code(code), message, span, "the adjoint equation of this run")
-            .help("`solve.adjoint = discrete` needs no such solve")
+        let diagnostic = Diagnostic::new(Code(code), message, span, "the adjoint equation of this run");
+        match alone {
+            true => diagnostic
+                .note("a solution that contracts forwards grows backwards: `backsolve` suits systems that are neither stiff nor strongly damped")
+                .help("`solve.adjoint = discrete` needs no such solve"),
+            false => diagnostic
+                .help("the cotangents may do with tolerances of their own: `interpolating(atol = 1e-6)`"),
+        }
     };
-    let unstable = "a solution that contracts forwards grows backwards: `backsolve` suits systems that are neither stiff nor strongly damped";
     match outcome {
         Outcome::StepTooSmall { t, h, .. } => {
-            at("E0901", format!("the step size fell to {}", brief(h.abs())), *t).note(unstable)
+            at("E0901", format!("the step size fell to {}", brief(h.abs())), *t)
         }
         Outcome::MaxSteps { t, max_steps, .. } => {
-            at("E0904", format!("the {max_steps} steps were used up"), *t).note(unstable)
+            at("E0904", format!("the {max_steps} steps were used up"), *t)
         }
-        Outcome::NonFinite { t, .. } => {
-            at("E0902", String::from("a number is not finite"), *t).note(unstable)
+        Outcome::NonFinite { t, .. } => at("E0902", String::from("a number is not finite"), *t),
+        Outcome::NewtonFailed { t, .. } | Outcome::Singular { t, .. } => {
+            at("E0903", String::from("the equations of a step could not be solved"), *t)
         }
-        Outcome::Finished
-        | Outcome::Stopped
-        | Outcome::Zeno { .. }
-        | Outcome::Inconsistent { .. }
-        | Outcome::NewtonFailed { .. }
-        | Outcome::Singular { .. } => crate::bug!("an explicit method without events ended as {outcome:?}"),
+        Outcome::Finished | Outcome::Stopped | Outcome::Zeno { .. } | Outcome::Inconsistent { .. } => {
+            crate::bug!("a solve without events and constraints ended as {outcome:?}")
+        }
     }
 }
 
@@ -140,9 +143,8 @@ pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
             Diagnostic::new(Code("E0290"), error.to_string(), *event, "this interrupts the run")
                 .help("gradients work")
         }
-        PlanError::MethodNotDifferentiated { .. } => {
-            Diagnostic::without_span(Code("E0290"), error.to_string())
-                .help("`solve.adjoint = forward` goes through implicit and symplectic methods, every way through explicit ones: tsit5, dopri5")
+        PlanError::MethodNotDifferentiated { others, .. } => {
+            Diagnostic::without_span(Code("E0290"), error.to_string()).help(*others)
         }
         PlanError::NoSensitivities { span, .. } => {
             Diagnostic::new(Code("E0290"), error.to_string(), *span, "the derivatives do not pass here")

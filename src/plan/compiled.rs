@@ -16,8 +16,8 @@ use crate::plan::derivatives::{Derivatives, mass_pattern};
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{
     BackKernels, EventCotangents, Moves, Moving, ObjectiveKernels, ResultKernels, RunKernel, ScaleCurvature,
-    ScaleKernels, SolveCotangents, SolveCurvature, SolveKernels, SystemCotangents, SystemCurvature,
-    SystemKernels, compile_run, rate, reversed, step, with_tangent,
+    ScaleKernels, SolveCotangents, SolveCurvature, SolveKernels, SystemCurvature, SystemKernels, compile_run,
+    rate, reversed, step, with_tangent,
 };
 use crate::plan::layout::Layout;
 use crate::plan::motion::{self, PackedMotion};
@@ -52,7 +52,8 @@ pub struct Plan {
     objectives: Mutex<BTreeMap<Target, Made<ObjectiveKernels>>>,
     objective_tangents: Mutex<BTreeMap<Target, Made<Kernel>>>,
     scale: OnceLock<Made<ScaleKernels>>,
-    system_cotangents: Vec<OnceLock<Made<SystemCotangents>>>,
+    rate_cotangents: Vec<OnceLock<Made<Kernel>>>,
+    step_cotangents: Vec<OnceLock<Made<Kernel>>>,
     event_cotangents: Vec<OnceLock<Made<EventCotangents>>>,
     solve_cotangents: Vec<OnceLock<Made<SolveCotangents>>>,
     back: Vec<OnceLock<Made<BackKernels>>>,
@@ -119,7 +120,8 @@ impl Plan {
             objectives: Mutex::default(),
             objective_tangents: Mutex::default(),
             scale: OnceLock::new(),
-            system_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
+            rate_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
+            step_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             event_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_cotangents: program.solves.iter().map(|_| OnceLock::new()).collect(),
             back: program.systems.iter().map(|_| OnceLock::new()).collect(),
@@ -214,10 +216,15 @@ impl Plan {
         for solve in needs {
             self.solve_cotangents(solve)?;
             let system = self.layout.solves[solve].system;
+            self.check_reversible(solve, adjoints[system])?;
             self.event_cotangents(system)?;
             match adjoints[system] {
-                Adjoint::Discrete | Adjoint::Checkpoint(_) => drop(self.system_cotangents(system)?),
+                Adjoint::Discrete | Adjoint::Checkpoint(_) => {
+                    self.rate_cotangents(system)?;
+                    self.step_cotangents(system)?;
+                }
                 Adjoint::Backsolve(_) => drop(self.back_kernels(system)?),
+                Adjoint::Interpolating(_) => drop(self.rate_cotangents(system)?),
                 Adjoint::Forward => crate::bug!("one system alone goes forward"),
             }
         }
@@ -282,11 +289,19 @@ impl Plan {
         })
     }
 
-    pub(crate) fn system_cotangents(&self, system: usize) -> Result<&SystemCotangents, PlanError> {
-        made(&self.system_cotangents[system], || {
-            let [rate, step] = self.system_cotangent_funcs(system)?;
-            let [rate, step] = compile([&rate, &step], &*self.backend)?;
-            Ok(SystemCotangents { rate, step })
+    /// `(t, inside, y, a, q, data.., bar dy) -> bar y, bar a, bar q` of the rate.
+    pub(crate) fn rate_cotangents(&self, system: usize) -> Result<&Kernel, PlanError> {
+        made(&self.rate_cotangents[system], || {
+            let [rate] = compile([&self.rate_cotangent_func(system)?], &*self.backend)?;
+            Ok(rate)
+        })
+    }
+
+    /// `(t, h, y, k1, a, q, data.., bar tail, bar y_new) -> bar y, bar k1, bar a, bar q` of a step.
+    pub(crate) fn step_cotangents(&self, system: usize) -> Result<&Kernel, PlanError> {
+        made(&self.step_cotangents[system], || {
+            let [step] = compile([&self.step_cotangent_func(system)?], &*self.backend)?;
+            Ok(step)
         })
     }
 
@@ -300,12 +315,14 @@ impl Plan {
         }
     }
 
-    /// The functions of [`SystemCotangents`].
-    pub(crate) fn system_cotangent_funcs(&self, system: usize) -> Result<[Func; 2], PlanError> {
-        Ok([
-            reversed(&self.funcs.packed.rates[system], &[rate::Y, rate::A, rate::Q], &[0])?,
-            reversed(&self.whole_step(system), &[step::Y, step::K1, step::A, step::Q], &[0, 1])?,
-        ])
+    /// The function of [`Plan::rate_cotangents`].
+    pub(crate) fn rate_cotangent_func(&self, system: usize) -> Result<Func, PlanError> {
+        reversed(&self.funcs.packed.rates[system], &[rate::Y, rate::A, rate::Q], &[0])
+    }
+
+    /// The function of [`Plan::step_cotangents`].
+    pub(crate) fn step_cotangent_func(&self, system: usize) -> Result<Func, PlanError> {
+        reversed(&self.whole_step(system), &[step::Y, step::K1, step::A, step::Q], &[0, 1])
     }
 
     pub(crate) fn event_cotangents(&self, system: usize) -> Result<&EventCotangents, PlanError> {
@@ -343,7 +360,7 @@ impl Plan {
 
     pub(crate) fn solve_cotangents(&self, solve: usize) -> Result<&SolveCotangents, PlanError> {
         made(&self.solve_cotangents[solve], || {
-            let moving = self.moving(solve)?;
+            let moving = self.moving(solve);
             let [start, times, stops] = self.solve_cotangent_funcs(solve, moving)?.map(|func| {
                 func.map(|func| compile([&func], &*self.backend).map(|[kernel]| kernel)).transpose()
             });
@@ -371,34 +388,14 @@ impl Plan {
         ])
     }
 
-    /// Which times of `solve` a gradient has to follow.
-    pub(crate) fn moving(&self, solve: usize) -> Result<Moving, PlanError> {
-        self.check_reversible(solve)?;
-        Ok(self.which_move(solve))
-    }
-
     /// Which times of `solve` depend on params.
-    pub(crate) fn which_move(&self, solve: usize) -> Moving {
+    pub(crate) fn moving(&self, solve: usize) -> Moving {
         let PackedSolve { start, times, stops } = &self.funcs.packed.solves[solve];
         let moves = |func: &RunFunc, results: std::ops::Range<usize>| {
             let read = func.func.reads(results);
             self.known_and_p(func).into_iter().any(|operand| read[operand])
         };
         Moving { ends: moves(start, 0..2), sites: moves(times, 0..1), stops: moves(stops, 0..1) }
-    }
-
-    /// The reverse pass goes through the steps of explicit methods.
-    fn check_reversible(&self, solve: usize) -> Result<(), PlanError> {
-        let method = self.method(solve);
-        match method.kind {
-            Kind::Explicit(_) => Ok(()),
-            Kind::Stiff(_)
-            | Kind::Multistep
-            | Kind::Taylor { .. }
-            | Kind::Auto(_)
-            | Kind::Symplectic(_)
-            | Kind::Stochastic(_) => Err(PlanError::MethodNotDifferentiated { method: method.name }),
-        }
     }
 
     // ---- sensitivities ---------------------------------------------------------------------
@@ -431,7 +428,8 @@ impl Plan {
         made(&self.system_curvature[system], || {
             let (of_rate, of_step) = ([rate::Y, rate::A, rate::Q], [step::Y, step::K1, step::A, step::Q]);
             let (rate, step) = (&self.funcs.packed.rates[system], &self.whole_step(system));
-            let [rate_vjp, step_vjp] = self.system_cotangent_funcs(system)?;
+            let rate_vjp = self.rate_cotangent_func(system)?;
+            let step_vjp = self.step_cotangent_func(system)?;
             // The cotangents stand behind the operands of the function itself.
             let (bar_rate, bar_step) = (rate.params.len(), step.params.len());
             let [rate, step, rate_vjp, step_vjp] = compile(
@@ -450,7 +448,8 @@ impl Plan {
     /// Refused if the times of the solve move.
     pub(crate) fn solve_curvature(&self, solve: usize) -> Result<&SolveCurvature, PlanError> {
         made(&self.solve_curvature[solve], || {
-            let moving = self.moving(solve)?;
+            let moving = self.moving(solve);
+            self.check_reversible(solve, Adjoint::Discrete)?;
             if let Some(event) = self.system_of(solve).events.first() {
                 return Err(PlanError::NoHessianThroughEvents { event: event.span });
             }

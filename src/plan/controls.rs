@@ -27,6 +27,8 @@ pub enum Adjoint {
     Checkpoint(usize),
     /// The adjoint equation is solved backwards together with the states.
     Backsolve(Backsolve),
+    /// The adjoint equation alone is solved backwards, along the path that the forward pass took.
+    Interpolating(Interpolating),
     /// No way back: the derivatives of the states travel with the states.
     Forward,
 }
@@ -36,6 +38,15 @@ pub enum Adjoint {
 pub struct Backsolve {
     /// What steers its step size.
     pub norm: BackNorm,
+    /// Relative tolerance; otherwise that of the solve.
+    pub rtol: Option<f64>,
+    /// Absolute tolerance; otherwise that of the solve.
+    pub atol: Option<f64>,
+}
+
+/// How the adjoint equation is solved along a known path.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Interpolating {
     /// Relative tolerance; otherwise that of the solve.
     pub rtol: Option<f64>,
     /// Absolute tolerance; otherwise that of the solve.
@@ -53,10 +64,22 @@ pub enum BackNorm {
 }
 
 impl Adjoint {
+    /// Its name as a setting.
+    pub fn name(self) -> &'static str {
+        match self {
+            Adjoint::Discrete => "discrete",
+            Adjoint::Checkpoint(_) => "checkpoint",
+            Adjoint::Backsolve(_) => "backsolve",
+            Adjoint::Interpolating(_) => "interpolating",
+            Adjoint::Forward => "forward",
+        }
+    }
+
     /// What the forward pass must keep.
     pub(crate) fn keep(self) -> Keep {
         match self {
             Adjoint::Discrete => Keep::Every,
+            Adjoint::Interpolating(_) => Keep::Path,
             Adjoint::Checkpoint(count) => Keep::AtMost(count.max(2)),
             Adjoint::Backsolve(_) | Adjoint::Forward => Keep::AtMost(1),
         }
@@ -93,6 +116,8 @@ pub enum Failure {
     GoingBack {
         /// The solve whose adjoint equation it is.
         solve: usize,
+        /// Whether the states were solved for again, not taken from the forward pass.
+        alone: bool,
         /// How it ended; components are states, then their cotangents, then those of args and params.
         outcome: Outcome,
     },

@@ -58,7 +58,7 @@ pub struct Solved<T> {
     pub places: Vec<Place>,
     /// The times that the model says steps must end on, `[S]`.
     pub stops: Vec<T>,
-    /// The solution inside the steps, of methods whose steps are not computed again.
+    /// The solution inside the steps, if it is wanted and they are not computed again.
     pub recorded: Option<Recorded<T>>,
     /// The events whose condition was true at the start already.
     pub true_at_start: Vec<usize>,
@@ -137,12 +137,12 @@ impl<T: Element> Context<'_, T> {
         let mut options = controls.options[self.plan.layout.solves[number].system].clone();
         options.stops.extend(stops.iter().map(|stop| stop.to_f64()));
         // Saved steps are all of them.
-        let keep = if *save == Save::Steps { Keep::Every } else { keep };
+        let keep = if *save == Save::Steps && keep != Keep::Path { Keep::Every } else { keep };
         let (dim, fresh) = (y0.len(), Cell::new(false));
         let mut recording = (
             Tracing {
                 trace: Trace::starting(ends.0, &y0, keep),
-                recorded: self.recorder(number),
+                recorded: self.recorder(number, keep),
                 fresh: &fresh,
             },
             (SaveAt::new(&times, ends, dim), SaveAt::new(&save_times, ends, dim)),
@@ -238,16 +238,22 @@ impl<T: Element> Context<'_, T> {
         noises.map(path).collect()
     }
 
-    /// What keeps the solution inside the steps of solve `number`, if its method needs it.
-    fn recorder(&self, number: usize) -> Option<Recorded<T>> {
-        match self.plan.method(number).kind {
-            Kind::Explicit(_) => None,
+    /// What keeps the solution inside the steps of solve `number`, if somebody will ask for it and the
+    /// steps cannot be computed again.
+    fn recorder(&self, number: usize, keep: Keep) -> Option<Recorded<T>> {
+        let again = match self.plan.method(number).kind {
+            Kind::Explicit(_) => true,
             Kind::Stiff(_)
             | Kind::Multistep
             | Kind::Taylor { .. }
             | Kind::Auto(_)
             | Kind::Symplectic(_)
-            | Kind::Stochastic(_) => Some(Recorded::default()),
+            | Kind::Stochastic(_) => false,
+        };
+        match keep {
+            Keep::Path => Some(Recorded::default()),
+            Keep::Every if !again => Some(Recorded::default()),
+            Keep::Every | Keep::AtMost(_) => None,
         }
     }
 

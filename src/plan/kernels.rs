@@ -79,16 +79,8 @@ pub(crate) struct ScaleKernels {
     pub constrain_vjp: Kernel,
 }
 
-/// The cotangent functions of a system. Operands of each: those of the function, then a cotangent
-/// for each result named; results as named.
-pub(crate) struct SystemCotangents {
-    /// `(.., bar dy) -> bar y, bar a, bar q`
-    pub rate: Kernel,
-    /// `(.., bar tail, bar y_new) -> bar y, bar k1, bar a, bar q`
-    pub step: Kernel,
-}
-
-/// The cotangent functions of the events of a system; operands as above.
+/// The cotangent functions of the events of a system. Operands of each: those of the function, then a
+/// cotangent for each result named; results as named.
 pub(crate) struct EventCotangents {
     /// `(.., bar r) -> bar t, bar y, bar a, bar q`; `None` without conditions.
     pub roots: Option<Kernel>,

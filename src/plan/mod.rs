@@ -27,5 +27,6 @@ mod stepping;
 pub(crate) mod tangents;
 pub mod trace;
 pub mod unit;
+mod ways;
 
 pub use compiled::Plan;

@@ -6,6 +6,7 @@ use crate::lower::loops::{Prim, Stmt};
 use crate::lower::lower;
 use crate::plan::Plan;
 use crate::plan::compiled::Funcs;
+use crate::plan::controls::Adjoint;
 use crate::plan::kernels::reversed;
 use crate::plan::pack::Target;
 use crate::plan::unit::PlanError;
@@ -48,10 +49,11 @@ impl Plan {
     pub fn show_derivatives(&self) -> Result<String, PlanError> {
         let mut funcs = Vec::new();
         for solve in 0..self.program.solves.len() {
-            funcs.extend(self.solve_cotangent_funcs(solve, self.moving(solve)?)?.into_iter().flatten());
+            self.check_reversible(solve, Adjoint::Discrete)?;
+            funcs.extend(self.solve_cotangent_funcs(solve, self.moving(solve))?.into_iter().flatten());
         }
         for system in 0..self.program.systems.len() {
-            funcs.extend(self.system_cotangent_funcs(system)?);
+            funcs.extend([self.rate_cotangent_func(system)?, self.step_cotangent_func(system)?]);
         }
         funcs.push(reversed(&self.funcs.packed.constrain, &[0], &[0])?);
         funcs.push(self.objective_funcs(Target::Total)?.1);

@@ -37,6 +37,8 @@ pub enum Keep {
     /// That of every node.
     #[default]
     Every,
+    /// That of every node, and beside the trace the solution inside the steps.
+    Path,
     /// So many at most, at least 1, evenly spread over a run whose length nobody knows beforehand: a
     /// trace that is full lets go of every other one. The end is kept besides.
     AtMost(usize),
@@ -151,7 +153,7 @@ impl<T: Element> Trace<T> {
             self.y.extend_from_slice(y_new);
         }
         match self.keep {
-            Keep::Every => {}
+            Keep::Every | Keep::Path => {}
             Keep::AtMost(count) => {
                 while self.n_kept() > count.max(1) {
                     self.thin();
@@ -242,6 +244,21 @@ impl<T: Element> Trace<T> {
         i / self.stride
     }
 
+    /// The times of the nodes strictly between `from` and `to`, in the order from the one to the other.
+    pub fn nodes_between(&self, from: f64, to: f64) -> Vec<f64> {
+        let forward = self.t[self.t.len() - 1] >= self.t[0];
+        let ahead = |a: f64, b: f64| if forward { a > b } else { a < b };
+        let (first, last) = if ahead(to, from) { (from, to) } else { (to, from) };
+        let begin = self.t.partition_point(|at| !ahead(*at, first));
+        let end = self.t.partition_point(|at| ahead(last, *at)).max(begin);
+        let mut nodes = self.t[begin..end].to_vec();
+        nodes.dedup();
+        if ahead(from, to) {
+            nodes.reverse();
+        }
+        nodes
+    }
+
     /// Where `t` lies, or `None` if the run did not cover it.
     pub fn place(&self, t: f64) -> Option<Place> {
         let forward = self.t[self.t.len() - 1] >= self.t[0];
@@ -273,12 +290,16 @@ mod tests {
     #[test]
     fn times_are_found_at_nodes_and_inside_steps_in_both_directions() {
         let forward = trace(&[0.0, 1.0, 3.0]);
+        assert_eq!(forward.nodes_between(0.0, 3.0), [1.0]);
+        assert_eq!(forward.nodes_between(3.5, -1.0), [3.0, 1.0, 0.0]);
         assert_eq!(forward.place(0.0), Some(Place::Node(0)));
         assert_eq!(forward.place(3.0), Some(Place::Node(2)));
         assert_eq!(forward.place(2.0), Some(Place::Inside { step: 1, theta: 0.5 }));
         assert_eq!(forward.place(-0.1), None);
         assert_eq!(forward.place(3.1), None);
         let backward = trace(&[3.0, 1.0, 0.0]);
+        assert_eq!(backward.nodes_between(0.0, 3.0), [1.0]);
+        assert_eq!(backward.nodes_between(4.0, 0.5), [3.0, 1.0]);
         assert_eq!(backward.place(2.0), Some(Place::Inside { step: 0, theta: 0.5 }));
         assert_eq!(backward.place(0.0), Some(Place::Node(2)));
         assert_eq!(backward.place(3.5), None);

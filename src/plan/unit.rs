@@ -38,11 +38,15 @@ pub enum PlanError {
         /// The first of them.
         event: Span,
     },
-    /// A gradient is wanted through a method that has no reverse pass.
-    #[error("gradients through `{method}` are not supported yet")]
+    /// A gradient is wanted by a way that does not pass through the method.
+    #[error("gradients through `{method}` by `solve.adjoint = {adjoint}` are not supported yet")]
     MethodNotDifferentiated {
         /// Its name.
         method: &'static str,
+        /// The way.
+        adjoint: &'static str,
+        /// The ways that do, in words.
+        others: &'static str,
     },
     /// Sensitivities cannot travel with these states.
     #[error("`solve.adjoint = forward` does not support {what} yet")]

@@ -175,7 +175,13 @@ const ADJOINT: &[Choice] = &[
             arg("atol", Kind::NonNegative, "0", "absolute error allowed in a step back; 0 for `solve.atol`"),
         ],
     ),
-    unbuilt("interpolating"),
+    choice(
+        "interpolating",
+        &[
+            arg("rtol", Kind::NonNegative, "0", "relative error allowed in a step back; 0 for `solve.rtol`"),
+            arg("atol", Kind::NonNegative, "0", "absolute error allowed in a step back; 0 for `solve.atol`"),
+        ],
+    ),
     choice("forward", &[]),
 ];
 const JACOBIAN: &[Choice] = &[choice("auto", &[]), choice("dense", &[]), choice("sparse", &[])];

@@ -102,6 +102,13 @@ pub enum Adjoint {
         /// Absolute error allowed in its steps, if not that of the solve.
         atol: Option<f64>,
     },
+    /// By a solve that goes back along the path of the forward pass.
+    Interpolating {
+        /// Relative error allowed in its steps, if not that of the solve.
+        rtol: Option<f64>,
+        /// Absolute error allowed in its steps, if not that of the solve.
+        atol: Option<f64>,
+    },
     /// Not back: the derivatives of the states travel with the states.
     Forward,
 }
@@ -372,6 +379,9 @@ impl Slots {
             ("checkpoint", [states]) => Adjoint::Checkpoint(as_count(states)),
             ("backsolve", [Value::Choice(norm, _), rtol, atol]) => {
                 Adjoint::Backsolve { seminorm: *norm == "seminorm", rtol: given(rtol), atol: given(atol) }
+            }
+            ("interpolating", [rtol, atol]) => {
+                Adjoint::Interpolating { rtol: given(rtol), atol: given(atol) }
             }
             other => crate::bug!("`solve.adjoint` holds {other:?}"),
         }

@@ -59,6 +59,22 @@ pub enum Stiff {
     Gauss(&'static Collocation),
 }
 
+impl Kind {
+    /// The order of the method; the highest of one that varies it.
+    pub fn order(self) -> u32 {
+        match self {
+            Kind::Explicit(tableau) | Kind::Auto(tableau) => tableau.order,
+            Kind::Stiff(Stiff::Radau5 | Stiff::Rodas5p | Stiff::Bdf) => 5,
+            Kind::Stiff(Stiff::Dirk(dirk)) => dirk.order,
+            Kind::Stiff(Stiff::Gauss(method)) => method.order,
+            Kind::Multistep => 12,
+            Kind::Taylor { order } => u32::try_from(order).unwrap_or(u32::MAX),
+            Kind::Symplectic(composition) => composition.order,
+            Kind::Stochastic(_) => 1,
+        }
+    }
+}
+
 impl Method {
     /// The method of a program that names none.
     pub const DEFAULT: &'static str = "tsit5";

@@ -22,8 +22,8 @@ fn gap(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs() / size).fold(0.0, f64::max)
 }
 
-const ADJOINTS: [&str; 5] =
-    ["discrete", "checkpoint(3)", "backsolve()", "backsolve(norm = seminorm)", "forward"];
+const ADJOINTS: [&str; 6] =
+    ["discrete", "checkpoint(3)", "backsolve()", "backsolve(norm = seminorm)", "interpolating()", "forward"];
 
 struct Closed {
     text: &'static str,
@@ -324,4 +324,174 @@ fn a_backward_solve_that_fails_says_so() {
     ";
     let error = run(text, &[]).gradient().unwrap_err().to_string();
     assert!(error.contains("on the way back for the gradient"), "{error}");
+}
+
+/// x' = -k x² from x0: x(t) = x0/(1 + k x0 t), with a value inside a step, a stop, and a channel
+/// log(1 + k x0 t)/k.
+#[test]
+fn every_method_is_gone_back_along_its_path() {
+    let text = "
+        param k = 0.8, x0 = 1.5
+        time t in 0..2
+        state x = x0
+        x' = -k*x^2
+        channel c' = x
+        loss value = x(end) + x(1.3) + c(end)
+    ";
+    let (k, x0) = (0.8_f64, 1.5_f64);
+    let by_k = |t: f64| -x0 * x0 * t / (1.0 + k * x0 * t).powi(2);
+    let by_x0 = |t: f64| 1.0 / (1.0 + k * x0 * t).powi(2);
+    let c_by_k = x0 * 2.0 / (1.0 + k * x0 * 2.0) / k - (1.0 + k * x0 * 2.0).ln() / (k * k);
+    let wanted = [by_k(2.0) + by_k(1.3) + c_by_k, by_x0(2.0) + by_x0(1.3) + 2.0 / (1.0 + k * x0 * 2.0)];
+    for method in nodec::solve::Method::all().map(|method| method.name) {
+        // Fixed steps of 0.005: the error of order 2 is some h², that of order 1 h. The path of some
+        // methods of higher order is a cubic.
+        let (step, bound) = match method {
+            "euler" => ("0.0005", 1e-3),
+            "midpoint" | "heun" | "ralston" | "trapezoid" | "implicit_midpoint" => ("0.005", 1e-4),
+            "leapfrog" | "symplectic_euler" | "yoshida4" | "yoshida6" | "yoshida8" | "kahan_li8" => continue,
+            "euler_maruyama" | "milstein" | "heun_stratonovich" | "sra1" => continue,
+            "heun_euler" | "fehlberg2" => ("0.005", 1e-4),
+            "tr_bdf2" | "bosh3" | "owren_zennaro3" | "kvaerno3" => ("0.005", 1e-6),
+            "cash_karp" | "rkf45" | "kvaerno4" | "kencarp4" | "kvaerno5" => ("", 1e-5),
+            _ => ("0.005", 1e-7),
+        };
+        let adaptive = nodec::solve::Method::by_name(method).is_some_and(|method| method.adaptive);
+        let tolerance = if bound <= 1e-5 { "1e-9" } else { "1e-7" };
+        let mut settings = vec![("solve.method", method), ("solve.adjoint", "interpolating()")];
+        match adaptive {
+            true => settings.extend([("solve.rtol", tolerance), ("solve.atol", tolerance)]),
+            false => settings.push(("solve.dt", step)),
+        }
+        let gradient = run(text, &settings).gradient().unwrap();
+        let error = gap(&flat(&gradient), &wanted);
+        assert!(error < bound, "{method}: {:?} {wanted:?} {error:e}", flat(&gradient));
+        assert!(gradient.cost.evaluations > 0 && gradient.cost.most_states > 0);
+    }
+}
+
+/// A system of the mechanics by its energy, whose steps are fixed; q = q0 cos(w t).
+#[test]
+fn symplectic_methods_are_gone_back_along_their_path() {
+    let text = "
+        param w = 1.3, q0 = 0.7
+        time t in 0..2
+        state q = q0, p = 0.0
+        q' = p
+        p' = -w^2*q
+        loss value = q(end)
+        solve { dt = 0.01, adjoint = interpolating() }
+    ";
+    let (w, q0, t) = (1.3_f64, 0.7_f64, 2.0_f64);
+    let wanted = [-q0 * t * (w * t).sin(), (w * t).cos()];
+    for (method, bound) in [("leapfrog", 1e-4), ("yoshida4", 1e-7), ("kahan_li8", 1e-7)] {
+        let gradient = run(text, &[("solve.method", method)]).gradient().unwrap();
+        let error = gap(&flat(&gradient), &wanted);
+        assert!(error < bound, "{method}: {error:e}");
+    }
+}
+
+/// Where a loss reads channels alone the cotangents of the states are zero, and one step back covers
+/// the run; the integrals still see what the forward pass saw: d/dp ∫ p sin(50 t) and d/dm of
+/// ∫ m x cos(20 t) with x = e^(-t).
+#[test]
+fn integrals_are_taken_over_the_steps_of_the_forward_pass() {
+    let text = "
+        param p = 0.5, m = 2.0
+        time t in 0..1
+        state x = 1.0
+        x' = -x
+        channel c' = p*sin(50*t)
+        channel d' = m*x*cos(20*t)
+        loss value = c(end) + d(end)
+        solve { rtol = 1e-9, atol = 1e-9, error_norm = all, adjoint = interpolating() }
+    ";
+    let gradient = flat(&run(text, &[]).gradient().unwrap());
+    let (a, b) = (1.0_f64, 20.0_f64);
+    let by_m = (a + (-a).exp() * (b * b.sin() - a * b.cos())) / (a * a + b * b);
+    let wanted = [(1.0 - 50.0_f64.cos()) / 50.0, by_m];
+    let error = gap(&gradient, &wanted);
+    assert!(error < 1e-8, "{gradient:?} {wanted:?} {error:e}");
+}
+
+/// Stiff: x' = -r (x - c cos(w t)), with the sensitivities of radau5 as reference. To a hundred
+/// tolerances of the largest derivative, since small ones are differences of large cotangents.
+#[test]
+fn stiff_systems_are_gone_back_through_along_their_path() {
+    let text = "
+        param w = 2.0, c = 1.5, r = 1000.0
+        time t in 0..1
+        state x = c
+        x' = -r*(x - c*cos(w*t))
+        channel area' = x
+        loss last = x(end) + area(end) + x(0.3)^2
+        solve { rtol = 1e-9, atol = 1e-10 }
+    ";
+    let forward = run(text, &[("solve.method", "radau5"), ("solve.adjoint", "forward")]).gradient().unwrap();
+    for method in ["radau5", "rodas5p", "bdf", "kvaerno5", "auto"] {
+        let back = run(text, &[("solve.method", method), ("solve.adjoint", "interpolating()")]);
+        let error = gap(&flat(&back.gradient().unwrap()), &flat(&forward));
+        assert!(error < 1e-7, "{method}: {error:e}");
+    }
+}
+
+/// Tolerances of the way back, and both back ends to the same bits.
+#[test]
+fn the_way_back_along_the_path_has_its_own_tolerances() {
+    let with = |adjoint, backend| {
+        let settings = [
+            ("solve.rtol", "1e-9"),
+            ("solve.atol", "1e-9"),
+            ("solve.adjoint", adjoint),
+            ("run.backend", backend),
+        ];
+        run(WINDING, &settings).gradient().unwrap()
+    };
+    let loose = with("interpolating(rtol = 1e-4, atol = 1e-4)", "cranelift");
+    let tight = with("interpolating()", "cranelift");
+    let error = gap(&flat(&tight), &flat(&with("discrete", "cranelift")));
+    assert!(error < 1e-6, "{error:e}");
+    assert!(loose.cost.evaluations * 2 < tight.cost.evaluations && loose.value == tight.value);
+    assert_eq!(with("interpolating()", "interp").by, tight.by);
+}
+
+/// What it does not go through is refused, with what does.
+#[test]
+fn ways_that_do_not_go_through_a_method_are_refused() {
+    let text = "
+        param k = 0.8
+        time t in 0..2
+        state x = 1.0
+        algebraic z = 1.0
+        x' = -k*z
+        0 = z - x^2
+        loss value = x(end)
+        solve { method = radau5, adjoint = interpolating() }
+    ";
+    let error = run(text, &[]).gradient().unwrap_err().to_string();
+    assert!(error.contains("E0290") && error.contains("`solve.adjoint = forward` does"), "{error}");
+    let text = text.replace("algebraic z = 1.0", "").replace("0 = z - x^2", "").replace("*z", "*x");
+    let error = run(&text, &[("solve.adjoint", "backsolve()")]).gradient().unwrap_err().to_string();
+    assert!(error.contains("E0290") && error.contains("interpolating()"), "{error}");
+}
+
+/// The bead of a stiff fit, trained along its path: k = 37 made the data, by scipy's `expm`.
+#[test]
+fn a_stiff_model_is_fitted_along_its_path() {
+    let text = "
+        param k = 20.0
+        time t in 0..2
+        state x = 1.0, y = 0.0
+        x' = -k*x + 1000*y
+        y' = k*x - 1000*y - y
+        const ts: [4] = [0.1, 0.5, 1, 2]
+        const seen: [4] = [0.9609548244904895, 0.9473501017833328, 0.9306147342997189, 0.8980256902355666]
+        loss fit = 1e4*sumsq(x(ts) - seen)
+        solve { method = bdf, adjoint = interpolating(), rtol = 1e-9, atol = 1e-11 }
+        train { optimizer = lbfgs(), steps = 60 }
+    ";
+    let mut run = run(text, &[]);
+    run.fit(|_| std::ops::ControlFlow::Continue(())).unwrap();
+    let k = run.params()[0].values[0];
+    assert!((k - 37.0).abs() < 1e-4, "{k}");
 }

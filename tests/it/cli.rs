@@ -388,7 +388,15 @@ fn gradients_are_compared_and_a_wrong_one_fails() {
     let (exit, printed, err) = nodec(&["grad", model, "--rtol", "1e-6"]);
     assert_eq!(exit, Exit::Success, "{err}");
     let lines: Vec<Vec<&str>> = printed.lines().map(|line| line.split_whitespace().collect()).collect();
-    for way in ["discrete", "checkpoint(16)", "backsolve()", "backsolve(norm", "forward", "differences"] {
+    for way in [
+        "discrete",
+        "checkpoint(16)",
+        "backsolve()",
+        "backsolve(norm",
+        "interpolating()",
+        "forward",
+        "differences",
+    ] {
         let line =
             lines.iter().find(|words| words.first() == Some(&way)).unwrap_or_else(|| panic!("{printed}"));
         let gap = line.iter().skip(1).find_map(|word| word.parse::<f64>().ok());

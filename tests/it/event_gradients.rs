@@ -12,8 +12,8 @@ fn flat(gradient: &Gradient) -> Vec<f64> {
     gradient.by.iter().flat_map(|param| param.values.clone()).collect()
 }
 
-const ADJOINTS: [&str; 5] =
-    ["discrete", "checkpoint(3)", "backsolve()", "backsolve(norm = seminorm)", "forward"];
+const ADJOINTS: [&str; 6] =
+    ["discrete", "checkpoint(3)", "backsolve()", "backsolve(norm = seminorm)", "interpolating()", "forward"];
 
 const BALL: &str = "
     const g = 9.81

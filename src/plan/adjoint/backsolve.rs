@@ -1,10 +1,10 @@
 //! The continuous adjoint: the gradient by a solve that goes back from the end to the start.
 //!
-//! States, their cotangents and the cotangents of args and params are one system
-//! ([`augmented`](super::augmented)), integrated with the method of the forward pass in steps of its
+//! Either along the path of the forward pass (`interpolate`), or alone: states, their cotangents and
+//! the cotangents of args and params are one system ([`augmented`](super::augmented)), integrated with the method of the forward pass in steps of its
 //! own. At the time of every site, and at every stop, the solve ends: the states are set back to
 //! what the forward pass found there, the cotangents of the site are added, and a solve with a
-//! fresh first step goes on. Nothing of the forward pass is kept but the states at its sites and at
+//! fresh first step goes on. Alone, nothing of the forward pass is kept but the states at its sites and at
 //! its end; the gradient is right to the tolerances of both passes.
 //!
 //! Source: Chen et al., Neural Ordinary Differential Equations, 2018.
@@ -14,17 +14,27 @@ use crate::ir::system::SiteKind;
 use crate::plan::adjoint::Cost;
 use crate::plan::adjoint::discrete::{StartBars, add, dot, rows_of, zeros};
 use crate::plan::adjoint::instant::{self, Around, Into};
-use crate::plan::controls::{BackNorm, Backsolve, Failure};
+use crate::plan::adjoint::interpolate::{Piece, go_back};
+use crate::plan::controls::{BackNorm, Backsolve, Failure, Interpolating};
 use crate::plan::forward::Solved;
 use crate::plan::kernels::{BackKernels, Moving};
 use crate::plan::layout::SystemLayout;
 use crate::plan::operands::{Context, Fixed};
 use crate::plan::trace::TracedInstant;
-use crate::plan::unit::{Element, Inputs};
+use crate::plan::unit::{Element, Inputs, Kernel};
 use crate::solve::control::{Adaptive, Atol, Errors};
 use crate::solve::problem::Step;
 use crate::solve::solve::{Options, Stepping, solve};
 use std::ops::AddAssign;
+
+/// Where the states come from on the way back.
+#[derive(Clone, Copy)]
+pub(crate) enum Back {
+    /// From the adjoint equation, which they are part of.
+    Alone(Backsolve),
+    /// From the path of the forward pass.
+    Along(Interpolating),
+}
 
 /// What [`discrete::reverse`](super::discrete::reverse) gives, by the continuous adjoint. `forward`
 /// are the options of the forward pass.
@@ -35,14 +45,20 @@ pub(crate) fn reverse<T: Element + AddAssign>(
     moving: Moving,
     (site_bars, bar_end): (&[T], f64),
     bar_q: &mut [T],
-    (choice, forward): (Backsolve, &Options),
+    (choice, forward): (Back, &Options),
 ) -> Result<(StartBars<T>, Cost), Failure> {
     let system = context.plan.layout.solves[number].system;
     let layout = &context.plan.layout.systems[system];
     let (n, n_states, n_quadratures) = (layout.n, layout.n_states, layout.n_args + bar_q.len());
     let mut pass = Pass {
-        kernels: context.plan.back_kernels(system)?,
-        options: options(choice, forward, layout),
+        way: match choice {
+            Back::Alone(choice) => {
+                Way::Alone(context.plan.back_kernels(system)?, options(choice, forward, layout))
+            }
+            Back::Along(choice) => {
+                Way::Along(context.plan.rate_cotangents(system)?, along(choice, forward, n_states))
+            }
+        },
         context,
         number,
         solved,
@@ -52,6 +68,9 @@ pub(crate) fn reverse<T: Element + AddAssign>(
         workspace: Workspace::default(),
         cost: Cost::default(),
     };
+    if let Back::Along(_) = choice {
+        pass.cost.hold(solved.trace.n_kept());
+    }
     let nodes = pass.nodes();
     let mut z = solved.trace.end[..n_states].to_vec();
     let mut by_row = vec![0.0; solved.times.len()];
@@ -168,10 +187,33 @@ fn options(choice: Backsolve, forward: &Options, layout: &SystemLayout) -> Optio
     Options { stepping, stops: Vec::new(), ..forward.clone() }
 }
 
+/// How the cotangents of the states are solved for along a known path.
+fn along(choice: Interpolating, forward: &Options, n_states: usize) -> Options {
+    let stepping = match &forward.stepping {
+        Stepping::Fixed { dt } => Stepping::Fixed { dt: *dt },
+        Stepping::Adaptive(forward) => {
+            let atol = match (choice.atol, &forward.atol) {
+                (Some(atol), _) => Atol::Scalar(atol),
+                (None, Atol::Scalar(atol)) => Atol::Scalar(*atol),
+                (None, Atol::PerComponent(own)) => Atol::PerComponent(own[..n_states].to_vec()),
+            };
+            let rtol = choice.rtol.unwrap_or(forward.rtol);
+            let errors = Errors::All;
+            Stepping::Adaptive(Adaptive { rtol, atol, errors, first_step: None, ..forward.clone() })
+        }
+    };
+    Options { stepping, stops: Vec::new(), ..forward.clone() }
+}
+
+/// A [`Back`] with what it calls, and how its equation is solved.
+enum Way<'a> {
+    Alone(&'a BackKernels, Options),
+    Along(&'a Kernel, Options),
+}
+
 /// A backward pass on its way.
 struct Pass<'a, 'b, T> {
-    kernels: &'a BackKernels,
-    options: Options,
+    way: Way<'a>,
     context: &'a Context<'b, T>,
     number: usize,
     solved: &'a Solved<T>,
@@ -209,6 +251,26 @@ impl<'a, T: Element + AddAssign> Pass<'a, '_, T> {
 
     /// Goes back from `from` to `to`. `z` are the states.
     fn leg(&mut self, (from, to): (f64, f64), z: &mut [T]) -> Result<(), Failure> {
+        let (kernels, options) = match &self.way {
+            Way::Alone(kernels, options) => (*kernels, options),
+            Way::Along(pull, options) => {
+                let (lambda, kappa) = self.bar_y.split_at_mut(z.len());
+                let piece = Piece {
+                    context: self.context,
+                    number: self.number,
+                    solved: self.solved,
+                    pull,
+                    n_states: z.len(),
+                    kappa,
+                    from: (from, z),
+                    to,
+                };
+                go_back(&piece, lambda, &mut self.quadratures, options, &mut self.cost)?;
+                let state = self.context.state_at(self.number, self.solved, to);
+                z.copy_from_slice(&state.expect("a node lies within the run")[..z.len()]);
+                return Ok(());
+            }
+        };
         let Fixed { a, q } = &self.solved.fixed;
         let n_states = z.len();
         let (lambda, kappa) = self.bar_y.split_at_mut(n_states);
@@ -216,18 +278,18 @@ impl<'a, T: Element + AddAssign> Pass<'a, '_, T> {
         let fixed = Fixed { a: [a, &*kappa].concat(), q: q.clone() };
         let tableau = self.context.plan.tableau(self.number);
         let mut step = Augmented {
-            kernels: self.kernels,
+            kernels,
             context: self.context,
             fixed: &fixed,
             dim: w.len(),
             n_stages: tableau.n_stages(),
             workspace: &mut self.workspace,
         };
-        let end = solve(&mut step, tableau, (from, to), &w, &self.options, &mut ())?;
+        let end = solve(&mut step, tableau, (from, to), &w, options, &mut ())?;
         self.cost.steps += end.stats.attempts();
         self.cost.evaluations += end.stats.evaluations;
         if !end.outcome.is_success() {
-            return Err(Failure::GoingBack { solve: self.number, outcome: end.outcome });
+            return Err(Failure::GoingBack { solve: self.number, alone: true, outcome: end.outcome });
         }
         z.copy_from_slice(&end.y[..n_states]);
         lambda.copy_from_slice(&end.y[n_states..2 * n_states]);

@@ -5,6 +5,7 @@
 //! steps, and its start sends what arrives there to the solves before it and to the params.
 
 use crate::backend::{Output, Workspace};
+use crate::plan::adjoint::backsolve::Back;
 use crate::plan::adjoint::discrete::{self, StartBars, add, zeros};
 use crate::plan::adjoint::{Cost, backsolve};
 use crate::plan::controls::{Adjoint, Controls, Failure};
@@ -115,6 +116,7 @@ impl<T: Element + AddAssign> Bars<T> {
         let plan = context.plan;
         let system = plan.layout.solves[number].system;
         let solved = known[number].as_ref().expect("what is differentiated has run");
+        plan.check_reversible(number, controls.adjoints[system])?;
         let kernels = plan.solve_cotangents(number)?;
         let moving = kernels.moving;
         // The time at which an event ended the solve is a result of it.
@@ -126,9 +128,13 @@ impl<T: Element + AddAssign> Bars<T> {
             Adjoint::Discrete | Adjoint::Checkpoint(_) => {
                 discrete::reverse(context, number, solved, moving, arriving, &mut bar_q)?
             }
+            Adjoint::Interpolating(choice) => {
+                let how = (Back::Along(choice), &controls.options[system]);
+                backsolve::reverse(context, number, solved, moving, arriving, &mut bar_q, how)?
+            }
             Adjoint::Forward => crate::bug!("a gradient that goes forward is on its way back"),
             Adjoint::Backsolve(choice) => {
-                let how = (choice, &controls.options[system]);
+                let how = (Back::Alone(choice), &controls.options[system]);
                 backsolve::reverse(context, number, solved, moving, arriving, &mut bar_q, how)?
             }
         };

@@ -22,11 +22,11 @@ use crate::plan::adjoint::Cost;
 use crate::plan::adjoint::instant::{self, Around, Into};
 use crate::plan::controls::Failure;
 use crate::plan::forward::Solved;
-use crate::plan::kernels::{Moving, SystemCotangents, SystemKernels};
+use crate::plan::kernels::{Moving, SystemKernels};
 use crate::plan::operands::Context;
 use crate::plan::stepping::Motion;
 use crate::plan::trace::{Keep, Schedule, TracedInstant};
-use crate::plan::unit::{Element, Inputs};
+use crate::plan::unit::{Element, Inputs, Kernel};
 use crate::solve::problem::Step;
 use crate::solve::tableau::Tableau;
 use std::cell::Cell;
@@ -75,7 +75,8 @@ pub(crate) fn reverse<T: Element + AddAssign>(
     let (trace, system) = (&solved.trace, context.plan.layout.solves[number].system);
     let (n, rows, n_steps) = (trace.n, tableau.n_rows(), trace.n_steps());
     let mut pass = Pass {
-        kernels: context.plan.system_cotangents(system)?,
+        pull_rate: context.plan.rate_cotangents(system)?,
+        pull_step: context.plan.step_cotangents(system)?,
         forward: &context.plan.systems[system],
         context,
         number,
@@ -149,7 +150,10 @@ impl<T: Element + AddAssign> Injected<T> {
 
 /// A reverse pass on its way.
 struct Pass<'a, 'b, T> {
-    kernels: &'a SystemCotangents,
+    /// See [`Plan::rate_cotangents`](crate::plan::Plan::rate_cotangents) and
+    /// [`step_cotangents`](crate::plan::Plan::step_cotangents).
+    pull_rate: &'a Kernel,
+    pull_step: &'a Kernel,
     forward: &'a SystemKernels,
     context: &'a Context<'b, T>,
     number: usize,
@@ -203,7 +207,7 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
     /// there is room, otherwise as many of them as there is room for, and so on in between.
     fn reverse_piece(&mut self, steps: std::ops::Range<usize>, y: &[T], k1: &[T]) -> Result<(), Failure> {
         let room = match self.solved.trace.keep {
-            Keep::Every => usize::MAX,
+            Keep::Every | Keep::Path => usize::MAX,
             Keep::AtMost(count) => count.max(2),
         };
         let spacing = steps.len().div_ceil(room);
@@ -386,7 +390,7 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
         inputs.push(T::input(&self.bar_k));
         let mut outputs =
             [T::output(&mut self.share_y), T::output(&mut self.share_a), T::output(&mut self.share_q)];
-        self.kernels.rate.call(&inputs, &mut outputs, &mut self.workspace);
+        self.pull_rate.call(&inputs, &mut outputs, &mut self.workspace);
         drop(inputs);
         add(&mut self.bar_y, &self.share_y);
         self.add_shares();
@@ -406,7 +410,7 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
             T::output(&mut self.share_a),
             T::output(&mut self.share_q),
         ];
-        self.kernels.step.call(&inputs, &mut outputs, &mut self.workspace);
+        self.pull_step.call(&inputs, &mut outputs, &mut self.workspace);
         drop(inputs);
         std::mem::swap(&mut self.bar_y, &mut self.share_y);
         self.add_shares();

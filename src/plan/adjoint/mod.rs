@@ -7,6 +7,7 @@ pub mod curvature;
 pub mod discrete;
 pub mod hessian;
 pub mod instant;
+mod interpolate;
 
 /// What the reverse pass of a gradient cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use crate::ir::types::{Shape, Type};
 use crate::opt;
 use crate::plan::Plan;
 use crate::plan::compiled::extension;
+use crate::plan::controls::Adjoint;
 use crate::plan::derivatives::{Derivatives, mass_pattern};
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{Moves, Moving, rate, with_tangent};
@@ -102,7 +103,7 @@ impl Plan {
                 Moves::Taylor { series, order }
             }
             Kind::Auto(_) | Kind::Stochastic(_) => {
-                return Err(PlanError::MethodNotDifferentiated { method: method.name });
+                return Err(self.no_way(system, Adjoint::Forward));
             }
         };
         let of = &packed.motions[system];
@@ -147,7 +148,7 @@ impl Plan {
     }
 
     pub(crate) fn make_solve_tangents(&self, solve: usize) -> Result<SolveTangents, PlanError> {
-        let (moving, system) = (self.which_move(solve), self.layout.solves[solve].system);
+        let (moving, system) = (self.moving(solve), self.layout.solves[solve].system);
         let span = self.program.solves[solve].span;
         if moving.stops {
             return Err(PlanError::NoSensitivities { what: "knots that depend on params", span });
