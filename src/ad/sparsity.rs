@@ -107,8 +107,9 @@ impl Search<'_> {
 
     fn elementwise(&mut self, node: &Node) -> Vec<f64> {
         let args = node.args.clone();
+        let is_product = matches!(node.op.def().derivative, Derivative::Bilinear(_));
         let element = |at: usize| {
-            if node.op == Op::Mul && args.iter().any(|arg| self.is_zero(*arg, at)) {
+            if is_product && args.iter().any(|arg| self.is_zero(*arg, at)) {
                 return EMPTY as f64;
             }
             let found = args.iter().map(|arg| self.set(*arg, at)).collect();

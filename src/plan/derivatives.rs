@@ -32,6 +32,8 @@ pub(crate) struct Derivatives {
 /// What a sparse Jacobian has besides.
 pub(crate) struct Sparse {
     pub sparsity: Arc<Sparsity>,
+    /// See [`Sparsity::transposed`].
+    pub transposed: (Arc<Sparsity>, Vec<usize>),
     /// `t, inside, y, a, q, data.., v: [n_states] -> (∂dy/∂y) v` of the channels; `None` without any.
     pub channels: Option<Kernel>,
 }
@@ -59,7 +61,9 @@ impl Derivatives {
         } else {
             None
         };
-        let sparse = Some(Sparse { sparsity: Arc::new(sparsity), channels });
+        let (transposed, from) = sparsity.transposed();
+        let transposed = (Arc::new(transposed), from);
+        let sparse = Some(Sparse { sparsity: Arc::new(sparsity), transposed, channels });
         Ok(Derivatives { jacobian, time_slope, sparse })
     }
 }

@@ -198,3 +198,28 @@ fn mass_matrices_and_constraints_are_sparse_too() {
         }
     }
 }
+
+/// The adjoint equation has the transposed Jacobian. Cells on a line with the source `k`:
+/// `u' = Δ_h u - u + k` from zero; the sum of all, weighted with the lowest eigenvector `s`, is
+/// `k |s| (1 - exp(-(λ + 1) t))/(λ + 1)` with `|s| = Σ s_i`.
+#[test]
+fn adjoint_equations_are_sparse_too() {
+    let text = "const N = 30\nparam k = 2.0\ntime t in 0..0.5\nstate u: [N] = zeros(N)\n\
+                u' = (N + 1)^2*(concat([0], u[..N - 1]) - 2*u + concat(u[1..], [0])) - u + k\n\
+                output total = dot(u(end), [sin(pi*(i + 1)/(N + 1)) for i in 0..N])\n";
+    let angle = std::f64::consts::PI / 31.0;
+    let rate = 4.0 * 31.0_f64.powi(2) * (angle / 2.0).sin().powi(2) + 1.0;
+    let weights: f64 = (1..=30).map(|i| (angle * f64::from(i)).sin()).sum();
+    let expected = weights * (1.0 - (-rate * 0.5).exp()) / rate;
+    let model = Model::parse(text).expect("it checks");
+    for method in ["radau5", "bdf", "kencarp4"] {
+        for form in ["sparse", "dense"] {
+            let run = model.bind().method(method).rtol(1e-9).setting("solve.atol", "1e-9");
+            let run = run.setting("solve.adjoint", "interpolating").setting("solve.jacobian", form);
+            let run = run.build().expect("it compiles");
+            let gradient = run.grad("total").expect("an output").expect("it has a gradient");
+            let found = gradient.get("k").expect("a param")[0];
+            assert!((found - expected).abs() < 1e-6, "{method}, {form}: {found} for {expected}");
+        }
+    }
+}

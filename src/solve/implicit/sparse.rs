@@ -114,6 +114,20 @@ impl Sparsity {
         Sparsity { jacobian, colours, n_colours, newton, slots, order, fill }
     }
 
+    /// That of the transposed matrices, and for each entry of the transposed Jacobian the number of the
+    /// entry that it is. The colours stay those by which the Jacobian is found.
+    pub fn transposed(&self) -> (Sparsity, Vec<usize>) {
+        let turned = |pattern: &Pattern| {
+            Pattern::new(pattern.n(), pattern.entries().map(|(row, column)| (column, row)))
+        };
+        let (jacobian, newton) = (turned(&self.jacobian), turned(&self.newton));
+        let slots = newton.entries().map(|(row, column)| jacobian.position(row, column)).collect();
+        let from = |(row, column)| self.jacobian.position(column, row);
+        let from = jacobian.entries().map(from).map(|at| at.expect("the same entries"));
+        let from = from.collect();
+        (Sparsity { jacobian, newton, slots, ..self.clone() }, from)
+    }
+
     /// Whether it is faster than computing with every entry: by a count of what either costs, the
     /// derivative and the factorisation.
     pub fn pays(&self) -> bool {
