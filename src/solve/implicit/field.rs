@@ -102,7 +102,9 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Field<'a, T, S> {
     /// Room for the factors of a Newton matrix.
     pub fn factors<K: Number>(&self) -> Factors<K> {
         match &self.sparsity {
-            Some(sparsity) => Factors::Sparse(SparseLu::new(sparsity.newton.clone(), sparsity.order.clone())),
+            Some(sparsity) => {
+                Factors::Sparse(Box::new(SparseLu::new(sparsity.newton.clone(), sparsity.order.clone())))
+            }
             None => Factors::Dense(Lu::default()),
         }
     }

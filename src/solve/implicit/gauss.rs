@@ -138,7 +138,9 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Gauss<'a, T, S> {
         };
         let stages = field.sparsity.as_deref().map(|sparsity| Stages::new(method, sparsity));
         let lu = match &stages {
-            Some(stages) => Factors::Sparse(SparseLu::new(stages.pattern.clone(), stages.order.clone())),
+            Some(stages) => {
+                Factors::Sparse(Box::new(SparseLu::new(stages.pattern.clone(), stages.order.clone())))
+            }
             None => Factors::Dense(Lu::default()),
         };
         Gauss {

@@ -90,7 +90,7 @@ impl Echelon {
         let entries: Vec<(usize, usize)> = pattern.entries().collect();
         let (order, _) = elimination_order(&pattern);
         let mut lu = SparseLu::new(pattern, order);
-        lu.factor(|at| entry(entries[at].0, entries[at].1)).then_some(Factors::Sparse(lu))
+        lu.factor(|at| entry(entries[at].0, entries[at].1)).then(|| Factors::Sparse(Box::new(lu)))
     }
 
     /// `R f` of every constraint, 0 of the other rows.

@@ -141,7 +141,7 @@ impl<K: Number> Lu<K> {
 #[derive(Clone, Debug)]
 pub(super) enum Factors<K> {
     Dense(Lu<K>),
-    Sparse(SparseLu<K>),
+    Sparse(Box<SparseLu<K>>),
 }
 
 impl<K: Number> Factors<K> {

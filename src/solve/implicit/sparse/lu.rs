@@ -247,8 +247,8 @@ mod tests {
         dense.solve(&mut y);
         // Wilkinson: the residual of a backward stable solve is a few n ε |A| |x|.
         let size = x.iter().fold(1.0_f64, |max, x| max.max(x.abs()));
-        for i in 0..n {
-            let residual = (0..n).map(|j| entry(i, j) * x[j]).sum::<f64>() - b[i];
+        for (i, b) in b.iter().enumerate() {
+            let residual = (0..n).map(|j| entry(i, j) * x[j]).sum::<f64>() - b;
             assert!(residual.abs() <= 100.0 * n as f64 * f64::EPSILON * size, "{residual:e} of {size:e}");
         }
         let of_dense = y.iter().fold(1.0_f64, |max, y| max.max(y.abs()));
