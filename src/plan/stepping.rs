@@ -193,7 +193,8 @@ impl<T: Element> Implicit<T> for Motion<'_, T> {
             let mass: Vec<f64> = mass.into_iter().map(T::to_f64).collect();
             return Mass::new(n, &mass);
         }
-        let entries = self.system().states.iter().flat_map(|state| {
+        let system = self.system();
+        let entries = system.states.iter().chain(&system.modes).flat_map(|state| {
             let own = match state.kind {
                 UnknownKind::Rate | UnknownKind::Discrete => 1.0,
                 UnknownKind::Algebraic => 0.0,
@@ -287,12 +288,12 @@ impl<'a, T: Element> Interrupts<'a, T> {
         let packed = &motion.context.plan.funcs.packed.motions[number];
         let (mut triggers, mut n_roots) = (Vec::new(), 0);
         for (event, of) in motion.system().events.iter().enumerate() {
+            let first = n_roots;
+            let own = of.trigger.roots();
+            n_roots += own.map_or(0, |own| own.result_types().map(|ty| ty.shape.count()).sum::<usize>());
             triggers.push(match &of.trigger {
-                system::Trigger::When { roots, condition } => {
-                    let condition = numbered(condition, n_roots);
-                    n_roots += roots.result_types().map(|ty| ty.shape.count()).sum::<usize>();
-                    Trigger::When(condition)
-                }
+                system::Trigger::When { condition, .. } => Trigger::When(numbered(condition, first)),
+                system::Trigger::Whenever { condition, .. } => Trigger::Whenever(numbered(condition, first)),
                 system::Trigger::Every(_) => {
                     Trigger::Every(motion.times(event, 1).first().copied().unwrap_or(f64::NAN))
                 }

@@ -8,6 +8,7 @@ use crate::solve::method::Kind;
 impl Plan {
     /// Refuses what `adjoint` cannot go back through.
     pub(crate) fn check_reversible(&self, solve: usize, adjoint: Adjoint) -> Result<(), PlanError> {
+        self.check_jumps(solve)?;
         let (system, method) = (self.layout.solves[solve].system, self.method(solve));
         let goes = match (method.kind, adjoint) {
             (_, Adjoint::Forward) => crate::bug!("a gradient that goes forward is on its way back"),
@@ -23,6 +24,15 @@ impl Plan {
             ) => false,
         };
         if goes { Ok(()) } else { Err(self.no_way(system, adjoint)) }
+    }
+
+    /// Refuses to differentiate across a jump that no step ends at. Where its place is fixed, nothing
+    /// moves, but nothing holds the derivatives to a tolerance either.
+    pub(crate) fn check_jumps(&self, solve: usize) -> Result<(), PlanError> {
+        match self.system_of(solve).jumps.first() {
+            Some(jump) => Err(PlanError::Jump { span: jump.span, why: jump.why }),
+            None => Ok(()),
+        }
     }
 
     /// The refusal, which names the ways that there are.

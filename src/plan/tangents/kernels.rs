@@ -148,6 +148,7 @@ impl Plan {
     }
 
     pub(crate) fn make_solve_tangents(&self, solve: usize) -> Result<SolveTangents, PlanError> {
+        self.check_jumps(solve)?;
         let (moving, system) = (self.moving(solve), self.layout.solves[solve].system);
         let span = self.program.solves[solve].span;
         if moving.stops {
