@@ -321,6 +321,9 @@ fn statistics(run: &Run, solution: &Solution, fit: Option<&Fit>, taken: Duration
     ];
     rows.extend(work(&stats));
     rows.extend(own_error_rows(solution.own_errors()));
+    if let Some(form) = stats.jacobian_form() {
+        rows.push((String::from("Jacobians"), form));
+    }
     if let Some(choice) = run.settings().solve.method.choice(&stats) {
         rows.push((String::from("why"), choice));
     }

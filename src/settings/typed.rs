@@ -6,6 +6,7 @@ use crate::base::span::Span;
 use crate::solve::control::Adaptive;
 use crate::solve::controller::Rule;
 use crate::solve::convention::Convention;
+use crate::solve::implicit::sparse::Form;
 use crate::solve::method::Method;
 
 /// All settings of a run.
@@ -70,6 +71,8 @@ pub struct SolveSettings {
     pub norm: NormChoice,
     /// How that number sets the size of the next step.
     pub steering: Steering,
+    /// Whether an implicit method computes every entry of the Jacobian.
+    pub jacobian: Form,
     /// Events in one step, at most.
     pub max_events: u64,
     /// How gradients pass through a solve.
@@ -407,6 +410,11 @@ impl Slots {
             max_events: self.count("solve.max_events"),
             adjoint: self.adjoint(),
             trace: self.trace(),
+            jacobian: match self.choice("solve.jacobian").0 {
+                "dense" => Form::Dense,
+                "sparse" => Form::Sparse,
+                _ => Form::Auto,
+            },
             error_norm: match self.value("solve.error_norm") {
                 Some(Value::Unknowns(names)) => ErrorNorm::Of(names.clone()),
                 Some(Value::Choice("all", _)) => ErrorNorm::All,

@@ -56,6 +56,7 @@ mod series;
 mod settings;
 mod solve;
 mod solve_gradients;
+mod sparse;
 mod stiff;
 mod stiff_set;
 mod stochastic;

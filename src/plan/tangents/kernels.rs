@@ -8,6 +8,7 @@ use crate::opt;
 use crate::plan::Plan;
 use crate::plan::compiled::extension;
 use crate::plan::controls::Adjoint;
+use crate::plan::derivatives::{Derivatives, mass_pattern};
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{Moves, Moving, rate, with_tangent};
 use crate::plan::motion;
@@ -15,6 +16,7 @@ use crate::plan::pack::Target;
 use crate::plan::step as steps;
 use crate::plan::tangents::AT_ONCE;
 use crate::plan::unit::{Kernel, PlanError, compile};
+use crate::solve::implicit::sparse::Pattern;
 use crate::solve::method::Kind;
 
 /// A system with its sensitivities in `D` directions: `w = (z, S_1 .. S_D, c, C_1 .. C_D)` with
@@ -71,9 +73,17 @@ impl Plan {
                 Moves::Explicit { step, extension: extension(&with, tableau, backend)? }
             }
             Kind::Stiff(_) => {
-                let jacobian = motion::jacobian(&with, n_states * (1 + n_directions))?;
-                let [jacobian, time_slope] = compile([&jacobian, &motion::time_slope(&with)?], backend)?;
-                Moves::Stiff { jacobian, time_slope }
+                let mass = || {
+                    let own = mass_pattern(packed.motions[system].mass.as_ref(), n_states);
+                    let blocks = 0..=n_directions;
+                    let entries = blocks.flat_map(|block| {
+                        let own = own.entries();
+                        own.map(move |(row, column)| (block * n_states + row, block * n_states + column))
+                    });
+                    Pattern::new(n_states * (1 + n_directions), entries.collect::<Vec<_>>())
+                };
+                let all = n_states * (1 + n_directions);
+                Moves::Stiff(Derivatives::of(&with, all, self.forms[system], mass, backend)?)
             }
             Kind::Symplectic(_) => match Halves::of(&self.program.systems[system])? {
                 Ok(Halves { positions, momenta }) => {
