@@ -80,7 +80,6 @@ pub struct Radau<'a, T, S: ?Sized> {
 }
 
 /// The start of a step.
-#[derive(Default)]
 struct Start {
     y: Vec<f64>,
     /// The right-hand side there; empty if it has not been computed yet.
@@ -105,7 +104,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Radau<'a, T, S> {
         Radau {
             field,
             pace: Pace::new(stepping, Q),
-            start: Start::default(),
+            start: Start { y: vec![0.0; dim], f: Vec::new() },
             fresh: false,
             keep: false,
             factored: f64::NAN,
