@@ -178,6 +178,7 @@ impl Run {
             Err(Failure::Plan(
                 PlanError::NoHessian { .. }
                 | PlanError::NoHessianThroughEvents { .. }
+                | PlanError::NoHessianThroughMethod { .. }
                 | PlanError::MethodNotDifferentiated { .. },
             )) => {
                 return Ok(Err(NoErrors::NotOffered));

@@ -62,7 +62,6 @@ impl Plan {
         let (layout, packed) = (&self.layout.systems[system], &self.funcs.packed);
         let (n_states, n_directions) = (layout.n_states, self.n_directions());
         let method = &self.methods[system];
-        self.check_carries(system)?;
         let with = sensitive(&packed.rates[system], n_states, n_directions)?;
         let backend = self.backend();
         let moves = match method.kind {
@@ -111,42 +110,13 @@ impl Plan {
         })
     }
 
-    /// Refuses a mass matrix that depends on params, and events of unknowns without rates.
-    fn check_carries(&self, system: usize) -> Result<(), PlanError> {
-        let of = &self.program.systems[system];
-        let first = |states: &[crate::ir::system::Unknown]| states.first().map(|state| state.equation);
-        if let (Some(mass), Some(span)) = (&self.funcs.packed.motions[system].mass, first(&of.states)) {
-            let read = mass.reads(0..mass.results.len());
-            if read[rate::A] || read[rate::Q] {
-                return Err(PlanError::NoSensitivities {
-                    what: "a mass matrix that depends on params",
-                    span,
-                });
-            }
-        }
-        if let Some(event) = of.events.first().filter(|_| !self.every_state_has_a_rate(system)) {
-            let what = "events of a system with constraints";
-            return Err(PlanError::NoSensitivities { what, span: event.span });
-        }
-        Ok(())
-    }
-
-    /// Whether the field gives the rates of all states.
-    pub(crate) fn every_state_has_a_rate(&self, system: usize) -> bool {
-        let of = &self.program.systems[system];
-        of.mass.is_none() && !of.constraints.contains(&true)
-    }
-
     pub(crate) fn make_solve_tangents(&self, solve: usize) -> Result<SolveTangents, PlanError> {
-        let (moving, system) = (self.moving(solve), self.layout.solves[solve].system);
-        let span = self.program.solves[solve].span;
+        let moving = self.moving(solve);
         if moving.stops {
-            return Err(PlanError::NoSensitivities { what: "knots that depend on params", span });
+            let (adjoint, what) = (Adjoint::Forward.name(), "knots that depend on params");
+            return Err(PlanError::NotThrough { adjoint, what, span: self.program.solves[solve].span });
         }
-        if moving.any() && !self.every_state_has_a_rate(system) {
-            let what = "times that depend on params, in a system with constraints";
-            return Err(PlanError::NoSensitivities { what, span });
-        }
+        self.check_constraints(solve, Adjoint::Forward)?;
         let packed = &self.funcs.packed.solves[solve];
         let backend = self.backend();
         let one = |func: Func| compile([&func], backend).map(|[kernel]| kernel);

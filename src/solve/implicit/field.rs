@@ -100,6 +100,19 @@ impl Mass {
         }
     }
 
+    /// `out = Mᵀ v`, over the states.
+    pub fn transposed_times(&self, v: &[f64], out: &mut [f64]) {
+        let n = out.len();
+        match self {
+            Mass::Identity => out.copy_from_slice(&v[..n]),
+            Mass::Matrix(matrix) => {
+                for (column, out) in out.iter_mut().enumerate() {
+                    *out = v[..n].iter().enumerate().map(|(row, v)| matrix[row * n + column] * v).sum();
+                }
+            }
+        }
+    }
+
     /// `out = M v`, over the states.
     pub fn times(&self, v: &[f64], out: &mut [f64]) {
         let n = out.len();

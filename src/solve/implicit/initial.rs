@@ -160,6 +160,23 @@ impl Echelon {
         })
     }
 
+    /// With `E` the rows of `U` over those of `R J`, as in [`Echelon::solve_constraints`], and `Eᵀ ν` the
+    /// cotangent `bar: [n]` of the states where the constraints hold: what the states that were given
+    /// receive, `Uᵀ ν`, and what the rates receive, `-Rᵀ ν` of the constraints. `None` if these do not
+    /// determine the states.
+    pub fn transposed(&self, jacobian: &[f64], bar: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
+        let (n, mut lu, mut nu) = (self.n, Lu::default(), bar.to_vec());
+        if !self.factor(jacobian, &mut lu, &mut Stats::default()) {
+            return None;
+        }
+        lu.solve_transposed(&mut nu);
+        let columns = |matrix: &[f64], rows: std::ops::Range<usize>, sign: f64| -> Vec<f64> {
+            let one = |at: usize| rows.clone().map(|row| sign * matrix[row * n + at] * nu[row]).sum();
+            (0..n).map(one).collect()
+        };
+        Some((columns(&self.u, 0..self.rank, 1.0), columns(&self.r, self.rank..n, -1.0)))
+    }
+
     fn residual(&self, f: &[f64]) -> f64 {
         let squares = (self.rank..self.n).map(|row| self.row(row, |at| f[at])).map(|r| r * r);
         squares.sum::<f64>().sqrt()

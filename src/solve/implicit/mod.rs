@@ -21,6 +21,8 @@ mod pace;
 #[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 mod radau;
 #[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
+mod reverse;
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 mod rosenbrock;
 
 pub use bdf::Bdf;
@@ -28,6 +30,7 @@ pub use dirk::Dirk;
 pub use esdirk::Esdirk;
 pub use gauss::{Collocation, Gauss};
 pub use radau::Radau;
+pub use reverse::Stages;
 pub use rosenbrock::Rosenbrock;
 
 use super::problem::Real;
