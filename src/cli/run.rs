@@ -13,7 +13,7 @@ use super::{Console, Exit};
 use crate::data::Part;
 use crate::engine::{Binder, Error, Model, ParamValue, Run, Solution, Trajectory, TrajectoryKind};
 use crate::ir::program::Role;
-use crate::train::{Fit, checkpoint};
+use crate::train::{Curvature, Fit, checkpoint};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -123,8 +123,12 @@ impl Console<'_> {
         text += &objective_terms(&fit);
         text += &statistics(run, &fit.solution, Some(&fit), taken);
         self.print(&text);
-        if let Err(why) = &fit.errors {
-            self.say(&format!("no standard errors: {why}\n"));
+        match (&fit.errors, fit.curvature) {
+            (Err(why), _) => self.say(&format!("no standard errors: {why}\n")),
+            (Ok(_), Curvature::GaussNewton) => {
+                self.say("standard errors by Gauss–Newton: without second derivatives of the run\n");
+            }
+            (Ok(_), Curvature::Hessian) => {}
         }
         let written = metrics
             .close()

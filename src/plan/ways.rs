@@ -110,8 +110,9 @@ impl Plan {
             | Kind::Stiff(_)
             | Kind::Multistep
             | Kind::Taylor { .. }
+            | Kind::Auto(_)
             | Kind::Symplectic(_) => true,
-            Kind::Auto(_) | Kind::Stochastic(_) => false,
+            Kind::Stochastic(_) => false,
         };
         let mut solves = (0..self.layout.solves.len()).filter(|at| self.layout.solves[*at].system == system);
         travels && solves.all(|solve| self.check_constraints(solve, Adjoint::Forward).is_ok())
@@ -156,22 +157,26 @@ impl Plan {
         let others = match method.kind {
             Kind::Explicit(_) => "`solve.adjoint = discrete` does",
             Kind::Stochastic(_) => "`solve.adjoint = discrete` does",
-            Kind::Auto(_) if has_rates => "`solve.adjoint = interpolating()` does",
-            Kind::Auto(_) => "`solve.adjoint = forward` with radau5, rodas5p or bdf does",
             Kind::Stiff(Stiff::Radau5 | Stiff::Rodas5p | Stiff::Dirk(_) | Stiff::Gauss(_)) if has_rates => {
                 "`solve.adjoint = discrete`, `interpolating()` and `forward` do"
             }
             Kind::Stiff(Stiff::Radau5 | Stiff::Rodas5p | Stiff::Dirk(_) | Stiff::Gauss(_)) => {
                 "`solve.adjoint = discrete` and `forward` do"
             }
-            Kind::Stiff(Stiff::Bdf) | Kind::Multistep | Kind::Taylor { .. } | Kind::Symplectic(_)
+            Kind::Stiff(Stiff::Bdf)
+            | Kind::Multistep
+            | Kind::Taylor { .. }
+            | Kind::Auto(_)
+            | Kind::Symplectic(_)
                 if has_rates =>
             {
                 "`solve.adjoint = forward` and `interpolating()` do"
             }
-            Kind::Stiff(Stiff::Bdf) | Kind::Multistep | Kind::Taylor { .. } | Kind::Symplectic(_) => {
-                "`solve.adjoint = forward` does"
-            }
+            Kind::Stiff(Stiff::Bdf)
+            | Kind::Multistep
+            | Kind::Taylor { .. }
+            | Kind::Auto(_)
+            | Kind::Symplectic(_) => "`solve.adjoint = forward` does",
         };
         PlanError::MethodNotDifferentiated { method: method.name, adjoint: adjoint.name(), others }
     }

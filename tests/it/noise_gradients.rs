@@ -83,10 +83,11 @@ fn geometric_brownian_motion_has_the_gradient_of_the_closed_form() {
         s' = mu*s + sigma*s*W'
         w' = W'
         loss value = s(end)
+        output path = w(end)
         solve { method = euler_maruyama, dt = 5e-5 }
     ";
     let run = run(text, &[]);
-    let w = run.solve().unwrap()["w"].end().unwrap()[0];
+    let w: f64 = run.solve().unwrap().value("path").unwrap().values[0];
     let s = (0.3 - 0.125 + 0.5 * w).exp();
     let found = flat(&run.gradient().unwrap());
     for (found, wanted) in found.iter().zip([s, (w - 0.5) * s]) {

@@ -91,9 +91,16 @@ impl Plan {
                 let [series] = compile([&motion::series(&with, order)?], backend)?;
                 Moves::Taylor { series, order }
             }
-            Kind::Auto(_) | Kind::Stochastic(_) => {
-                return Err(self.no_way(system, Adjoint::Forward));
+            Kind::Auto(tableau) => {
+                let (step, jacobian) = (
+                    opt::optimise(steps::step(&with, tableau)),
+                    motion::jacobian(&with, n_states * (1 + n_directions))?,
+                );
+                let [step, jacobian, time_slope] =
+                    compile([&step, &jacobian, &motion::time_slope(&with)?], backend)?;
+                Moves::Auto { step, jacobian, time_slope }
             }
+            Kind::Stochastic(_) => return Err(self.no_way(system, Adjoint::Forward)),
         };
         let of = &packed.motions[system];
         let one = |func: Func| compile([&func], backend).map(|[kernel]| kernel);

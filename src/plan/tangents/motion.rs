@@ -96,7 +96,9 @@ impl<T: Element> Step<T> for Carrying<'_, T> {
     }
 
     fn step(&mut self, t: f64, h: f64, w: &[T], stages: &mut [T], w_new: &mut [T], err: &mut [T]) {
-        let Moves::Explicit { step, .. } = &self.kernels.moves else { crate::bug!("not an explicit method") };
+        let (Moves::Explicit { step, .. } | Moves::Auto { step, .. }) = &self.kernels.moves else {
+            crate::bug!("not an explicit method")
+        };
         let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
         let (k1, tail) = stages.split_at_mut(w.len());
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(w), T::input(k1)]);
@@ -159,14 +161,14 @@ impl<T: Element> Implicit<T> for Carrying<'_, T> {
     }
 
     fn jacobian(&mut self, t: f64, inside: f64, w: &[T], out: &mut [T]) {
-        let Moves::Stiff { jacobian, .. } = &self.kernels.moves else {
+        let (Moves::Stiff { jacobian, .. } | Moves::Auto { jacobian, .. }) = &self.kernels.moves else {
             crate::bug!("not an implicit method")
         };
         self.call(jacobian, t, inside, w, out);
     }
 
     fn time_slope(&mut self, t: f64, inside: f64, w: &[T], out: &mut [T]) {
-        let Moves::Stiff { time_slope, .. } = &self.kernels.moves else {
+        let (Moves::Stiff { time_slope, .. } | Moves::Auto { time_slope, .. }) = &self.kernels.moves else {
             crate::bug!("not an implicit method")
         };
         self.call(time_slope, t, inside, w, out);
