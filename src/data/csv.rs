@@ -2,17 +2,16 @@
 //!
 //! The file becomes a source of its own, so a bad cell is shown where it stands. The first line
 //! names the columns; cells may be quoted (RFC 4180) and are trimmed; every cell asked for must be
-//! a finite number. Columns nobody asks for may hold anything. With `by = "column"`, the rows that
-//! agree in that column make one example, in the order of the file.
+//! a finite number. Columns nobody asks for may hold anything.
 
 use super::array::EXACT;
-use super::errors::{self, BadCell, MissingColumn};
+use super::errors::{self, BadCell};
+use super::table::{Groups, Table};
 use super::{Array, Columns, Element, FieldRequest, Request, file};
 use crate::base::numbers::Numbers;
 use crate::base::span::{SourceId, Sources, Span};
-use crate::diag::{Diagnostic, Sink};
+use crate::diag::Sink;
 use csv::{ReaderBuilder, StringRecord, Trim};
-use std::collections::BTreeMap;
 
 /// What the fields ask for, in their order, and the rows of data in the file, at least 1; E0701 to
 /// E0705 for what is wrong with it. A column is reported once, at its first bad cell.
@@ -24,11 +23,11 @@ pub(super) fn read(
 ) -> Option<(Vec<Array>, usize)> {
     let text = file::text(bytes, &request.place, sink)?;
     let source = sources.add(request.place.path, text.as_str());
-    Table { text: &text, source, request }.arrays(sink)
+    Text { text: &text, source, request }.arrays(sink)
 }
 
 /// `text`, a comma-separated file that is source `source`, and what is wanted of it.
-struct Table<'a> {
+struct Text<'a> {
     text: &'a str,
     source: SourceId,
     request: &'a Request<'a>,
@@ -44,22 +43,22 @@ struct Cells<'a> {
     n_bad: usize,
 }
 
-impl Table<'_> {
+impl Text<'_> {
     fn arrays(&self, sink: &mut Sink) -> Option<(Vec<Array>, usize)> {
         let errors_before = sink.diagnostics().len();
         let (header, n_rows) = self.header(sink)?;
+        let names: Vec<String> = header.iter().map(String::from).collect();
+        let named_at = |column| Some(self.cell_span(&header, column));
+        let table = Table { request: self.request, header: &names, n_rows, named_at: &named_at };
         let mut cells = Vec::new();
         for field in &self.request.fields {
-            if let Some(columns) = self.columns_of(field, &header, n_rows, sink) {
+            if let Some(columns) = table.columns_of(field, sink) {
                 let numbers = Vec::with_capacity(n_rows * columns.len());
                 cells.push(Cells { field, columns, numbers, bad: None, n_bad: 0 });
             }
         }
-        let key = match &self.request.by {
-            Some((column, span)) => Some(self.column_index(column, *span, *span, &header, n_rows, sink)?),
-            None => None,
-        };
-        let mut groups = Groups::default();
+        let key = table.key(sink)?;
+        let mut groups = key.map(|_| Groups::default());
         let mut records = self.reader();
         let mut record = StringRecord::new();
         let mut at = 0;
@@ -67,7 +66,7 @@ impl Table<'_> {
         while records.read_record(&mut record).expect("the text is UTF-8 and in memory") {
             if at > 0 {
                 cells.iter_mut().for_each(|cells| cells.push(at, &record));
-                if let Some(key) = key {
+                if let (Some(key), Some(groups)) = (key, &mut groups) {
                     groups.push(&record[key]);
                 }
             }
@@ -83,19 +82,9 @@ impl Table<'_> {
         if sink.diagnostics().len() > errors_before {
             return None;
         }
-        let each = cells.into_iter().map(|cells| match key {
-            Some(_) => self.grouped(cells, &groups),
-            None => self.regular(cells, n_rows),
-        });
-        let arrays: Vec<_> = each.collect::<Vec<_>>();
-        let mut complete = Vec::new();
-        for array in arrays {
-            match array {
-                Ok(array) => complete.push(array),
-                Err(diagnostic) => sink.report(*diagnostic),
-            }
-        }
-        (complete.len() == self.request.fields.len()).then_some((complete, n_rows))
+        let typed = |cells: Cells<'_>| (typed(cells.numbers, cells.field.element), cells.columns.len());
+        let fields = cells.into_iter().map(typed).collect();
+        Some((table.arrays(fields, groups.as_ref(), sink)?, n_rows))
     }
 
     fn reader(&self) -> csv::Reader<&[u8]> {
@@ -142,128 +131,6 @@ impl Table<'_> {
             return None;
         }
         Some((header, n_rows))
-    }
-
-    /// Which columns `field` is made of.
-    fn columns_of(
-        &self,
-        field: &FieldRequest,
-        header: &StringRecord,
-        n_rows: usize,
-        sink: &mut Sink,
-    ) -> Option<Vec<usize>> {
-        let mut index = |name: &str, asked: Span, patch: Span| {
-            self.column_index(name, asked, patch, header, n_rows, sink)
-        };
-        match &field.columns {
-            Columns::Named => {
-                let end = Span { lo: field.ty_span.hi, ..field.ty_span };
-                Some(vec![index(&field.name, field.span, end)?])
-            }
-            Columns::One(name, span) => Some(vec![index(name, *span, *span)?]),
-            Columns::Several(names) => {
-                let found: Vec<Option<usize>> =
-                    names.iter().map(|(name, span)| index(name, *span, *span)).collect();
-                found.into_iter().collect()
-            }
-            Columns::Range((first, first_span), (last, last_span)) => {
-                let (lo, hi) = (index(first, *first_span, *first_span), index(last, *last_span, *last_span));
-                let (lo, hi) = (lo?, hi?);
-                if lo > hi {
-                    sink.report(errors::backwards(
-                        self.request.place.path,
-                        first,
-                        last,
-                        first_span.to(*last_span),
-                    ));
-                    return None;
-                }
-                Some((lo..=hi).collect())
-            }
-        }
-    }
-
-    /// The column called `wanted`, asked for at `asked`; `patch` is what to replace to ask for
-    /// another one.
-    fn column_index(
-        &self,
-        wanted: &str,
-        asked: Span,
-        patch: Span,
-        header: &StringRecord,
-        rows: usize,
-        sink: &mut Sink,
-    ) -> Option<usize> {
-        let place = &self.request.place;
-        let mut found = (0..header.len()).filter(|at| &header[*at] == wanted);
-        match (found.next(), found.next()) {
-            (Some(index), None) => Some(index),
-            (Some(_), Some(second)) => {
-                let second = self.cell_span(header, second);
-                sink.report(errors::ambiguous_column(place.path, wanted, asked, second));
-                None
-            }
-            (None, _) => {
-                let header: Vec<String> = header.iter().map(String::from).collect();
-                sink.report(errors::no_such_column(&MissingColumn {
-                    place,
-                    column: wanted,
-                    asked,
-                    patch,
-                    header: &header,
-                    rows,
-                }));
-                None
-            }
-        }
-    }
-
-    /// `[rows]`, or `[rows, columns]` for `columns(…)`.
-    fn regular(&self, cells: Cells<'_>, n_rows: usize) -> Result<Array, Box<Diagnostic>> {
-        let Cells { field, columns, numbers, .. } = cells;
-        let mut shape = vec![n_rows];
-        shape.extend(several(field, columns.len()));
-        if field.ragged {
-            return Err(Box::new(errors::needs_by(field)));
-        }
-        Ok(Array::regular(typed(numbers, field.element), shape))
-    }
-
-    /// The rows of each group together: `[groups, K?]`, `[groups, K?, columns]`, or `[groups]` for
-    /// what is the same in all rows of a group.
-    fn grouped(&self, cells: Cells<'_>, groups: &Groups) -> Result<Array, Box<Diagnostic>> {
-        let Cells { field, columns, numbers, .. } = cells;
-        let width = columns.len();
-        let lengths: Vec<usize> = groups.rows.iter().map(Vec::len).collect();
-        let mut shape = vec![lengths.len()];
-        if !field.batch {
-            return Err(Box::new(errors::by_needs_batch(field)));
-        }
-        let axes = several(field, width);
-        if field.rank == axes.len() {
-            // One value for each group.
-            let differs = groups.rows.iter().position(|rows| {
-                let value = |row: usize| &numbers[row * width..][..width];
-                rows.iter().any(|row| value(*row) != value(rows[0]))
-            });
-            if let Some(group) = differs {
-                return Err(Box::new(errors::differs_in_group(field, &groups.names[group])));
-            }
-            shape.extend(axes);
-            let numbers = typed(numbers, field.element);
-            return Ok(Array::regular(numbers.rows(groups.rows.iter().map(|rows| rows[0]), width), shape));
-        }
-        let numbers = typed(numbers, field.element).rows(groups.rows.iter().flatten().copied(), width);
-        let longest = lengths.iter().copied().max().unwrap_or(0);
-        shape.push(longest);
-        shape.extend(axes);
-        if field.ragged {
-            return Ok(Array { numbers, shape, lengths: Some(lengths) });
-        }
-        match lengths.iter().position(|length| *length != longest) {
-            Some(at) => Err(Box::new(errors::unequal_groups(field, &groups.names[at], lengths[at], longest))),
-            None => Ok(Array::regular(numbers, shape)),
-        }
     }
 
     /// The quote that opens a cell and is never closed, with the rest of its line. A quote opens a
@@ -354,41 +221,6 @@ fn other_separator(header: &StringRecord, fields: &[FieldRequest]) -> Option<cha
         return None;
     }
     [';', '\t', '|'].into_iter().find(|separator| only.contains(*separator))
-}
-
-/// The axis that `columns(…)` adds.
-fn several(field: &FieldRequest, width: usize) -> Vec<usize> {
-    match field.columns {
-        Columns::Named | Columns::One(..) => Vec::new(),
-        Columns::Range(..) | Columns::Several(_) => vec![width],
-    }
-}
-
-/// The rows of a long table by the example they belong to, the examples in the order in which they
-/// first appear.
-#[derive(Default)]
-struct Groups {
-    numbers: BTreeMap<String, usize>,
-    names: Vec<String>,
-    rows: Vec<Vec<usize>>,
-    n_rows: usize,
-}
-
-impl Groups {
-    /// The next row belongs to `name`.
-    fn push(&mut self, name: &str) {
-        let group = match self.numbers.get(name) {
-            Some(group) => *group,
-            None => {
-                self.numbers.insert(name.to_owned(), self.names.len());
-                self.names.push(name.to_owned());
-                self.rows.push(Vec::new());
-                self.names.len() - 1
-            }
-        };
-        self.rows[group].push(self.n_rows);
-        self.n_rows += 1;
-    }
 }
 
 impl Cells<'_> {

@@ -120,16 +120,32 @@ pub fn no_such_column(missing: &MissingColumn<'_>) -> Diagnostic {
     }
 }
 
-/// Two columns share the name asked for.
-pub fn ambiguous_column(path: &str, column: &str, asked: Span, second: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code("E0703"),
-        format!("`{path}` has two columns called `{column}`"),
-        asked,
-        "which of the two?",
-    )
-    .label(second, "the second one")
-    .help("rename one of them in the file")
+/// Two columns share the name asked for. `second` is where the second is named, if that can be shown.
+pub fn ambiguous_column(path: &str, column: &str, asked: Span, second: Option<Span>) -> Diagnostic {
+    let message = format!("`{path}` has two columns called `{column}`");
+    let diagnostic = Diagnostic::new(Code("E0703"), message, asked, "which of the two?");
+    let labelled = match second {
+        Some(second) => diagnostic.label(second, "the second one"),
+        None => diagnostic,
+    };
+    labelled.help("rename one of them in the file")
+}
+
+/// A column of a typed table that holds `holds`, which are no numbers.
+pub fn not_numbers(field: &FieldRequest, place: &Place<'_>, column: &str, holds: &str) -> Diagnostic {
+    let message = format!("`{}`: the column `{column}` holds {holds}, not numbers", place.path);
+    Diagnostic::new(Code("E0705"), message, field.ty_span, "declared here as numbers")
+        .label(place.span, "found in this file")
+        .help(
+            "store it as numbers: a date or a time as seconds or days since a start, a label as 0, 1, 2, ...",
+        )
+}
+
+/// The column that groups the rows of a typed table holds what no group can be told by.
+pub fn no_key(place: &Place<'_>, column: &str, span: Span, holds: &str) -> Diagnostic {
+    let message = format!("`{}`: the column `{column}` holds {holds}, which name no examples", place.path);
+    Diagnostic::new(Code("E0705"), message, span, "rows are grouped by this column")
+        .help("texts, whole numbers and truth values in every row say which example a row belongs to")
 }
 
 /// A row has more or fewer cells than the header. `span` is the row in the file.
@@ -382,6 +398,8 @@ pub fn no_such_array(
 /// Why an entry of an array is not the number it should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum BadEntry {
+    /// The file has nothing there.
+    Missing,
     /// It is NaN.
     NotANumber,
     /// It is infinite.
@@ -413,6 +431,9 @@ pub fn bad_entry(
         BadEntry::NotANumber => diagnostic.help(
             "missing values are not filled in; an axis `T?` may end in rows of NaN, which are left out",
         ),
+        BadEntry::Missing => {
+            diagnostic.help("missing values are not filled in: leave those rows out, or fill them")
+        }
         BadEntry::Fraction(_) => diagnostic.help("declare the field without `int` if fractions are meant"),
         BadEntry::Infinite | BadEntry::TooLarge(_) | BadEntry::NotABool(_) => diagnostic,
     }
@@ -433,6 +454,7 @@ fn entry_words(why: &BadEntry, of: &str, field: &str, index: &[usize]) -> (Strin
     let index: Vec<String> = index.iter().map(usize::to_string).collect();
     let entry = format!("`{of}`: `{field}[{}]`", index.join(", "));
     match why {
+        BadEntry::Missing => (format!("{entry} is missing (null)"), "declared here as numbers"),
         BadEntry::NotANumber => (format!("{entry} is NaN"), "declared here as numbers"),
         BadEntry::Infinite => (format!("{entry} is not finite"), "declared here as numbers"),
         BadEntry::Fraction(value) => {

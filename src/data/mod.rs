@@ -12,8 +12,10 @@ pub mod file;
 pub mod idx;
 pub mod npy;
 pub mod npz;
+pub mod parquet;
 pub mod schema;
 pub mod split;
+mod table;
 pub mod ts;
 pub mod windows;
 
@@ -48,13 +50,16 @@ pub enum Format {
     Npz,
     /// One array as the MNIST files hold it.
     Idx,
+    /// A table of typed columns.
+    Parquet,
     /// Series as the UEA archive holds them.
     Ts,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 5] = [Format::Csv, Format::Npy, Format::Npz, Format::Idx, Format::Ts];
+    pub const ALL: [Format; 6] =
+        [Format::Csv, Format::Npy, Format::Npz, Format::Idx, Format::Parquet, Format::Ts];
 
     /// As a program calls it, which is also the ending of its files.
     pub fn name(self) -> &'static str {
@@ -63,7 +68,16 @@ impl Format {
             Format::Npy => "npy",
             Format::Npz => "npz",
             Format::Idx => "idx",
+            Format::Parquet => "parquet",
             Format::Ts => "ts",
+        }
+    }
+
+    /// Whether it holds rows of named columns, which `by` can group.
+    pub fn is_table(self) -> bool {
+        match self {
+            Format::Csv | Format::Parquet => true,
+            Format::Npy | Format::Npz | Format::Idx | Format::Ts => false,
         }
     }
 
@@ -198,6 +212,7 @@ pub fn load(request: &Request<'_>, sources: &mut Sources, sink: &mut Sink) -> Op
         Format::Npy => npy::read(request, &bytes.contents, sink),
         Format::Npz => npz::read(request, &bytes.contents, sink),
         Format::Idx => idx::read(request, &bytes.contents, sink),
+        Format::Parquet => parquet::read(request, bytes.contents, sink),
         Format::Ts => ts::read(request, bytes.contents, sources, sink),
     };
     let (arrays, rows) = arrays?;

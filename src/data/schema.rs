@@ -1,7 +1,7 @@
 //! A `data` item to paste, from what is in a file: what `nodec schema FILE` prints.
 
 use super::file::gunzipped;
-use super::{Array, Format, idx, npy, npz, ts};
+use super::{Array, Format, idx, npy, npz, parquet, ts};
 use crate::base::numbers::Numbers;
 use csv::{ReaderBuilder, Trim};
 use std::fmt::Write as _;
@@ -27,6 +27,7 @@ pub fn schema(path: &str, bytes: &[u8]) -> Result<String, String> {
             let named: Vec<_> = found.into_iter().map(|(name, array)| (Some(name), array)).collect();
             Ok(arrays(path, Format::Npz, &named))
         }
+        Some(Format::Parquet) => Ok(typed_table(path, parquet::columns(bytes).map_err(failed)?)),
         Some(Format::Ts) => series(path, text()?),
         Some(Format::Csv) | None => table(path, text()?),
     }
@@ -109,6 +110,22 @@ fn table(path: &str, text: &str) -> Result<String, String> {
     }
     item.push_str("}\n");
     Ok(item)
+}
+
+/// The item for a table whose columns say what they hold; those that are no numbers become comments.
+#[allow(clippy::type_complexity, reason = "a list of columns")]
+fn typed_table(path: &str, columns: Vec<(String, Result<&'static str, &'static str>)>) -> String {
+    let mut item = format!("data {} = parquet(\"{}\") {{\n", item_name(path), escaped(path));
+    for (column, element) in columns {
+        let name = identifier(&column);
+        let _ = match element {
+            Err(holds) => writeln!(item, "  # `{column}` is not numbers: it holds {holds}"),
+            Ok(element) if name == column => writeln!(item, "  {name}: {element}[T]"),
+            Ok(element) => writeln!(item, "  {name}: {element}[T] = column(\"{}\")", escaped(&column)),
+        };
+    }
+    item.push_str("}\n");
+    item
 }
 
 /// A name for the item out of the file's.

@@ -133,8 +133,8 @@ pub(crate) fn unfit(program: &Program, file: &ast::File, cause: Span, samples: u
                 .help("run the file once for each value: `--set name=value`"),
         );
     }
-    if let Some(export) = program.exports.iter().find(|export| export.table == Table::Npz) {
-        let message = "an archive of the tables of many runs is not supported yet";
+    if let Some(export) = program.exports.iter().find(|export| export.table != Table::Csv) {
+        let message = "this kind of file for the tables of many runs is not supported yet";
         return Some(
             Diagnostic::new(Code("E0290"), message, export.span, "in the language, but not built")
                 .help("write them as rows of one table: a name that ends in `.csv`"),

@@ -570,9 +570,7 @@ impl Work {
 /// Whether the mass matrix of `system` depends on time or on an unknown.
 fn mass_moves(system: &System) -> bool {
     let Some(mass) = &system.mass else { return false };
-    // Before the args stand time, the time inside and the unknowns.
-    let n_moving = 2 + system.states.len() + system.channels.len();
-    mass.reads(0..mass.results.len())[..n_moving].contains(&true)
+    mass.reads(0..mass.results.len())[..system.n_before_args()].contains(&true)
 }
 
 /// Every solve and every example would see one path of the noise.
@@ -612,9 +610,7 @@ fn noise_unfit(solve: &SolveSettings, system: &System) -> Option<Diagnostic> {
             unfit(None, "a method for systems with noise", "any other method solves it: tsit5")
         });
     };
-    // Before the args stand time, the time inside and the unknowns.
-    let n_unknowns = system.states.len() + system.channels.len();
-    let moving = diffusion.reads([0])[2..2 + n_unknowns].contains(&true);
+    let moving = diffusion.reads([0])[2..system.n_before_args()].contains(&true);
     match scheme {
         None => unfit(
             Some(first.span),

@@ -51,7 +51,7 @@ pub(super) fn tolerances(solve: &SolveSettings, system: &System) -> Atol {
         return Atol::Scalar(solve.atol);
     }
     let own = |name: &str| solve.atol_states.iter().rev().find(|own| own.state == name);
-    let unknowns = system.states.iter().chain(&system.channels);
+    let unknowns = system.states.iter().chain(&system.modes).chain(&system.channels);
     let each = unknowns.flat_map(|unknown| {
         let atol = own(&unknown.name).map_or(solve.atol, |own| own.value);
         std::iter::repeat_n(atol, unknown.ty.shape.count())

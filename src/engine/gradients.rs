@@ -140,7 +140,7 @@ impl Run {
         };
         diagnostic
             .note(format!("the differences are good to {doubt:.0e}"))
-            .help("what jumps as this param moves must be an event: `when`, `at`, or a knot of a path")
+            .help("a `stop_gradient`, or what jumps in a result as this param moves, is not followed")
     }
 
     /// The derivatives of the scalar called `name`, or of the training objective, along every param,

@@ -8,7 +8,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::ir::eval;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::op::Op;
-use crate::ir::system::{System, Unknown, UnknownKind};
+use crate::ir::system::{System, Trigger, Unknown, UnknownKind};
 use crate::ir::tensor::Tensor;
 use crate::plan::Plan;
 use crate::plan::controls::{Failure, Returning, Stuck};
@@ -156,9 +156,20 @@ pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
             Diagnostic::new(Code("E0290"), error.to_string(), *span, "the derivatives do not pass here")
                 .help("with an explicit method `solve.adjoint = discrete` may do")
         }
+        PlanError::Jump { span, why } => {
+            Diagnostic::new(Code("E0909"), error.to_string(), *span, format!("no event marks it: {why}"))
+                .help("say when it jumps, `when ... { side := 1 }`, or make it smooth: `sigmoid(x/0.01)`")
+        }
         PlanError::Lower(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
         PlanError::Compile(error) => Diagnostic::without_span(Code("E0805"), error.to_string()),
     }
+}
+
+/// W0520: a motion that jumps where no step ends.
+pub(super) fn jumps(span: Span, why: &str) -> Diagnostic {
+    let message = "the motion jumps where this changes, and no step ends there";
+    Diagnostic::new(Code("W0520"), message, span, format!("no event marks it: {why}"))
+        .help("did you mean an event? `discrete side = 1.0` and `when ... { side := -1 }`")
 }
 
 fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
@@ -217,6 +228,13 @@ fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
                 Some(most) => format!("more than {most} events in one step at t = {at}"),
                 None => format!("infinitely many events before a time close to t = {at}"),
             };
+            if let Trigger::Whenever { .. } = event.trigger {
+                let label = "both sides drive the motion back to where this changes";
+                return Diagnostic::new(Code("E0905"), message, event.span, label)
+                    .note(state)
+                    .help("let it rest there: `when ... { side := 0 }` with a `discrete` side")
+                    .help("or make it smooth over a small range: `tanh(v/0.01)` for `sign(v)`");
+            }
             let label = format!("`{}` happens ever faster", event.name);
             let diagnostic = Diagnostic::new(Code("E0905"), message, event.span, label)
                 .note(state)
@@ -437,10 +455,10 @@ fn unknown_of(system: &System, component: usize) -> &Unknown {
     located(system, component).0
 }
 
-/// The state or channel that holds entry `component` of the packed state, and where in it.
+/// The state, mode or channel that holds entry `component` of the packed state, and where in it.
 fn located(system: &System, component: usize) -> (&Unknown, usize) {
     let mut at = component;
-    for unknown in system.states.iter().chain(&system.channels) {
+    for unknown in system.states.iter().chain(&system.modes).chain(&system.channels) {
         let count = unknown.ty.shape.count();
         if at < count {
             return (unknown, at);

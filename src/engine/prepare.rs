@@ -4,9 +4,12 @@ use crate::backend;
 use crate::diag::{Code, Diagnostic};
 use crate::engine::bind::Work;
 use crate::engine::controls::{MAX_PROBES, estimator};
+use crate::engine::outcome::{jumps, uncompiled};
 use crate::ir::program::Program;
+use crate::ir::system::Trigger;
 use crate::plan::Plan;
 use crate::plan::estimate::{Estimator, estimated};
+use crate::plan::modes::switched;
 use crate::plan::unit::PlanError;
 use crate::sema::Checked;
 use crate::settings::{Backend, Settings, SolveSettings};
@@ -72,7 +75,16 @@ impl Work {
             systems.any(|(system, estimator)| *system.name == *name && estimator.is_some())
         };
         checked.nonlinear_estimates(&estimates).into_iter().for_each(|message| self.sink.report(message));
-        let program = Arc::new(estimated(program, &estimators));
+        let program = match switched(estimated(program, &estimators)) {
+            Ok(program) => Arc::new(self.named(program)),
+            Err(error) => {
+                self.sink.report(uncompiled(&error));
+                return None;
+            }
+        };
+        for jump in program.systems.iter().flat_map(|system| &system.jumps) {
+            self.sink.report(jumps(jump.span, jump.why));
+        }
         let systems = program.systems.iter().zip(&solves);
         let options = systems.map(|(system, solve)| self.options(solve, system));
         let options = options.collect::<Option<Vec<Options>>>()?;
@@ -80,5 +92,15 @@ impl Work {
             return None;
         }
         Some(Prepared { program, solves, options })
+    }
+
+    /// Calls events that the compiler made by what the file says there.
+    fn named(&self, mut program: Program) -> Program {
+        for event in program.systems.iter_mut().flat_map(|system| &mut system.events) {
+            if let Trigger::Whenever { .. } = event.trigger {
+                event.name = self.sources.slice(event.span).into();
+            }
+        }
+        program
     }
 }

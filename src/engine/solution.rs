@@ -230,20 +230,27 @@ pub(crate) fn solution<T: Element>(
     let (program, layout) = (&plan.program, &plan.layout);
     let system = program.main_system();
     let unknowns = system.into_iter().flat_map(|system| &system.states);
-    let unknowns = unknowns.map(|unknown| (&unknown.name, &unknown.ty.shape, TrajectoryKind::State));
+    let unknowns = unknowns.map(|unknown| (&unknown.name, &unknown.ty.shape, Some(TrajectoryKind::State)));
+    let modes = system.into_iter().flat_map(|system| &system.modes);
+    let unknowns = unknowns.chain(modes.map(|mode| (&mode.name, &mode.ty.shape, None)));
     let channels = system.into_iter().flat_map(|system| &system.channels);
-    let channels = channels.map(|unknown| (&unknown.name, &unknown.ty.shape, TrajectoryKind::Channel));
+    let channels = channels.map(|unknown| (&unknown.name, &unknown.ty.shape, Some(TrajectoryKind::Channel)));
     let drawn = program.curves.iter().map(|curve| {
         let kind = if curve.output { TrajectoryKind::Output } else { TrajectoryKind::Drawn };
-        (&curve.name, &curve.ty.shape, kind)
+        (&curve.name, &curve.ty.shape, Some(kind))
     });
     let mut trajectories = Vec::new();
-    let mut collect = |columns: &mut dyn Iterator<Item = (&Arc<str>, &Shape, TrajectoryKind)>,
+    // What has no kind is nobody's business, and has its place all the same.
+    let mut collect = |columns: &mut dyn Iterator<Item = (&Arc<str>, &Shape, Option<TrajectoryKind>)>,
                        all: &[f64],
                        width: usize| {
         let mut offset = 0;
         for (name, shape, kind) in columns {
             let count = shape.count();
+            let Some(kind) = kind else {
+                offset += count;
+                continue;
+            };
             let values = if width == 0 {
                 Vec::new()
             } else {

@@ -103,7 +103,7 @@ fn numbers(expr: &Expr) -> Read<Source<'_>> {
         match arg {
             Arg::Positional(value) if whole.is_none() => whole = Some(files(value)?),
             Arg::Named(key, value) => match &*key.name {
-                "by" if format == Format::Csv => by = Some(text(value)?),
+                "by" if format.is_table() => by = Some(text(value)?),
                 "by" => return Err(wrong("only a table has rows to group", key.span)),
                 "split" => shares = Some((value, key.span)),
                 "seed" => seed = Some((value, key.span)),

@@ -288,6 +288,8 @@ pub enum Table {
     Csv,
     /// An archive of NumPy arrays, one for each column.
     Npz,
+    /// A Parquet file, a column for each entry.
+    Parquet,
 }
 
 /// A picture: series over an abscissa.

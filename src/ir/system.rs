@@ -4,8 +4,8 @@
 //! [`Solve`] says where one integration of it starts, how long it lasts and at which times it is
 //! looked at. See [`program`](crate::ir::program) for the order of inputs.
 //!
-//! Functions of the motion take *now*: `(t, inside, states, channels, args, params, data)`, where
-//! states and channels are separate tensors in the order of the fields below; `inside` is a time
+//! Functions of the motion take *now*: `(t, inside, states, modes, channels, args, params, data)`, where
+//! states, modes and channels are separate tensors in the order of the fields below; `inside` is a time
 //! strictly inside the smooth piece of the motion that is meant (it tells which side of a knot a
 //! piecewise function is asked for, and equals no knot); `args` are what the solve computed once
 //! before it began. The operands of channels are unused except in events.
@@ -25,18 +25,22 @@ pub struct System {
     /// The unknowns that make up the state, in the order of the state vector. A second-order state
     /// `x` is the two states `x` and `x'`.
     pub states: Vec<Unknown>,
+    /// Which side of its jumps the motion is on: discrete unknowns of the compiler's own, behind the
+    /// states. Nothing but the motion sees them; they start at 0 and are settled by
+    /// [`Trigger::Whenever`].
+    pub modes: Vec<Unknown>,
     /// Quadratures; nothing but results may read them.
     pub channels: Vec<Unknown>,
     /// Types of the values that a solve computes once for the motion.
     pub args: Vec<Type>,
-    /// `now -> f for each state, then the rate of each channel`. The row of a state is its rate
+    /// `now -> f for each state and mode, then the rate of each channel`. The row of a state is its rate
     /// without a mass matrix, the row of the mass matrix' equations with one; that of an algebraic
     /// unknown is the residual of its constraint, that of a discrete one is zero.
     pub field: Func,
-    /// `now -> M: [n, n]` over the entries of all states; `None` if it is the identity on the rows
+    /// `now -> M: [n, n]` over the entries of all states and modes; `None` if it is the identity on the rows
     /// of rates and zero on those of constraints.
     pub mass: Option<Func>,
-    /// For each entry of all states whether its row is a constraint: all of an algebraic unknown, and
+    /// For each entry of all states and modes whether its row is a constraint: all of an algebraic unknown, and
     /// rows of the mass matrix that are zero by construction.
     pub constraints: Vec<bool>,
     /// `now -> the rate of each state, then the rate of each channel`: the field with the mass
@@ -48,8 +52,19 @@ pub struct System {
     /// `now -> g: [n, m]` over the entries of all states and of all noises, in the order of
     /// `noises`; `None` without noise.
     pub diffusion: Option<Func>,
-    /// What interrupts the motion, in file order.
+    /// What interrupts the motion: events of the file in their order, then those of the modes.
     pub events: Vec<Event>,
+    /// Where the motion jumps although no event ends a step there.
+    pub jumps: Vec<Unfollowed>,
+}
+
+/// A place where a motion jumps, and no event says when.
+#[derive(Clone, Debug)]
+pub struct Unfollowed {
+    /// The comparison, or what else jumps.
+    pub span: Span,
+    /// Why no event can be made of it.
+    pub why: &'static str,
 }
 
 impl System {
@@ -58,15 +73,15 @@ impl System {
         self.mass.is_some() || self.constraints.contains(&true)
     }
 
+    /// How many operands of *now* stand before the args.
+    pub fn n_before_args(&self) -> usize {
+        2 + self.states.len() + self.modes.len() + self.channels.len()
+    }
+
     /// Every function of *now*: field, mass matrix, diffusion, roots and jumps of events.
     pub fn motion(&self) -> impl Iterator<Item = &Func> {
-        let events = self.events.iter().flat_map(|event| {
-            let roots = match &event.trigger {
-                Trigger::When { roots, .. } => Some(roots),
-                Trigger::Every(_) | Trigger::At(_) => None,
-            };
-            roots.into_iter().chain([&event.jump])
-        });
+        let events =
+            self.events.iter().flat_map(|event| event.trigger.roots().into_iter().chain([&event.jump]));
         [Some(&self.field), self.mass.as_ref(), self.diffusion.as_ref()].into_iter().flatten().chain(events)
     }
 }
@@ -137,7 +152,7 @@ pub struct Event {
     pub name: Arc<str>,
     /// When it happens.
     pub trigger: Trigger,
-    /// `now -> each state just after`, all from the values just before.
+    /// `now -> each state and mode just after`, all from the values just before.
     pub jump: Func,
     /// Whether the run ends there.
     pub stop: bool,
@@ -155,6 +170,14 @@ pub enum Trigger {
         /// The condition over the comparisons.
         condition: Condition,
     },
+    /// Whenever a condition holds, at the start of a run as well; what happens makes it false. Fields
+    /// as above.
+    Whenever {
+        /// Its comparisons.
+        roots: Func,
+        /// The condition over them.
+        condition: Condition,
+    },
     /// At `t0 + dt, t0 + 2 dt, ..`: `(args, params, data) -> dt`.
     Every(Func),
     /// At these times: `(args, params, data) -> [k]`.
@@ -162,10 +185,18 @@ pub enum Trigger {
 }
 
 impl Trigger {
+    /// The root functions of its condition, if it has one.
+    pub fn roots(&self) -> Option<&Func> {
+        match self {
+            Trigger::When { roots, .. } | Trigger::Whenever { roots, .. } => Some(roots),
+            Trigger::Every(_) | Trigger::At(_) => None,
+        }
+    }
+
     /// The function that gives its period or its times, if it has one.
     pub fn clock(&self) -> Option<&Func> {
         match self {
-            Trigger::When { .. } => None,
+            Trigger::When { .. } | Trigger::Whenever { .. } => None,
             Trigger::Every(times) | Trigger::At(times) => Some(times),
         }
     }

@@ -89,6 +89,7 @@ pub fn estimated(program: Program, estimators: &[Option<Estimator>]) -> Program 
 fn with_ports(event: Event, more: &dyn Fn(&Func) -> Func) -> Event {
     let trigger = match event.trigger {
         Trigger::When { roots, condition } => Trigger::When { roots: more(&roots), condition },
+        Trigger::Whenever { roots, condition } => Trigger::Whenever { roots: more(&roots), condition },
         Trigger::Every(dt) => Trigger::Every(more(&dt)),
         Trigger::At(times) => Trigger::At(more(&times)),
     };

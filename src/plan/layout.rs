@@ -23,9 +23,9 @@ pub struct Layout {
 /// Lengths of the vectors of a motion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SystemLayout {
-    /// Entries of the states.
+    /// Entries of the states and modes.
     pub n_states: usize,
-    /// Entries of states and channels.
+    /// Entries of states, modes and channels.
     pub n: usize,
     /// Entries of the args.
     pub n_args: usize,
@@ -79,7 +79,7 @@ impl SystemLayout {
             }
             at += count;
         }
-        let n_states = count(system.states.iter().map(|state| &state.ty));
+        let n_states = count(system.states.iter().chain(&system.modes).map(|state| &state.ty));
         SystemLayout {
             n_states,
             n: n_states + count(system.channels.iter().map(|channel| &channel.ty)),
@@ -116,15 +116,14 @@ impl SolveLayout {
     }
 }
 
-/// States, then channels.
+/// States, then modes, then channels.
 pub(crate) fn unknowns(system: &System) -> impl Iterator<Item = &Unknown> {
-    system.states.iter().chain(&system.channels)
+    system.states.iter().chain(&system.modes).chain(&system.channels)
 }
 
 /// The numbers of the params that any function of the motion reads.
 fn params_read(system: &System, n_params: usize) -> Vec<usize> {
-    // Before the params stand time, the time inside, the unknowns and the args.
-    let first = 2 + system.states.len() + system.channels.len() + system.args.len();
+    let first = system.n_before_args() + system.args.len();
     let mut read = vec![false; n_params];
     for func in system.motion() {
         let by_func = func.reads(0..func.results.len());

@@ -1,6 +1,6 @@
 //! Layer 6: a compiled model.
 //!
-//! [`pack`] brings the functions of a program to vectors of lengths that [`layout`] knows, [`step`]
+//! [`modes`] makes events of jumps, [`pack`] brings the functions of a program to vectors of lengths that [`layout`] knows, [`step`]
 //! makes the method's step of a field, [`compiled`] compiles both, [`forward`] runs the solves in
 //! their order, [`adjoint`] runs them backwards, `tangents` carries
 //! derivatives along, [`objective`] puts value, gradient and Hessian
@@ -14,6 +14,7 @@ pub mod forward;
 pub mod halves;
 mod kernels;
 pub mod layout;
+pub mod modes;
 pub mod motion;
 pub mod objective;
 pub mod operands;

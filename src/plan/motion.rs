@@ -37,7 +37,7 @@ pub(crate) struct MotionKernels {
 impl Packer<'_> {
     pub(super) fn motion(&self, system: usize) -> PackedMotion {
         let of = &self.program.systems[system];
-        let conditions: Vec<&Func> = of.events.iter().filter_map(|event| roots(&event.trigger)).collect();
+        let conditions: Vec<&Func> = of.events.iter().filter_map(|event| event.trigger.roots()).collect();
         PackedMotion {
             mass: of.mass.as_ref().map(|mass| self.of_now(system, "mass", &[mass])),
             diffusion: of.diffusion.as_ref().map(|g| self.of_now(system, "diffusion", &[g])),
@@ -56,14 +56,14 @@ impl Packer<'_> {
         b.finish(vec![(name.into(), packed)])
     }
 
-    /// The states after, and the channels, which keep their values.
+    /// States and modes after, and the channels, which keep their values.
     fn jump(&self, system: usize, func: &Func) -> Func {
         let of = &self.program.systems[system];
         let mut b = Builder::new("jump");
         let args = self.now(&mut b, system);
         let mut values = b.inline(func, &args);
-        // Before the channels stand time, the time inside and the states.
-        values.extend(&args[2 + of.states.len()..][..of.channels.len()]);
+        let n_channels = of.channels.len();
+        values.extend(&args[of.n_before_args() - n_channels..][..n_channels]);
         let packed = self.packed(&mut b, &values);
         b.finish(vec![("y_new".into(), packed)])
     }
@@ -150,11 +150,4 @@ pub(crate) fn series(rate_func: &Func, order: usize) -> Result<Func, PlanError> 
 /// Declares the operands of `func` again.
 fn operands(b: &mut Builder, func: &Func) -> Vec<ValueId> {
     func.params.iter().map(|port| b.param(port.name.clone(), func.ty(port.value).clone())).collect()
-}
-
-fn roots(trigger: &Trigger) -> Option<&Func> {
-    match trigger {
-        Trigger::When { roots, .. } => Some(roots),
-        Trigger::Every(_) | Trigger::At(_) => None,
-    }
 }

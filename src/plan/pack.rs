@@ -1,7 +1,7 @@
 //! The functions of a [`Program`] in packed form.
 //!
 //! A solver sees one state vector, an optimiser one parameter vector; the language sees many
-//! tensors. Here all states and channels of a system are one vector `y: [n]`, its args one vector
+//! tensors. Here all states, modes and channels of a system are one vector `y: [n]`, its args one vector
 //! `a: [A]`, all params one vector `p: [P]`, those that the motion reads one vector `q: [Q]`, and
 //! the known values of a solve its ends and one `[m, n]` matrix for each site. What a function does
 //! not need is still among its operands, so that every role has one fixed calling convention;
@@ -163,7 +163,7 @@ impl Packer<'_> {
         self.program.data.iter().map(|port| b.param(port.path.clone(), port.ty.clone())).collect()
     }
 
-    /// Declares `y` and returns states and channels as separate tensors.
+    /// Declares `y` and returns states, modes and channels as separate tensors.
     fn unknowns(&self, b: &mut Builder, system: usize) -> Vec<ValueId> {
         let packed = b.param("y", self.vector(self.layout.systems[system].n));
         let types: Vec<Type> =
@@ -248,8 +248,11 @@ impl Packer<'_> {
         let start = self.before(number, "start", &solve.start, |b, values| {
             let (times, rest) = values.split_at(2);
             let of = self.program.system_of(number);
-            let (states, args) = rest.split_at(of.states.len() + of.channels.len());
-            let (y0, a) = (self.packed(b, states), self.packed(b, args));
+            let (unknowns, args) = rest.split_at(of.states.len() + of.channels.len());
+            let (states, channels) = unknowns.split_at(of.states.len());
+            let modes = of.modes.iter().map(|mode| b.splat(0.0, mode.ty.clone()));
+            let modes: Vec<ValueId> = modes.collect();
+            let (y0, a) = (self.packed(b, &[states, &modes, channels].concat()), self.packed(b, args));
             vec![("t0", times[0]), ("t1", times[1]), ("y0", y0), ("a", a)]
         });
         let times =
@@ -333,7 +336,10 @@ impl Packer<'_> {
             return RunFunc { func: b.finish(vec![("curves".into(), curves)]), reads: Vec::new() };
         };
         let mut args = vec![b.param("t", self.scalar())];
-        args.extend(self.unknowns(&mut b, self.program.solves[main].system));
+        let system = self.program.system_of(main);
+        let mut unknowns = self.unknowns(&mut b, self.program.solves[main].system);
+        unknowns.drain(system.states.len()..system.states.len() + system.modes.len());
+        args.extend(unknowns);
         let func = &self.program.observe;
         let all: Vec<usize> = (0..func.results.len()).collect();
         let reads = self.solves_read(func, args.len(), self.program.solves.len(), &all);
@@ -352,7 +358,7 @@ impl Packer<'_> {
     }
 }
 
-/// The unknowns of `system` at a site, each `[T, ..]` for a vector of times.
+/// States and channels of `system` at a site, each `[T, ..]` for a vector of times.
 fn site_unknowns(
     b: &mut Builder,
     system: &System,
@@ -362,7 +368,12 @@ fn site_unknowns(
 ) -> Vec<ValueId> {
     let mut at = 0;
     let mut values = Vec::new();
-    for Type { dtype, shape } in unknowns(system).map(|unknown| &unknown.ty) {
+    let modes = system.states.len()..system.states.len() + system.modes.len();
+    for (number, Type { dtype, shape }) in unknowns(system).map(|unknown| &unknown.ty).enumerate() {
+        if modes.contains(&number) {
+            at += shape.count();
+            continue;
+        }
         let columns = (at as u32, (at + shape.count()) as u32);
         let part = b.slice(matrix, &[(0, rows as u32), columns]);
         let mut dims: Vec<usize> = site.count.into_iter().collect();

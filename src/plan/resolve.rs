@@ -25,7 +25,8 @@ pub(crate) fn resolved(program: Program) -> Result<Program, PlanError> {
     })
 }
 
-fn system(system: System) -> Result<System, PlanError> {
+/// A system with every request in its motion resolved.
+pub(super) fn system(system: System) -> Result<System, PlanError> {
     let optional = |func: Option<Func>| func.map(expand).transpose();
     Ok(System {
         field: expand(system.field)?,
@@ -39,6 +40,7 @@ fn system(system: System) -> Result<System, PlanError> {
 fn event(event: Event) -> Result<Event, PlanError> {
     let trigger = match event.trigger {
         Trigger::When { roots, condition } => Trigger::When { roots: expand(roots)?, condition },
+        Trigger::Whenever { roots, condition } => Trigger::Whenever { roots: expand(roots)?, condition },
         Trigger::Every(dt) => Trigger::Every(expand(dt)?),
         Trigger::At(times) => Trigger::At(expand(times)?),
     };

@@ -177,7 +177,7 @@ impl<T: Element> Implicit<T> for Motion<'_, T> {
         }
         out.fill(0.0);
         let mut at = 0;
-        for state in &self.system().states {
+        for state in self.system().states.iter().chain(&self.system().modes) {
             let own = match state.kind {
                 UnknownKind::Rate | UnknownKind::Discrete => 1.0,
                 UnknownKind::Algebraic => 0.0,
@@ -273,12 +273,12 @@ impl<'a, T: Element> Interrupts<'a, T> {
         let packed = &motion.context.plan.funcs.packed.motions[number];
         let (mut triggers, mut n_roots) = (Vec::new(), 0);
         for (event, of) in motion.system().events.iter().enumerate() {
+            let first = n_roots;
+            let own = of.trigger.roots();
+            n_roots += own.map_or(0, |own| own.result_types().map(|ty| ty.shape.count()).sum::<usize>());
             triggers.push(match &of.trigger {
-                system::Trigger::When { roots, condition } => {
-                    let condition = numbered(condition, n_roots);
-                    n_roots += roots.result_types().map(|ty| ty.shape.count()).sum::<usize>();
-                    Trigger::When(condition)
-                }
+                system::Trigger::When { condition, .. } => Trigger::When(numbered(condition, first)),
+                system::Trigger::Whenever { condition, .. } => Trigger::Whenever(numbered(condition, first)),
                 system::Trigger::Every(_) => {
                     Trigger::Every(motion.times(event, 1).first().copied().unwrap_or(f64::NAN))
                 }

@@ -64,6 +64,14 @@ pub enum PlanError {
         /// Where it is.
         span: Span,
     },
+    /// A gradient is wanted across a jump that no event marks.
+    #[error("a gradient across a jump that no step ends at")]
+    Jump {
+        /// Where it is.
+        span: Span,
+        /// Why no event marks it.
+        why: &'static str,
+    },
     /// A failure of the code generator.
     #[error(transparent)]
     Compile(#[from] CompileError),

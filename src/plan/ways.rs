@@ -33,6 +33,7 @@ impl Plan {
 
     /// Refuses what `adjoint` cannot go back through.
     pub(crate) fn check_reversible(&self, solve: usize, adjoint: Adjoint) -> Result<(), PlanError> {
+        self.check_jumps(solve)?;
         let system = self.layout.solves[solve].system;
         let has_rates = self.every_state_has_a_rate(system);
         match adjoint {
@@ -148,6 +149,15 @@ impl Plan {
     pub(crate) fn every_state_has_a_rate(&self, system: usize) -> bool {
         let of = &self.program.systems[system];
         of.mass.is_none() && !of.constraints.contains(&true)
+    }
+
+    /// Refuses to differentiate across a jump that no step ends at. Where its place is fixed, nothing
+    /// moves, but nothing holds the derivatives to a tolerance either.
+    pub(crate) fn check_jumps(&self, solve: usize) -> Result<(), PlanError> {
+        match self.system_of(solve).jumps.first() {
+            Some(jump) => Err(PlanError::Jump { span: jump.span, why: jump.why }),
+            None => Ok(()),
+        }
     }
 
     /// The refusal, which names the ways that there are.

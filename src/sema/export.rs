@@ -41,12 +41,9 @@ impl<'a> Checker<'a> {
         match name.rsplit_once('.').map(|(_, extension)| extension) {
             Some("csv") => Some(Table::Csv),
             Some("npz") => Some(Table::Npz),
-            Some("parquet") => {
-                let instead = "write a `.csv` or a `.npz` file, which can be converted";
-                self.fail(errors::not_yet(file.span, "writing Parquet is", instead))
-            }
+            Some("parquet") => Some(Table::Parquet),
             _ => {
-                let expected = "a name that ends in `.csv` or `.npz`";
+                let expected = "a name that ends in `.csv`, `.npz` or `.parquet`";
                 self.fail(errors::wrong_kind(file.span, "a file of an unknown kind", expected))
             }
         }

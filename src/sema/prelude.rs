@@ -23,6 +23,14 @@ pub enum Map {
     Log10,
     /// `log(x)/log(2)`
     Log2,
+    /// `arsinh x`, by `log1p(a + (√(1 + a²) - 1))` with `a = |x|`.
+    Asinh,
+    /// `arcosh x`, by `log1p(y + √y √(y + 2))` with `y = x - 1`.
+    Acosh,
+    /// `artanh x = (log1p(x) - log1p(-x))/2`
+    Atanh,
+    /// `-floor(-x)`
+    Ceil,
 }
 
 /// A reduction over axes.
@@ -172,8 +180,12 @@ pub enum Builtin {
 pub const FUNCTIONS: &[(&str, Builtin)] = &[
     ("abs", Builtin::Map(Map::Op(Op::Abs))),
     ("acos", Builtin::Map(Map::Op(Op::Acos))),
+    ("acosh", Builtin::Map(Map::Acosh)),
     ("asin", Builtin::Map(Map::Op(Op::Asin))),
+    ("asinh", Builtin::Map(Map::Asinh)),
     ("atan", Builtin::Map(Map::Op(Op::Atan))),
+    ("atanh", Builtin::Map(Map::Atanh)),
+    ("ceil", Builtin::Map(Map::Ceil)),
     ("cos", Builtin::Map(Map::Op(Op::Cos))),
     ("cosh", Builtin::Map(Map::Op(Op::Cosh))),
     ("erf", Builtin::Map(Map::Op(Op::Erf))),
@@ -322,6 +334,29 @@ impl Map {
                 let log = b.unary(Op::Log, x);
                 b.scale(std::f64::consts::LOG2_E, log)
             }
+            Map::Asinh => asinh(b, x),
+            Map::Acosh => {
+                let one = b.splat_like(1.0, x);
+                let y = b.sub(x, one);
+                let two = b.splat_like(2.0, x);
+                let above = b.add(y, two);
+                // Two roots, since the square of a large number has none.
+                let (low, high) = (b.unary(Op::Sqrt, y), b.unary(Op::Sqrt, above));
+                let root = b.mul(low, high);
+                let sum = b.add(y, root);
+                b.unary(Op::Log1p, sum)
+            }
+            Map::Atanh => {
+                let minus = b.neg(x);
+                let (up, down) = (b.unary(Op::Log1p, x), b.unary(Op::Log1p, minus));
+                let apart = b.sub(up, down);
+                b.scale(0.5, apart)
+            }
+            Map::Ceil => {
+                let minus = b.neg(x);
+                let below = b.unary(Op::Floor, minus);
+                b.neg(below)
+            }
         }
     }
 
@@ -331,10 +366,34 @@ impl Map {
         match self {
             Map::Op(op) => safe_operand(op),
             Map::Log10 | Map::Log2 => Some(1.0),
-            Map::Silu | Map::Gelu => Some(0.0),
-            Map::Relu => None,
+            Map::Acosh => Some(2.0),
+            Map::Silu | Map::Gelu | Map::Asinh | Map::Atanh => Some(0.0),
+            Map::Relu | Map::Ceil => None,
         }
     }
+}
+
+/// `arsinh x`. The sign is chosen rather than taken of `x`, so that the slope at 0 is 1.
+fn asinh(b: &mut Builder, x: ValueId) -> ValueId {
+    let (zero, one, minus) = (b.zeros_like(x), b.splat_like(1.0, x), b.neg(x));
+    let is_negative = b.binary(Op::Lt, x, zero);
+    let a = b.select(is_negative, minus, x);
+    // a²/(1 + √(1 + a²)) is √(1 + a²) - 1 without cancellation; above 1 in terms of 1/a, whose
+    // square does not overflow.
+    let is_large = b.binary(Op::Lt, one, a);
+    let (large, small) = (b.select(is_large, a, one), b.select(is_large, one, a));
+    let ratio = b.div(small, large);
+    let square = b.mul(ratio, ratio);
+    let sum = b.add(one, square);
+    let root = b.unary(Op::Sqrt, sum);
+    let hypotenuse = b.mul(large, root);
+    let below = b.add(one, hypotenuse);
+    let part = b.div(a, below);
+    let excess = b.mul(a, part);
+    let sum = b.add(a, excess);
+    let value = b.unary(Op::Log1p, sum);
+    let mirrored = b.neg(value);
+    b.select(is_negative, mirrored, value)
 }
 
 /// See [`Map::safe_operand`]; for a unary op.

@@ -633,9 +633,6 @@ impl<'a> Checker<'a> {
     // ---- warnings --------------------------------------------------------------------------
 
     fn warn(&mut self, model: &Model) {
-        for (span, name) in equations::jumping_choices(model) {
-            self.report(errors::jumping_choice(span, &name));
-        }
         let (params, channels) = checks::reached(model);
         let is_trained = model.results.iter().any(|root| matches!(root.role, Role::Loss | Role::Likelihood));
         for (number, param) in model.params.iter().enumerate() {

@@ -93,7 +93,7 @@ pub(crate) struct Making {
     noise: Option<ast::Expr>,
 }
 
-/// What reads files. `parquet` is not built.
+/// What reads files.
 const FILES: [&str; 6] = ["csv", "npy", "npz", "idx", "ts", "parquet"];
 
 /// `name(args)`, and where the name stands.
@@ -124,11 +124,6 @@ impl<'a> Checker<'a> {
         };
         match (Maker::by_name(name), &**name) {
             (Some(maker), _) => self.making(maker, args, source.span, data),
-            (None, "parquet") => self.fail(errors::not_yet(
-                span,
-                "the data source `parquet` is",
-                "write the numbers to a file that `csv` or `npz` reads",
-            )),
             (None, file) if FILES.contains(&file) => None,
             (None, "windows") => {
                 let expected = "a file, `synthetic` or `simulate`";

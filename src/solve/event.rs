@@ -22,6 +22,11 @@ pub trait Events<T: Real> {
 
     /// Event number `event` happens at `(t, y)`: writes the state just after to `y_new`, `[dim]`.
     fn jump(&mut self, event: usize, t: f64, inside: f64, y: &[T], y_new: &mut [T]) -> Effect;
+
+    /// Event number `event`, a [`Trigger::Whenever`], changes the start of a run before it begins.
+    fn settle(&mut self, event: usize, t: f64, inside: f64, y: &[T], y_new: &mut [T]) {
+        self.jump(event, t, inside, y, y_new);
+    }
 }
 
 /// What sets an event off.
@@ -29,6 +34,9 @@ pub trait Events<T: Real> {
 pub enum Trigger {
     /// A condition becomes true. One that is true at the start of a run has to become false first.
     When(Condition),
+    /// Whenever a condition holds: if it is true at the start of a run, the start is changed before
+    /// anybody sees it. What happens makes the condition false.
+    Whenever(Condition),
     /// Steps land on `t0 + dt, t0 + 2 dt, ..`; `dt > 0`, whichever way time runs.
     Every(f64),
     /// Steps land on these times; those outside the run are ignored.

@@ -204,18 +204,29 @@ impl<'a, T: Real, M: Stepper<T> + ?Sized, E: Events<T> + ?Sized> Run<'a, T, M, E
 
     fn begin<O: Observer<T> + ?Sized>(&mut self, observer: &mut O) -> Flow {
         self.aim();
+        let inside = self.leg.inside(self.t);
         let finite = require_finite(&self.y, self.t, 0.0, Quantity::Start);
         let started = match finite {
-            Flow::Continue(()) if self.t != self.t1 => {
-                self.method.start(self.t, &mut self.y, &self.leg, &mut self.stats)
-            }
+            Flow::Continue(()) => self.settle(inside),
             other => other,
         };
         observer.start(self.t, &self.y);
         started?;
-        let inside = self.leg.inside(self.t);
         self.true_at_start = self.watch.look(self.t, inside, &self.y);
         self.jump(inside, self.t, observer).map_continue(|_| ())
+    }
+
+    /// Starts the method, with what holds whenever its condition does settled before, and again after
+    /// constraints have moved the start.
+    fn settle(&mut self, inside: f64) -> Flow {
+        self.watch.settle(self.t, inside, &mut self.y)?;
+        while self.t != self.t1 {
+            self.method.start(self.t, &mut self.y, &self.leg, &mut self.stats)?;
+            if !self.watch.settle(self.t, inside, &mut self.y)? {
+                break;
+            }
+        }
+        Flow::Continue(())
     }
 
     /// The run has come to where a stop or an event is.

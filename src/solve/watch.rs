@@ -62,7 +62,7 @@ impl<'a, E: ?Sized> Watch<'a, E> {
         let mut clocks = Vec::new();
         for (event, trigger) in triggers.iter().enumerate() {
             match trigger {
-                Trigger::When(_) => {}
+                Trigger::When(_) | Trigger::Whenever(_) => {}
                 Trigger::Every(dt) => {
                     super::control::positive("the time between two events", *dt)?;
                     let dt = dt * direction;
@@ -190,12 +190,36 @@ impl<'a, E: ?Sized> Watch<'a, E> {
         ControlFlow::Continue(what)
     }
 
+    /// Lets what happens whenever its condition holds change the start `(t, y)` of a run; whether
+    /// anything did.
+    pub fn settle<T: Real>(&mut self, t: f64, inside: f64, y: &mut Vec<T>) -> ControlFlow<Outcome, bool>
+    where
+        E: Events<T>,
+    {
+        let (mut y_new, mut changed) = (y.clone(), false);
+        loop {
+            let truth = self.truths(t, inside, y);
+            let triggers = self.events.triggers();
+            let Some(event) = (0..truth.len()).find(|event| truth[*event] && is_level(&triggers[*event]))
+            else {
+                return ControlFlow::Continue(changed);
+            };
+            self.count(t, t, event)?;
+            self.events.settle(event, t, inside, y, &mut y_new);
+            std::mem::swap(y, &mut y_new);
+            changed = true;
+        }
+    }
+
     fn due<T: Real>(&mut self, t: f64, inside: f64, y: &[T]) -> Vec<bool>
     where
         E: Events<T>,
     {
         let truth = self.truths(t, inside, y);
-        let mut due: Vec<bool> = truth.iter().zip(&self.truth).map(|(now, before)| *now && !before).collect();
+        let triggers = self.events.triggers().iter();
+        let becomes = truth.iter().zip(&self.truth).map(|(now, before)| *now && !before);
+        let mut due: Vec<bool> =
+            becomes.zip(&truth).zip(triggers).map(|((due, now), of)| due || *now && is_level(of)).collect();
         self.truth = truth;
         for clock in &mut self.clocks {
             while clock.next == Some(t) {
@@ -270,9 +294,17 @@ impl Ticks {
     }
 }
 
+/// Whether it is enough that a condition holds, which need not just have become true.
+fn is_level(trigger: &Trigger) -> bool {
+    match trigger {
+        Trigger::Whenever(_) => true,
+        Trigger::When(_) | Trigger::Every(_) | Trigger::At(_) => false,
+    }
+}
+
 fn holds(trigger: &Trigger, signs: &[i8]) -> bool {
     match trigger {
-        Trigger::When(condition) => condition.holds(signs),
+        Trigger::When(condition) | Trigger::Whenever(condition) => condition.holds(signs),
         Trigger::Every(_) | Trigger::At(_) => false,
     }
 }

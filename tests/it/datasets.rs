@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Small files that NumPy wrote.
-fn files() -> PathBuf {
+pub(crate) fn files() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/files")
 }
 
@@ -29,20 +29,20 @@ fn real(test: &str) -> Option<PathBuf> {
 const REST: &str = "time t in 0..1\nstate s = 1.0\ns' = 0*s\n";
 
 /// The data of a program that has this `data` item.
-fn data_in(folder: &Path, item: &str) -> Result<Arc<Dataset>, String> {
+pub(crate) fn data_in(folder: &Path, item: &str) -> Result<Arc<Dataset>, String> {
     let text = format!("{item}\n{REST}");
     let model = Model::from_text("model.node", &text, folder.to_path_buf()).map_err(|all| all.render())?;
     model.bind().data().map_err(|all| all.render())
 }
 
 /// The code and headline of the only mistake.
-fn mistake(folder: &Path, item: &str) -> String {
+pub(crate) fn mistake(folder: &Path, item: &str) -> String {
     let shown = data_in(folder, item).expect_err("a mistake");
     assert_eq!(shown.matches("error[").count(), 1, "{shown}");
     shown.lines().next().unwrap_or_default().to_owned()
 }
 
-fn field<'a>(data: &'a Dataset, path: &str, part: Part) -> &'a Examples {
+pub(crate) fn field<'a>(data: &'a Dataset, path: &str, part: Part) -> &'a Examples {
     data.field(path, part).unwrap_or_else(|| panic!("no {path} in {part:?}"))
 }
 

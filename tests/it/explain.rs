@@ -23,7 +23,7 @@ fn checker(row: &Row) -> Option<Check> {
         "E0908" => Some(gradients),
         code if code.starts_with("E09") => Some(run),
         code if code.starts_with("E07") => Some(built),
-        "W0510" | "W0610" | "W0701" => Some(checked),
+        "W0510" | "W0520" | "W0610" | "W0701" => Some(checked),
         code if code.starts_with("E01") && code != "E0112" => Some(parse),
         // Said by `sema`, whose tests run its pages.
         code => {
@@ -101,11 +101,17 @@ fn gradients(text: &str, folder: &Path) -> Vec<Code> {
     wrong.iter().map(|diagnostic| diagnostic.code).collect()
 }
 
-fn block<'a>(row: &Row, page: &'a str, kind: &str) -> &'a str {
+/// The programs of a page that are of a kind, at least one.
+fn blocks<'a>(row: &Row, page: &'a str, kind: &str) -> Vec<&'a str> {
     let fence = format!("```node {kind}\n");
-    let start = page.find(&fence).unwrap_or_else(|| panic!("{} has no {kind} program", row.code));
-    let body = &page[start + fence.len()..];
-    &body[..body.find("\n```").unwrap_or_else(|| panic!("{} has an open block", row.code)) + 1]
+    let opened = page.split(fence.as_str()).skip(1);
+    let blocks = opened.map(|rest| match rest.find("\n```") {
+        Some(end) => &rest[..=end],
+        None => panic!("{} has an open block", row.code),
+    });
+    let blocks: Vec<&str> = blocks.collect();
+    assert!(!blocks.is_empty(), "{} has no {kind} program", row.code);
+    blocks
 }
 
 /// A folder with the tables of a page, which goes when it is done with.
@@ -142,9 +148,13 @@ fn wrong_programs_are_wrong_and_right_ones_right() {
     for row in ALL {
         let Some(check) = checker(row) else { continue };
         let folder = Folder::of(row);
-        let wrong = check(block(row, row.page, "wrong"), &folder.0);
-        assert!(wrong.contains(&row.code), "{}: the wrong program gives {wrong:?}", row.code);
-        assert_eq!(check(block(row, row.page, "right"), &folder.0), [], "{}: the right program", row.code);
+        for program in blocks(row, row.page, "wrong") {
+            let wrong = check(program, &folder.0);
+            assert!(wrong.contains(&row.code), "{}: the wrong program gives {wrong:?}:\n{program}", row.code);
+        }
+        for program in blocks(row, row.page, "right") {
+            assert_eq!(check(program, &folder.0), [], "{}: the right program\n{program}", row.code);
+        }
     }
 }
 

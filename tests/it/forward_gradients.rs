@@ -205,7 +205,7 @@ fn a_stiff_model_is_fitted() {
     assert!((k - 37.0).abs() < 1e-4, "{k}");
 }
 
-/// `nodec check --gradients`: a right gradient passes, one that misses a hidden jump does not.
+/// `nodec check --gradients`: a right gradient passes, one that leaves something out does not.
 #[test]
 fn differences_find_a_wrong_gradient() {
     let slopes = run(WIDE, &[]).slopes(None).unwrap().unwrap();
@@ -221,13 +221,15 @@ fn differences_find_a_wrong_gradient() {
         param s = 0.7
         time t in 0..2
         state x = 1.0
-        x' = if t < s then -x else -2*x
+        x' = if t < stop_gradient(s) then -x else -2*x
         loss value = x(end)
     ";
     let slopes = run(hidden, &[]).slopes(None).unwrap().unwrap();
     // x(2) = e^(-s - 2 (2 - s)).
     let by_s = (0.7_f64 - 4.0).exp();
     assert!(slopes[0].is_wrong() && (slopes[0].differences - by_s).abs() < 1e-3, "{slopes:?}");
+    let slopes = run(&hidden.replace("stop_gradient(s)", "s"), &[]).slopes(None).unwrap().unwrap();
+    assert!(!slopes[0].is_wrong() && (slopes[0].gradient - by_s).abs() < 1e-6, "{slopes:?}");
 }
 
 /// x' = -k x² from x0: x(t) = x0/(1 + k x0 t), with the value inside a step and a channel.

@@ -204,7 +204,7 @@ impl<T: Element + AddAssign> Calls<'_, '_, T> {
                 let entry = times.iter().position(|time| *time == t);
                 return Ok(Cause::Time(entry.expect("an event happens at one of its times")));
             }
-            Trigger::When(condition) => condition.clone(),
+            Trigger::When(condition) | Trigger::Whenever(condition) => condition.clone(),
         };
         let mut values = zeros(events.n_roots());
         events.roots(t, inside, y, &mut values);

@@ -116,7 +116,7 @@ impl<T: Element> Shifting<'_, T> {
                 }
                 return;
             }
-            Trigger::When(condition) => condition,
+            Trigger::When(condition) | Trigger::Whenever(condition) => condition,
         };
         let y = self.shape.get(w, 0);
         let n_roots = self.alone.n_roots();
@@ -156,6 +156,29 @@ impl<T: Element> Shifting<'_, T> {
     }
 }
 
+impl<T: Element> Shifting<'_, T> {
+    /// The jump of `event`, whose time moves as `self.shift` says.
+    fn shifted(&mut self, event: usize, now: Now, w: &[T], w_new: &mut [T]) -> Effect {
+        let Now { t, inside } = now;
+        let (y, mut y_new) = (self.shape.get(w, 0), zeros(self.shape.n_states + self.shape.n_channels));
+        let effect = self.alone.jump(event, t, inside, &y, &mut y_new);
+        let (before, after) = (self.rate(now, &y), self.rate(now, &y_new));
+        let kernels = self.kernels;
+        self.shape.set(w_new, 0, &y_new);
+        for along in 0..self.shape.n_directions {
+            let shift = self.shift[along];
+            let advanced = |y: &[T], rate: &[T], by: f64| -> Vec<T> {
+                let sum = |(y, rate): (&T, &T)| T::from_f64(y.to_f64() + by * rate.to_f64());
+                y.iter().zip(rate).map(sum).collect()
+            };
+            let dy = advanced(&self.shape.get(w, 1 + along), &before, shift);
+            let dy_new = self.along(&kernels.jumps[event], (now, &y), (shift, &dy), Some(along), y.len());
+            self.shape.set(w_new, 1 + along, &advanced(&dy_new, &after, -shift));
+        }
+        effect
+    }
+}
+
 impl<T: Element> Events<T> for Shifting<'_, T> {
     fn triggers(&self) -> &[Trigger] {
         self.alone.triggers()
@@ -178,21 +201,15 @@ impl<T: Element> Events<T> for Shifting<'_, T> {
         };
         self.moved(event, now, &start);
         self.instant = Some((t, start));
-        let (y, mut y_new) = (self.shape.get(w, 0), zeros(self.shape.n_states + self.shape.n_channels));
-        let effect = self.alone.jump(event, t, inside, &y, &mut y_new);
-        let (before, after) = (self.rate(now, &y), self.rate(now, &y_new));
-        let kernels = self.kernels;
+        self.shifted(event, now, w, w_new)
+    }
+
+    fn settle(&mut self, event: usize, t: f64, inside: f64, w: &[T], w_new: &mut [T]) {
+        // The start of the run, wherever that is: the rates do not enter.
+        let y = self.shape.get(w, 0);
+        let mut y_new = zeros(y.len());
+        self.alone.settle(event, t, inside, &y, &mut y_new);
+        w_new.copy_from_slice(w);
         self.shape.set(w_new, 0, &y_new);
-        for along in 0..self.shape.n_directions {
-            let shift = self.shift[along];
-            let advanced = |y: &[T], rate: &[T], by: f64| -> Vec<T> {
-                let sum = |(y, rate): (&T, &T)| T::from_f64(y.to_f64() + by * rate.to_f64());
-                y.iter().zip(rate).map(sum).collect()
-            };
-            let dy = advanced(&self.shape.get(w, 1 + along), &before, shift);
-            let dy_new = self.along(&kernels.jumps[event], (now, &y), (shift, &dy), Some(along), y.len());
-            self.shape.set(w_new, 1 + along, &advanced(&dy_new, &after, -shift));
-        }
-        effect
     }
 }

@@ -118,6 +118,7 @@ impl Plan {
     }
 
     pub(crate) fn make_solve_tangents(&self, solve: usize) -> Result<SolveTangents, PlanError> {
+        self.check_jumps(solve)?;
         let moving = self.moving(solve);
         if moving.stops {
             let (adjoint, what) = (Adjoint::Forward.name(), "knots that depend on params");

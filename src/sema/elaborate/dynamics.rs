@@ -83,6 +83,7 @@ impl<'r, 'e> Motion<'r, 'e> {
             name: self.of.name.clone(),
             time: model.defs[self.of.time].name.clone(),
             states: states.map(|state| unknown(state.def, state.kind, equation(state))).collect(),
+            modes: Vec::new(),
             channels: channels
                 .map(|channel| unknown(channel.def, UnknownKind::Rate, channel.rate.span))
                 .collect(),
@@ -93,6 +94,7 @@ impl<'r, 'e> Motion<'r, 'e> {
             rates: None,
             noises: self.noises(),
             diffusion: None,
+            jumps: Vec::new(),
             events: events
                 .into_iter()
                 .map(|event| event.arranged(&signature, self.args.len(), elaboration))

@@ -49,7 +49,9 @@ fn functions(system: &mut System) -> Vec<&mut Func> {
     functions.extend([mass, rates, diffusion].into_iter().flatten());
     for event in events {
         match &mut event.trigger {
-            Trigger::When { roots, condition: _ } => functions.push(roots),
+            Trigger::When { roots, condition: _ } | Trigger::Whenever { roots, condition: _ } => {
+                functions.push(roots)
+            }
             Trigger::Every(_) | Trigger::At(_) => {}
         }
         functions.push(&mut event.jump);

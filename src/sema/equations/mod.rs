@@ -3,11 +3,9 @@
 
 mod count;
 mod flow;
-mod jumps;
 mod lines;
 
 pub(crate) use flow::{circle, is_known_path, misused_primes, moving, of_dynamics};
-pub(crate) use jumps::jumping_choices;
 pub(crate) use lines::children;
 
 use crate::base::span::Span;

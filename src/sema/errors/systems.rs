@@ -390,17 +390,6 @@ pub fn true_at_the_start(span: Span, name: &str) -> Diagnostic {
     .help("it waits until the condition has been false; what is to hold from the start belongs into the start values")
 }
 
-/// A rate that jumps where an unknown passes a value.
-pub fn jumping_choice(span: Span, name: &str) -> Diagnostic {
-    Diagnostic::new(
-        Code("W0520"),
-        format!("this `if` jumps where `{name}` passes, and no step ends there"),
-        span,
-        "two different numbers",
-    )
-    .help("did you mean an event? `discrete side = 1.0` and `when ... { side := -1 }`")
-}
-
 /// An estimate that does not enter linearly.
 pub fn nonlinear_estimate(span: Span, estimate: Span) -> Diagnostic {
     Diagnostic::new(
@@ -413,15 +402,32 @@ pub fn nonlinear_estimate(span: Span, estimate: Span) -> Diagnostic {
     .help("use something that is linear in it, such as its logarithm here, or set `solve.trace = exact`")
 }
 
-/// A batch statistic where every example moves on its own.
-pub fn batch_in_an_equation(span: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code("E0410"),
-        "`batch_mean` would couple the examples of a batch in the motion",
-        span,
-        "each example is solved on its own, with its own steps",
-    )
-    .help("take the mean before the run, or use a statistic of one example, as in layer norm")
+/// `max(x)` of a curve `x` of numbers, which is `x` at every time.
+pub fn summary_of_a_number(span: Span, name: &str, operand: Span) -> Diagnostic {
+    let message = format!("`{name}` of a single number is the number");
+    Diagnostic::new(Code("W0604"), message, span, "does nothing: a curve again, not one number for the run")
+        .label(operand, "one number at every time")
+        .help(format!(
+            "of the run: `{name}(x(linspace(0, 10, 1001)))`, with its times; an integral is a channel"
+        ))
+}
+
+/// A statistic of a batch, in what moves or outside of it.
+pub fn batch_statistic(span: Span, moving: bool) -> Diagnostic {
+    let (message, label, help) = if moving {
+        (
+            "`batch_mean` would couple the examples of a batch in the motion",
+            "each example is solved on its own, with its own steps",
+            "take the mean before the run, or use a statistic of one example, as in layer norm",
+        )
+    } else {
+        (
+            "`batch_mean` would make the result of an example depend on the others of its batch",
+            "an example has the same result in every batch",
+            "a loss is a mean over the examples already; for a mean inside of one, learn it: `param m = 0` and `loss tie = (e - m)^2`",
+        )
+    };
+    Diagnostic::new(Code("E0410"), message, span, label).help(help)
 }
 
 /// A system is called with what moves.

@@ -97,6 +97,15 @@ impl<'a> Checker<'a> {
         }
         let (x, axis) = self.along(name, given, span, scope)?;
         let x = to_real(x);
+        let summary = match reduction {
+            Reduction::Max | Reduction::Min | Reduction::Mean | Reduction::Sum | Reduction::Product => true,
+            Reduction::SumSq | Reduction::Norm | Reduction::LogSumExp => false,
+        };
+        // In a function the operand may be of any shape, and at one time a number is all there is.
+        let is_curve = x.ty.dims.is_empty() && x.phase == Phase::Time;
+        if summary && is_curve && !self.in_equation && scope == self.home() {
+            self.report(errors::summary_of_a_number(span, name, x.span));
+        }
         let axes = match axis {
             None => (0..x.ty.dims.len() as u32).collect(),
             Some(axis) => vec![axis],
@@ -329,16 +338,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `batch_mean(e)`: refused; in an equation, because there it has no meaning.
+    /// `batch_mean(e)`, which is refused: in an equation and anywhere else.
     fn batch_mean(&mut self, name: &'a str, given: &[Given<'a>], span: Span, scope: ScopeId) -> Option<Expr> {
         let [e] = self.positional(name, given, span, "one expression")?;
         let e = self.infer(e, scope)?;
-        self.fail(if self.in_equation || e.phase == Phase::Time {
-            errors::batch_in_an_equation(span)
-        } else {
-            let instead = "a loss is the mean over the batch as it is; another mean belongs into the data";
-            errors::not_yet(span, "`batch_mean` is", instead)
-        })
+        self.fail(errors::batch_statistic(span, self.in_equation || e.phase == Phase::Time))
     }
 
     /// The sizes in `[2, N]`.

@@ -325,7 +325,9 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Bdf<'_, T, S> {
         let dim = self.field.dim;
         let shortest = self.control.shortest(t);
         if self.size < shortest {
-            self.rescale(shortest / self.size);
+            // Twice that: the shortest grows with `t`, and a size that changes in every step never gets to
+            // where it may grow.
+            self.rescale(2.0 * shortest / self.size);
         }
         // The Jacobian is that of an earlier step until the iteration asks for a new one.
         let mut fresh = false;

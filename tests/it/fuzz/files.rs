@@ -43,6 +43,15 @@ const ITEMS: &[(&str, &[&str])] = &[
     ),
     ("idx", &["idx(\"FILE\") { image: [batch, 2, 2] }", "idx(\"FILE\") { x: [N] }"]),
     (
+        "parquet",
+        &[
+            "parquet(\"FILE\") { t: [T], y: int[T] }",
+            "parquet(\"FILE\", by = \"id\") { t: [batch, K?], y: [batch, K?] }",
+            "parquet(\"FILE\") { w: [batch, 2] = columns(\"t\", \"y\") }",
+            "parquet(\"FILE\") { holes: [T] }",
+        ],
+    ),
+    (
         "ts",
         &[
             "ts(\"FILE\") { t: [batch, T?] = column(\"time\"), x: [batch, T?, 2] = column(\"values\"), \
