@@ -55,6 +55,11 @@ pub type Answer<'a> = dyn FnMut(&Ask<'_>) -> Vec<f64> + 'a;
 
 /// A step that is gone back through.
 pub trait Reverse<T: Real> {
+    /// Whether a step taken again has the bits of the forward pass.
+    fn repeats(&self) -> bool {
+        true
+    }
+
     /// Takes a step again from `y`. `end`, where it is known, is near the state at its end.
     fn take(&mut self, step: Taken, y: &[f64], end: Option<&[f64]>) -> Result<(), Outcome>;
 

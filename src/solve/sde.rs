@@ -200,9 +200,8 @@ impl<'a, T: Real, S: Stochastic<T> + ?Sized> Sde<'a, T, S> {
                 // (g(y + g √|h|) - g)/√|h| is g g' to first order.
                 let root = h.abs().sqrt();
                 self.y_try.copy_from_slice(y);
-                for at in 0..m.min(y.len()) {
-                    self.y_try[at] =
-                        T::from_f64(y[at].to_f64() + root * self.shares[0][at * m + at].to_f64());
+                for (at, y_try) in self.y_try.iter_mut().enumerate().take(m) {
+                    *y_try = T::from_f64(y[at].to_f64() + root * self.shares[0][at * m + at].to_f64());
                 }
                 self.system.diffusion(t, inside, &self.y_try, &mut self.shares[1]);
                 let second: Vec<f64> = self.dw.iter().map(|dw| 0.5 * (dw * dw - h.abs()) / root).collect();

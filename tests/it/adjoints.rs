@@ -471,7 +471,10 @@ fn ways_that_do_not_go_through_a_method_are_refused() {
         solve { method = radau5, adjoint = interpolating() }
     ";
     let error = run(text, &[]).gradient().unwrap_err().to_string();
-    assert!(error.contains("E0290") && error.contains("`solve.adjoint = forward` does"), "{error}");
+    assert!(
+        error.contains("E0290") && error.contains("`solve.adjoint = discrete` and `forward` do"),
+        "{error}"
+    );
     let text = text.replace("algebraic z = 1.0", "").replace("0 = z - x^2", "").replace("*z", "*x");
     let error = run(&text, &[("solve.adjoint", "backsolve()")]).gradient().unwrap_err().to_string();
     assert!(error.contains("E0290") && error.contains("interpolating()"), "{error}");

@@ -17,12 +17,13 @@ fn flat(gradient: &Gradient) -> Vec<f64> {
 fn text(calculus: &str, noise: &str) -> String {
     format!(
         "
-        noise W: [2] = wiener({calculus})
+        noise V = wiener({calculus})
+        noise W = wiener({calculus})
         param a = 0.7, b = 0.4, x0 = 1.2
         time t in 0..1
         state x = x0, y = 0.5
-        x' = -a*x*y + {noise}*W[0]'
-        y' = x - y^2 + b*cos(t)*W[1]'
+        x' = -a*x*y + {noise}*V'
+        y' = x - y^2 + b*cos(t)*W'
         channel c' = x*y
         loss value = x(end)*y(end) + x(0.512) + c(end) + y(start)
         solve {{ dt = 0.05 }}

@@ -100,6 +100,23 @@ impl<T: Element + AddAssign> Pass<'_, '_, '_, T> {
         found.map_err(|outcome| self.stuck(outcome))
     }
 
+    /// The states at the starts of the steps `kept` as the steps between lead to them when they are taken
+    /// again; `None` where these are the states that are kept. What is linearised must be one path:
+    /// where the motion is fast, the places of two that differ by a rounding of the tolerance are far
+    /// apart.
+    pub(super) fn starts_again(&mut self, kept: &[usize]) -> Result<Option<Vec<T>>, Failure> {
+        let trace = &self.solved.trace;
+        let repeats = self.again.as_ref().is_none_or(|again| again.repeats());
+        let Some(last) = kept.last().filter(|_| !repeats && trace.stride > 1) else { return Ok(None) };
+        let mut ys = Vec::new();
+        self.replay(0..last + 1, (trace.state(0), &[]), |step, y, _| {
+            if step.is_multiple_of(trace.stride) {
+                ys.extend_from_slice(y);
+            }
+        })?;
+        Ok(Some(ys))
+    }
+
     /// The state at the end of the step taken again.
     pub(super) fn end_again(&self) -> Vec<T> {
         narrow(self.again.as_deref().expect("the method is not explicit").end())

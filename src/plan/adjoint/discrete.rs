@@ -117,8 +117,9 @@ pub(crate) fn reverse<T: Element + AddAssign>(
     pass.arrive(n_steps, &slope);
     let by_end = pass.felt_by(SiteKind::End, &slope);
     pass.slope = slope;
-    let kept = (0..n_steps).step_by(trace.stride).collect();
-    let starts = Starts { steps: kept, y: &trace.y, k1: &trace.k1 };
+    let kept: Vec<usize> = (0..n_steps).step_by(trace.stride).collect();
+    let again = pass.starts_again(&kept)?;
+    let starts = Starts { steps: kept, y: again.as_deref().unwrap_or(&trace.y), k1: &trace.k1 };
     pass.reverse_from(&starts, n_steps, &trace.end)?;
     if let Some(instant) = trace.instant(0) {
         let t = trace.t[0];
@@ -244,7 +245,7 @@ impl<T: Element + AddAssign> Pass<'_, '_, '_, T> {
     }
 
     /// Shows state and rate at the start of each of `steps`, which are taken again.
-    fn replay(
+    pub(super) fn replay(
         &mut self,
         steps: Range<usize>,
         (y, k1): (&[T], &[T]),

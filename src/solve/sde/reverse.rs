@@ -101,8 +101,8 @@ impl<T: Real, S: Stochastic<T> + ?Sized> Reverse<T> for Retraced<'_, T, S> {
                 let by_try = self.ask((t, &y_try), &[], &self.outer(&v, &second), answer);
                 add(bar, 1.0, &by_try);
                 let mut shares = self.outer(&v, &first);
-                for at in 0..m.min(y.len()) {
-                    shares[at * m + at] += root * by_try[at];
+                for (at, by_try) in by_try.iter().enumerate().take(m) {
+                    shares[at * m + at] += root * by_try;
                 }
                 (times(h, &v), shares)
             }

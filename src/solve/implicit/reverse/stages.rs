@@ -191,6 +191,11 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Stages<'a, T, S> {
 }
 
 impl<T: Real, S: Implicit<T> + ?Sized> Reverse<T> for Stages<'_, T, S> {
+    /// The equations are solved more exactly.
+    fn repeats(&self) -> bool {
+        false
+    }
+
     fn take(&mut self, step: Taken, y: &[f64], end: Option<&[f64]>) -> Result<(), Outcome> {
         let h = step.h;
         (self.t, self.h, self.field.inside) = (step.t, h, step.inside());
