@@ -320,6 +320,9 @@ fn statistics(run: &Run, solution: &Solution, fit: Option<&Fit>, taken: Duration
         (String::from("steps rejected"), stats.rejected.to_string()),
         (String::from("evaluations of f"), stats.evaluations.to_string()),
     ];
+    if let Some(form) = stats.jacobian_form() {
+        rows.push((String::from("Jacobians"), form));
+    }
     if let Some(choice) = run.settings().solve.method.choice(&stats) {
         rows.push((String::from("why"), choice));
     }

@@ -12,6 +12,7 @@ use crate::ir::system::System;
 use crate::opt;
 use crate::plan::adjoint::augmented::augmented;
 use crate::plan::controls::Adjoint;
+use crate::plan::derivatives::{Derivatives, mass_pattern};
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{
     BackKernels, EventCotangents, Moves, Moving, ObjectiveKernels, ResultKernels, RunKernel, ScaleCurvature,
@@ -25,6 +26,7 @@ use crate::plan::resolve::resolved;
 use crate::plan::step as steps;
 use crate::plan::tangents::{ObjectiveTangent, SensitiveKernels, SolveTangents};
 use crate::plan::unit::{Element, Kernel, PlanError, compile};
+use crate::solve::implicit::sparse::Form;
 use crate::solve::method::{Kind, Method, Stiff};
 use crate::solve::tableau::Tableau;
 use std::collections::BTreeMap;
@@ -39,6 +41,8 @@ pub struct Plan {
     pub layout: Layout,
     /// The integration method of each system.
     pub methods: Vec<Method>,
+    /// The form of the Jacobian of each system, for methods that want it.
+    pub forms: Vec<Form>,
     /// The packed functions, requests resolved.
     pub funcs: Funcs,
     pub(crate) systems: Vec<SystemKernels>,
@@ -86,10 +90,12 @@ pub struct Funcs {
 
 impl Plan {
     /// Resolves the derivatives in `program`, packs its functions and compiles those a simulation
-    /// needs. `methods` are those of its systems.
+    /// needs. `methods` are those of its systems, and so are
+    /// `forms`.
     pub fn compile(
         program: Arc<Program>,
         methods: Vec<Method>,
+        forms: Vec<Form>,
         backend: Arc<dyn Backend>,
     ) -> Result<Plan, PlanError> {
         let begun = Instant::now();
@@ -98,7 +104,7 @@ impl Plan {
         let funcs = Funcs::of(&program, &layout, &methods);
         let p = &funcs.packed;
         let systems = methods.iter().enumerate().map(|(system, method)| {
-            let moves = moves(&program, &layout, &funcs, system, method, &*backend)?;
+            let moves = moves(&program, &layout, &funcs, system, (method, forms[system]), &*backend)?;
             let [rate] = compile([&p.rates[system]], &*backend)?;
             Ok(SystemKernels { rate, moves, motion: p.motions[system].compile(&*backend)? })
         });
@@ -132,6 +138,7 @@ impl Plan {
             layout,
             program,
             methods,
+            forms,
             funcs,
             backend,
             compile_time: begun.elapsed(),
@@ -558,7 +565,7 @@ fn moves(
     layout: &Layout,
     funcs: &Funcs,
     system: usize,
-    method: &Method,
+    (method, form): (&Method, Form),
     backend: &dyn Backend,
 ) -> Result<Moves, PlanError> {
     match method.kind {
@@ -567,15 +574,11 @@ fn moves(
             let extension = extension(&funcs.packed.rates[system], tableau, backend)?;
             Ok(Moves::Explicit { step, extension })
         }
-        Kind::Stiff(_) => {
-            let (jacobian, time_slope) = derivatives(funcs, layout, system, backend)?;
-            Ok(Moves::Stiff { jacobian, time_slope })
-        }
+        Kind::Stiff(_) => Ok(Moves::Stiff(derivatives(funcs, layout, system, form, backend)?)),
         Kind::Auto(tableau) => {
             let step = opt::optimise(steps::step(&funcs.packed.rates[system], tableau));
             let [step] = compile([&step], backend)?;
-            let (jacobian, time_slope) = derivatives(funcs, layout, system, backend)?;
-            Ok(Moves::Auto { step, jacobian, time_slope })
+            Ok(Moves::Auto { step, derivatives: derivatives(funcs, layout, system, form, backend)? })
         }
         Kind::Taylor { order } => {
             let [series] = compile([&motion::series(&funcs.packed.rates[system], order)?], backend)?;
@@ -613,12 +616,12 @@ fn derivatives(
     funcs: &Funcs,
     layout: &Layout,
     system: usize,
+    form: Form,
     backend: &dyn Backend,
-) -> Result<(Kernel, Kernel), PlanError> {
-    let rate = &funcs.packed.rates[system];
-    let jacobian = motion::jacobian(rate, layout.systems[system].n_states)?;
-    let [jacobian, time_slope] = compile([&jacobian, &motion::time_slope(rate)?], backend)?;
-    Ok((jacobian, time_slope))
+) -> Result<Derivatives, PlanError> {
+    let (rate, n_states) = (&funcs.packed.rates[system], layout.systems[system].n_states);
+    let mass = || mass_pattern(funcs.packed.motions[system].mass.as_ref(), n_states);
+    Derivatives::of(rate, n_states, form, mass, backend)
 }
 
 fn optimised(func: RunFunc) -> RunFunc {

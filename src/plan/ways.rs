@@ -8,6 +8,10 @@ use crate::plan::tangents::AT_ONCE;
 use crate::plan::unit::PlanError;
 use crate::solve::method::{Kind, Stiff};
 
+/// Equations of larger systems are not solved anew: every entry of their derivatives would be kept, for
+/// each stage.
+const MOST_STATES: usize = 1_000;
+
 impl Plan {
     /// The way that a gradient takes through `system` if nobody says which. Back through the steps
     /// wherever that is possible: it is exact and its cost does not grow with the params. Otherwise
@@ -125,6 +129,9 @@ impl Plan {
         let system = self.layout.solves[solve].system;
         let of = &self.program.systems[system];
         let refused = |what, span| Err(PlanError::NotThrough { adjoint: adjoint.name(), what, span });
+        if adjoint != Adjoint::Forward && self.layout.systems[system].n_states > MOST_STATES {
+            return refused("an implicit method for more than 1000 states", self.program.solves[solve].span);
+        }
         let first = of.states.first().map(|state| state.equation);
         if let (Some(mass), Some(span)) = (&self.funcs.packed.motions[system].mass, first) {
             let read = mass.reads(0..mass.results.len());

@@ -104,6 +104,12 @@ pub const SETTINGS: &[Row] = &[
         Some("steps"),
         "the times that are kept: `steps`, `every(dt)`, a list",
     ),
+    row(
+        "solve.jacobian",
+        Kind::OneOf(JACOBIAN),
+        Some("auto"),
+        "whether implicit methods compute every entry of the Jacobian, or those of its pattern",
+    ),
     row("solve.adjoint", Kind::OneOf(ADJOINT), Some("auto"), "how gradients pass through a solve"),
     row("solve.trace", Kind::OneOf(TRACE), Some("exact"), "how `div` and `jac_frob2` are computed"),
     row("solve.max_events", Kind::Count, Some("1_000"), "events in one step, at most"),
@@ -179,6 +185,7 @@ const ADJOINT: &[Choice] = &[
     ),
     choice("forward", &[]),
 ];
+const JACOBIAN: &[Choice] = &[choice("auto", &[]), choice("dense", &[]), choice("sparse", &[])];
 const BACK_NORM: &[Choice] = &[choice("default", &[]), choice("seminorm", &[])];
 const TRACE: &[Choice] = &[
     choice("exact", &[]),

@@ -3,6 +3,7 @@
 use super::value::{Origin, Value, linspace};
 use super::{Resolved, Slot, Slots, args_of};
 use crate::base::span::Span;
+use crate::solve::implicit::sparse::Form;
 use crate::solve::method::Method;
 
 /// All settings of a run.
@@ -61,6 +62,8 @@ pub struct SolveSettings {
     pub save: Save,
     /// What steers the step size.
     pub error_norm: ErrorNorm,
+    /// Whether an implicit method computes every entry of the Jacobian.
+    pub jacobian: Form,
     /// Events in one step, at most.
     pub max_events: u64,
     /// How gradients pass through a solve.
@@ -357,6 +360,11 @@ impl Slots {
             max_events: self.count("solve.max_events"),
             adjoint: self.adjoint(),
             trace: self.trace(),
+            jacobian: match self.choice("solve.jacobian").0 {
+                "dense" => Form::Dense,
+                "sparse" => Form::Sparse,
+                _ => Form::Auto,
+            },
             error_norm: if self.choice("solve.error_norm").0 == "all" {
                 ErrorNorm::All
             } else {

@@ -130,6 +130,12 @@ pub struct Stats {
     pub factorisations: u64,
     /// Newton iterations.
     pub newton_iterations: u64,
+    /// Directions in which a sparse Jacobian was taken; 0 for a dense one.
+    pub colours: u64,
+    /// Entries of a sparse Jacobian.
+    pub nonzeros: u64,
+    /// The most entries that the factors of a matrix had.
+    pub fill: u64,
     /// Steps of `auto` that its stiff method took.
     pub stiff_steps: u64,
     /// How often `auto` changed to its stiff method.
@@ -151,6 +157,18 @@ impl Stats {
         self.accepted + self.rejected
     }
 
+    /// How the Jacobians were taken, in words; `None` if there were none.
+    pub fn jacobian_form(&self) -> Option<String> {
+        let Stats { jacobians, colours, nonzeros, fill, .. } = *self;
+        match (jacobians, colours) {
+            (0, _) => None,
+            (_, 0) => Some(format!("{jacobians} dense ones")),
+            _ => Some(format!(
+                "{jacobians} sparse ones of {nonzeros} entries in {colours} directions, {fill} in the factors"
+            )),
+        }
+    }
+
     /// What two runs cost together; first and next step are those of `other`.
     #[must_use]
     pub fn plus(self, other: Stats) -> Stats {
@@ -163,6 +181,9 @@ impl Stats {
             jacobians: self.jacobians + other.jacobians,
             factorisations: self.factorisations + other.factorisations,
             newton_iterations: self.newton_iterations + other.newton_iterations,
+            colours: self.colours.max(other.colours),
+            nonzeros: self.nonzeros.max(other.nonzeros),
+            fill: self.fill.max(other.fill),
             stiff_steps: self.stiff_steps + other.stiff_steps,
             to_stiff: self.to_stiff + other.to_stiff,
             to_explicit: self.to_explicit + other.to_explicit,

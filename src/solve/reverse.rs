@@ -44,6 +44,8 @@ pub struct Ask<'a> {
 pub enum Of<'a> {
     /// The rates `f`, `[dim]`.
     Rate,
+    /// The same, but args and params receive nothing.
+    RateByState,
     /// `f_t dt + f_y dy`, `[dim]`.
     Along(f64, &'a [f64]),
     /// The shares of the noise, `[n_driven, m]`.

@@ -181,6 +181,9 @@ impl<'a> Expectation<'a> {
         if self.what == "rejected" {
             return Some(vec![solution.stats().rejected as f64]);
         }
+        if self.what == "directions" {
+            return Some(vec![solution.stats().colours as f64]);
+        }
         if self.what == "saved" {
             return Some(solution.ts().to_vec());
         }

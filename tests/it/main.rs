@@ -55,6 +55,7 @@ mod series;
 mod settings;
 mod solve;
 mod solve_gradients;
+mod sparse;
 mod stiff;
 mod stochastic;
 mod styles;

@@ -1,11 +1,13 @@
 //! Implicit methods: orders, stiff problems and constraints against references, and what goes wrong.
 
+use nodec::solve::implicit::{Mass, Sparsity};
 use nodec::solve::{
     Accepted, Adaptive, Atol, Auto, Bdf, Condition, Dirk, Effect, End, Errors, Esdirk, Events, Implicit,
     Method, NoEvents, Observer, Options, Outcome, Quantity, Radau, Recorded, Rosenbrock, RungeKutta,
     SaveSteps, Stepper, Tableau, Trigger, integrate,
 };
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 type Rate = fn(f64, &[f64], &mut [f64]);
 
@@ -49,8 +51,16 @@ impl Implicit<f64> for System {
         (self.time_slope)(t, y, out);
     }
 
-    fn mass(&mut self, out: &mut [f64]) {
-        out.copy_from_slice(&self.mass);
+    fn sparsity(&self) -> Option<Arc<Sparsity>> {
+        None
+    }
+
+    fn channel_slopes(&mut self, _: f64, _: f64, _: &[f64], _: &[f64], _: &mut [f64]) {
+        panic!("the Jacobian is dense");
+    }
+
+    fn mass(&mut self) -> Mass {
+        Mass::new(self.n_states, &self.mass)
     }
 }
 

@@ -66,7 +66,7 @@ impl<T: Element + AddAssign> Answers<'_, '_, T> {
         let (y, bar): (Vec<T>, Vec<T>) = (narrow(ask.y), narrow(ask.bar));
         let along = match ask.of {
             Of::Along(dt, dy) => Some(([T::from_f64(dt)], narrow::<T>(dy))),
-            Of::Rate | Of::Diffusion => None,
+            Of::Rate | Of::RateByState | Of::Diffusion => None,
         };
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside), T::input(&y)]);
         let fixed = &self.solved.fixed;
@@ -75,7 +75,7 @@ impl<T: Element + AddAssign> Answers<'_, '_, T> {
             inputs.extend([T::input(dt), T::input(dy)]);
         }
         let kernel = match ask.of {
-            Of::Rate => self.rate,
+            Of::Rate | Of::RateByState => self.rate,
             Of::Along(..) => self.bend.expect("a Rosenbrock method has second derivatives"),
             Of::Diffusion => self.diffusion.expect("a scheme for noise has its derivatives"),
         };
@@ -83,8 +83,13 @@ impl<T: Element + AddAssign> Answers<'_, '_, T> {
         let [mut by_y, mut by_a, mut by_q] = [y.len(), fixed.a.len(), fixed.q.len()].map(zeros);
         let mut outputs = [T::output(&mut by_y), T::output(&mut by_a), T::output(&mut by_q)];
         kernel.call(&inputs, &mut outputs, self.workspace);
-        add(self.bar_a, &by_a);
-        add(self.bar_q, &by_q);
+        match ask.of {
+            Of::RateByState => {}
+            Of::Rate | Of::Along(..) | Of::Diffusion => {
+                add(self.bar_a, &by_a);
+                add(self.bar_q, &by_q);
+            }
+        }
         wide(&by_y)
     }
 }

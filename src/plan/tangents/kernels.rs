@@ -8,6 +8,7 @@ use crate::opt;
 use crate::plan::Plan;
 use crate::plan::compiled::extension;
 use crate::plan::controls::Adjoint;
+use crate::plan::derivatives::{Derivatives, mass_pattern};
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{Moves, Moving, rate, with_tangent};
 use crate::plan::motion;
@@ -15,6 +16,7 @@ use crate::plan::pack::Target;
 use crate::plan::step as steps;
 use crate::plan::tangents::AT_ONCE;
 use crate::plan::unit::{Kernel, PlanError, compile};
+use crate::solve::implicit::sparse::Pattern;
 use crate::solve::method::Kind;
 
 /// A system with its sensitivities in `D` directions: `w = (z, S_1 .. S_D, c, C_1 .. C_D)` with
@@ -64,16 +66,22 @@ impl Plan {
         let method = &self.methods[system];
         let with = sensitive(&packed.rates[system], n_states, n_directions)?;
         let backend = self.backend();
+        let all = n_states * (1 + n_directions);
+        let mass = || {
+            let own = mass_pattern(packed.motions[system].mass.as_ref(), n_states);
+            let entries = (0..=n_directions).flat_map(|block| {
+                let own = own.entries();
+                own.map(move |(row, column)| (block * n_states + row, block * n_states + column))
+            });
+            Pattern::new(all, entries.collect::<Vec<_>>())
+        };
+        let derivatives = || Derivatives::of(&with, all, self.forms[system], mass, backend);
         let moves = match method.kind {
             Kind::Explicit(tableau) => {
                 let [step] = compile([&opt::optimise(steps::step(&with, tableau))], backend)?;
                 Moves::Explicit { step, extension: extension(&with, tableau, backend)? }
             }
-            Kind::Stiff(_) => {
-                let jacobian = motion::jacobian(&with, n_states * (1 + n_directions))?;
-                let [jacobian, time_slope] = compile([&jacobian, &motion::time_slope(&with)?], backend)?;
-                Moves::Stiff { jacobian, time_slope }
-            }
+            Kind::Stiff(_) => Moves::Stiff(derivatives()?),
             Kind::Symplectic(_) => match Halves::of(&self.program.systems[system])? {
                 Ok(Halves { positions, momenta }) => {
                     let blocks = |half: Vec<usize>| -> Vec<usize> {
@@ -92,13 +100,8 @@ impl Plan {
                 Moves::Taylor { series, order }
             }
             Kind::Auto(tableau) => {
-                let (step, jacobian) = (
-                    opt::optimise(steps::step(&with, tableau)),
-                    motion::jacobian(&with, n_states * (1 + n_directions))?,
-                );
-                let [step, jacobian, time_slope] =
-                    compile([&step, &jacobian, &motion::time_slope(&with)?], backend)?;
-                Moves::Auto { step, jacobian, time_slope }
+                let [step] = compile([&opt::optimise(steps::step(&with, tableau))], backend)?;
+                Moves::Auto { step, derivatives: derivatives()? }
             }
             Kind::Stochastic(_) => return Err(self.no_way(system, Adjoint::Forward)),
         };

@@ -7,7 +7,7 @@
 
 use super::Implicit;
 use super::field::{Field, narrow, widen};
-use super::linear::Lu;
+use super::linear::Factors;
 use super::pace::{Failed, consistent, count_failure, first_size, newton_tolerance, scale, size_in};
 use crate::solve::control::Adaptive;
 use crate::solve::dense::{Accepted, Interior};
@@ -51,7 +51,7 @@ pub struct Bdf<'a, T, S: ?Sized> {
     known: bool,
     /// `c` of the matrix `M - c J` in `lu`; not a number if there is none.
     factored: f64,
-    lu: Lu<f64>,
+    lu: Factors<f64>,
     y_new: Vec<f64>,
     /// The step last taken: its start, its size, its end.
     taken: (f64, f64, f64),
@@ -69,6 +69,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
             Stepping::Adaptive(control) => control.clone(),
             Stepping::Fixed { .. } => Adaptive::new(0.0, 0.0, 0),
         };
+        let lu = field.factors();
         Bdf {
             field,
             stepping,
@@ -79,7 +80,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
             differences: vec![0.0; (MAX_ORDER + 3) * dim],
             known: false,
             factored: f64::NAN,
-            lu: Lu::default(),
+            lu,
             y_new: vec![0.0; dim],
             taken: (0.0, 0.0, 0.0),
             shown_y: vec![T::default(); dim],
@@ -136,10 +137,8 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
         let Field { dim, n, .. } = self.field;
         let c = h / alpha(self.order);
         if self.factored != c {
-            stats.factorisations += 1;
-            let (mass, jacobian) = (&self.field.mass, &self.field.jacobian);
             self.factored = f64::NAN;
-            if !self.lu.factor(n, |i, j| mass.entry(n, i, j) - c * jacobian[i * n + j]) {
+            if !self.field.factor(&mut self.lu, |m, j| m - c * j, stats) {
                 return Err(Failed::Singular);
             }
             self.factored = c;

@@ -8,9 +8,10 @@
 
 use super::Implicit;
 use super::dirk::Dirk;
-use super::field::{Field, Mass, narrow, widen};
+use super::field::{Field, narrow, widen};
 use super::initial::Echelon;
-use super::linear::Lu;
+use super::linear::Factors;
+use super::mass::Mass;
 use super::pace::{Failed, Pace, newton_tolerance, scale, size_in};
 use crate::solve::dense::{Accepted, Interior, cubic};
 use crate::solve::outcome::{Invalid, Stats};
@@ -40,7 +41,7 @@ pub struct Esdirk<'a, T, S: ?Sized> {
     keep: bool,
     /// `hγ` of the matrix in `lu`; not a number if there is none.
     factored: f64,
-    lu: Lu<f64>,
+    lu: Factors<f64>,
     shown_y: Vec<T>,
     /// The cubic of the step last taken, `[3, dim]`, if somebody is to look inside.
     shown_powers: Vec<T>,
@@ -61,6 +62,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Esdirk<'a, T, S> {
     pub fn new(system: &'a mut S, dirk: &'static Dirk, stepping: &Stepping) -> Self {
         let field = Field::new(system);
         let dim = field.dim;
+        let lu = field.factors();
         Esdirk {
             field,
             dirk,
@@ -74,7 +76,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Esdirk<'a, T, S> {
             fresh: false,
             keep: false,
             factored: f64::NAN,
-            lu: Lu::default(),
+            lu,
             shown_y: vec![T::default(); dim],
             shown_powers: Vec::new(),
         }
@@ -85,10 +87,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Esdirk<'a, T, S> {
         if self.factored == c {
             return true;
         }
-        let Field { n, mass, jacobian, .. } = &self.field;
-        let n = *n;
-        stats.factorisations += 1;
-        let regular = self.lu.factor(n, |i, j| mass.entry(n, i, j) - c * jacobian[i * n + j]);
+        let regular = self.field.factor(&mut self.lu, |m, j| m - c * j, stats);
         self.factored = if regular { c } else { f64::NAN };
         regular
     }
@@ -231,7 +230,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Esdirk<'a, T, S> {
             return Some(f.to_vec());
         }
         self.field.linearise(t, y, stats).is_continue().then_some(())?;
-        Echelon::of(&self.field.mass, self.field.n).slopes(&mut self.field, t, y, f, stats)
+        Echelon::of(&self.field).slopes(&mut self.field, t, y, f, stats)
     }
 }
 

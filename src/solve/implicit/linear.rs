@@ -1,5 +1,7 @@
-//! Dense linear equations, real and complex: factorisation with partial pivoting.
+//! Linear equations, real and complex: numbers, the dense factorisation with partial pivoting, and
+//! the factors of a Newton matrix, whichever kind it is.
 
+use super::sparse::SparseLu;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// What a matrix is made of.
@@ -146,6 +148,31 @@ impl<K: Number> Lu<K> {
             let known = self.rows[row * n + row + 1..(row + 1) * n].iter().zip(&b[row + 1..]);
             let sum = known.fold(b[row], |sum, (u, x)| sum - *u * *x);
             b[row] = sum / self.rows[row * n + row];
+        }
+    }
+}
+
+/// The factors of a Newton matrix.
+#[derive(Clone, Debug)]
+pub(super) enum Factors<K> {
+    Dense(Lu<K>),
+    Sparse(Box<SparseLu<K>>),
+}
+
+impl<K: Number> Factors<K> {
+    /// Replaces `b: [n]` by the `x` with `A x = b`. Only after a successful factorisation.
+    pub fn solve(&self, b: &mut [K]) {
+        match self {
+            Factors::Dense(lu) => lu.solve(b),
+            Factors::Sparse(lu) => lu.solve(b),
+        }
+    }
+
+    /// Entries of both factors.
+    pub fn fill(&self) -> usize {
+        match self {
+            Factors::Dense(lu) => lu.rows.len(),
+            Factors::Sparse(lu) => lu.fill(),
         }
     }
 }

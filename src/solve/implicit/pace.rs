@@ -3,6 +3,7 @@
 use super::Implicit;
 use super::field::Field;
 use super::initial::Echelon;
+use super::mass::Mass;
 use crate::solve::control::{Adaptive, Errors, positive};
 use crate::solve::outcome::{Invalid, Outcome, Quantity, Stats};
 use crate::solve::problem::Real;
@@ -227,7 +228,7 @@ pub(super) fn consistent<T: Real, S: Implicit<T> + ?Sized>(
     stats: &mut Stats,
 ) -> ControlFlow<Outcome, Vec<f64>> {
     field.weigh();
-    let echelon = Echelon::of(&field.mass, field.n);
+    let echelon = Echelon::of(field);
     echelon.solve_constraints(field, control, t, y, stats)?;
     let mut f = vec![0.0; y.len()];
     field.rate(t, y, &mut f, stats);
@@ -256,7 +257,7 @@ pub(super) fn first_size<T: Real, S: Implicit<T> + ?Sized>(
     if let Some(dt) = control.first_step {
         return dt.min(limit);
     }
-    if field.mass == super::field::Mass::Identity {
+    if field.mass == Mass::Identity {
         let (mut y_try, mut dy_try) = (vec![0.0; y.len()], vec![0.0; y.len()]);
         let rate = |t: f64, y: &[f64], dy: &mut [f64]| field.rate(t, y, dy, stats);
         let from = (t, leg.direction, limit);

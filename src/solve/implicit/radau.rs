@@ -9,7 +9,7 @@
 
 use super::Implicit;
 use super::field::{Field, narrow, widen};
-use super::linear::{Complex, Lu};
+use super::linear::{Complex, Factors};
 use super::pace::{Failed, Pace, newton_tolerance, scale};
 use crate::solve::dense::{Accepted, Interior};
 use crate::solve::outcome::{Invalid, Stats};
@@ -67,8 +67,8 @@ pub struct Radau<'a, T, S: ?Sized> {
     keep: bool,
     /// The step size of the factorisations; not a number if there are none.
     factored: f64,
-    real: Lu<f64>,
-    complex: Lu<Complex>,
+    real: Factors<f64>,
+    complex: Factors<Complex>,
     /// The step last taken: its start, its size, its end.
     taken: (f64, f64, f64),
     /// Of the interior of the step last taken, `[3, dim]`; empty if there is none to go by.
@@ -101,6 +101,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Radau<'a, T, S> {
     pub fn new(system: &'a mut S, stepping: &Stepping) -> Self {
         let field = Field::new(system);
         let dim = field.dim;
+        let (real, complex) = (field.factors(), field.factors());
         Radau {
             field,
             pace: Pace::new(stepping, Q),
@@ -108,8 +109,8 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Radau<'a, T, S> {
             fresh: false,
             keep: false,
             factored: f64::NAN,
-            real: Lu::default(),
-            complex: Lu::default(),
+            real,
+            complex,
             taken: (0.0, 0.0, 0.0),
             powers: Vec::new(),
             y_new: vec![0.0; dim],
@@ -242,14 +243,12 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Radau<'a, T, S> {
         if self.factored == h {
             return true;
         }
-        let Field { n, mass, jacobian, .. } = &self.field;
-        let n = *n;
-        let real = self.real.factor(n, |i, j| MU_REAL / h * mass.entry(n, i, j) - jacobian[i * n + j]);
-        let complex = self.complex.factor(n, |i, j| {
-            let m = mass.entry(n, i, j) / h;
-            Complex { re: MU_COMPLEX.re * m - jacobian[i * n + j], im: MU_COMPLEX.im * m }
-        });
-        stats.factorisations += 2;
+        let real = self.field.factor(&mut self.real, |m, j| MU_REAL / h * m - j, stats);
+        let complex = |m: f64, j: f64| {
+            let m = m / h;
+            Complex { re: MU_COMPLEX.re * m - j, im: MU_COMPLEX.im * m }
+        };
+        let complex = self.field.factor(&mut self.complex, complex, stats);
         self.factored = if real && complex { h } else { f64::NAN };
         real && complex
     }

@@ -7,7 +7,7 @@
 
 use super::Implicit;
 use super::field::{Field, narrow, widen};
-use super::linear::Lu;
+use super::linear::Factors;
 use super::pace::{Failed, Pace};
 use crate::solve::dense::{Accepted, Interior};
 use crate::solve::outcome::{Invalid, Stats};
@@ -125,7 +125,7 @@ const Q: u32 = 5;
 pub struct Rosenbrock<'a, T, S: ?Sized> {
     pub(super) field: Field<'a, T, S>,
     pace: Pace,
-    pub(super) lu: Lu<f64>,
+    lu: Factors<f64>,
     pub(super) y: Vec<f64>,
     pub(super) y_new: Vec<f64>,
     pub(super) f_t: Vec<f64>,
@@ -154,8 +154,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Rosenbrock<'a, T, S> {
             log_growth += if power > 0 { libm::log(length) } else { 0.0 };
             v.iter_mut().for_each(|x| *x /= length);
             if power < POWERS {
-                let rows = self.field.jacobian.chunks(n.max(1)).take(n);
-                v = rows.map(|row| row.iter().zip(&v).map(|(j, v)| j * v).sum()).collect();
+                v = self.field.moved(&v);
             }
         }
         self.taken.1.abs() * libm::exp(log_growth / f64::from(POWERS))
@@ -165,10 +164,11 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Rosenbrock<'a, T, S> {
     pub fn new(system: &'a mut S, stepping: &Stepping) -> Self {
         let field = Field::new(system);
         let dim = field.dim;
+        let lu = field.factors();
         Rosenbrock {
             field,
             pace: Pace::new(stepping, Q),
-            lu: Lu::default(),
+            lu,
             y: vec![0.0; dim],
             y_new: vec![0.0; dim],
             f_t: vec![0.0; dim],
@@ -195,9 +195,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Rosenbrock<'a, T, S> {
     pub(super) fn stages(&mut self, t: f64, h: f64, stats: &mut Stats) -> Result<(), Failed> {
         let Field { dim, n, .. } = self.field;
         let gamma_h = rodas5p::GAMMA * h;
-        let (mass, jacobian) = (&self.field.mass, &self.field.jacobian);
-        stats.factorisations += 1;
-        if !self.lu.factor(n, |i, j| mass.entry(n, i, j) / gamma_h - jacobian[i * n + j]) {
+        if !self.field.factor(&mut self.lu, |m, j| m / gamma_h - j, stats) {
             return Err(Failed::Singular);
         }
         let (mut y, mut f, mut weighed) = (vec![0.0; dim], vec![0.0; dim], vec![0.0; n]);
@@ -216,9 +214,8 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Rosenbrock<'a, T, S> {
                 states[at] = f[at] + weighed[at] + h * rodas5p::D[stage] * self.f_t[at];
             }
             self.lu.solve(states);
-            for (at, channel) in (n..dim).zip(channels) {
-                let row = &self.field.jacobian[at * n..(at + 1) * n];
-                let moved: f64 = row.iter().zip(&*states).map(|(j, k)| j * k).sum();
+            let moved = self.field.channels_moved(states);
+            for ((at, channel), moved) in (n..dim).zip(channels).zip(moved) {
                 *channel = gamma_h * (f[at] + coupled[at] + h * rodas5p::D[stage] * self.f_t[at] + moved);
             }
         }

@@ -22,13 +22,13 @@ fn pull_start<T: Real, S: Implicit<T> + ?Sized>(
     bar: &mut [f64],
     answer: &mut Answer<'_>,
 ) -> Result<(), Outcome> {
-    let echelon = Echelon::of(&field.mass, field.n);
+    let echelon = Echelon::of(field);
     if !echelon.singular() {
         return Ok(());
     }
     let singular = Outcome::Singular { t, h: 0.0 };
     linearised(field, t, y)?;
-    let (kept, rates) = echelon.transposed(&field.jacobian, &bar[..field.n]).ok_or(singular)?;
+    let (kept, rates) = echelon.transposed(field, &bar[..field.n]).ok_or(singular)?;
     bar[..field.n].copy_from_slice(&kept);
     let mut asked = vec![0.0; y.len()];
     asked[..field.n].copy_from_slice(&rates);

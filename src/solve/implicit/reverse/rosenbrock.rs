@@ -6,6 +6,8 @@
 //! whose own derivatives are second ones.
 
 use super::super::Implicit;
+use super::super::linear::Lu;
+use super::super::pace::Failed;
 use super::super::rosenbrock::{Rosenbrock, STAGES, rodas5p};
 use super::linearised;
 use crate::solve::outcome::{Outcome, Stats};
@@ -50,6 +52,10 @@ impl<T: Real, S: Implicit<T> + ?Sized> Reverse<T> for Rosenbrock<'_, T, S> {
         let gamma_h = rodas5p::GAMMA * h;
         let (mut v, mut by_stage) = (bar.to_vec(), vec![0.0; STAGES * dim]);
         bar.fill(0.0);
+        let (mut lu, jacobian, mass) = (Lu::default(), self.field.whole_jacobian(), &self.field.mass);
+        if !lu.factor(n, |i, j| mass.entry(i, j) / gamma_h - jacobian[i * n + j]) {
+            return Err(Failed::Singular.outcome(t, h));
+        }
         for (theta, inner) in inner {
             add(bar, 1.0 - theta, inner);
             add(&mut v, *theta, inner);
@@ -67,12 +73,12 @@ impl<T: Real, S: Implicit<T> + ?Sized> Reverse<T> for Rosenbrock<'_, T, S> {
             let mu = &mut own[..dim];
             // The channels of the stage are what the rest leaves them.
             mu[n..].iter_mut().for_each(|mu| *mu *= gamma_h);
-            for at in n..dim {
-                let row = self.field.jacobian[at * n..][..n].to_vec();
-                let share = mu[at];
-                add(&mut mu[..n], share, &row);
+            if mu[n..].iter().any(|mu| *mu != 0.0) {
+                let asked = [&vec![0.0; n][..], &mu[n..]].concat();
+                let by_y = answer(&Ask { t, y: &self.y, of: Of::RateByState, bar: &asked });
+                add(&mut mu[..n], 1.0, &by_y[..n]);
             }
-            self.lu.solve_transposed(&mut mu[..n]);
+            lu.solve_transposed(&mut mu[..n]);
             let mut y = self.y.clone();
             for (j, a) in rodas5p::A[i].iter().enumerate() {
                 add(&mut y, *a, &self.k[j * dim..][..dim]);

@@ -13,9 +13,10 @@
 
 use super::super::Implicit;
 use super::super::dirk::Dirk;
-use super::super::field::{Field, Mass};
+use super::super::field::Field;
 use super::super::gauss::Collocation;
 use super::super::linear::Lu;
+use super::super::mass::Mass;
 use super::super::pace::Failed;
 use super::linearised;
 use super::table::{Inside, Table};
@@ -40,7 +41,7 @@ pub struct Stages<'a, T, S: ?Sized> {
     z: Vec<f64>,
     /// `f_i`, `[s, dim]`.
     f: Vec<f64>,
-    /// The Jacobian at each stage, `[s, dim, n]`.
+    /// The Jacobian over the states at each stage, `[s, n, n]`.
     jacobians: Vec<f64>,
     /// Of the equations of each stage by itself, or of all together.
     lu: Vec<Lu<f64>>,
@@ -75,7 +76,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Stages<'a, T, S> {
             y_new: vec![0.0; dim],
             z: vec![0.0; s * dim],
             f: vec![0.0; s * dim],
-            jacobians: vec![0.0; s * dim * n],
+            jacobians: vec![0.0; s * n * n],
             field,
         }
     }
@@ -96,15 +97,15 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Stages<'a, T, S> {
             return Err(Failed::NotFinite { component }.outcome(self.t, self.h));
         }
         linearised(&mut self.field, t, &y)?;
-        self.jacobians[i * dim * n..][..dim * n].copy_from_slice(&self.field.jacobian);
+        self.jacobians[i * n * n..][..n * n].copy_from_slice(&self.field.whole_jacobian());
         Ok(())
     }
 
     /// Entry of `∂R_i/∂z_j` with `R_i = M z_i - h Σ_j a_ij f_j`.
     fn entry(&self, (i, row): (usize, usize), (j, column): (usize, usize)) -> f64 {
-        let Field { dim, n, mass, .. } = &self.field;
-        let own = if i == j { mass.entry(*n, row, column) } else { 0.0 };
-        own - self.h * self.table.a[i][j] * self.jacobians[(j * dim + row) * n + column]
+        let Field { n, mass, .. } = &self.field;
+        let own = if i == j { mass.entry(row, column) } else { 0.0 };
+        own - self.h * self.table.a[i][j] * self.jacobians[(j * n + row) * n + column]
     }
 
     /// Factorises the equations of stages `of`.
@@ -309,17 +310,21 @@ impl<T: Real, S: Implicit<T> + ?Sized> Reverse<T> for Stages<'_, T, S> {
             false => vec![(0..s).collect()],
         };
         for of in &groups {
-            let mut mu: Vec<f64> = of
-                .iter()
-                .flat_map(|j| {
-                    let jacobian = &self.jacobians[j * dim * n..][..dim * n];
-                    let mut right = by_stage[j * n..][..n].to_vec();
-                    for (row, g) in jacobian.chunks(n.max(1)).zip(&g[j * dim..][..dim]) {
-                        add(&mut right, *g, row);
-                    }
-                    right
-                })
-                .collect();
+            let mut mu = Vec::with_capacity(of.len() * n);
+            for j in of {
+                let mut right = by_stage[j * n..][..n].to_vec();
+                let (states, channels) = g[j * dim..][..dim].split_at(n);
+                let jacobian = &self.jacobians[j * n * n..][..n * n];
+                for (row, g) in jacobian.chunks(n.max(1)).zip(states) {
+                    add(&mut right, *g, row);
+                }
+                if channels.iter().any(|g| *g != 0.0) {
+                    let ((t, y), asked) = (self.stage(*j), [&vec![0.0; n][..], channels].concat());
+                    let by_y = answer(&Ask { t, y: &y, of: Of::RateByState, bar: &asked });
+                    add(&mut right, 1.0, &by_y[..n]);
+                }
+                mu.extend(right);
+            }
             let place = if self.table.diagonal { of[0] } else { 0 };
             self.lu[place].solve_transposed(&mut mu);
             for (i, mu) in of.iter().zip(mu.chunks(n.max(1))) {
