@@ -3,9 +3,9 @@
 //!
 //! With noise the path is that of the forward pass, and a step has the same bits. Of implicit methods
 //! the equations of a step are solved anew until rounding is all that is left, so a gradient is that
-//! of the step without what the forward pass left of them. Where states are not kept, the steps
-//! between are taken again in this way too, so with checkpoints the states differ from those of the
-//! forward pass by what it left, some thousandths of the tolerances.
+//! of the step without what the forward pass left of them. Where states are not kept, all steps are
+//! taken again in this way, so with checkpoints the states differ from those of the forward pass by
+//! what it left, some thousandths of the tolerances.
 
 use crate::backend::Workspace;
 use crate::plan::adjoint::discrete::{Pass, add, zeros};
