@@ -98,4 +98,4 @@ pub use engine::{
     Array, Binder, Checkpoint, DataFile, Dataset, Diagnostics, Error, Gradient, Model, OwnError, ParamValue,
     Run, RunNumber, RunValue, Runs, Slope, Solution, Trajectory, TrajectoryKind, Way,
 };
-pub use train::{Fit, NoErrors};
+pub use train::{Curvature, Fit, NoErrors};

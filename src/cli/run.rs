@@ -14,7 +14,7 @@ use crate::data::Part;
 use crate::engine::{Binder, Error, Model, OwnError, ParamValue, Run, Solution, Trajectory, TrajectoryKind};
 use crate::ir::program::Role;
 use crate::solve::outcome::Stats;
-use crate::train::{Fit, checkpoint};
+use crate::train::{Curvature, Fit, checkpoint};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -126,8 +126,12 @@ impl Console<'_> {
         text += &statistics(run, &fit.solution, Some(&fit), taken);
         self.print(&text);
         self.show_diagnostics(&run.doubts(fit.solution.own_errors()));
-        if let Err(why) = &fit.errors {
-            self.say(&format!("no standard errors: {why}\n"));
+        match (&fit.errors, fit.curvature) {
+            (Err(why), _) => self.say(&format!("no standard errors: {why}\n")),
+            (Ok(_), Curvature::GaussNewton) => {
+                self.say("standard errors by Gauss–Newton: without second derivatives of the run\n");
+            }
+            (Ok(_), Curvature::Hessian) => {}
         }
         let written = metrics
             .close()

@@ -4,7 +4,7 @@ use crate::base::span::Span;
 use crate::data::{self, Part, Place};
 use crate::diag::{Code, Diagnostic, Severity, Sink};
 use crate::engine::axes::{self, Axes};
-use crate::engine::controls::{adaptive, adjoint};
+use crate::engine::controls::{adaptive, adjoints};
 use crate::engine::dataset::{Absent, Missing};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::example::{self, At};
@@ -471,12 +471,7 @@ impl Work {
         Some(RunParts {
             data: Arc::new(Data::new(&program.data, &values)),
             params: program.params.iter().flat_map(|param| param.init.iter().copied()).collect(),
-            controls: Controls {
-                options,
-                seed: settings.run.seed,
-                save,
-                adjoints: solves.iter().map(adjoint).collect(),
-            },
+            controls: Controls { options, seed: settings.run.seed, save, adjoints: adjoints(&plan, &solves) },
             plan,
             settings: Arc::new(settings),
             dataset,

@@ -2,6 +2,7 @@
 
 use crate::ir::program::Draw;
 use crate::ir::system::{System, Unknown};
+use crate::plan::Plan;
 use crate::plan::controls::{Adjoint, BackNorm, Backsolve, Interpolating};
 use crate::plan::estimate::Estimator;
 use crate::settings::{self, ErrorNorm, NormChoice, SolveSettings};
@@ -21,9 +22,14 @@ pub(super) fn estimator(solve: &SolveSettings) -> Option<Estimator> {
     }
 }
 
-/// How gradients pass through a system that is solved so.
-pub(super) fn adjoint(solve: &SolveSettings) -> Adjoint {
+/// How gradients pass through the systems of `plan`, which are solved so.
+pub(super) fn adjoints(plan: &Plan, solves: &[SolveSettings]) -> Vec<Adjoint> {
+    solves.iter().enumerate().map(|(system, solve)| adjoint(plan, system, solve)).collect()
+}
+
+fn adjoint(plan: &Plan, system: usize, solve: &SolveSettings) -> Adjoint {
     match solve.adjoint {
+        settings::Adjoint::Auto => plan.usual_adjoint(system),
         settings::Adjoint::Discrete => Adjoint::Discrete,
         settings::Adjoint::Checkpoint(count) => {
             Adjoint::Checkpoint(usize::try_from(count).unwrap_or(usize::MAX))

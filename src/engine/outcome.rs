@@ -12,7 +12,7 @@ use crate::ir::op::Op;
 use crate::ir::system::{System, Trigger, Unknown, UnknownKind};
 use crate::ir::tensor::Tensor;
 use crate::plan::Plan;
-use crate::plan::controls::{Failure, Stuck};
+use crate::plan::controls::{Failure, Returning, Stuck};
 use crate::plan::unit::PlanError;
 use crate::settings::Settings;
 use crate::solve::outcome::{Outcome, Quantity};
@@ -73,7 +73,7 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
         Failure::Invalid(invalid) => Diagnostic::without_span(Code("E0802"), invalid.to_string())
             .help("`nodec config` lists every setting with its value and who set it"),
         Failure::Carrying { solve, outcome } => went_astray(*solve, outcome, given),
-        Failure::GoingBack { solve, alone, outcome } => went_back(*solve, *alone, outcome, given),
+        Failure::GoingBack { solve, by, outcome } => went_back(*solve, *by, outcome, given),
         Failure::Plan(error) => uncompiled(error),
     }
 }
@@ -101,16 +101,18 @@ fn went_astray(solve: usize, outcome: &Outcome, given: &Given<'_>) -> Diagnostic
 }
 
 /// The words for a backward solve that ended early; those of E0901, E0902, E0904.
-fn went_back(solve: usize, alone: bool, outcome: &Outcome, given: &Given<'_>) -> Diagnostic {
+fn went_back(solve: usize, by: Returning, outcome: &Outcome, given: &Given<'_>) -> Diagnostic {
     let span = given.plan.program.solves[solve].span;
     let at = |code: &'static str, what: String, t: f64| {
         let message = format!("{what} at t = {} on the way back for the gradient", number(t));
         let diagnostic = Diagnostic::new(Code(code), message, span, "the adjoint equation of this run");
-        match alone {
-            true => diagnostic
+        match by {
+            Returning::Alone => diagnostic
                 .note("a solution that contracts forwards grows backwards: `backsolve` suits systems that are neither stiff nor strongly damped")
                 .help("`solve.adjoint = discrete` needs no such solve"),
-            false => diagnostic
+            Returning::Again => diagnostic
+                .help("`solve.adjoint = forward` needs no equations to be solved again"),
+            Returning::Along => diagnostic
                 .help("the cotangents may do with tolerances of their own: `interpolating(atol = 1e-6)`"),
         }
     };
@@ -147,7 +149,11 @@ pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
         PlanError::MethodNotDifferentiated { others, .. } => {
             Diagnostic::without_span(Code("E0290"), error.to_string()).help(*others)
         }
-        PlanError::NoSensitivities { span, .. } => {
+        PlanError::NoHessianThroughMethod { .. } => {
+            Diagnostic::without_span(Code("E0290"), error.to_string())
+                .help("gradients work; explicit methods have second derivatives: tsit5, dopri5")
+        }
+        PlanError::NotThrough { span, .. } => {
             Diagnostic::new(Code("E0290"), error.to_string(), *span, "the derivatives do not pass here")
                 .help("with an explicit method `solve.adjoint = discrete` may do")
         }

@@ -27,7 +27,7 @@ use crate::plan::step as steps;
 use crate::plan::tangents::{ObjectiveTangent, SensitiveKernels, SolveTangents};
 use crate::plan::unit::{Element, Kernel, PlanError, compile};
 use crate::solve::implicit::sparse::Form;
-use crate::solve::method::{Kind, Method};
+use crate::solve::method::{Kind, Method, Stiff};
 use crate::solve::tableau::Tableau;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -54,6 +54,8 @@ pub struct Plan {
     scale: OnceLock<Made<ScaleKernels>>,
     rate_cotangents: Vec<OnceLock<Made<Kernel>>>,
     step_cotangents: Vec<OnceLock<Made<Kernel>>>,
+    bend_cotangents: Vec<OnceLock<Made<Kernel>>>,
+    diffusion_cotangents: Vec<OnceLock<Made<Kernel>>>,
     event_cotangents: Vec<OnceLock<Made<EventCotangents>>>,
     solve_cotangents: Vec<OnceLock<Made<SolveCotangents>>>,
     back: Vec<OnceLock<Made<BackKernels>>>,
@@ -122,6 +124,8 @@ impl Plan {
             scale: OnceLock::new(),
             rate_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             step_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
+            bend_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
+            diffusion_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             event_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_cotangents: program.solves.iter().map(|_| OnceLock::new()).collect(),
             back: program.systems.iter().map(|_| OnceLock::new()).collect(),
@@ -221,7 +225,7 @@ impl Plan {
             match adjoints[system] {
                 Adjoint::Discrete | Adjoint::Checkpoint(_) => {
                     self.rate_cotangents(system)?;
-                    self.step_cotangents(system)?;
+                    self.steps_back(system)?;
                 }
                 Adjoint::Backsolve(_) => drop(self.back_kernels(system)?),
                 Adjoint::Interpolating(_) => drop(self.rate_cotangents(system)?),
@@ -313,6 +317,45 @@ impl Plan {
             }
             Some(_) | None => self.funcs.step(system).clone(),
         }
+    }
+
+    /// `(t, inside, y, a, q, data.., dt, dy, bar) -> bar y, bar a, bar q` of the derivative
+    /// `f_t dt + f_y dy` of the rate `f`.
+    pub(crate) fn bend_cotangents(&self, system: usize) -> Result<&Kernel, PlanError> {
+        made(&self.bend_cotangents[system], || {
+            let tangent = with_tangent(&self.funcs.packed.rates[system], &[rate::T, rate::Y])?;
+            let bend = reversed(&tangent, &[rate::Y, rate::A, rate::Q], &[1])?;
+            let [bend] = compile([&bend], &*self.backend)?;
+            Ok(bend)
+        })
+    }
+
+    /// Whether going back through the steps takes second derivatives of the rate.
+    pub(crate) fn bends(&self, system: usize) -> bool {
+        matches!(self.methods[system].kind, Kind::Stiff(Stiff::Rodas5p))
+    }
+
+    /// `(t, inside, y, a, q, data.., bar) -> bar y, bar a, bar q` of the shares of the noise; `None`
+    /// where there is none.
+    pub(crate) fn diffusion_cotangents(&self, system: usize) -> Result<Option<&Kernel>, PlanError> {
+        let Some(diffusion) = &self.funcs.packed.motions[system].diffusion else { return Ok(None) };
+        made(&self.diffusion_cotangents[system], || {
+            let pull = reversed(diffusion, &[rate::Y, rate::A, rate::Q], &[0])?;
+            let [pull] = compile([&pull], &*self.backend)?;
+            Ok(pull)
+        })
+        .map(Some)
+    }
+
+    /// What is called to go back through a step, compiled.
+    fn steps_back(&self, system: usize) -> Result<(), PlanError> {
+        if self.methods[system].tableau().is_some() {
+            self.step_cotangents(system)?;
+        }
+        if self.bends(system) {
+            self.bend_cotangents(system)?;
+        }
+        self.diffusion_cotangents(system).map(drop)
     }
 
     /// The function of [`Plan::rate_cotangents`].
@@ -449,7 +492,10 @@ impl Plan {
     pub(crate) fn solve_curvature(&self, solve: usize) -> Result<&SolveCurvature, PlanError> {
         made(&self.solve_curvature[solve], || {
             let moving = self.moving(solve);
-            self.check_reversible(solve, Adjoint::Discrete)?;
+            let method = self.method(solve);
+            if method.tableau().is_none() {
+                return Err(PlanError::NoHessianThroughMethod { method: method.name });
+            }
             if let Some(event) = self.system_of(solve).events.first() {
                 return Err(PlanError::NoHessianThroughEvents { event: event.span });
             }

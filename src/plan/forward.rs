@@ -60,6 +60,8 @@ pub struct Solved<T> {
     pub stops: Vec<T>,
     /// The solution inside the steps, if it is wanted and they are not computed again.
     pub recorded: Option<Recorded<T>>,
+    /// The paths of the noises that drove it.
+    pub paths: Vec<Brownian>,
     /// The events whose condition was true at the start already.
     pub true_at_start: Vec<usize>,
     /// Whether an event ended it.
@@ -99,7 +101,12 @@ struct Start<T> {
 impl<T: Element> Context<'_, T> {
     /// Runs all solves that results and curves need.
     pub fn simulate(&self, controls: &Controls) -> Result<Simulation<T>, Failure> {
-        self.simulate_solves(&self.plan.needed(), controls, |_| Keep::Every)
+        // Of an explicit method the inside of a step can be had again.
+        let keep = |system: usize| match self.plan.methods[system].tableau() {
+            Some(_) => Keep::Every,
+            None => Keep::Path,
+        };
+        self.simulate_solves(&self.plan.needed(), controls, keep)
     }
 
     /// Runs the solves in `needed`: ascending, with those that they need. Of solves of system `s`
@@ -151,7 +158,7 @@ impl<T: Element> Context<'_, T> {
         let mut recording = (
             Tracing {
                 trace: Trace::starting(ends.0, &y0, keep),
-                recorded: self.recorder(number, keep),
+                recorded: (keep == Keep::Path).then(Recorded::default),
                 fresh: &fresh,
             },
             (SaveAt::new(&times, ends, dim), SaveAt::new(&save_times, ends, dim)),
@@ -197,6 +204,7 @@ impl<T: Element> Context<'_, T> {
                 places,
                 stops,
                 recorded,
+                paths,
                 true_at_start,
                 stopped,
                 fixed,
@@ -247,25 +255,6 @@ impl<T: Element> Context<'_, T> {
         let stream = |noise: &Noise| Stream::new(seed, &noise.path, 0, self.data.member);
         let path = |noise: &Noise| Brownian::new(stream(noise), noise.ty.shape.count(), ends);
         noises.map(path).collect()
-    }
-
-    /// What keeps the solution inside the steps of solve `number`, if somebody will ask for it and the
-    /// steps cannot be computed again.
-    fn recorder(&self, number: usize, keep: Keep) -> Option<Recorded<T>> {
-        let again = match self.plan.method(number).kind {
-            Kind::Explicit(_) => true,
-            Kind::Stiff(_)
-            | Kind::Multistep
-            | Kind::Taylor { .. }
-            | Kind::Auto(_)
-            | Kind::Symplectic(_)
-            | Kind::Stochastic(_) => false,
-        };
-        match keep {
-            Keep::Path => Some(Recorded::default()),
-            Keep::Every if !again => Some(Recorded::default()),
-            Keep::Every | Keep::AtMost(_) => None,
-        }
     }
 
     /// An event ended the solve at `(ends.1, y)`: that is where the sites at its end are. Sites at

@@ -39,6 +39,12 @@ pub enum PlanError {
         /// The first of them.
         event: Span,
     },
+    /// A Hessian is wanted through a method that is not explicit.
+    #[error("second derivatives through `{method}` are not supported yet")]
+    NoHessianThroughMethod {
+        /// Its name.
+        method: &'static str,
+    },
     /// A gradient is wanted by a way that does not pass through the method.
     #[error("gradients through `{method}` by `solve.adjoint = {adjoint}` are not supported yet")]
     MethodNotDifferentiated {
@@ -49,9 +55,11 @@ pub enum PlanError {
         /// The ways that do, in words.
         others: &'static str,
     },
-    /// Sensitivities cannot travel with these states.
-    #[error("`solve.adjoint = forward` does not support {what} yet")]
-    NoSensitivities {
+    /// A gradient cannot pass through this system in this way.
+    #[error("`solve.adjoint = {adjoint}` does not support {what} yet")]
+    NotThrough {
+        /// The way.
+        adjoint: &'static str,
         /// What stands in the way.
         what: &'static str,
         /// Where it is.

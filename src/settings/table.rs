@@ -117,7 +117,7 @@ pub const SETTINGS: &[Row] = &[
         Some("auto"),
         "whether implicit methods compute every entry of the Jacobian, or those of its pattern",
     ),
-    row("solve.adjoint", Kind::OneOf(ADJOINT), Some("discrete"), "how gradients pass through a solve"),
+    row("solve.adjoint", Kind::OneOf(ADJOINT), Some("auto"), "how gradients pass through a solve"),
     row("solve.trace", Kind::OneOf(TRACE), Some("exact"), "how `div` and `jac_frob2` are computed"),
     row("solve.max_events", Kind::Count, Some("1_000"), "events in one step, at most"),
     row(
@@ -193,6 +193,7 @@ const SPACE: &[Arg] = &[
     must("count", Kind::Count, "how many"),
 ];
 const ADJOINT: &[Choice] = &[
+    choice("auto", &[]),
     choice("discrete", &[]),
     choice("checkpoint", &[must("states", Kind::Count, "states kept at a time; fewer than 2 count as 2")]),
     choice(

@@ -98,6 +98,8 @@ pub enum Trace {
 /// How gradients pass through a solve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Adjoint {
+    /// As suits the method.
+    Auto,
     /// Back through the steps taken, all of them kept.
     Discrete,
     /// Back through the steps taken, so many states kept.
@@ -454,6 +456,7 @@ impl Slots {
     fn adjoint(&self) -> Adjoint {
         let given = |value: &Value| Some(as_number(value)).filter(|number| *number > 0.0);
         match self.choice("solve.adjoint") {
+            ("auto", _) => Adjoint::Auto,
             ("discrete", _) => Adjoint::Discrete,
             ("forward", _) => Adjoint::Forward,
             ("checkpoint", [states]) => Adjoint::Checkpoint(as_count(states)),

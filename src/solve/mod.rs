@@ -31,6 +31,7 @@ pub mod method;
 pub mod outcome;
 pub mod problem;
 pub mod record;
+pub mod reverse;
 mod roots;
 pub mod sde;
 #[allow(clippy::module_inception, reason = "the loop is what the layer is named after")]
@@ -57,7 +58,8 @@ pub use method::{Kind, Method, Stiff};
 pub use outcome::{End, Invalid, Outcome, Quantity, Stats, Unsteered};
 pub use problem::{Rates, Real, Step};
 pub use record::{Observer, Recorded, SaveAt, SaveSteps};
-pub use sde::{Scheme, Sde, Stochastic};
+pub use reverse::{Answer, Ask, Of, Reverse, Taken};
+pub use sde::{Retraced, Scheme, Sde, Stochastic};
 pub use solve::{Options, Stepping, integrate, solve};
 pub use stepper::{Carried, Flow, Grid, Leg, Mode, Stepper};
 pub use symplectic::{Composition, Separable, Symplectic};

@@ -309,29 +309,6 @@ fn diagonally_implicit_tables_have_the_orders_they_claim() {
     }
 }
 
-/// The same conditions as for the dense outputs below, for the table that has one; stage 1 is
-/// explicit, so that all trees count.
-#[test]
-fn the_dense_output_of_kvaerno5_has_order_4() {
-    let dirk = Dirk::by_name("kvaerno5").expect("it is in the table");
-    let weights = dirk.dense.expect("it has one");
-    let (a, b) = dirk_numbers(dirk);
-    for (tree, phi) in trees(4).iter().zip(phis(&a, trees(4))) {
-        for p in 1..=4 {
-            let sum: f64 = weights.iter().zip(&phi).map(|(w, phi)| w[p - 1] * phi.value).sum();
-            let expected = if p == tree.order as usize { 1.0 / f64::from(tree.density) } else { 0.0 };
-            // Weights up to 4 times numbers up to 2, seven of them.
-            assert!((sum - expected).abs() < 1e-14, "{tree:?} {p}: {sum}");
-        }
-    }
-    for (i, (w, b)) in weights.iter().zip(&b).enumerate() {
-        let slope: f64 = w.iter().zip(1..).map(|(w, p)| f64::from(p) * w).sum();
-        assert!((w.iter().sum::<f64>() - b.value).abs() < 1e-14, "b_{i}(1)");
-        assert_eq!(w[0], if i == 0 { 1.0 } else { 0.0 }, "the rate at the start");
-        assert!((slope - if i == 6 { 1.0 } else { 0.0 }).abs() < 1e-13, "the rate at the end: {i}");
-    }
-}
-
 /// `Σ_i b_i(θ) Φ_i(τ) = θ^|τ| / γ(τ)`, as polynomials in θ: Hairer, Nørsett, Wanner, Solving ODEs I,
 /// theorem II.6.1.
 #[test]

@@ -15,7 +15,7 @@ use crate::plan::adjoint::Cost;
 use crate::plan::adjoint::discrete::{StartBars, add, dot, rows_of, zeros};
 use crate::plan::adjoint::instant::{self, Around, Into};
 use crate::plan::adjoint::interpolate::{Piece, go_back};
-use crate::plan::controls::{BackNorm, Backsolve, Failure, Interpolating};
+use crate::plan::controls::{BackNorm, Backsolve, Failure, Interpolating, Returning};
 use crate::plan::forward::Solved;
 use crate::plan::kernels::{BackKernels, Moving};
 use crate::plan::layout::SystemLayout;
@@ -306,7 +306,11 @@ impl<'a, T: Element + AddAssign> Pass<'a, '_, T> {
         self.cost.steps += end.stats.attempts();
         self.cost.evaluations += end.stats.evaluations;
         if !end.outcome.is_success() {
-            return Err(Failure::GoingBack { solve: self.number, alone: true, outcome: end.outcome });
+            return Err(Failure::GoingBack {
+                solve: self.number,
+                by: Returning::Alone,
+                outcome: end.outcome,
+            });
         }
         z.copy_from_slice(&end.y[..n_states]);
         lambda.copy_from_slice(&end.y[n_states..2 * n_states]);

@@ -13,7 +13,7 @@
 use crate::backend::Workspace;
 use crate::plan::adjoint::Cost;
 use crate::plan::adjoint::discrete::{add, zeros};
-use crate::plan::controls::Failure;
+use crate::plan::controls::{Failure, Returning};
 use crate::plan::derivatives::Derivatives;
 use crate::plan::forward::Solved;
 use crate::plan::kernels::Moves;
@@ -105,7 +105,7 @@ pub(super) fn go_back<T: Element + AddAssign>(
     cost.steps += end.stats.attempts();
     cost.evaluations += end.stats.evaluations + integral.n_evaluations;
     if !end.outcome.is_success() {
-        return Err(Failure::GoingBack { solve: piece.number, alone: false, outcome: end.outcome });
+        return Err(Failure::GoingBack { solve: piece.number, by: Returning::Along, outcome: end.outcome });
     }
     lambda.copy_from_slice(&end.y);
     Ok(())

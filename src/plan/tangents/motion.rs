@@ -71,7 +71,9 @@ impl<'a, T: Element> Carrying<'a, T> {
     }
 
     fn derivatives(&self) -> &'a Derivatives {
-        let Moves::Stiff(derivatives) = &self.kernels.moves else { crate::bug!("not an implicit method") };
+        let (Moves::Stiff(derivatives) | Moves::Auto { derivatives, .. }) = &self.kernels.moves else {
+            crate::bug!("not an implicit method")
+        };
         derivatives
     }
 
@@ -103,7 +105,9 @@ impl<T: Element> Step<T> for Carrying<'_, T> {
     }
 
     fn step(&mut self, t: f64, h: f64, w: &[T], stages: &mut [T], w_new: &mut [T], err: &mut [T]) {
-        let Moves::Explicit { step, .. } = &self.kernels.moves else { crate::bug!("not an explicit method") };
+        let (Moves::Explicit { step, .. } | Moves::Auto { step, .. }) = &self.kernels.moves else {
+            crate::bug!("not an explicit method")
+        };
         let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
         let (k1, tail) = stages.split_at_mut(w.len());
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(w), T::input(k1)]);

@@ -16,6 +16,7 @@ use crate::plan::tangents::{Chain, SolveTangents, Tangents};
 use crate::plan::trace::Place;
 use crate::plan::unit::{Element, Inputs};
 use crate::solve::adams::Adams;
+use crate::solve::auto::Auto;
 use crate::solve::control::{Adaptive, Atol, Errors, Norm};
 use crate::solve::explicit::Explicit;
 use crate::solve::implicit::{Bdf, Esdirk, Gauss, Radau, Rosenbrock};
@@ -75,15 +76,23 @@ pub(super) fn through<T: Element>(
     let fresh = Cell::new(false);
     let alone = || Motion::new(context, number, &solved.fixed, &fresh, (ends.0, y.clone()));
     let kind = plan.method(number).kind;
-    let mut motion = Carrying {
+    let carrying = || Carrying {
         context,
         kernels,
         shape,
         fixed: &all,
         alone: alone(),
-        n_stages: plan.method(number).tableau().map_or(0, |tableau| tableau.n_stages()),
+        n_stages: match kind {
+            Kind::Explicit(tableau) | Kind::Auto(tableau) => tableau.n_stages(),
+            Kind::Stiff(_)
+            | Kind::Multistep
+            | Kind::Taylor { .. }
+            | Kind::Symplectic(_)
+            | Kind::Stochastic(_) => 0,
+        },
         workspace: Workspace::default(),
     };
+    let (mut motion, mut other) = (carrying(), carrying());
     let mut events = Shifting {
         context,
         kernels,
@@ -114,7 +123,11 @@ pub(super) fn through<T: Element>(
         Kind::Stiff(Stiff::Gauss(method)) => run(&mut Gauss::new(&mut motion, method, stepping)),
         Kind::Multistep => run(&mut Adams::new(&mut motion, stepping)),
         Kind::Taylor { .. } => run(&mut Taylor::new(&mut motion, stepping)),
-        Kind::Auto(_) | Kind::Stochastic(_) => crate::bug!("no such method carries sensitivities"),
+        Kind::Auto(tableau) => {
+            let constrained = plan.system_of(number).is_constrained();
+            run(&mut Auto::new(&mut motion, tableau, &mut other, constrained, stepping))
+        }
+        Kind::Stochastic(_) => crate::bug!("no such method carries sensitivities"),
     }?;
     if let Some(failure) = events.failure.take() {
         return Err(failure);

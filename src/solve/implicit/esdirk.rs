@@ -31,9 +31,8 @@ pub struct Esdirk<'a, T, S: ?Sized> {
     /// State and right-hand side at the start of the step; `f` is empty if it is not known.
     y: Vec<f64>,
     f: Vec<f64>,
-    /// Of the step last taken: the right-hand side at its start, and `z_i`, `[s, dim]`.
+    /// Of the step last taken.
     f_start: Vec<f64>,
-    z: Vec<f64>,
     y_new: Vec<f64>,
     taken: (f64, f64, f64),
     /// The Jacobian belongs to the start of the step.
@@ -44,7 +43,7 @@ pub struct Esdirk<'a, T, S: ?Sized> {
     factored: f64,
     lu: Factors<f64>,
     shown_y: Vec<T>,
-    /// The polynomial of the step last taken, `[3, dim]` or `[4, dim]`, if somebody is to look inside.
+    /// The cubic of the step last taken, `[3, dim]`, if somebody is to look inside.
     shown_powers: Vec<T>,
 }
 
@@ -72,7 +71,6 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Esdirk<'a, T, S> {
             y: vec![0.0; dim],
             f: Vec::new(),
             f_start: Vec::new(),
-            z: Vec::new(),
             y_new: vec![0.0; dim],
             taken: (0.0, 0.0, 0.0),
             fresh: false,
@@ -253,29 +251,6 @@ impl<T: Real, S: Implicit<T> + ?Sized> Esdirk<'_, T, S> {
         }
         powers
     }
-
-    /// `h Σ w_ip k_i` for each power `p`, with the rates `k_1` at the start and, from the stages,
-    /// `h k_i = (z_i - h Σ_{j<i} a_ij k_j)/γ`.
-    fn polynomial(&mut self, weights: &[[f64; 4]], stats: &mut Stats) -> Vec<f64> {
-        let (t, h, _) = self.taken;
-        let (y, f) = (self.y.clone(), self.f_start.clone());
-        let Some(start) = self.slopes(t, &y, &f, stats) else { return self.cubic(stats) };
-        let dim = y.len();
-        let mut powers = vec![0.0; 4 * dim];
-        let mut rates = vec![0.0; weights.len()];
-        for at in 0..dim {
-            for i in 0..weights.len() {
-                let row = self.dirk.a[i].iter().zip(&rates);
-                let known: f64 = row.map(|(a, rate)| a * rate).sum();
-                let found = (self.z[i * dim + at] - known) / self.dirk.gamma;
-                rates[i] = if i == 0 { h * start[at] } else { found };
-            }
-            for p in 0..4 {
-                powers[p * dim + at] = weights.iter().zip(&rates).map(|(w, rate)| w[p] * rate).sum();
-            }
-        }
-        powers
-    }
 }
 
 impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Esdirk<'_, T, S> {
@@ -365,7 +340,6 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Esdirk<'_, T, S> {
             }
             self.taken = (t, h, t_new);
             self.f_start = std::mem::replace(&mut self.f, f[last..].to_vec());
-            self.z = z;
             narrow(&self.y_new, &mut self.shown_y);
             self.shown_powers.clear();
             self.keep = n_iterations <= 2 || rate <= 1e-2;
@@ -377,16 +351,12 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Esdirk<'_, T, S> {
         }
     }
 
-    /// The polynomial of the table, or the cubic with the states and rates at both ends. Where there are
-    /// constraints, rates cost a Jacobian: at the start, and of the cubic at the end.
+    /// The cubic. Where there are constraints, the rates cost a Jacobian at either end.
     fn look_inside(&mut self, _: &[T], stats: &mut Stats) {
         if !self.shown_powers.is_empty() || self.y.is_empty() {
             return;
         }
-        let powers = match self.dirk.dense {
-            Some(weights) => self.polynomial(weights, stats),
-            None => self.cubic(stats),
-        };
+        let powers = self.cubic(stats);
         self.shown_powers.resize(powers.len(), T::default());
         narrow(&powers, &mut self.shown_powers);
     }

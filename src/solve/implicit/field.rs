@@ -151,6 +151,17 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Field<'a, T, S> {
         }
     }
 
+    /// The Jacobian over the states, every entry: `[n, n]`.
+    pub fn whole_jacobian(&self) -> Vec<f64> {
+        let n = self.n;
+        let Some(sparsity) = &self.sparsity else { return self.jacobian[..n * n].to_vec() };
+        let mut whole = vec![0.0; n * n];
+        for ((row, column), slope) in sparsity.jacobian.entries().zip(&self.jacobian) {
+            whole[row * n + column] = *slope;
+        }
+        whole
+    }
+
     /// `(∂f/∂y) v` over the states.
     pub fn moved(&self, v: &[f64]) -> Vec<f64> {
         let Some(sparsity) = &self.sparsity else {

@@ -166,6 +166,35 @@ impl Echelon {
         Flow::Break(Outcome::Inconsistent { t, component, residual })
     }
 
+    /// With `E` the rows of `M`, of the constraints those of `R J`, and `Eᵀ ν` the cotangent `bar: [n]` of
+    /// the states where the constraints hold: what the states that were given receive, `Mᵀ ν` without
+    /// the constraints, and what the rates receive, `-Rᵀ ν` of these. `None` if they do not determine
+    /// the states.
+    pub fn transposed<T: Real, S: Implicit<T> + ?Sized>(
+        &self,
+        field: &Field<'_, T, S>,
+        bar: &[f64],
+    ) -> Option<(Vec<f64>, Vec<f64>)> {
+        let (n, mut lu, mut nu) = (field.n, Lu::default(), bar.to_vec());
+        let jacobian = field.whole_jacobian();
+        let entry = |row: usize, column: usize| match &self.constraints[row] {
+            Some(r) => r.iter().map(|(at, r)| r * jacobian[at * n + column]).sum(),
+            None => field.mass.entry(row, column),
+        };
+        if !lu.factor(n, entry) {
+            return None;
+        }
+        lu.solve_transposed(&mut nu);
+        let mut rates = vec![0.0; n];
+        for (row, r) in self.constraints() {
+            r.iter().for_each(|(at, r)| rates[*at] -= r * nu[row]);
+            nu[row] = 0.0;
+        }
+        let mut kept = vec![0.0; n];
+        field.mass.transposed_times(&nu, &mut kept);
+        Some((kept, rates))
+    }
+
     fn residual(&self, f: &[f64]) -> f64 {
         self.residuals(f).into_iter().map(|r| r * r).sum::<f64>().sqrt()
     }

@@ -119,6 +119,21 @@ impl<K: Number> Lu<K> {
         true
     }
 
+    /// Replaces `b: [n]` by the `x` with `Aᵀ x = b`. Only after a successful `factor`.
+    pub fn solve_transposed(&self, b: &mut [K]) {
+        let n = self.n;
+        for row in 0..n {
+            let known = (0..row).fold(b[row], |sum, k| sum - self.rows[k * n + row] * b[k]);
+            b[row] = known / self.rows[row * n + row];
+        }
+        for row in (0..n).rev() {
+            b[row] = (row + 1..n).fold(b[row], |sum, k| sum - self.rows[k * n + row] * b[k]);
+        }
+        for k in (0..n).rev() {
+            b.swap(k, self.pivots[k]);
+        }
+    }
+
     /// Replaces `b: [n]` by the `x` with `A x = b`. Only after a successful `factor`.
     pub fn solve(&self, b: &mut [K]) {
         let n = self.n;
@@ -174,6 +189,9 @@ mod tests {
         assert!(lu.factor(3, |i, j| matrix[i][j]));
         let mut b = [8.0, 4.0, 7.5];
         lu.solve(&mut b);
+        assert_eq!(b, [1.0, 2.0, 3.0]);
+        let mut b = [7.0, 6.0, 6.5];
+        lu.solve_transposed(&mut b);
         assert_eq!(b, [1.0, 2.0, 3.0]);
         assert!(!lu.factor(2, |i, _| i as f64 + 1.0));
         assert!(!lu.factor(1, |_, _| f64::NAN));

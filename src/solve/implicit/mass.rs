@@ -63,6 +63,19 @@ impl Mass {
         }
     }
 
+    /// `out = Mᵀ v`, over the states.
+    pub(super) fn transposed_times(&self, v: &[f64], out: &mut [f64]) {
+        match self {
+            Mass::Identity | Mass::Diagonal(_) => self.times(v, out),
+            Mass::Rows(rows) => {
+                out.fill(0.0);
+                for (row, v) in rows.iter().zip(v) {
+                    row.iter().for_each(|(column, m)| out[*column] += m * v);
+                }
+            }
+        }
+    }
+
     /// `out = M v`, over the states.
     pub(super) fn times(&self, v: &[f64], out: &mut [f64]) {
         match self {

@@ -22,6 +22,8 @@ mod pace;
 #[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 mod radau;
 #[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
+mod reverse;
+#[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 mod rosenbrock;
 pub mod sparse;
 
@@ -31,6 +33,7 @@ pub use esdirk::Esdirk;
 pub use gauss::{Collocation, Gauss};
 pub use mass::Mass;
 pub use radau::Radau;
+pub use reverse::Stages;
 pub use rosenbrock::Rosenbrock;
 pub use sparse::Sparsity;
 

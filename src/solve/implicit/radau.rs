@@ -19,9 +19,9 @@ use crate::solve::stepper::{Carried, Flow, Leg, Stepper, non_finite};
 
 const S6: f64 = 2.449_489_742_783_178;
 /// Positions of the stages.
-const C: [f64; 3] = [(4.0 - S6) / 10.0, (4.0 + S6) / 10.0, 1.0];
+pub(super) const C: [f64; 3] = [(4.0 - S6) / 10.0, (4.0 + S6) / 10.0, 1.0];
 /// The method's matrix, for the channels.
-const A: [[f64; 3]; 3] = [
+pub(super) const A: [[f64; 3]; 3] = [
     [(88.0 - 7.0 * S6) / 360.0, (296.0 - 169.0 * S6) / 1800.0, (-2.0 + 3.0 * S6) / 225.0],
     [(296.0 + 169.0 * S6) / 1800.0, (88.0 + 7.0 * S6) / 360.0, (-2.0 - 3.0 * S6) / 225.0],
     [(16.0 - S6) / 36.0, (16.0 + S6) / 36.0, 1.0 / 9.0],
@@ -46,7 +46,7 @@ const T_INVERSE: [[f64; 3]; 3] = [
 ];
 /// The polynomial through 0 and the three `z_i`: row `i` holds the share of `z_i` in the
 /// coefficients of `θ, θ², θ³`.
-const P: [[f64; 3]; 3] = [
+pub(super) const P: [[f64; 3]; 3] = [
     [(13.0 + 7.0 * S6) / 3.0, (-23.0 - 22.0 * S6) / 3.0, (10.0 + 15.0 * S6) / 3.0],
     [(13.0 - 7.0 * S6) / 3.0, (-23.0 + 22.0 * S6) / 3.0, (10.0 - 15.0 * S6) / 3.0],
     [1.0 / 3.0, -8.0 / 3.0, 10.0 / 3.0],
