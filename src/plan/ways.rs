@@ -15,11 +15,21 @@ impl Plan {
             (Kind::Stochastic(_), _) => false,
             (Kind::Explicit(_), _) => true,
             (
-                Kind::Stiff(_) | Kind::Multistep | Kind::Taylor { .. } | Kind::Auto(_) | Kind::Symplectic(_),
+                Kind::Stiff(_)
+                | Kind::Multistep
+                | Kind::Taylor { .. }
+                | Kind::Auto(_)
+                | Kind::Symplectic(_)
+                | Kind::Reversible(_),
                 Adjoint::Interpolating(_),
             ) => self.every_state_has_a_rate(system),
             (
-                Kind::Stiff(_) | Kind::Multistep | Kind::Taylor { .. } | Kind::Auto(_) | Kind::Symplectic(_),
+                Kind::Stiff(_)
+                | Kind::Multistep
+                | Kind::Taylor { .. }
+                | Kind::Auto(_)
+                | Kind::Symplectic(_)
+                | Kind::Reversible(_),
                 Adjoint::Discrete | Adjoint::Checkpoint(_) | Adjoint::Backsolve(_),
             ) => false,
         };
@@ -44,12 +54,20 @@ impl Plan {
             Kind::Stochastic(_) => "noise has no gradients yet: nothing stands in for them",
             Kind::Auto(_) if has_rates => "`solve.adjoint = interpolating()` does",
             Kind::Auto(_) => "`solve.adjoint = forward` with radau5, rodas5p or bdf does",
-            Kind::Stiff(_) | Kind::Multistep | Kind::Taylor { .. } | Kind::Symplectic(_) if has_rates => {
+            Kind::Stiff(_)
+            | Kind::Multistep
+            | Kind::Taylor { .. }
+            | Kind::Symplectic(_)
+            | Kind::Reversible(_)
+                if has_rates =>
+            {
                 "`solve.adjoint = forward` and `interpolating()` do, every way with explicit methods: tsit5, dopri5"
             }
-            Kind::Stiff(_) | Kind::Multistep | Kind::Taylor { .. } | Kind::Symplectic(_) => {
-                "`solve.adjoint = forward` does, through constraints as well"
-            }
+            Kind::Stiff(_)
+            | Kind::Multistep
+            | Kind::Taylor { .. }
+            | Kind::Symplectic(_)
+            | Kind::Reversible(_) => "`solve.adjoint = forward` does, through constraints as well",
         };
         PlanError::MethodNotDifferentiated { method: method.name, adjoint: adjoint.name(), others }
     }

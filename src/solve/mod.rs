@@ -29,6 +29,7 @@ pub mod method;
 pub mod outcome;
 pub mod problem;
 pub mod record;
+pub mod reversible;
 mod roots;
 pub mod sde;
 #[allow(clippy::module_inception, reason = "the loop is what the layer is named after")]
@@ -53,6 +54,7 @@ pub use method::{Kind, Method, Stiff};
 pub use outcome::{End, Invalid, Outcome, Quantity, Stats};
 pub use problem::{Rates, Real, Step};
 pub use record::{Observer, Recorded, SaveAt, SaveSteps};
+pub use reversible::{Reversible, Reversing};
 pub use sde::{Scheme, Sde, Stochastic};
 pub use solve::{Options, Stepping, integrate, solve};
 pub use stepper::{Flow, Grid, Leg, Stepper};

@@ -47,6 +47,7 @@ mod programs;
 mod random_code;
 mod random_loops;
 mod references;
+mod reversible;
 mod runs;
 mod sema;
 mod series;
