@@ -510,9 +510,10 @@ impl Work {
         }
         match solve.method.kind {
             MethodKind::Stochastic(_) => self.every_rate_is_given(solve, system),
-            MethodKind::Explicit(_) | MethodKind::Multistep | MethodKind::Taylor { .. } => {
-                self.every_rate_is_given(solve, system)
-            }
+            MethodKind::Explicit(_)
+            | MethodKind::Multistep
+            | MethodKind::Taylor { .. }
+            | MethodKind::Reversible(_) => self.every_rate_is_given(solve, system),
             MethodKind::Stiff(Stiff::Gauss(_)) => self.every_rate_is_given(solve, system),
             MethodKind::Stiff(_) | MethodKind::Auto(_) => {
                 match system.states.first().filter(|_| mass_moves(system)) {
@@ -603,7 +604,8 @@ fn noise_unfit(solve: &SolveSettings, system: &System) -> Option<Diagnostic> {
         | MethodKind::Multistep
         | MethodKind::Taylor { .. }
         | MethodKind::Auto(_)
-        | MethodKind::Symplectic(_) => None,
+        | MethodKind::Symplectic(_)
+        | MethodKind::Reversible(_) => None,
     };
     let unfit = |noise: Option<Span>, why: &str, help: &str| {
         let at = solve.method_span.or(noise).or(system.states.first().map(|state| state.span));

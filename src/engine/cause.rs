@@ -16,7 +16,9 @@ pub(super) fn stiffness(method: &Method, t: f64, h: f64, rate: &Rate<'_>) -> Opt
     let border = match method.kind {
         Kind::Explicit(_) | Kind::Taylor { .. } => 1.5,
         Kind::Multistep => 0.3,
-        Kind::Stiff(_) | Kind::Auto(_) | Kind::Symplectic(_) | Kind::Stochastic(_) => return None,
+        Kind::Stiff(_) | Kind::Auto(_) | Kind::Symplectic(_) | Kind::Reversible(_) | Kind::Stochastic(_) => {
+            return None;
+        }
     };
     let radius = spectral_radius(t, rate)?;
     (radius > 0.0 && h.abs() * radius > border).then(|| 1.0 / radius)

@@ -584,7 +584,7 @@ fn moves(
             let [series] = compile([&motion::series(&funcs.packed.rates[system], order)?], backend)?;
             Ok(Moves::Taylor { series, order })
         }
-        Kind::Multistep => Ok(Moves::Multistep),
+        Kind::Multistep | Kind::Reversible(_) => Ok(Moves::Multistep),
         Kind::Symplectic(_) => match Halves::of(&program.systems[system])? {
             Ok(halves) => Ok(Moves::Symplectic(halves)),
             Err(coupled) => {

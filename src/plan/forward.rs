@@ -22,6 +22,7 @@ use crate::solve::method::{Kind, Stiff};
 use crate::solve::outcome::{End, Invalid, Outcome, Stats, Unsteered};
 use crate::solve::problem::Step;
 use crate::solve::record::{Observer, Recorded, SaveAt};
+use crate::solve::reversible::Reversing;
 use crate::solve::sde::Sde;
 use crate::solve::solve::{Options, integrate};
 use crate::solve::stepper::{Carried, Stepper};
@@ -239,6 +240,7 @@ impl<T: Element> Context<'_, T> {
             Kind::Stiff(Stiff::Dirk(dirk)) => run(&mut Esdirk::new(&mut motion, dirk, stepping)),
             Kind::Stiff(Stiff::Gauss(method)) => run(&mut Gauss::new(&mut motion, method, stepping)),
             Kind::Multistep => run(&mut Adams::new(&mut motion, stepping)),
+            Kind::Reversible(method) => run(&mut Reversing::new(&mut motion, method, stepping)),
             Kind::Taylor { .. } => run(&mut Taylor::new(&mut motion, stepping)),
             Kind::Auto(tableau) => {
                 let constrained = self.plan.system_of(number).is_constrained();

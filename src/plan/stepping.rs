@@ -76,6 +76,7 @@ impl<'a, T: Element> Motion<'a, T> {
             | Kind::Multistep
             | Kind::Taylor { .. }
             | Kind::Symplectic(_)
+            | Kind::Reversible(_)
             | Kind::Stochastic(_) => crate::bug!("not a method with a table"),
         }
     }

@@ -60,7 +60,8 @@ impl Plan {
                 | Kind::Multistep
                 | Kind::Taylor { .. }
                 | Kind::Auto(_)
-                | Kind::Symplectic(_) => Err(self.no_way(system, adjoint)),
+                | Kind::Symplectic(_)
+                | Kind::Reversible(_) => Err(self.no_way(system, adjoint)),
             },
             Adjoint::Backsolve(_) => match self.methods[system].kind {
                 Kind::Explicit(_) => Ok(()),
@@ -69,6 +70,7 @@ impl Plan {
                 | Kind::Taylor { .. }
                 | Kind::Auto(_)
                 | Kind::Symplectic(_)
+                | Kind::Reversible(_)
                 | Kind::Stochastic(_) => Err(self.no_way(system, adjoint)),
             },
             Adjoint::Interpolating(_) => match self.methods[system].kind {
@@ -78,6 +80,7 @@ impl Plan {
                 | Kind::Taylor { .. }
                 | Kind::Auto(_)
                 | Kind::Symplectic(_)
+                | Kind::Reversible(_)
                     if has_rates =>
                 {
                     Ok(())
@@ -88,6 +91,7 @@ impl Plan {
                 | Kind::Taylor { .. }
                 | Kind::Auto(_)
                 | Kind::Symplectic(_)
+                | Kind::Reversible(_)
                 | Kind::Stochastic(_) => Err(self.no_way(system, adjoint)),
             },
             Adjoint::Forward => crate::bug!("a gradient that goes forward is on its way back"),
@@ -116,7 +120,8 @@ impl Plan {
             | Kind::Multistep
             | Kind::Taylor { .. }
             | Kind::Auto(_)
-            | Kind::Symplectic(_) => true,
+            | Kind::Symplectic(_)
+            | Kind::Reversible(_) => true,
             Kind::Stochastic(_) => false,
         };
         let mut solves = (0..self.layout.solves.len()).filter(|at| self.layout.solves[*at].system == system);
@@ -185,6 +190,7 @@ impl Plan {
             | Kind::Taylor { .. }
             | Kind::Auto(_)
             | Kind::Symplectic(_)
+            | Kind::Reversible(_)
                 if has_rates =>
             {
                 "`solve.adjoint = forward` and `interpolating()` do"
@@ -193,7 +199,8 @@ impl Plan {
             | Kind::Multistep
             | Kind::Taylor { .. }
             | Kind::Auto(_)
-            | Kind::Symplectic(_) => "`solve.adjoint = forward` does",
+            | Kind::Symplectic(_)
+            | Kind::Reversible(_) => "`solve.adjoint = forward` does",
         };
         PlanError::MethodNotDifferentiated { method: method.name, adjoint: adjoint.name(), others }
     }

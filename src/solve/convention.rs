@@ -93,6 +93,7 @@ fn hairer(method: &Method) -> (Controller, f64) {
         | Kind::Taylor { .. }
         | Kind::Auto(_)
         | Kind::Symplectic(_)
+        | Kind::Reversible(_)
         | Kind::Stochastic(_) => (Controller { rejects_alike: true, ..Controller::PI }, 0.01),
     }
 }

@@ -32,6 +32,7 @@ pub mod outcome;
 pub mod problem;
 pub mod record;
 pub mod reverse;
+pub mod reversible;
 mod roots;
 pub mod sde;
 #[allow(clippy::module_inception, reason = "the loop is what the layer is named after")]
@@ -59,6 +60,7 @@ pub use outcome::{End, Invalid, Outcome, Quantity, Stats, Unsteered};
 pub use problem::{Rates, Real, Step};
 pub use record::{Observer, Recorded, SaveAt, SaveSteps};
 pub use reverse::{Answer, Ask, Of, Reverse, Taken};
+pub use reversible::{Reversible, Reversing};
 pub use sde::{Retraced, Scheme, Sde, Stochastic};
 pub use solve::{Options, Stepping, integrate, solve};
 pub use stepper::{Carried, Flow, Grid, Leg, Mode, Stepper};

@@ -353,6 +353,7 @@ fn every_method_is_gone_back_along_its_path() {
             "midpoint" | "heun" | "ralston" | "trapezoid" | "implicit_midpoint" => ("0.005", 1e-4),
             "leapfrog" | "symplectic_euler" | "yoshida4" | "yoshida6" | "yoshida8" | "kahan_li8" => continue,
             "euler_maruyama" | "milstein" | "heun_stratonovich" | "sra1" => continue,
+            "reversible_heun" | "asynchronous_leapfrog" => ("0.005", 1e-4),
             "heun_euler" | "fehlberg2" => ("0.005", 1e-4),
             "tr_bdf2" | "bosh3" | "owren_zennaro3" | "kvaerno3" => ("0.005", 1e-6),
             "cash_karp" | "rkf45" | "kvaerno4" | "kencarp4" | "kvaerno5" => ("", 1e-5),

@@ -52,6 +52,7 @@ mod random_code;
 mod random_loops;
 mod references;
 mod restart;
+mod reversible;
 mod runs;
 mod sema;
 mod series;

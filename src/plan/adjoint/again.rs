@@ -39,7 +39,8 @@ pub(super) fn steps<'a, T: Element>(
         | Kind::Multistep
         | Kind::Taylor { .. }
         | Kind::Auto(_)
-        | Kind::Symplectic(_) => crate::bug!("no such method is gone back through step by step"),
+        | Kind::Symplectic(_)
+        | Kind::Reversible(_) => crate::bug!("no such method is gone back through step by step"),
         Kind::Stochastic(scheme) => Some(Box::new(Retraced::new(motion, scheme, paths))),
     }
 }

@@ -67,7 +67,7 @@ impl Back {
             Kind::Stiff(stiff) => Back::Implicit(stiff),
             Kind::Multistep => Back::Adams,
             Kind::Taylor { .. } => table("dop853"),
-            Kind::Symplectic(_) => table("rk4"),
+            Kind::Symplectic(_) | Kind::Reversible(_) => table("rk4"),
             Kind::Stochastic(_) => crate::bug!("noise is not gone back along"),
         }
     }

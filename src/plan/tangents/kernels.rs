@@ -94,7 +94,7 @@ impl Plan {
                     crate::bug!("a symplectic method for a system that is not separable: {coupled:?}")
                 }
             },
-            Kind::Multistep => Moves::Multistep,
+            Kind::Multistep | Kind::Reversible(_) => Moves::Multistep,
             Kind::Taylor { order } => {
                 let [series] = compile([&motion::series(&with, order)?], backend)?;
                 Moves::Taylor { series, order }

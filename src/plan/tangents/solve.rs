@@ -23,6 +23,7 @@ use crate::solve::implicit::{Bdf, Esdirk, Gauss, Radau, Rosenbrock};
 use crate::solve::method::{Kind, Stiff};
 use crate::solve::outcome::Outcome;
 use crate::solve::record::SaveAt;
+use crate::solve::reversible::Reversing;
 use crate::solve::solve::{Options, Stepping, integrate};
 use crate::solve::stepper::Stepper;
 use crate::solve::symplectic::Symplectic;
@@ -88,6 +89,7 @@ pub(super) fn through<T: Element>(
             | Kind::Multistep
             | Kind::Taylor { .. }
             | Kind::Symplectic(_)
+            | Kind::Reversible(_)
             | Kind::Stochastic(_) => 0,
         },
         workspace: Workspace::default(),
@@ -122,6 +124,7 @@ pub(super) fn through<T: Element>(
         Kind::Stiff(Stiff::Dirk(dirk)) => run(&mut Esdirk::new(&mut motion, dirk, stepping)),
         Kind::Stiff(Stiff::Gauss(method)) => run(&mut Gauss::new(&mut motion, method, stepping)),
         Kind::Multistep => run(&mut Adams::new(&mut motion, stepping)),
+        Kind::Reversible(method) => run(&mut Reversing::new(&mut motion, method, stepping)),
         Kind::Taylor { .. } => run(&mut Taylor::new(&mut motion, stepping)),
         Kind::Auto(tableau) => {
             let constrained = plan.system_of(number).is_constrained();
@@ -313,6 +316,7 @@ fn options<T: Element>(alone: &Options, stops: &[T], shape: Blocks, kind: Kind) 
                 | Kind::Taylor { .. }
                 | Kind::Auto(_)
                 | Kind::Symplectic(_)
+                | Kind::Reversible(_)
                 | Kind::Stochastic(_) => own(at),
             };
             let copies = |part: Range<usize>| {
