@@ -76,8 +76,13 @@ channel work' = v^2
 fn a_run_goes_on_from_a_checkpoint_as_if_it_had_not_stopped() {
     for method in methods().filter(|method| !matches!(method.kind, Kind::Symplectic(_))) {
         let name = method.name;
+        // Reversible methods are stable where nothing is damped.
+        let text = match method.kind {
+            Kind::Reversible(_) => OSCILLATOR.replace("2*(1 - x^2)*v - x", "-x"),
+            _ => OSCILLATOR.to_owned(),
+        };
         let to = |end: f64| {
-            let model = Model::parse(OSCILLATOR).unwrap_or_else(|error| panic!("{error}"));
+            let model = Model::parse(&text).unwrap_or_else(|error| panic!("{error}"));
             let binder = model.bind().method(name).set("T", end).rtol(1e-6).atol(1e-6);
             let binder = if method.adaptive { binder } else { binder.setting("dt", "0.01") };
             binder.build().unwrap_or_else(|error| panic!("{name}: {error}"))
