@@ -21,11 +21,15 @@ use crate::ir::types::{DType, Type};
 const REACH: [f64; 8] = [1.0, 0.3, 3.0, 1.0, 10.0, 100.0, 0.1, 1000.0];
 /// Lines before a comparison that never changes is taken for one that jumps.
 const MAX_LINES: usize = 16;
-/// Places that are enough, and those taken from one line.
+/// Places that are enough, of one number and of many, which are those of layers and cost more; and those
+/// taken from one line.
 const ENOUGH: usize = 6;
+const ENOUGH_OF_MANY: usize = 3;
 const PER_LINE: usize = 2;
 /// Intervals of a line within which one change is looked for.
-const INTERVALS: usize = 16;
+const INTERVALS: usize = 8;
+/// How closely a place is found, against the distance at which the motion is evaluated beside it.
+const NARROW: f64 = 0.01;
 /// A difference that shrinks by less than this while the distance shrinks by [`Distances`] is a jump.
 const PERSISTS: f64 = 0.1;
 
@@ -73,12 +77,18 @@ fn jumps(
     smooth: &[(ValueId, Option<ValueId>)],
     ground: &Ground<'_>,
 ) -> bool {
-    let alone =
-        Func { results: vec![Port { name: "changes".into(), value: candidate.node }], ..func.clone() };
-    let alone = without_dead_nodes(alone);
-    let at = |line: &Line, share: f64| {
-        eval::eval(&alone, &line.at(share)).ok().and_then(|mut values| values.pop())
+    // What changes, and what it is compared with zero for, if it is.
+    let node = &func.nodes[candidate.node];
+    let compared: &[ValueId] = match candidate.kind {
+        Kind::Comparison { .. } | Kind::Sign => &node.args,
+        Kind::Floor | Kind::Conversion => &[],
     };
+    let looked_at = [&[candidate.node], compared].concat();
+    let results = looked_at.iter().map(|value| Port { name: "changes".into(), value: *value }).collect();
+    let alone = without_dead_nodes(Func { results, ..func.clone() });
+    let look = |line: &Line, share: f64| eval::eval(&alone, &line.at(share)).ok();
+    let at = |line: &Line, share: f64| look(line, share).map(|mut values| values.swap_remove(0));
+    let enough = if node.ty.shape.count() == 1 { ENOUGH } else { ENOUGH_OF_MANY };
     let mut seen = 0;
     for number in 0..MAX_LINES {
         let line = ground.line(number);
@@ -93,12 +103,19 @@ fn jumps(
                 let same = |share: f64| {
                     at(&line, share).is_some_and(|value| value.data[entry] == before.data[entry])
                 };
-                let place = bisected((*lo, *hi), same);
+                let height = |share: f64| {
+                    let values = look(&line, share)?;
+                    let [_, first, rest @ ..] = values.as_slice() else { return None };
+                    Some(first.data[entry] - rest.first().map_or(0.0, |second| second.data[entry]))
+                };
+                let near = Distances::of(line.real).near;
+                let place = crossed((*lo, *hi), near, height, &same)
+                    .unwrap_or_else(|| bisected((*lo, *hi), near, &same));
                 if jumps_at(func, smooth, &line, place) {
                     return true;
                 }
                 (seen, here) = (seen + 1, here + 1);
-                if seen == ENOUGH {
+                if seen == enough {
                     return false;
                 }
                 if here == PER_LINE {
@@ -112,11 +129,37 @@ fn jumps(
     seen == 0
 }
 
-/// The neighbouring numbers between which `same` stops to hold.
-fn bisected((mut lo, mut hi): (f64, f64), same: impl Fn(f64) -> bool) -> (f64, f64) {
+/// Two places much nearer to each other than `near` between which `same` stops to hold, by the secant
+/// method for the zero of `height`; `None` if it does not lead there.
+fn crossed(
+    (lo, hi): (f64, f64),
+    near: f64,
+    height: impl Fn(f64) -> Option<f64>,
+    same: impl Fn(f64) -> bool,
+) -> Option<(f64, f64)> {
+    /// Doubles the digits at least every other step.
+    const STEPS: usize = 12;
+    let room = NARROW * near;
+    let (mut a, mut b) = ((lo, height(lo)?), (hi, height(hi)?));
+    for _ in 0..STEPS {
+        let c = b.0 - b.1 * (b.0 - a.0) / (b.1 - a.1);
+        if !(lo < c - room && c + room < hi) {
+            return None;
+        }
+        if (c - b.0).abs() <= 0.5 * room {
+            return (same(c - room) && !same(c + room)).then_some((c - room, c + room));
+        }
+        (a, b) = (b, (c, height(c)?));
+    }
+    None
+}
+
+/// Two places much nearer to each other than `near`, or neighbouring numbers, between which `same` stops
+/// to hold.
+fn bisected((mut lo, mut hi): (f64, f64), near: f64, same: impl Fn(f64) -> bool) -> (f64, f64) {
     loop {
         let middle = lo + 0.5 * (hi - lo);
-        if middle <= lo || middle >= hi {
+        if hi - lo <= NARROW * near || middle <= lo || middle >= hi {
             return (lo, hi);
         }
         match same(middle) {
