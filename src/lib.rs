@@ -95,7 +95,7 @@ pub mod syntax;
 pub mod train;
 
 pub use engine::{
-    Array, Binder, DataFile, Dataset, Diagnostics, Error, Gradient, Model, ParamValue, Run, RunNumber,
-    RunValue, Runs, Slope, Solution, Trajectory, TrajectoryKind, Way,
+    Array, Binder, Checkpoint, DataFile, Dataset, Diagnostics, Error, Gradient, Model, OwnError, ParamValue,
+    Run, RunNumber, RunValue, Runs, Slope, Solution, Trajectory, TrajectoryKind, Way,
 };
-pub use train::{Fit, NoErrors};
+pub use train::{Curvature, Fit, NoErrors};

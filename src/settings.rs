@@ -21,8 +21,8 @@ pub use sweep::Sweep;
 use systems::Tables;
 use table::{Arg, Choice, Kind, Row, SETTINGS};
 pub use typed::{
-    Adjoint, Backend, ErrorNorm, Moments, OptimizerChoice, Patience, Precision, RunSettings, Save, Schedule,
-    Settings, SolveSettings, StateTolerance, Trace, TrainSettings,
+    Adjoint, Backend, ErrorNorm, Moments, NormChoice, OptimizerChoice, Patience, Precision, RunSettings,
+    Save, Schedule, Settings, SolveSettings, StateTolerance, Steering, Trace, TrainSettings,
 };
 pub use value::{Origin, Value};
 
@@ -153,6 +153,8 @@ pub fn resolve(
     let all = std::iter::once(&mut table.main).chain(table.systems.iter_mut().map(|(_, slots)| slots));
     let slots = all.flat_map(|slots| slots.slots.iter_mut());
     slots.filter_map(|slot| slot.not_built.take()).for_each(|d| own.report(d));
+    let tables = std::iter::once(&table.main).chain(table.systems.iter().map(|(_, slots)| slots));
+    tables.filter_map(Slots::crossed_bounds).for_each(|diagnostic| own.report(diagnostic));
     let failed = own.has_errors();
     own.into_diagnostics().into_iter().for_each(|diagnostic| sink.report(diagnostic));
     (!failed).then(|| (table.main.typed(table.systems), overrides))
@@ -341,6 +343,20 @@ impl Slots {
         }))
     }
 
+    /// E0802 if `dt_min`, `dt` and `dt_max`, as far as they are set, do not rise.
+    fn crossed_bounds(&self) -> Option<Diagnostic> {
+        let bounds = ["solve.dt_min", "solve.dt", "solve.dt_max"].map(|key| {
+            let slot = self.slots.iter().find(|slot| slot.row.key == key)?;
+            match (&slot.value, slot.span) {
+                (Some(Value::Number(value)), Some(span)) => Some((key, *value, span)),
+                _ => None,
+            }
+        });
+        let set: Vec<(&str, f64, Span)> = bounds.into_iter().flatten().collect();
+        let crossed = set.windows(2).find(|pair| pair[0].1 > pair[1].1)?;
+        Some(errors::bounds_cross((crossed[0].0, crossed[0].2), (crossed[1].0, crossed[1].2)))
+    }
+
     /// Every name that can be set at present, with its value as text.
     fn keys(&self) -> Vec<(String, String)> {
         let mut keys = Vec::new();
@@ -395,7 +411,7 @@ impl Slots {
 /// What stands in the parentheses of `choice`.
 fn args_of(kind: Kind, choice: &str) -> &'static [Arg] {
     match kind {
-        Kind::OneOf(choices) | Kind::Times(choices) => {
+        Kind::OneOf(choices) | Kind::Times(choices) | Kind::Unknowns(choices) => {
             choices.iter().find(|known: &&Choice| known.name == choice).map_or(&[], |known| known.args)
         }
         _ => &[],

@@ -18,6 +18,7 @@ pub mod errors;
 pub mod expand;
 pub mod jvp;
 pub mod primes;
+pub mod sparsity;
 pub mod taylor;
 pub mod vjp;
 mod walk;
@@ -26,6 +27,7 @@ pub use batch::batch_func;
 pub use errors::AdError;
 pub use expand::expand;
 pub use jvp::{jvp, jvp_func};
+pub use sparsity::sparsity;
 pub use taylor::{series, taylor};
 pub use vjp::{vjp, vjp_func};
 

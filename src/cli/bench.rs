@@ -10,7 +10,7 @@ use super::plot::{Chart, Mark, Series, png};
 use super::run::{Ended, PNG_SCALE, bound};
 use super::run_dir::{Place, RunDir, RunDirError};
 use super::{Console, Exit};
-use crate::engine::{Error, Model, Run, Solution, TrajectoryKind};
+use crate::engine::{Error, Model, Run, STIFF_NOTE, Solution, TrajectoryKind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -37,8 +37,8 @@ const REPEATS: u32 = 10;
 struct Point {
     method: String,
     rtol: f64,
-    /// What it came to; `None` if it did not get to the end.
-    result: Option<Measured>,
+    /// What it came to, or why it did not get to the end.
+    result: Result<Measured, String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +104,7 @@ impl Console<'_> {
         };
         let reference = self.reference(&bench, &tolerances)?;
         self.say(&format!(
-            "reference: {} at rtol {:e}, known to {:.1e}\n",
+            "reference: {} at rtol {:.0e}, known to {:.1e}\n",
             reference.method, reference.rtol, reference.uncertainty
         ));
         let mut points = Vec::new();
@@ -151,7 +151,8 @@ impl Console<'_> {
 
 impl Bench<'_> {
     fn build(&self, method: &str, rtol: f64) -> Result<Run, Error> {
-        let number = |value: f64| format!("{value:e}");
+        // Without the digits that only multiplication has made.
+        let number = |value: f64| format!("{value:.6e}");
         let binder = bound(self.model, self.settings)
             .setting("solve.method", method)
             .setting("solve.rtol", &number(rtol))
@@ -163,21 +164,21 @@ impl Bench<'_> {
         binder.build().map_err(Error::Invalid)
     }
 
-    fn measure(&self, run: &Run, reference: &[f64]) -> Option<Measured> {
+    fn measure(&self, run: &Run, reference: &[f64]) -> Result<Measured, String> {
         let mut best = f64::INFINITY;
         let mut last = None;
         let begun = Instant::now();
         for _ in 0..REPEATS {
             let begun_once = Instant::now();
-            last = Some(run.solve().ok()?);
+            last = Some(run.solve().map_err(|error| why(&error))?);
             best = best.min(begun_once.elapsed().as_secs_f64() * 1e3);
             if begun.elapsed() > REPEAT_FOR {
                 break;
             }
         }
-        let solution = last?;
+        let solution = last.expect("it runs once at least");
         let stats = solution.stats();
-        Some(Measured {
+        Ok(Measured {
             error: self.distance(&end_states(&solution), reference),
             evaluations: stats.evaluations,
             jacobians: stats.jacobians,
@@ -191,6 +192,20 @@ impl Bench<'_> {
     fn distance(&self, y: &[f64], expected: &[f64]) -> f64 {
         let one = |(y, e): (&f64, &f64)| ((y - e) / (self.ratio + e.abs())).powi(2);
         (y.iter().zip(expected).map(one).sum::<f64>() / y.len().max(1) as f64).sqrt()
+    }
+}
+
+/// Why a run ended early, in a line: the headline without the name of the method, which stands beside it,
+/// and the likely cause where it is known.
+fn why(error: &Error) -> String {
+    let Some(first) = error.diagnostics().iter().next() else { return String::from("failed") };
+    let headline = match first.message.rsplit_once(" (") {
+        Some((headline, _)) if first.message.ends_with(')') => headline,
+        _ => &first.message,
+    };
+    match first.notes.iter().find(|note| note.starts_with(STIFF_NOTE)) {
+        Some(_) => format!("{headline}: stiff"),
+        None => headline.to_owned(),
     }
 }
 
@@ -208,24 +223,38 @@ fn model_name(args: &BenchArgs) -> String {
 /// A line for each point, a gap between methods.
 fn table(points: &[Point]) -> String {
     let header = ["method", "rtol", "error", "evaluations", "jacobians", "steps", "rejected", "ms"];
-    let mut rows = vec![header.map(String::from)];
-    for point in points {
-        let (method, rtol) = (point.method.clone(), format!("{:.0e}", point.rtol));
-        rows.push(match &point.result {
-            Some(m) => [
-                method,
-                rtol,
-                format!("{:.1e}", m.error),
-                m.evaluations.to_string(),
-                m.jacobians.to_string(),
-                m.steps.to_string(),
-                m.rejected.to_string(),
-                format!("{:.3}", m.time),
-            ],
-            None => [&method, &rtol, "-", "-", "-", "-", "-", "-"].map(String::from),
-        });
+    // A row and what stands behind it: why a method failed, once for all tolerances in a row.
+    let mut rows = vec![(header.map(String::from), String::new())];
+    let mut at = 0;
+    while at < points.len() {
+        let Point { method, rtol, result } = &points[at];
+        let same = |point: &&Point| point.method == *method && point.result.is_err();
+        let n_failed = points[at..].iter().take_while(same).count();
+        match result {
+            Ok(m) => rows.push((
+                [
+                    method.clone(),
+                    format!("{rtol:.0e}"),
+                    format!("{:.1e}", m.error),
+                    m.evaluations.to_string(),
+                    m.jacobians.to_string(),
+                    m.steps.to_string(),
+                    m.rejected.to_string(),
+                    format!("{:.3}", m.time),
+                ],
+                String::new(),
+            )),
+            Err(why) => {
+                let mut cells = [const { String::new() }; 8];
+                (cells[0], cells[1]) = (method.clone(), format!("{rtol:.0e}"));
+                let last = points[at + n_failed - 1].rtol;
+                let to = if n_failed > 1 { format!("to {last:.0e}: ") } else { String::new() };
+                rows.push((cells, format!("  {to}{why}")));
+            }
+        }
+        at += n_failed.max(1);
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().map(|(row, _)| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
     let line = |row: &[String; 8]| -> String {
         let cells = row.iter().zip(&widths).enumerate().map(|(at, (cell, width))| match at {
@@ -235,11 +264,12 @@ fn table(points: &[Point]) -> String {
         cells.collect::<Vec<String>>().join("  ")
     };
     let mut text = String::new();
-    for (at, row) in rows.iter().enumerate() {
-        if at > 1 && row[0] != rows[at - 1][0] {
+    for (at, (row, more)) in rows.iter().enumerate() {
+        if at > 1 && row[0] != rows[at - 1].0[0] {
             text.push('\n');
         }
         text += line(row).trim_end();
+        text += more;
         text.push('\n');
     }
     text
@@ -256,8 +286,8 @@ fn write(
     folder.write("bench.csv", csv(points))?;
     let title = format!("{name}, reference known to {:.1e}", reference.uncertainty);
     for (file, label, of) in [
-        ("evaluations", "log10 of evaluations of f", (|m| m.evaluations as f64) as fn(&Measured) -> f64),
-        ("time", "log10 of milliseconds", |m| m.time),
+        ("evaluations", "evaluations of f", (|m| m.evaluations as f64) as fn(&Measured) -> f64),
+        ("time", "milliseconds", |m| m.time),
     ] {
         let svg = chart(&title, label, points, of).svg();
         folder.write(&format!("error_{file}.svg"), &svg)?;
@@ -272,11 +302,11 @@ fn csv(points: &[Point]) -> String {
     let mut text = String::from("method,rtol,error,evaluations,jacobians,steps,rejected,milliseconds\n");
     for Point { method, rtol, result } in points {
         text += &match result {
-            Some(m) => format!(
+            Ok(m) => format!(
                 "{method},{rtol:e},{:e},{},{},{},{},{}\n",
                 m.error, m.evaluations, m.jacobians, m.steps, m.rejected, m.time
             ),
-            None => format!("{method},{rtol:e},,,,,,\n"),
+            Err(_) => format!("{method},{rtol:e},,,,,,\n"),
         };
     }
     text
@@ -286,9 +316,9 @@ fn csv(points: &[Point]) -> String {
 fn chart(title: &str, label: &str, points: &[Point], of: fn(&Measured) -> f64) -> Chart {
     let mut series: Vec<Series> = Vec::new();
     for point in points {
-        let Some(measured) = &point.result else { continue };
+        let Ok(measured) = &point.result else { continue };
         if series.last().is_none_or(|last| last.label != point.method) {
-            series.push(Series { label: point.method.clone(), points: Vec::new(), mark: Mark::Line });
+            series.push(Series { label: point.method.clone(), points: Vec::new(), mark: Mark::Marked });
         }
         let at = (of(measured).log10(), measured.error.max(f64::EPSILON).log10());
         series.last_mut().expect("one was pushed").points.push(at);
@@ -296,7 +326,8 @@ fn chart(title: &str, label: &str, points: &[Point], of: fn(&Measured) -> f64) -
     Chart {
         title: title.to_owned(),
         x_label: label.to_owned(),
-        y_label: String::from("log10 of the error at the end"),
+        y_label: String::from("error at the end"),
+        powers: true,
         series,
     }
 }

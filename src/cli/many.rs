@@ -9,10 +9,10 @@ use super::gathered::Gathered;
 use super::moments::Moments;
 use super::picture::many_pictures;
 use super::record::{self, DataRecord};
-use super::run::{Ended, entry_names, milliseconds, titled, write_pictures};
+use super::run::{Ended, entry_names, milliseconds, own_error_rows, titled, write_pictures};
 use super::run_dir::{CsvRows, RunDir, RunDirError};
 use super::{Console, Exit};
-use crate::engine::{Error, Run, Solution};
+use crate::engine::{Error, OwnError, Run, Solution, keep_worst};
 use crate::solve::outcome::Stats;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -36,6 +36,7 @@ struct Row {
     /// Of each `export` item the columns.
     tables: Vec<Vec<Vec<f64>>>,
     stats: Stats,
+    own_errors: Vec<OwnError>,
 }
 
 /// What is printed of all runs.
@@ -67,7 +68,7 @@ impl Console<'_> {
         let (members, has_tables) = (run.n_members(), !run.program().exports.is_empty());
         let mut moments = vec![Moments::NONE; names.len()];
         let (mut stats, mut failed) = (Stats::default(), None::<(usize, Error)>);
-        let (mut n_failed, mut fault) = (0_usize, None);
+        let (mut n_failed, mut fault, mut own_errors) = (0_usize, None, Vec::new());
         let width = names.len();
         let of = |_: usize, solution: Result<Solution, Error>| {
             solution.map(|solution| Row {
@@ -75,6 +76,7 @@ impl Console<'_> {
                 drawn: Gathered::of(run.program(), &solution),
                 tables: table_columns(run.program(), &solution),
                 stats: solution.stats(),
+                own_errors: solution.own_errors().to_vec(),
             })
         };
         run.map_runs_saved(0..run.n_runs(), has_tables, of, |number, row| {
@@ -82,13 +84,20 @@ impl Console<'_> {
             if member == 0 {
                 moments.fill(Moments::NONE);
             }
-            let row = row.unwrap_or_else(|error| {
+            let mut row = row.unwrap_or_else(|error| {
                 n_failed += 1;
                 failed.get_or_insert((number, error));
                 let drawn = vec![(f64::NAN, f64::NAN); gathered.n_series()];
-                Row { numbers: vec![f64::NAN; width], drawn, tables: Vec::new(), stats: Stats::default() }
+                Row {
+                    numbers: vec![f64::NAN; width],
+                    drawn,
+                    tables: Vec::new(),
+                    stats: Stats::default(),
+                    own_errors: Vec::new(),
+                }
             });
             stats = stats.plus(row.stats);
+            keep_worst(&mut own_errors, std::mem::take(&mut row.own_errors));
             moments.iter_mut().zip(&row.numbers).for_each(|(moments, value)| moments.push(*value));
             gathered.push(&row.drawn, member);
             let mut written = files.push(&point, (member, members), &row);
@@ -133,10 +142,14 @@ impl Console<'_> {
             (String::from("steps accepted"), stats.accepted.to_string()),
             (String::from("steps rejected"), stats.rejected.to_string()),
             (String::from("evaluations of f"), stats.evaluations.to_string()),
+        ]);
+        rows.extend(own_error_rows(&own_errors));
+        rows.extend([
             (String::from("compile time"), milliseconds(run.plan().compile_time())),
             (String::from("run time"), milliseconds(taken)),
         ]);
         self.print(&(printed.text() + "\n" + &titled("statistics", &rows)));
+        self.show_diagnostics(&run.doubts(&own_errors));
         self.say(&format!("written to {}\n", folder.display()));
         let Some((number, error)) = failed else { return Ok(Exit::Success) };
         let Ended::With(exit) = self.ended(&error);

@@ -133,7 +133,7 @@ fn chart(
         (Some(only), None) => only.label.clone(),
         _ => String::new(),
     };
-    Chart { title: String::new(), x_label: plot.x_label.to_string(), y_label, series }
+    Chart { title: String::new(), x_label: plot.x_label.to_string(), y_label, series, ..Chart::default() }
 }
 
 /// The trajectory of curve number `index`: curves come after states and channels, in order.

@@ -11,9 +11,10 @@ use super::run_dir::{Place, RunDir, RunDirError};
 use super::table::{Estimate, estimates, pairs};
 use super::{Console, Exit};
 use crate::data::Part;
-use crate::engine::{Binder, Error, Model, ParamValue, Run, Solution, Trajectory, TrajectoryKind};
+use crate::engine::{Binder, Error, Model, OwnError, ParamValue, Run, Solution, Trajectory, TrajectoryKind};
 use crate::ir::program::Role;
-use crate::train::{Fit, checkpoint};
+use crate::solve::outcome::Stats;
+use crate::train::{Curvature, Fit, checkpoint};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -84,6 +85,7 @@ impl Console<'_> {
         };
         text += &statistics(run, &solution, None, taken);
         self.print(&text);
+        self.show_diagnostics(&run.doubts(solution.own_errors()));
         let written =
             record_run(run, Some(&solution), &point(&run.params()), &folder).and_then(|()| folder.finish());
         let folder = written.map_err(|error| self.unwritable(&error))?;
@@ -123,8 +125,13 @@ impl Console<'_> {
         text += &objective_terms(&fit);
         text += &statistics(run, &fit.solution, Some(&fit), taken);
         self.print(&text);
-        if let Err(why) = &fit.errors {
-            self.say(&format!("no standard errors: {why}\n"));
+        self.show_diagnostics(&run.doubts(fit.solution.own_errors()));
+        match (&fit.errors, fit.curvature) {
+            (Err(why), _) => self.say(&format!("no standard errors: {why}\n")),
+            (Ok(_), Curvature::GaussNewton) => {
+                self.say("standard errors by Gauss–Newton: without second derivatives of the run\n");
+            }
+            (Ok(_), Curvature::Hessian) => {}
         }
         let written = metrics
             .close()
@@ -316,6 +323,11 @@ fn statistics(run: &Run, solution: &Solution, fit: Option<&Fit>, taken: Duration
         (String::from("steps rejected"), stats.rejected.to_string()),
         (String::from("evaluations of f"), stats.evaluations.to_string()),
     ];
+    rows.extend(work(&stats));
+    rows.extend(own_error_rows(solution.own_errors()));
+    if let Some(form) = stats.jacobian_form() {
+        rows.push((String::from("Jacobians"), form));
+    }
     if let Some(choice) = run.settings().solve.method.choice(&stats) {
         rows.push((String::from("why"), choice));
     }
@@ -327,6 +339,34 @@ fn statistics(run: &Run, solution: &Solution, fit: Option<&Fit>, taken: Duration
     rows.push((String::from("compile time"), milliseconds(run.plan().compile_time())));
     rows.push((String::from("run time"), milliseconds(taken)));
     titled("statistics", &rows)
+}
+
+/// The counters that only some methods and runs have.
+pub(super) fn work(stats: &Stats) -> impl Iterator<Item = (String, String)> {
+    let counters = [
+        ("evaluations of jacobians", stats.jacobians),
+        ("factorisations", stats.factorisations),
+        ("newton iterations", stats.newton_iterations),
+        ("rejected: newton failed", stats.newton_failures),
+        ("rejected: not finite", stats.non_finite),
+    ];
+    counters.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| (String::from(name), n.to_string()))
+}
+
+/// The most errors of channels that are printed.
+const OWN_ERRORS: usize = 8;
+
+/// The error estimates of what has no say in the step size; of many, the worst.
+pub(super) fn own_error_rows(own_errors: &[OwnError]) -> Vec<(String, String)> {
+    let mut worst: Vec<&OwnError> = own_errors.iter().collect();
+    if worst.len() > OWN_ERRORS {
+        worst.sort_by(|a, b| b.ratio().total_cmp(&a.ratio()));
+        worst.truncate(OWN_ERRORS);
+    }
+    let row = |one: &OwnError| {
+        (format!("error of {}", one.name), format!("{:.1e}, tolerance {:.1e}", one.error, one.tolerance))
+    };
+    worst.into_iter().map(row).collect()
 }
 
 pub(super) fn milliseconds(time: Duration) -> String {

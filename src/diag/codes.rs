@@ -139,7 +139,8 @@ table! {
     "W0604" "a summary of a single number"
     "W0610" "a trace estimate inside a nonlinear function"
     "W0701" "a data file that was not there to be checked"
-    "W0801" "a training setting that nothing reads"
+    "W0801" "a setting that nothing reads"
+    "W0901" "an integral the steps were too long for"
 }
 
 /// The row of `code`, as in `lookup("E0110")`; upper or lower case.

@@ -4,7 +4,7 @@ use crate::base::span::Span;
 use crate::data::{self, Part, Place};
 use crate::diag::{Code, Diagnostic, Severity, Sink};
 use crate::engine::axes::{self, Axes};
-use crate::engine::controls::{adjoint, tolerances};
+use crate::engine::controls::{adaptive, adjoints};
 use crate::engine::dataset::{Absent, Missing};
 use crate::engine::diagnostics::Diagnostics;
 use crate::engine::example::{self, At};
@@ -26,7 +26,6 @@ use crate::plan::unit::Data;
 use crate::sema::library::Files;
 use crate::sema::{self, Bindings, Checked, Given, Known};
 use crate::settings::{self, ErrorNorm, Flag, Precision, Request, Settings, SolveSettings, Sweep};
-use crate::solve::control::{Adaptive, Errors};
 use crate::solve::method::{Kind as MethodKind, Stiff};
 use crate::solve::sde::Scheme;
 use crate::solve::solve::{Options, Stepping};
@@ -183,12 +182,24 @@ impl Binder {
         if found.is_some() { Ok(diagnostics) } else { Err(diagnostics) }
     }
 
-    /// Warnings (W0801) about training settings that somebody set though nothing reads them: the
-    /// program has no `train` block, so that `nodec run` does not train it ([`Run::fit`] heeds them all
-    /// the same), or its data are one example, so that there is nothing to take a part of.
+    /// Warnings (W0801) about settings that somebody set though nothing reads them: those of step-size
+    /// control which the method does not take; those of training where the program has no `train`
+    /// block, so that `nodec run` does not train it ([`Run::fit`] heeds them all the same), or where its
+    /// data are one example, so that there is nothing to take a part of.
     pub fn unread_settings(&self) -> Diagnostics {
         let mut work = Work::new(self);
-        let resolved = work.settings(self).map_or(Vec::new(), |(settings, _)| settings.resolved);
+        let Some((settings, _)) = work.settings(self) else {
+            return Diagnostics::new(Vec::new(), work.sources);
+        };
+        let (method, resolved) = (settings.solve.method, settings.resolved);
+        let of_control = resolved.iter().filter_map(|row| {
+            let key = row.key.strip_prefix("solve.")?;
+            // Arguments of a choice are told with it.
+            let steers_otherwise = !key.contains('.') && !method.reads(key);
+            let span = row.origin.span().filter(|_| steers_otherwise)?;
+            Some(settings::errors::steers_otherwise(&row.key, method.name, method.adaptive, span))
+        });
+        let of_control: Vec<Diagnostic> = of_control.collect();
         let of_train = resolved.iter().filter(|row| row.key.starts_with("train."));
         let trains = self.model.is_trainable();
         let fields = self.model.checked.data.iter().flat_map(|request| &request.fields);
@@ -207,7 +218,7 @@ impl Binder {
                 true => None,
             }
         });
-        Diagnostics::new(unread.collect(), work.sources)
+        Diagnostics::new(of_control.into_iter().chain(unread).collect(), work.sources)
     }
 
     /// Reads the data and checks them against the schema.
@@ -460,12 +471,7 @@ impl Work {
         Some(RunParts {
             data: Arc::new(Data::new(&program.data, &values)),
             params: program.params.iter().flat_map(|param| param.init.iter().copied()).collect(),
-            controls: Controls {
-                options,
-                seed: settings.run.seed,
-                save,
-                adjoints: solves.iter().map(adjoint).collect(),
-            },
+            controls: Controls { options, seed: settings.run.seed, save, adjoints: adjoints(&plan, &solves) },
             plan,
             settings: Arc::new(settings),
             dataset,
@@ -478,17 +484,7 @@ impl Work {
     pub(super) fn options(&mut self, solve: &SolveSettings, system: &System) -> Option<Options> {
         self.check_method(solve, system)?;
         let stepping = if solve.method.adaptive {
-            let n_states: usize = system.states.iter().map(|state| state.ty.shape.count()).sum();
-            let errors = match solve.error_norm {
-                ErrorNorm::States => Errors::States(n_states),
-                ErrorNorm::All => Errors::All,
-            };
-            let mut adaptive = Adaptive::new(solve.rtol, solve.atol, n_states);
-            adaptive.atol = tolerances(solve, system);
-            adaptive.errors = errors;
-            adaptive.first_step = solve.dt;
-            adaptive.max_step = solve.dt_max.unwrap_or(f64::INFINITY);
-            Stepping::Adaptive(adaptive)
+            Stepping::Adaptive(adaptive(solve, system))
         } else if let Some(dt) = solve.dt {
             Stepping::Fixed { dt }
         } else {
@@ -501,6 +497,7 @@ impl Work {
             max_steps: solve.max_steps,
             max_events: solve.max_events,
             stops: Vec::new(),
+            resume: None,
         })
     }
 
@@ -513,9 +510,10 @@ impl Work {
         }
         match solve.method.kind {
             MethodKind::Stochastic(_) => self.every_rate_is_given(solve, system),
-            MethodKind::Explicit(_) | MethodKind::Multistep | MethodKind::Taylor { .. } => {
-                self.every_rate_is_given(solve, system)
-            }
+            MethodKind::Explicit(_)
+            | MethodKind::Multistep
+            | MethodKind::Taylor { .. }
+            | MethodKind::Reversible(_) => self.every_rate_is_given(solve, system),
             MethodKind::Stiff(Stiff::Gauss(_)) => self.every_rate_is_given(solve, system),
             MethodKind::Stiff(_) | MethodKind::Auto(_) => {
                 match system.states.first().filter(|_| mass_moves(system)) {
@@ -559,8 +557,8 @@ impl Work {
 
     /// Refuses tolerances of states that no system has.
     fn check_tolerances(&mut self, solve: &SolveSettings, program: &Program) {
-        let states = program.systems.iter().flat_map(|system| &system.states);
-        let mut names: Vec<&str> = states.map(|state| &*state.name).collect();
+        let unknowns = program.systems.iter().flat_map(|system| system.states.iter().chain(&system.channels));
+        let mut names: Vec<&str> = unknowns.map(|unknown| &*unknown.name).collect();
         names.dedup();
         for own in solve.atol_states.iter().filter(|own| !names.contains(&own.state.as_str())) {
             let message = format!("`atol.{}` is the tolerance of a state the model does not have", own.state);
@@ -568,6 +566,10 @@ impl Work {
                 Diagnostic::new(Code("E0801"), message, own.span, "no such state")
                     .help(format!("the states are {}", names.join(", "))),
             );
+        }
+        let ErrorNorm::Of(wanted) = &solve.error_norm else { return };
+        for (name, span) in wanted.iter().filter(|(name, _)| !names.contains(&name.as_str())) {
+            self.sink.report(settings::errors::no_such_unknown(name, *span, &names));
         }
     }
 }
@@ -602,7 +604,8 @@ fn noise_unfit(solve: &SolveSettings, system: &System) -> Option<Diagnostic> {
         | MethodKind::Multistep
         | MethodKind::Taylor { .. }
         | MethodKind::Auto(_)
-        | MethodKind::Symplectic(_) => None,
+        | MethodKind::Symplectic(_)
+        | MethodKind::Reversible(_) => None,
     };
     let unfit = |noise: Option<Span>, why: &str, help: &str| {
         let at = solve.method_span.or(noise).or(system.states.first().map(|state| state.span));

@@ -11,7 +11,7 @@ use crate::data::windows::MAX_NUMBERS;
 use crate::data::{Array, FieldRequest, Part, errors};
 use crate::diag::Diagnostic;
 use crate::engine::bind::{Work, shared_noise};
-use crate::engine::controls::adjoint;
+use crate::engine::controls::adjoints;
 use crate::engine::dataset::Dataset;
 use crate::engine::example::{self, At};
 use crate::engine::outcome::{Given, diagnose, uncompiled};
@@ -174,7 +174,7 @@ impl Making {
             options: self.prepared.options.clone(),
             seed,
             save: Save::Nothing,
-            adjoints: self.prepared.solves.iter().map(adjoint).collect(),
+            adjoints: adjoints(&plan, &self.prepared.solves),
         };
         let failed = |failure: Failure| {
             let given = Given { plan: &plan, params: &params, settings };

@@ -7,6 +7,7 @@
 //! [`Run::solve_all`] gathers what comes of them as arrays.
 
 use crate::diag::{Code, Diagnostic};
+use crate::engine::accuracy::{OwnError, keep_worst};
 use crate::engine::axes::Axes;
 use crate::engine::diagnostics::{Diagnostics, Error};
 use crate::engine::example::{self, At};
@@ -43,6 +44,8 @@ pub struct Runs {
     pub n_failed: usize,
     /// What the others cost together.
     pub stats: Stats,
+    /// Of each channel, or state, that has no say in the step size the worst of all runs.
+    pub own_errors: Vec<OwnError>,
 }
 
 /// A quantity of all runs.
@@ -210,7 +213,7 @@ impl Run {
     pub fn solve_all(&self) -> Runs {
         let n_runs = self.n_runs();
         let mut failures: Vec<(usize, Error)> = Vec::new();
-        let (mut n_failed, mut stats) = (0, Stats::default());
+        let (mut n_failed, mut stats, mut own_errors) = (0, Stats::default(), Vec::new());
         let sweeps = self.sweeps();
         let axes: Vec<usize> =
             sweeps.iter().map(|(_, values)| values.len()).chain([self.n_members()]).collect();
@@ -220,12 +223,13 @@ impl Run {
         };
         let mut arrays: Vec<Array> = self.quantities().into_iter().map(empty).collect();
         let of = |_: usize, solution: Result<Solution, Error>| {
-            solution.map(|solution| (solution.stats(), solution.numbers()))
+            solution.map(|solution| (solution.stats(), solution.numbers(), solution.own_errors().to_vec()))
         };
         self.map_runs(0..n_runs, of, |number, found| {
             match found {
-                Ok((cost, numbers)) => {
+                Ok((cost, numbers, own)) => {
                     stats = stats.plus(cost);
+                    keep_worst(&mut own_errors, own);
                     for (array, one) in arrays.iter_mut().zip(numbers) {
                         let width = one.values.len();
                         array.values[number * width..][..width].copy_from_slice(&one.values);
@@ -240,7 +244,7 @@ impl Run {
             }
             ControlFlow::Continue(())
         });
-        Runs { sweeps, members: self.n_members(), arrays, failures, n_failed, stats }
+        Runs { sweeps, members: self.n_members(), arrays, failures, n_failed, stats, own_errors }
     }
 
     /// Run `number` by itself, with its numbers in place.

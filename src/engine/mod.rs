@@ -19,8 +19,10 @@
 //! # Ok::<(), nodec::Error>(())
 //! ```
 
+mod accuracy;
 mod axes;
 mod bind;
+mod cause;
 mod controls;
 mod dataset;
 mod diagnostics;
@@ -36,13 +38,16 @@ mod run;
 mod solution;
 mod source;
 
+pub use accuracy::OwnError;
+pub(crate) use accuracy::keep_worst;
 pub use bind::Binder;
+pub(crate) use cause::STIFF_NOTE;
 pub use dataset::{DataFile, Dataset};
 pub use diagnostics::{Diagnostics, Error};
 pub use gradients::{Slope, Way};
 pub use many::{Array, RunNumber, Runs};
 pub use run::{Gradient, ParamValue, Run};
-pub use solution::{RunValue, Solution, Trajectory, TrajectoryKind};
+pub use solution::{Checkpoint, RunValue, Solution, Trajectory, TrajectoryKind};
 
 use crate::base::span::{SourceId, Sources};
 use crate::diag::{Code, Diagnostic, Sink};

@@ -5,13 +5,14 @@
 
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
+use crate::engine::cause::{self, STIFF_NOTE};
 use crate::ir::eval;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::op::Op;
 use crate::ir::system::{System, Trigger, Unknown, UnknownKind};
 use crate::ir::tensor::Tensor;
 use crate::plan::Plan;
-use crate::plan::controls::{Failure, Stuck};
+use crate::plan::controls::{Failure, Returning, Stuck};
 use crate::plan::unit::PlanError;
 use crate::settings::Settings;
 use crate::solve::outcome::{Outcome, Quantity};
@@ -72,7 +73,7 @@ pub(crate) fn diagnose(failure: &Failure, given: &Given<'_>) -> Diagnostic {
         Failure::Invalid(invalid) => Diagnostic::without_span(Code("E0802"), invalid.to_string())
             .help("`nodec config` lists every setting with its value and who set it"),
         Failure::Carrying { solve, outcome } => went_astray(*solve, outcome, given),
-        Failure::GoingBack { solve, alone, outcome } => went_back(*solve, *alone, outcome, given),
+        Failure::GoingBack { solve, by, outcome } => went_back(*solve, *by, outcome, given),
         Failure::Plan(error) => uncompiled(error),
     }
 }
@@ -100,16 +101,18 @@ fn went_astray(solve: usize, outcome: &Outcome, given: &Given<'_>) -> Diagnostic
 }
 
 /// The words for a backward solve that ended early; those of E0901, E0902, E0904.
-fn went_back(solve: usize, alone: bool, outcome: &Outcome, given: &Given<'_>) -> Diagnostic {
+fn went_back(solve: usize, by: Returning, outcome: &Outcome, given: &Given<'_>) -> Diagnostic {
     let span = given.plan.program.solves[solve].span;
     let at = |code: &'static str, what: String, t: f64| {
         let message = format!("{what} at t = {} on the way back for the gradient", number(t));
         let diagnostic = Diagnostic::new(Code(code), message, span, "the adjoint equation of this run");
-        match alone {
-            true => diagnostic
+        match by {
+            Returning::Alone => diagnostic
                 .note("a solution that contracts forwards grows backwards: `backsolve` suits systems that are neither stiff nor strongly damped")
                 .help("`solve.adjoint = discrete` needs no such solve"),
-            false => diagnostic
+            Returning::Again => diagnostic
+                .help("`solve.adjoint = forward` needs no equations to be solved again"),
+            Returning::Along => diagnostic
                 .help("the cotangents may do with tolerances of their own: `interpolating(atol = 1e-6)`"),
         }
     };
@@ -146,7 +149,11 @@ pub(crate) fn uncompiled(error: &PlanError) -> Diagnostic {
         PlanError::MethodNotDifferentiated { others, .. } => {
             Diagnostic::without_span(Code("E0290"), error.to_string()).help(*others)
         }
-        PlanError::NoSensitivities { span, .. } => {
+        PlanError::NoHessianThroughMethod { .. } => {
+            Diagnostic::without_span(Code("E0290"), error.to_string())
+                .help("gradients work; explicit methods have second derivatives: tsit5, dopri5")
+        }
+        PlanError::NotThrough { span, .. } => {
             Diagnostic::new(Code("E0290"), error.to_string(), *span, "the derivatives do not pass here")
                 .help("with an explicit method `solve.adjoint = discrete` may do")
         }
@@ -189,6 +196,13 @@ fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
                     .note(state)
                     .help("if the model is right, end the run before the pole");
             }
+            if let Some((before, behind)) = cause::jump(*t, *h, *component, &Rate { stuck, given }) {
+                let label =
+                    format!("the rate of `{name}` jumps from {} to {} here", brief(before), brief(behind));
+                return Diagnostic::new(Code("E0901"), message, equation, label).note(state).help(
+                    "say where it jumps: `when ... { }` for a condition, `every`, `at` or a path for times",
+                );
+            }
             let label =
                 format!("the error estimate is dominated by `{name}`, {} times its tolerance", brief(*ratio));
             Diagnostic::new(Code("E0901"), message, equation, label)
@@ -202,11 +216,18 @@ fn ended_early(stuck: &Stuck, given: &Given<'_>) -> Diagnostic {
                 number(*t),
                 brief(h.abs())
             );
-            given
-                .about(Code("E0904"), message, "solve.max_steps", "set here")
-                .note(state)
-                .help("allow more with `solve.max_steps`, or loosen `solve.rtol` and `solve.atol`")
-                .help("a tiny step size on a smooth solution says that the system is stiff")
+            let diagnostic = given.about(Code("E0904"), message, "solve.max_steps", "set here").note(state);
+            let chosen = given.plan.method(stuck.solve);
+            match cause::stiffness(chosen, *t, *h, &Rate { stuck, given }) {
+                Some(fastest) => diagnostic
+                    .note(format!(
+                        "{STIFF_NOTE}: a part of it settles within {}, and {method} is unstable with steps much longer",
+                        brief(fastest)
+                    ))
+                    .help("methods for stiff systems: `solve.method = radau5`, `rodas5p`, `bdf`; `auto` finds out"),
+                None => diagnostic
+                    .help("allow more with `solve.max_steps`, or loosen `solve.rtol` and `solve.atol`"),
+            }
         }
         Outcome::NonFinite { t, component, quantity: Quantity::Start, .. } => {
             start_not_finite(*t, *component, stuck, given)
@@ -383,12 +404,28 @@ fn first_culprit(message: String, op: &str, span: Span) -> Diagnostic {
 }
 
 /// The rate of the solve that got stuck.
-struct Rate<'a> {
+pub(super) struct Rate<'a> {
     stuck: &'a Stuck,
     given: &'a Given<'a>,
 }
 
 impl Rate<'_> {
+    /// The last good state.
+    pub fn state(&self) -> &[f64] {
+        &self.stuck.y
+    }
+
+    /// How many of its entries are states, not channels.
+    pub fn n_states(&self) -> usize {
+        self.given.plan.layout.system_of(self.stuck.solve).n_states
+    }
+
+    /// The rates at `(t, y)`; `None` if they cannot be evaluated.
+    pub fn at(&self, t: f64, y: &[f64]) -> Option<Vec<f64>> {
+        let results = eval::eval(self.func(), &self.args(t, y)).ok()?;
+        results.into_iter().next().map(|rates| rates.data)
+    }
+
     fn func(&self) -> &Func {
         let plan = self.given.plan;
         &plan.funcs.packed.rates[plan.layout.solves[self.stuck.solve].system]
@@ -431,7 +468,7 @@ fn unknown(system: &System, component: usize) -> (String, Span) {
 }
 
 /// `x`, `u[1]`, `W[0, 2]`
-fn entry_name(system: &System, component: usize) -> String {
+pub(super) fn entry_name(system: &System, component: usize) -> String {
     let (unknown, mut rest) = located(system, component);
     let mut index = Vec::new();
     for len in unknown.ty.shape.dims().iter().rev() {
@@ -445,7 +482,7 @@ fn entry_name(system: &System, component: usize) -> String {
     }
 }
 
-fn unknown_of(system: &System, component: usize) -> &Unknown {
+pub(super) fn unknown_of(system: &System, component: usize) -> &Unknown {
     located(system, component).0
 }
 
@@ -482,7 +519,7 @@ fn number(x: f64) -> String {
 }
 
 /// A number to three digits.
-fn brief(x: f64) -> String {
+pub(super) fn brief(x: f64) -> String {
     if (1e-3..1e4).contains(&x.abs()) { format!("{x:.3}") } else { tidy(&format!("{x:.2e}")) }
 }
 

@@ -34,7 +34,8 @@ impl Prepared {
         };
         let backend = backend.expect("both back ends are always built");
         let methods = self.solves.iter().map(|solve| solve.method).collect();
-        Plan::compile(self.program.clone(), methods, backend)
+        let forms = self.solves.iter().map(|solve| solve.jacobian).collect();
+        Plan::compile(self.program.clone(), methods, forms, backend)
     }
 }
 

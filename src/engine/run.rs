@@ -2,13 +2,14 @@
 
 use crate::base::span::{SourceId, Sources};
 use crate::data::Part;
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
+use crate::engine::accuracy::OwnError;
 use crate::engine::axes::Axes;
 use crate::engine::dataset::{DataFile, Dataset};
 use crate::engine::diagnostics::{Diagnostics, Error};
 use crate::engine::example::{self, At};
 use crate::engine::outcome::{Given, diagnose, uncompiled};
-use crate::engine::solution::{Solution, solution};
+use crate::engine::solution::{Checkpoint, Solution, solution};
 use crate::ir::program::{Examples, Program};
 use crate::plan::Plan;
 use crate::plan::adjoint::Cost;
@@ -141,6 +142,12 @@ impl Run {
         Diagnostics::new(self.parts.warnings.clone(), self.parts.sources.clone())
     }
 
+    /// Warnings (W0901) about integrals that the steps were too long for: of
+    /// [`Solution::own_errors`], or of [`Runs::own_errors`](crate::Runs::own_errors).
+    pub fn doubts(&self, own_errors: &[OwnError]) -> Diagnostics {
+        Diagnostics::new(own_errors.iter().filter_map(OwnError::doubt).collect(), self.parts.sources.clone())
+    }
+
     /// The texts that the settings' origins point into.
     pub fn sources(&self) -> &Sources {
         &self.parts.sources
@@ -227,6 +234,30 @@ impl Run {
             Precision::F64 => self.solve_in::<f64>(),
             Precision::F32 => self.solve_in::<f32>(),
         }
+    }
+
+    /// Goes on from where another run of this model ended, to the end of this one: with the step size and
+    /// all that the method knew there, so that the steps beyond are those of one run that lands on that
+    /// time. Of a method with several past values the start is a new one, as it is where any run lands.
+    ///
+    /// # Panics
+    /// If the checkpoint is of another model: the number of unknowns differs.
+    pub fn solve_from(&self, checkpoint: &Checkpoint) -> Result<Solution, Error> {
+        let program = &self.parts.plan.program;
+        if let Some(noise) = program.systems.iter().flat_map(|system| &system.noises).next() {
+            let message = "to go on with a run of a system with noise is not supported yet";
+            let diagnostic = Diagnostic::new(Code("E0290"), message, noise.span, "the path would be another");
+            let diagnostic = diagnostic.help("solve the whole interval at once");
+            return Err(Error::Invalid(Diagnostics::new(vec![diagnostic], self.parts.sources.clone())));
+        }
+        let n = program.main.map_or(0, |main| self.parts.plan.layout.system_of(main).n);
+        assert_eq!(checkpoint.y.len(), n, "the unknowns of the model");
+        let mut run = self.clone();
+        let mut data = Data::clone(&run.parts.data);
+        data.start = Some((0, checkpoint.y.clone()));
+        data.resume = Some((checkpoint.t, checkpoint.carried));
+        run.parts.data = Arc::new(data);
+        run.solve()
     }
 
     fn solve_in<T: Element>(&self) -> Result<Solution, Error> {

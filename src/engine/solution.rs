@@ -4,6 +4,7 @@
 //! values of the whole run, and the counters. Trajectories know their values at the saved times and, by
 //! dense output, at any time of the run.
 
+use crate::engine::accuracy::{OwnError, own_errors};
 use crate::ir::program::Role;
 use crate::ir::types::Shape;
 use crate::plan::Plan;
@@ -11,6 +12,7 @@ use crate::plan::forward::{Simulation, Solved};
 use crate::plan::operands::Context;
 use crate::plan::unit::{Data, Element};
 use crate::solve::outcome::Stats;
+use crate::solve::stepper::Carried;
 use std::ops::Index;
 use std::sync::Arc;
 
@@ -22,6 +24,19 @@ pub struct Solution {
     objective: f64,
     interval: (f64, f64),
     stats: Stats,
+    own_errors: Vec<OwnError>,
+    carried: Option<Carried>,
+}
+
+/// Where a run ended, with what its method needs to go on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// The end of the run.
+    pub t: f64,
+    /// The states there, then the channels, row-major and end to end.
+    pub y: Vec<f64>,
+    /// The step size and what the controller knows; `None` of a method that begins anew.
+    pub carried: Option<Carried>,
 }
 
 /// A quantity along the run.
@@ -107,6 +122,20 @@ impl Solution {
     /// What the run cost.
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// What [`Run::solve_from`](crate::Run::solve_from) goes on from: the end of the main run. `None`
+    /// without a main run.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        let (t, first) = (self.interval.1, self.trajectories.first()?);
+        Some(Checkpoint { t, y: first.run.state_at(t)?, carried: self.carried })
+    }
+
+    /// The error estimates of channels, and of states, that have no say in the step size; none where
+    /// all have, or where the steps have no estimate. [`Run::doubts`](crate::Run::doubts) says which
+    /// are too large.
+    pub fn own_errors(&self) -> &[OwnError] {
+        &self.own_errors
     }
 }
 
@@ -217,7 +246,8 @@ pub(crate) fn solution<T: Element>(
 ) -> Solution {
     let (saved_t, saved_y) =
         (std::mem::take(&mut simulation.saved_t), std::mem::take(&mut simulation.saved_y));
-    let stats = simulation.stats();
+    let (stats, own_errors) = (simulation.stats(), own_errors(plan, &simulation));
+    let carried = plan.program.main.and_then(|main| simulation.solves[main].as_ref()?.carried);
     let run = FinishedRun { plan: plan.clone(), data: data.clone(), p, simulation };
     let interval =
         run.main().map_or((0.0, 0.0), |(_, Solved { trace, .. })| (trace.t[0], trace.t[trace.n_steps()]));
@@ -271,5 +301,5 @@ pub(crate) fn solution<T: Element>(
         shape: result.ty.shape.dims().to_vec(),
         values,
     });
-    Solution { trajectories, results: results.collect(), objective, interval, stats }
+    Solution { trajectories, results: results.collect(), objective, interval, stats, own_errors, carried }
 }

@@ -10,7 +10,7 @@ use crate::ir::op::{Derivative, Eval, Op};
 use crate::ir::tensor::Tensor;
 
 /// Values with more elements than this are taken to have no zeros.
-const MAX_ELEMENTS: usize = 1 << 16;
+const MAX_ELEMENTS: usize = 1 << 22;
 
 /// For each result, whether each of its elements may be other than zero.
 pub fn may_differ(func: &Func) -> Vec<Vec<bool>> {

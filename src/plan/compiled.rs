@@ -12,6 +12,7 @@ use crate::ir::system::System;
 use crate::opt;
 use crate::plan::adjoint::augmented::augmented;
 use crate::plan::controls::Adjoint;
+use crate::plan::derivatives::{Derivatives, mass_pattern};
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{
     BackKernels, EventCotangents, Moves, Moving, ObjectiveKernels, ResultKernels, RunKernel, ScaleCurvature,
@@ -25,7 +26,8 @@ use crate::plan::resolve::resolved;
 use crate::plan::step as steps;
 use crate::plan::tangents::{ObjectiveTangent, SensitiveKernels, SolveTangents};
 use crate::plan::unit::{Element, Kernel, PlanError, compile};
-use crate::solve::method::{Kind, Method};
+use crate::solve::implicit::sparse::Form;
+use crate::solve::method::{Kind, Method, Stiff};
 use crate::solve::tableau::Tableau;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -39,6 +41,8 @@ pub struct Plan {
     pub layout: Layout,
     /// The integration method of each system.
     pub methods: Vec<Method>,
+    /// The form of the Jacobian of each system, for methods that want it.
+    pub forms: Vec<Form>,
     /// The packed functions, requests resolved.
     pub funcs: Funcs,
     pub(crate) systems: Vec<SystemKernels>,
@@ -50,6 +54,8 @@ pub struct Plan {
     scale: OnceLock<Made<ScaleKernels>>,
     rate_cotangents: Vec<OnceLock<Made<Kernel>>>,
     step_cotangents: Vec<OnceLock<Made<Kernel>>>,
+    bend_cotangents: Vec<OnceLock<Made<Kernel>>>,
+    diffusion_cotangents: Vec<OnceLock<Made<Kernel>>>,
     event_cotangents: Vec<OnceLock<Made<EventCotangents>>>,
     solve_cotangents: Vec<OnceLock<Made<SolveCotangents>>>,
     back: Vec<OnceLock<Made<BackKernels>>>,
@@ -84,10 +90,12 @@ pub struct Funcs {
 
 impl Plan {
     /// Resolves the derivatives in `program`, packs its functions and compiles those a simulation
-    /// needs. `methods` are those of its systems.
+    /// needs. `methods` are those of its systems, and so are
+    /// `forms`.
     pub fn compile(
         program: Arc<Program>,
         methods: Vec<Method>,
+        forms: Vec<Form>,
         backend: Arc<dyn Backend>,
     ) -> Result<Plan, PlanError> {
         let begun = Instant::now();
@@ -96,7 +104,7 @@ impl Plan {
         let funcs = Funcs::of(&program, &layout, &methods);
         let p = &funcs.packed;
         let systems = methods.iter().enumerate().map(|(system, method)| {
-            let moves = moves(&program, &layout, &funcs, system, method, &*backend)?;
+            let moves = moves(&program, &layout, &funcs, system, (method, forms[system]), &*backend)?;
             let [rate] = compile([&p.rates[system]], &*backend)?;
             Ok(SystemKernels { rate, moves, motion: p.motions[system].compile(&*backend)? })
         });
@@ -116,6 +124,8 @@ impl Plan {
             scale: OnceLock::new(),
             rate_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             step_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
+            bend_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
+            diffusion_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             event_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_cotangents: program.solves.iter().map(|_| OnceLock::new()).collect(),
             back: program.systems.iter().map(|_| OnceLock::new()).collect(),
@@ -128,6 +138,7 @@ impl Plan {
             layout,
             program,
             methods,
+            forms,
             funcs,
             backend,
             compile_time: begun.elapsed(),
@@ -214,7 +225,7 @@ impl Plan {
             match adjoints[system] {
                 Adjoint::Discrete | Adjoint::Checkpoint(_) => {
                     self.rate_cotangents(system)?;
-                    self.step_cotangents(system)?;
+                    self.steps_back(system)?;
                 }
                 Adjoint::Backsolve(_) => drop(self.back_kernels(system)?),
                 Adjoint::Interpolating(_) => drop(self.rate_cotangents(system)?),
@@ -306,6 +317,45 @@ impl Plan {
             }
             Some(_) | None => self.funcs.step(system).clone(),
         }
+    }
+
+    /// `(t, inside, y, a, q, data.., dt, dy, bar) -> bar y, bar a, bar q` of the derivative
+    /// `f_t dt + f_y dy` of the rate `f`.
+    pub(crate) fn bend_cotangents(&self, system: usize) -> Result<&Kernel, PlanError> {
+        made(&self.bend_cotangents[system], || {
+            let tangent = with_tangent(&self.funcs.packed.rates[system], &[rate::T, rate::Y])?;
+            let bend = reversed(&tangent, &[rate::Y, rate::A, rate::Q], &[1])?;
+            let [bend] = compile([&bend], &*self.backend)?;
+            Ok(bend)
+        })
+    }
+
+    /// Whether going back through the steps takes second derivatives of the rate.
+    pub(crate) fn bends(&self, system: usize) -> bool {
+        matches!(self.methods[system].kind, Kind::Stiff(Stiff::Rodas5p))
+    }
+
+    /// `(t, inside, y, a, q, data.., bar) -> bar y, bar a, bar q` of the shares of the noise; `None`
+    /// where there is none.
+    pub(crate) fn diffusion_cotangents(&self, system: usize) -> Result<Option<&Kernel>, PlanError> {
+        let Some(diffusion) = &self.funcs.packed.motions[system].diffusion else { return Ok(None) };
+        made(&self.diffusion_cotangents[system], || {
+            let pull = reversed(diffusion, &[rate::Y, rate::A, rate::Q], &[0])?;
+            let [pull] = compile([&pull], &*self.backend)?;
+            Ok(pull)
+        })
+        .map(Some)
+    }
+
+    /// What is called to go back through a step, compiled.
+    fn steps_back(&self, system: usize) -> Result<(), PlanError> {
+        if self.methods[system].tableau().is_some() {
+            self.step_cotangents(system)?;
+        }
+        if self.bends(system) {
+            self.bend_cotangents(system)?;
+        }
+        self.diffusion_cotangents(system).map(drop)
     }
 
     /// The function of [`Plan::rate_cotangents`].
@@ -442,7 +492,10 @@ impl Plan {
     pub(crate) fn solve_curvature(&self, solve: usize) -> Result<&SolveCurvature, PlanError> {
         made(&self.solve_curvature[solve], || {
             let moving = self.moving(solve);
-            self.check_reversible(solve, Adjoint::Discrete)?;
+            let method = self.method(solve);
+            if method.tableau().is_none() {
+                return Err(PlanError::NoHessianThroughMethod { method: method.name });
+            }
             if let Some(event) = self.system_of(solve).events.first() {
                 return Err(PlanError::NoHessianThroughEvents { event: event.span });
             }
@@ -512,7 +565,7 @@ fn moves(
     layout: &Layout,
     funcs: &Funcs,
     system: usize,
-    method: &Method,
+    (method, form): (&Method, Form),
     backend: &dyn Backend,
 ) -> Result<Moves, PlanError> {
     match method.kind {
@@ -521,21 +574,17 @@ fn moves(
             let extension = extension(&funcs.packed.rates[system], tableau, backend)?;
             Ok(Moves::Explicit { step, extension })
         }
-        Kind::Stiff(_) => {
-            let (jacobian, time_slope) = derivatives(funcs, layout, system, backend)?;
-            Ok(Moves::Stiff { jacobian, time_slope })
-        }
+        Kind::Stiff(_) => Ok(Moves::Stiff(derivatives(funcs, layout, system, form, backend)?)),
         Kind::Auto(tableau) => {
             let step = opt::optimise(steps::step(&funcs.packed.rates[system], tableau));
             let [step] = compile([&step], backend)?;
-            let (jacobian, time_slope) = derivatives(funcs, layout, system, backend)?;
-            Ok(Moves::Auto { step, jacobian, time_slope })
+            Ok(Moves::Auto { step, derivatives: derivatives(funcs, layout, system, form, backend)? })
         }
         Kind::Taylor { order } => {
             let [series] = compile([&motion::series(&funcs.packed.rates[system], order)?], backend)?;
             Ok(Moves::Taylor { series, order })
         }
-        Kind::Multistep => Ok(Moves::Multistep),
+        Kind::Multistep | Kind::Reversible(_) => Ok(Moves::Multistep),
         Kind::Symplectic(_) => match Halves::of(&program.systems[system])? {
             Ok(halves) => Ok(Moves::Symplectic(halves)),
             Err(coupled) => {
@@ -567,12 +616,12 @@ fn derivatives(
     funcs: &Funcs,
     layout: &Layout,
     system: usize,
+    form: Form,
     backend: &dyn Backend,
-) -> Result<(Kernel, Kernel), PlanError> {
-    let rate = &funcs.packed.rates[system];
-    let jacobian = motion::jacobian(rate, layout.systems[system].n_states)?;
-    let [jacobian, time_slope] = compile([&jacobian, &motion::time_slope(rate)?], backend)?;
-    Ok((jacobian, time_slope))
+) -> Result<Derivatives, PlanError> {
+    let (rate, n_states) = (&funcs.packed.rates[system], layout.systems[system].n_states);
+    let mass = || mass_pattern(funcs.packed.motions[system].mass.as_ref(), n_states);
+    Derivatives::of(rate, n_states, form, mass, backend)
 }
 
 fn optimised(func: RunFunc) -> RunFunc {

@@ -53,6 +53,17 @@ pub struct Interpolating {
     pub atol: Option<f64>,
 }
 
+/// What goes back for a gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returning {
+    /// The adjoint equation with the states.
+    Alone,
+    /// The adjoint equation along the path of the forward pass.
+    Along,
+    /// The steps of the forward pass.
+    Again,
+}
+
 /// What steers the step size of a backward solve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackNorm {
@@ -116,8 +127,8 @@ pub enum Failure {
     GoingBack {
         /// The solve whose adjoint equation it is.
         solve: usize,
-        /// Whether the states were solved for again, not taken from the forward pass.
-        alone: bool,
+        /// What was going back.
+        by: Returning,
         /// How it ended; components are states, then their cotangents, then those of args and params.
         outcome: Outcome,
     },

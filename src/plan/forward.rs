@@ -19,12 +19,13 @@ use crate::solve::dense::{Accepted, Interior};
 use crate::solve::explicit::Explicit;
 use crate::solve::implicit::{Bdf, Esdirk, Gauss, Radau, Rosenbrock};
 use crate::solve::method::{Kind, Stiff};
-use crate::solve::outcome::{End, Invalid, Outcome, Stats};
+use crate::solve::outcome::{End, Invalid, Outcome, Stats, Unsteered};
 use crate::solve::problem::Step;
 use crate::solve::record::{Observer, Recorded, SaveAt};
+use crate::solve::reversible::Reversing;
 use crate::solve::sde::Sde;
 use crate::solve::solve::{Options, integrate};
-use crate::solve::stepper::Stepper;
+use crate::solve::stepper::{Carried, Stepper};
 use crate::solve::symplectic::Symplectic;
 use crate::solve::taylor::Taylor;
 use std::cell::Cell;
@@ -60,6 +61,8 @@ pub struct Solved<T> {
     pub stops: Vec<T>,
     /// The solution inside the steps, if it is wanted and they are not computed again.
     pub recorded: Option<Recorded<T>>,
+    /// The paths of the noises that drove it.
+    pub paths: Vec<Brownian>,
     /// The events whose condition was true at the start already.
     pub true_at_start: Vec<usize>,
     /// Whether an event ended it.
@@ -68,6 +71,10 @@ pub struct Solved<T> {
     pub fixed: Fixed<T>,
     /// What the solve cost.
     pub stats: Stats,
+    /// The errors of what has no say in the step size.
+    pub unsteered: Vec<Unsteered>,
+    /// What a run takes along that goes on from its end.
+    pub carried: Option<Carried>,
 }
 
 impl<T: Element> Simulation<T> {
@@ -95,7 +102,12 @@ struct Start<T> {
 impl<T: Element> Context<'_, T> {
     /// Runs all solves that results and curves need.
     pub fn simulate(&self, controls: &Controls) -> Result<Simulation<T>, Failure> {
-        self.simulate_solves(&self.plan.needed(), controls, |_| Keep::Every)
+        // Of an explicit method the inside of a step can be had again.
+        let keep = |system: usize| match self.plan.methods[system].tableau() {
+            Some(_) => Keep::Every,
+            None => Keep::Path,
+        };
+        self.simulate_solves(&self.plan.needed(), controls, keep)
     }
 
     /// Runs the solves in `needed`: ascending, with those that they need. Of solves of system `s`
@@ -130,11 +142,16 @@ impl<T: Element> Context<'_, T> {
         (save, keep): (&Save, Keep),
     ) -> Result<Finished<T>, Failure> {
         let mut workspace = Workspace::default();
-        let Start { ends, y0, fixed } = self.start(number, known, &mut workspace);
+        let Start { mut ends, y0, fixed } = self.start(number, known, &mut workspace);
+        let resume = self.data.resume.filter(|_| self.plan.program.main == Some(number));
+        if let Some((t, _)) = resume {
+            ends.0 = t;
+        }
         let mut times = self.site_times(number, ends, known, &mut workspace)?;
         let save_times = save_times(save, ends)?;
         let stops = self.stops(number, known, &mut workspace);
         let mut options = controls.options[self.plan.layout.solves[number].system].clone();
+        options.resume = resume.and_then(|(_, carried)| carried);
         options.stops.extend(stops.iter().map(|stop| stop.to_f64()));
         // Saved steps are all of them.
         let keep = if *save == Save::Steps && keep != Keep::Path { Keep::Every } else { keep };
@@ -142,7 +159,7 @@ impl<T: Element> Context<'_, T> {
         let mut recording = (
             Tracing {
                 trace: Trace::starting(ends.0, &y0, keep),
-                recorded: self.recorder(number, keep),
+                recorded: (keep == Keep::Path).then(Recorded::default),
                 fresh: &fresh,
             },
             (SaveAt::new(&times, ends, dim), SaveAt::new(&save_times, ends, dim)),
@@ -178,7 +195,7 @@ impl<T: Element> Context<'_, T> {
             Save::Every(_) | Save::At(_) => reached(&save_times, saved.ys(), save, ends, &end.y),
         };
         let ends = [[T::from_f64(ends.0)], [T::from_f64(ends.1)]];
-        let End { stats, true_at_start, .. } = end;
+        let End { stats, true_at_start, unsteered, carried, .. } = end;
         Ok((
             Solved {
                 trace,
@@ -188,10 +205,13 @@ impl<T: Element> Context<'_, T> {
                 places,
                 stops,
                 recorded,
+                paths,
                 true_at_start,
                 stopped,
                 fixed,
                 stats,
+                unsteered,
+                carried,
             },
             saved,
         ))
@@ -220,6 +240,7 @@ impl<T: Element> Context<'_, T> {
             Kind::Stiff(Stiff::Dirk(dirk)) => run(&mut Esdirk::new(&mut motion, dirk, stepping)),
             Kind::Stiff(Stiff::Gauss(method)) => run(&mut Gauss::new(&mut motion, method, stepping)),
             Kind::Multistep => run(&mut Adams::new(&mut motion, stepping)),
+            Kind::Reversible(method) => run(&mut Reversing::new(&mut motion, method, stepping)),
             Kind::Taylor { .. } => run(&mut Taylor::new(&mut motion, stepping)),
             Kind::Auto(tableau) => {
                 let constrained = self.plan.system_of(number).is_constrained();
@@ -236,25 +257,6 @@ impl<T: Element> Context<'_, T> {
         let stream = |noise: &Noise| Stream::new(seed, &noise.path, 0, self.data.member);
         let path = |noise: &Noise| Brownian::new(stream(noise), noise.ty.shape.count(), ends);
         noises.map(path).collect()
-    }
-
-    /// What keeps the solution inside the steps of solve `number`, if somebody will ask for it and the
-    /// steps cannot be computed again.
-    fn recorder(&self, number: usize, keep: Keep) -> Option<Recorded<T>> {
-        let again = match self.plan.method(number).kind {
-            Kind::Explicit(_) => true,
-            Kind::Stiff(_)
-            | Kind::Multistep
-            | Kind::Taylor { .. }
-            | Kind::Auto(_)
-            | Kind::Symplectic(_)
-            | Kind::Stochastic(_) => false,
-        };
-        match keep {
-            Keep::Path => Some(Recorded::default()),
-            Keep::Every if !again => Some(Recorded::default()),
-            Keep::Every | Keep::AtMost(_) => None,
-        }
     }
 
     /// An event ended the solve at `(ends.1, y)`: that is where the sites at its end are. Sites at

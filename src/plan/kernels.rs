@@ -7,6 +7,7 @@ use crate::ad;
 use crate::backend::Backend;
 use crate::ir::func::Func;
 use crate::opt;
+use crate::plan::derivatives::Derivatives;
 use crate::plan::halves::Halves;
 use crate::plan::motion::MotionKernels;
 use crate::plan::pack::RunFunc;
@@ -32,10 +33,10 @@ pub(crate) struct SystemKernels {
 pub(crate) enum Moves {
     /// The step of its table, and the stages that only dense output needs.
     Explicit { step: Kernel, extension: Option<Kernel> },
-    /// The derivatives of the rate; see [`motion`](crate::plan::motion).
-    Stiff { jacobian: Kernel, time_slope: Kernel },
+    /// The derivatives of the rate.
+    Stiff(Derivatives),
     /// Both of these.
-    Auto { step: Kernel, jacobian: Kernel, time_slope: Kernel },
+    Auto { step: Kernel, derivatives: Derivatives },
     /// `t, inside, y, a, q, data.. -> x_1, x_2, ..: [order * n]`, the series of the solution.
     Taylor { series: Kernel, order: usize },
     /// Nothing else.

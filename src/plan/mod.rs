@@ -9,6 +9,7 @@
 pub mod adjoint;
 pub mod compiled;
 pub mod controls;
+pub(crate) mod derivatives;
 pub mod estimate;
 pub mod forward;
 pub mod halves;

@@ -1,11 +1,10 @@
-//! The functions of a motion beside its rate: mass matrix, derivatives for implicit methods, events.
+//! The functions of a motion beside its rate: mass matrix, series, events.
 
 use crate::ad;
 use crate::backend::Backend;
 use crate::ir::builder::Builder;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::system::Trigger;
-use crate::ir::types::Type;
 use crate::opt;
 use crate::plan::kernels::rate;
 use crate::plan::pack::Packer;
@@ -102,37 +101,6 @@ impl PackedMotion {
     }
 }
 
-/// `t, inside, y, a, q, data.. -> ∂dy/∂y: [n * n_states]`, row-major, of `rate`: its tangents in
-/// all directions of the states at once.
-pub(crate) fn jacobian(rate_func: &Func, n_states: usize) -> Result<Func, PlanError> {
-    let tangent = ad::jvp_func(rate_func, &[rate::Y])?;
-    let mut mapped = vec![false; tangent.params.len()];
-    let seed = mapped.len() - 1;
-    mapped[seed] = true;
-    let batched = ad::batch_func(&tangent, &mapped, n_states)?;
-    let mut b = Builder::new("jacobian");
-    let mut args = operands(&mut b, rate_func);
-    let seeds = batched.ty(batched.params[seed].value).clone();
-    let n = seeds.shape.dims()[1];
-    let identity: Vec<f64> = (0..n_states * n).map(|at| f64::from(u8::from(at / n == at % n))).collect();
-    args.push(b.constant(&identity, seeds));
-    let columns = b.inline(&batched, &args)[1];
-    let rows = b.permute(columns, &[1, 0]);
-    let flat = b.flatten(rows);
-    Ok(opt::optimise(b.finish(vec![("jacobian".into(), flat)])))
-}
-
-/// `t, inside, y, a, q, data.. -> ∂dy/∂t: [n]` of `rate`.
-pub(crate) fn time_slope(rate_func: &Func) -> Result<Func, PlanError> {
-    let tangent = ad::jvp_func(rate_func, &[0])?;
-    let mut b = Builder::new("time_slope");
-    let mut args = operands(&mut b, rate_func);
-    let ty: Type = rate_func.ty(rate_func.params[0].value).clone();
-    args.push(b.splat(1.0, ty));
-    let slope = b.inline(&tangent, &args)[1];
-    Ok(opt::optimise(b.finish(vec![("slope".into(), slope)])))
-}
-
 /// `t, inside, y, a, q, data.. -> x: [order * n]` with the coefficients `x_1, x_2, ..` of the solution
 /// `y + Σ x_k τ^k` through `(t, y)` of the equation that `rate` is the right-hand side of.
 pub(crate) fn series(rate_func: &Func, order: usize) -> Result<Func, PlanError> {
@@ -148,6 +116,6 @@ pub(crate) fn series(rate_func: &Func, order: usize) -> Result<Func, PlanError> 
 }
 
 /// Declares the operands of `func` again.
-fn operands(b: &mut Builder, func: &Func) -> Vec<ValueId> {
+pub(super) fn operands(b: &mut Builder, func: &Func) -> Vec<ValueId> {
     func.params.iter().map(|port| b.param(port.name.clone(), func.ty(port.value).clone())).collect()
 }

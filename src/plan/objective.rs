@@ -9,7 +9,7 @@ use crate::plan::Plan;
 use crate::plan::adjoint::Cost;
 use crate::plan::adjoint::chain::Bars;
 use crate::plan::adjoint::curvature::hessian_vector;
-use crate::plan::adjoint::hessian::Results;
+use crate::plan::adjoint::hessian::{Dual, Results};
 use crate::plan::controls::{Controls, Failure};
 use crate::plan::forward::Simulation;
 use crate::plan::operands::Context;
@@ -129,17 +129,26 @@ impl<'a> Objective<'a> {
         simulation: &Simulation<T>,
         du: &[T],
     ) -> Result<Vec<T>, Failure> {
+        let context = Context { plan: self.plan, p: &at.p, data: self.data };
+        self.in_free_space(u, at, du, |dp| Ok(hessian_vector(&context, &simulation.solves, self.target, dp)?))
+    }
+
+    /// The product of a matrix of second derivatives in `u` with `du`, where `times` gives the gradient
+    /// in the params and the product of the matrix in them with `dp`.
+    fn in_free_space<T: Element + AddAssign>(
+        &self,
+        u: &[T],
+        at: &Evaluation<T>,
+        du: &[T],
+        times: impl FnOnce(&[T]) -> Result<Dual<T>, Failure>,
+    ) -> Result<Vec<T>, Failure> {
         let kernels = self.plan.scale_curvature()?;
         let mut workspace = Workspace::default();
-        let context = Context { plan: self.plan, p: &at.p, data: self.data };
-        let n_params = at.p.len();
 
-        let mut constrained = Results::new(&[n_params]);
+        let mut constrained = Results::new(&[at.p.len()]);
         let inputs = Inputs::from_slice(&[T::input(u), T::input(du)]);
         constrained.call(&kernels.constrain, &inputs, &mut workspace);
-        let dp = constrained.take_tangent(0);
-
-        let bar_p = hessian_vector(&context, &simulation.solves, self.target, &dp)?;
+        let bar_p = times(&constrained.take_tangent(0))?;
 
         let mut free = Results::new(&[u.len()]);
         let inputs = Inputs::from_slice(&[
@@ -152,17 +161,48 @@ impl<'a> Objective<'a> {
         Ok(free.take_tangent(0))
     }
 
+    /// The Gauss–Newton matrix in `u`, `[F, F]` row-major, symmetrised, at the point evaluated there: the
+    /// Hessian without the second derivatives of the solves. It takes sensitivities forward, through
+    /// every method that carries them.
+    pub fn gauss_newton<T: Element + AddAssign>(
+        &self,
+        u: &[T],
+        at: &Evaluation<T>,
+    ) -> Result<Vec<f64>, Failure> {
+        let context = Context { plan: self.plan, p: &at.p, data: self.data };
+        let needs = self.plan.objective_kernels(self.target)?.needs;
+        let known = &at.simulation.solves;
+        let matrix = tangents::gauss_newton(&context, known, (self.target, &needs), self.controls)?;
+        let (gradient, _) = self.gradient_in_params(at)?;
+        let n_params = at.p.len();
+        symmetric(u.len(), |du| {
+            self.in_free_space(u, at, du, |dp| {
+                let row = |i: usize| matrix[i * n_params..][..n_params].iter().zip(dp);
+                let entry = |i: usize| T::from_f64(row(i).map(|(g, dp)| g * dp.to_f64()).sum());
+                let tangent = (0..n_params).map(entry).collect();
+                Ok(Dual { value: gradient.clone(), tangent })
+            })
+        })
+    }
+
     /// The Hessian in `u`, `[F, F]` row-major, symmetrised, at the point evaluated there.
     pub fn hessian<T: Element + AddAssign>(&self, u: &[T], at: &Evaluation<T>) -> Result<Vec<f64>, Failure> {
-        let (n, simulation) = (u.len(), self.every_step(at)?);
-        let mut rows = Vec::with_capacity(n * n);
-        for i in 0..n {
-            let mut du = vec![T::default(); n];
-            du[i] = T::from_f64(1.0);
-            let row = self.hessian_vector_through(u, at, &simulation, &du)?;
-            rows.extend(row.into_iter().map(T::to_f64));
-        }
-        let mean = |i: usize, j: usize| 0.5 * (rows[i * n + j] + rows[j * n + i]);
-        Ok((0..n * n).map(|at| mean(at / n, at % n)).collect())
+        let simulation = self.every_step(at)?;
+        symmetric(u.len(), |du| self.hessian_vector_through(u, at, &simulation, du))
     }
+}
+
+/// The symmetric part of the matrix that `times` multiplies by, `[n, n]` row-major.
+fn symmetric<T: Element>(
+    n: usize,
+    times: impl Fn(&[T]) -> Result<Vec<T>, Failure>,
+) -> Result<Vec<f64>, Failure> {
+    let mut rows = Vec::with_capacity(n * n);
+    for i in 0..n {
+        let mut du = vec![T::default(); n];
+        du[i] = T::from_f64(1.0);
+        rows.extend(times(&du)?.into_iter().map(T::to_f64));
+    }
+    let mean = |i: usize, j: usize| 0.5 * (rows[i * n + j] + rows[j * n + i]);
+    Ok((0..n * n).map(|at| mean(at / n, at % n)).collect())
 }

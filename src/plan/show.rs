@@ -53,7 +53,10 @@ impl Plan {
             funcs.extend(self.solve_cotangent_funcs(solve, self.moving(solve))?.into_iter().flatten());
         }
         for system in 0..self.program.systems.len() {
-            funcs.extend([self.rate_cotangent_func(system)?, self.step_cotangent_func(system)?]);
+            funcs.push(self.rate_cotangent_func(system)?);
+            if self.methods[system].tableau().is_some() {
+                funcs.push(self.step_cotangent_func(system)?);
+            }
         }
         funcs.push(reversed(&self.funcs.packed.constrain, &[0], &[0])?);
         funcs.push(self.objective_funcs(Target::Total)?.1);

@@ -2,6 +2,7 @@
 
 use crate::backend::{Input, Output, Workspace};
 use crate::ir::system::{self, UnknownKind};
+use crate::plan::derivatives::Derivatives;
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{Moves, SystemKernels};
 use crate::plan::operands::{Context, Fixed};
@@ -9,7 +10,7 @@ use crate::plan::trace::{Trace, TracedJump};
 use crate::plan::unit::{Element, Inputs, Kernel};
 use crate::solve::dense::{Accepted, Interior};
 use crate::solve::event::{Condition, Effect, Events, Jump, Trigger};
-use crate::solve::implicit::Implicit;
+use crate::solve::implicit::{Implicit, Mass, Sparsity};
 use crate::solve::method::{Kind, Method};
 use crate::solve::problem::{Rates, Step};
 use crate::solve::record::{Observer, Recorded};
@@ -18,6 +19,7 @@ use crate::solve::symplectic::Separable;
 use crate::solve::taylor::Expand;
 use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// The compiled motion of one solve.
 pub(crate) struct Motion<'a, T> {
@@ -74,6 +76,7 @@ impl<'a, T: Element> Motion<'a, T> {
             | Kind::Multistep
             | Kind::Taylor { .. }
             | Kind::Symplectic(_)
+            | Kind::Reversible(_)
             | Kind::Stochastic(_) => crate::bug!("not a method with a table"),
         }
     }
@@ -82,7 +85,7 @@ impl<'a, T: Element> Motion<'a, T> {
         match &self.kernels().moves {
             Moves::Symplectic(halves) => halves,
             Moves::Explicit { .. }
-            | Moves::Stiff { .. }
+            | Moves::Stiff(_)
             | Moves::Auto { .. }
             | Moves::Taylor { .. }
             | Moves::Multistep
@@ -90,11 +93,9 @@ impl<'a, T: Element> Motion<'a, T> {
         }
     }
 
-    fn derivatives(&self) -> (&'a Kernel, &'a Kernel) {
+    fn derivatives(&self) -> &'a Derivatives {
         match &self.kernels().moves {
-            Moves::Stiff { jacobian, time_slope } | Moves::Auto { jacobian, time_slope, .. } => {
-                (jacobian, time_slope)
-            }
+            Moves::Stiff(derivatives) | Moves::Auto { derivatives, .. } => derivatives,
             Moves::Explicit { .. }
             | Moves::Taylor { .. }
             | Moves::Multistep
@@ -121,7 +122,7 @@ impl<T: Element> Step<T> for Motion<'_, T> {
     fn step(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T], y_new: &mut [T], err: &mut [T]) {
         let step = match &self.kernels().moves {
             Moves::Explicit { step, .. } | Moves::Auto { step, .. } => step,
-            Moves::Stiff { .. }
+            Moves::Stiff(_)
             | Moves::Taylor { .. }
             | Moves::Multistep
             | Moves::Symplectic(_)
@@ -158,35 +159,50 @@ impl<T: Element> Implicit<T> for Motion<'_, T> {
         self.call(&self.kernels().rate, t, inside, y, dy);
     }
 
+    fn sparsity(&self) -> Option<Arc<Sparsity>> {
+        Some(self.derivatives().sparse.as_ref()?.sparsity.clone())
+    }
+
     fn jacobian(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]) {
-        self.call(self.derivatives().0, t, inside, y, out);
+        let derivatives = self.derivatives();
+        self.call(&derivatives.jacobian, t, inside, y, out);
+    }
+
+    fn channel_slopes(&mut self, t: f64, inside: f64, y: &[T], v: &[T], out: &mut [T]) {
+        let derivatives = self.derivatives();
+        let Some(kernel) = derivatives.sparse.as_ref().and_then(|sparse| sparse.channels.as_ref()) else {
+            crate::bug!("slopes of channels that there are none of")
+        };
+        let (t, inside) = ([T::from_f64(t)], [T::from_f64(inside)]);
+        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside), T::input(y)]);
+        self.context.push_motion(&mut inputs, self.fixed);
+        inputs.push(T::input(v));
+        kernel.call(&inputs, &mut [T::output(out)], &mut self.workspace);
     }
 
     fn time_slope(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]) {
-        self.call(self.derivatives().1, t, inside, y, out);
+        let derivatives = self.derivatives();
+        self.call(&derivatives.time_slope, t, inside, y, out);
     }
 
-    fn mass(&mut self, out: &mut [f64]) {
+    fn mass(&mut self) -> Mass {
         let n = self.layout().n_states;
         if let Some(kernel) = &self.kernels().motion.mass {
             let mut mass = vec![T::default(); n * n];
             let (t, y) = self.start.clone();
             self.call(kernel, t, t, &y, &mut mass);
-            out.iter_mut().zip(&mass).for_each(|(out, mass)| *out = mass.to_f64());
-            return;
+            let mass: Vec<f64> = mass.into_iter().map(T::to_f64).collect();
+            return Mass::new(n, &mass);
         }
-        out.fill(0.0);
-        let mut at = 0;
-        for state in self.system().states.iter().chain(&self.system().modes) {
+        let system = self.system();
+        let entries = system.states.iter().chain(&system.modes).flat_map(|state| {
             let own = match state.kind {
                 UnknownKind::Rate | UnknownKind::Discrete => 1.0,
                 UnknownKind::Algebraic => 0.0,
             };
-            for _ in 0..state.ty.shape.count() {
-                out[at * n + at] = own;
-                at += 1;
-            }
-        }
+            std::iter::repeat_n(own, state.ty.shape.count())
+        });
+        Mass::diagonal(entries.collect())
     }
 }
 

@@ -14,6 +14,7 @@ use crate::ir::types::DType;
 use crate::lower::LowerError;
 use crate::lower::loops::LoopModule;
 use crate::solve::problem::Real;
+use crate::solve::stepper::Carried;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -38,6 +39,12 @@ pub enum PlanError {
         /// The first of them.
         event: Span,
     },
+    /// A Hessian is wanted through a method that is not explicit.
+    #[error("second derivatives through `{method}` are not supported yet")]
+    NoHessianThroughMethod {
+        /// Its name.
+        method: &'static str,
+    },
     /// A gradient is wanted by a way that does not pass through the method.
     #[error("gradients through `{method}` by `solve.adjoint = {adjoint}` are not supported yet")]
     MethodNotDifferentiated {
@@ -48,9 +55,11 @@ pub enum PlanError {
         /// The ways that do, in words.
         others: &'static str,
     },
-    /// Sensitivities cannot travel with these states.
-    #[error("`solve.adjoint = forward` does not support {what} yet")]
-    NoSensitivities {
+    /// A gradient cannot pass through this system in this way.
+    #[error("`solve.adjoint = {adjoint}` does not support {what} yet")]
+    NotThrough {
+        /// The way.
+        adjoint: &'static str,
         /// What stands in the way.
         what: &'static str,
         /// Where it is.
@@ -117,6 +126,8 @@ pub struct Data {
     /// Entries of the main run's start that are given instead of computed: where they begin among the
     /// unknowns, and their numbers.
     pub start: Option<(usize, Vec<f64>)>,
+    /// Where the main run begins instead of at its start, and what it takes along from before.
+    pub resume: Option<(f64, Option<Carried>)>,
 }
 
 impl Data {

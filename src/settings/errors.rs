@@ -80,6 +80,27 @@ pub fn one_example(key: &str, span: Span) -> Diagnostic {
         .help("a `batch` axis in the schema makes an example of each row: `x: [batch]`")
 }
 
+/// A setting of step-size control that the method does not read.
+pub fn steers_otherwise(key: &str, method: &str, adaptive: bool, span: Span) -> Diagnostic {
+    let label = if adaptive { "this method chooses by a rule of its own" } else { "its steps are all `dt`" };
+    Diagnostic::new(Code("W0801"), format!("`{key}` has no effect with `{method}`"), span, label)
+}
+
+/// Two bounds on the step size that no step can keep: `low` is to be at most `high`.
+pub fn bounds_cross(low: (&str, Span), high: (&str, Span)) -> Diagnostic {
+    let message = format!("`{}` is larger than `{}`", low.0, high.0);
+    Diagnostic::new(Code("E0802"), message, low.1, "no step can be both")
+        .label(high.1, "set here")
+        .help("`solve.dt_min`, `solve.dt` and `solve.dt_max` rise in this order")
+}
+
+/// A name in `solve.error_norm` that no unknown has.
+pub fn no_such_unknown(name: &str, span: Span, known: &[&str]) -> Diagnostic {
+    let message = format!("the model has no state or channel `{name}`");
+    let diagnostic = Diagnostic::new(Code("E0801"), message, span, "cannot steer the step size");
+    diagnostic.help(format!("states and channels: {}", known.join(", ")))
+}
+
 /// An argument that the choice does not have.
 pub fn unknown_argument(choice: &Choice, name: &str, span: Span) -> Diagnostic {
     Diagnostic::new(
@@ -143,7 +164,9 @@ pub fn not_built(what: &str, span: Span, kind: Kind) -> Diagnostic {
         Diagnostic::new(Code("E0290"), format!("`{what}` is not supported yet"), span, "not supported yet");
     match kind {
         Kind::OneOf([]) => diagnostic,
-        Kind::OneOf(_) | Kind::Times(_) => diagnostic.help(format!("it can be {}", kind.expected())),
+        Kind::OneOf(_) | Kind::Times(_) | Kind::Unknowns(_) => {
+            diagnostic.help(format!("it can be {}", kind.expected()))
+        }
         _ => diagnostic,
     }
 }

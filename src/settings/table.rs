@@ -11,6 +11,10 @@ pub enum Kind {
     NonNegative,
     /// A number in [0, 1).
     Share,
+    /// A number in (0, 1].
+    AtMostOne,
+    /// A number of at least 1.
+    AtLeastOne,
     /// A whole number of at least 1.
     Count,
     /// A whole number of at least 0.
@@ -29,6 +33,8 @@ pub enum Kind {
     OneOf(&'static [Choice]),
     /// One of these, or a list of times.
     Times(&'static [Choice]),
+    /// One of these, or a list of states and channels.
+    Unknowns(&'static [Choice]),
 }
 
 /// A row of the table.
@@ -92,6 +98,7 @@ pub const SETTINGS: &[Row] = &[
         "the step of a fixed-step method, the first step of an adaptive one",
     ),
     row("solve.dt_max", Kind::Positive, None, "the longest step"),
+    row("solve.dt_min", Kind::Positive, None, "the shortest step, but for one that lands on a time"),
     row(
         "solve.max_steps",
         Kind::Count,
@@ -104,10 +111,37 @@ pub const SETTINGS: &[Row] = &[
         Some("steps"),
         "the times that are kept: `steps`, `every(dt)`, a list",
     ),
-    row("solve.adjoint", Kind::OneOf(ADJOINT), Some("discrete"), "how gradients pass through a solve"),
+    row(
+        "solve.jacobian",
+        Kind::OneOf(JACOBIAN),
+        Some("auto"),
+        "whether implicit methods compute every entry of the Jacobian, or those of its pattern",
+    ),
+    row("solve.adjoint", Kind::OneOf(ADJOINT), Some("auto"), "how gradients pass through a solve"),
     row("solve.trace", Kind::OneOf(TRACE), Some("exact"), "how `div` and `jac_frob2` are computed"),
     row("solve.max_events", Kind::Count, Some("1_000"), "events in one step, at most"),
-    row("solve.error_norm", Kind::OneOf(ERROR_NORM), Some("states"), "what steers the step size"),
+    row(
+        "solve.error_norm",
+        Kind::Unknowns(ERROR_NORM),
+        Some("states"),
+        "what steers the step size: `states`, `all`, a list",
+    ),
+    row("solve.norm", Kind::OneOf(NORM), Some("rms"), "how the errors of a step become one number"),
+    row(
+        "solve.controller",
+        Kind::OneOf(CONTROLLER),
+        Some("own"),
+        "how the error of a step sets the size of the next; `own`, as the method or the convention does",
+    ),
+    row("solve.safety", Kind::AtMostOne, None, "how far below the tolerance a step aims; unset, 0.9"),
+    row("solve.factor_min", Kind::AtMostOne, None, "a step is at least this times the last; unset, 0.2"),
+    row("solve.factor_max", Kind::AtLeastOne, None, "a step is at most this times the last; unset, 10"),
+    row(
+        "solve.convention",
+        Kind::OneOf(CONVENTION),
+        Some("own"),
+        "whose first step, step factors and last step; for counts that others published",
+    ),
     row("solve.step", Kind::OneOf(STEP), Some("per_example"), "whether examples share their steps"),
     row("train.optimizer", Kind::OneOf(OPTIMIZER), Some("adam()"), "the method that lowers the loss"),
     row(
@@ -159,6 +193,7 @@ const SPACE: &[Arg] = &[
     must("count", Kind::Count, "how many"),
 ];
 const ADJOINT: &[Choice] = &[
+    choice("auto", &[]),
     choice("discrete", &[]),
     choice("checkpoint", &[must("states", Kind::Count, "states kept at a time; fewer than 2 count as 2")]),
     choice(
@@ -178,6 +213,7 @@ const ADJOINT: &[Choice] = &[
     ),
     choice("forward", &[]),
 ];
+const JACOBIAN: &[Choice] = &[choice("auto", &[]), choice("dense", &[]), choice("sparse", &[])];
 const BACK_NORM: &[Choice] = &[choice("default", &[]), choice("seminorm", &[])];
 const TRACE: &[Choice] = &[
     choice("exact", &[]),
@@ -191,6 +227,34 @@ const TRACE: &[Choice] = &[
 ];
 const PROBE: &[Choice] = &[choice("rademacher", &[]), choice("gaussian", &[])];
 const ERROR_NORM: &[Choice] = &[choice("states", &[]), choice("all", &[])];
+const NORM: &[Choice] = &[choice("rms", &[]), choice("max", &[]), choice("per_state", &[])];
+const CONTROLLER: &[Choice] = &[
+    choice("own", &[]),
+    choice("i", &[]),
+    choice(
+        "pi",
+        &[
+            arg("pcoeff", Kind::Any, "0.2", "weight of the change of the error"),
+            arg("icoeff", Kind::Any, "0.65", "weight of the error"),
+        ],
+    ),
+    choice(
+        "pid",
+        &[
+            arg("pcoeff", Kind::Any, "-0.2222222222222222", "weight of the change of the error"),
+            arg("icoeff", Kind::Any, "0.2222222222222222", "weight of the error"),
+            arg("dcoeff", Kind::Any, "0.05555555555555555", "weight of the change of that change"),
+        ],
+    ),
+    choice("predictive", &[]),
+];
+const CONVENTION: &[Choice] = &[
+    choice("own", &[]),
+    choice("hairer", &[]),
+    choice("scipy", &[]),
+    choice("torchdiffeq", &[]),
+    choice("taynode", &[]),
+];
 const STEP: &[Choice] = &[choice("per_example", &[]), unbuilt("shared")];
 const OPTIMIZER: &[Choice] = &[
     choice(
@@ -321,6 +385,8 @@ impl Kind {
             Kind::Any => String::from("a number"),
             Kind::NonNegative => String::from("a number of at least 0"),
             Kind::Share => String::from("a number of at least 0 and below 1"),
+            Kind::AtMostOne => String::from("a number above 0 and at most 1"),
+            Kind::AtLeastOne => String::from("a number of at least 1"),
             Kind::Count => String::from("a whole number of at least 1"),
             Kind::Seed => String::from("a whole number of at least 0"),
             Kind::Flag => String::from("`true` or `false`"),
@@ -331,6 +397,9 @@ impl Kind {
             Kind::Method => String::from("the name of a method"),
             Kind::OneOf(choices) => format!("one of {}", names(choices)),
             Kind::Times(choices) => format!("one of {} or a list of times", names(choices)),
+            Kind::Unknowns(choices) => {
+                format!("one of {} or a list of states and channels", names(choices))
+            }
         }
     }
 }

@@ -3,6 +3,10 @@
 use super::value::{Origin, Value, linspace};
 use super::{Resolved, Slot, Slots, args_of};
 use crate::base::span::Span;
+use crate::solve::control::Adaptive;
+use crate::solve::controller::Rule;
+use crate::solve::convention::Convention;
+use crate::solve::implicit::sparse::Form;
 use crate::solve::method::Method;
 
 /// All settings of a run.
@@ -55,12 +59,20 @@ pub struct SolveSettings {
     pub dt: Option<f64>,
     /// The longest step.
     pub dt_max: Option<f64>,
+    /// The shortest step.
+    pub dt_min: Option<f64>,
     /// Steps of one solve, accepted and rejected together.
     pub max_steps: u64,
     /// The times that are kept.
     pub save: Save,
     /// What steers the step size.
     pub error_norm: ErrorNorm,
+    /// How errors become one number.
+    pub norm: NormChoice,
+    /// How that number sets the size of the next step.
+    pub steering: Steering,
+    /// Whether an implicit method computes every entry of the Jacobian.
+    pub jacobian: Form,
     /// Events in one step, at most.
     pub max_events: u64,
     /// How gradients pass through a solve.
@@ -86,6 +98,8 @@ pub enum Trace {
 /// How gradients pass through a solve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Adjoint {
+    /// As suits the method.
+    Auto,
     /// Back through the steps taken, all of them kept.
     Discrete,
     /// Back through the steps taken, so many states kept.
@@ -133,12 +147,54 @@ pub enum Save {
 }
 
 /// What steers the step size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorNorm {
     /// The states, not the channels.
     States,
     /// States and channels.
     All,
+    /// These states and channels, each with the place that names it.
+    Of(Vec<(String, Span)>),
+}
+
+/// How the errors of a step become one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormChoice {
+    /// The root of the mean square over all components.
+    Rms,
+    /// The largest component.
+    Max,
+    /// The largest of the roots of the mean squares over the entries of each state.
+    PerState,
+}
+
+/// How the error of a step sets the size of the next; what is unset is as the convention has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Steering {
+    /// Whose habits.
+    pub convention: Convention,
+    /// The rule.
+    pub rule: Option<Rule>,
+    /// How far below the tolerance a step aims.
+    pub safety: Option<f64>,
+    /// The least factor from a step to the next.
+    pub factor_min: Option<f64>,
+    /// The largest one.
+    pub factor_max: Option<f64>,
+}
+
+impl Steering {
+    /// `adaptive`, steered so with `method`.
+    #[must_use]
+    pub fn apply(&self, method: &Method, adaptive: Adaptive) -> Adaptive {
+        let mut adaptive = self.convention.apply(method, adaptive);
+        let controller = &mut adaptive.controller;
+        controller.rule = self.rule.or(controller.rule);
+        controller.safety = self.safety.unwrap_or(controller.safety);
+        controller.min_factor = self.factor_min.unwrap_or(controller.min_factor);
+        controller.max_factor = self.factor_max.unwrap_or(controller.max_factor);
+        adaptive
+    }
 }
 
 /// How parameters are trained.
@@ -350,22 +406,57 @@ impl Slots {
             atol_states: self.tolerances.clone(),
             dt: self.value("solve.dt").map(as_number),
             dt_max: self.value("solve.dt_max").map(as_number),
+            dt_min: self.value("solve.dt_min").map(as_number),
             max_steps: self.count("solve.max_steps"),
             save,
             max_events: self.count("solve.max_events"),
             adjoint: self.adjoint(),
             trace: self.trace(),
-            error_norm: if self.choice("solve.error_norm").0 == "all" {
-                ErrorNorm::All
-            } else {
-                ErrorNorm::States
+            jacobian: match self.choice("solve.jacobian").0 {
+                "dense" => Form::Dense,
+                "sparse" => Form::Sparse,
+                _ => Form::Auto,
             },
+            error_norm: match self.value("solve.error_norm") {
+                Some(Value::Unknowns(names)) => ErrorNorm::Of(names.clone()),
+                Some(Value::Choice("all", _)) => ErrorNorm::All,
+                _ => ErrorNorm::States,
+            },
+            norm: match self.choice("solve.norm").0 {
+                "max" => NormChoice::Max,
+                "per_state" => NormChoice::PerState,
+                _ => NormChoice::Rms,
+            },
+            steering: self.steering(),
+        }
+    }
+
+    fn steering(&self) -> Steering {
+        let rule = match self.choice("solve.controller") {
+            ("own", _) => None,
+            ("i", _) => Some(Rule::I),
+            ("pi", [p, i]) => Some(Rule::Pid { pcoeff: as_number(p), icoeff: as_number(i), dcoeff: 0.0 }),
+            ("pid", [p, i, d]) => {
+                Some(Rule::Pid { pcoeff: as_number(p), icoeff: as_number(i), dcoeff: as_number(d) })
+            }
+            ("predictive", _) => Some(Rule::Predictive),
+            other => crate::bug!("`solve.controller` holds {other:?}"),
+        };
+        let name = self.choice("solve.convention").0;
+        let convention = Convention::ALL.into_iter().find(|convention| convention.name() == name);
+        Steering {
+            convention: convention.unwrap_or_else(|| crate::bug!("no convention `{name}`")),
+            rule,
+            safety: self.value("solve.safety").map(as_number),
+            factor_min: self.value("solve.factor_min").map(as_number),
+            factor_max: self.value("solve.factor_max").map(as_number),
         }
     }
 
     fn adjoint(&self) -> Adjoint {
         let given = |value: &Value| Some(as_number(value)).filter(|number| *number > 0.0);
         match self.choice("solve.adjoint") {
+            ("auto", _) => Adjoint::Auto,
             ("discrete", _) => Adjoint::Discrete,
             ("forward", _) => Adjoint::Forward,
             ("checkpoint", [states]) => Adjoint::Checkpoint(as_count(states)),
@@ -541,6 +632,10 @@ pub(super) fn spelled(value: &Value) -> String {
         Value::Count(count) => count.to_string(),
         Value::Flag(flag) => flag.to_string(),
         Value::Term(name) => name.clone(),
+        Value::Unknowns(names) => {
+            let names: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+            format!("[{}]", names.join(", "))
+        }
         Value::List(times) => {
             let times: Vec<String> = times.iter().map(f64::to_string).collect();
             format!("[{}]", times.join(", "))

@@ -20,6 +20,8 @@ pub enum Value {
     Flag(bool),
     /// A name.
     Term(String),
+    /// Names of unknowns, each with its place.
+    Unknowns(Vec<(String, Span)>),
     /// The name of a method that is built.
     Method(&'static str),
     /// A choice that is built, with every argument in the order of its table.
@@ -79,6 +81,8 @@ pub fn read(row: &Row, key: &str, kind: Kind, expr: &Expr) -> Result<Value, Box<
         Kind::Any => bounded(expr, |_| true).ok_or_else(wrong),
         Kind::NonNegative => bounded(expr, |x| x >= 0.0).ok_or_else(wrong),
         Kind::Share => bounded(expr, |x| (0.0..1.0).contains(&x)).ok_or_else(wrong),
+        Kind::AtMostOne => bounded(expr, |x| x > 0.0 && x <= 1.0).ok_or_else(wrong),
+        Kind::AtLeastOne => bounded(expr, |x| x >= 1.0).ok_or_else(wrong),
         Kind::Count => whole(expr).filter(|n| *n >= 1).map(Value::Count).ok_or_else(wrong),
         Kind::Seed => whole(expr).map(Value::Count).ok_or_else(wrong),
         Kind::Flag => match expr.unparenthesised().kind {
@@ -102,6 +106,10 @@ pub fn read(row: &Row, key: &str, kind: Kind, expr: &Expr) -> Result<Value, Box<
         }
         Kind::Times(choices) => match &expr.unparenthesised().kind {
             ExprKind::Array(args) => times(args).ok_or_else(wrong),
+            _ => choose(row, key, kind, choices, expr),
+        },
+        Kind::Unknowns(choices) => match &expr.unparenthesised().kind {
+            ExprKind::Array(args) => unknowns(args).ok_or_else(wrong),
             _ => choose(row, key, kind, choices, expr),
         },
         Kind::OneOf(choices) => choose(row, key, kind, choices, expr),
@@ -166,7 +174,13 @@ const MAX_TIMES: u64 = 10_000_000;
 pub fn default_of(kind: Kind, text: &'static str) -> Value {
     let plain = text.replace('_', "");
     match kind {
-        Kind::Any | Kind::Positive | Kind::NonNegative | Kind::Share | Kind::PerState => {
+        Kind::Any
+        | Kind::Positive
+        | Kind::NonNegative
+        | Kind::Share
+        | Kind::AtMostOne
+        | Kind::AtLeastOne
+        | Kind::PerState => {
             Value::Number(plain.parse().unwrap_or_else(|_| crate::bug!("`{text}` is not a number")))
         }
         Kind::Count | Kind::Seed => {
@@ -176,7 +190,7 @@ pub fn default_of(kind: Kind, text: &'static str) -> Value {
         Kind::Term => Value::Term(text.to_owned()),
         Kind::Counts => crate::bug!("no list of counts has a default"),
         Kind::Method => Value::Method(text),
-        Kind::OneOf(choices) | Kind::Times(choices) => {
+        Kind::OneOf(choices) | Kind::Times(choices) | Kind::Unknowns(choices) => {
             let name = text.trim_end_matches("()");
             let choice = choices.iter().find(|choice| choice.name == name);
             let choice = choice.unwrap_or_else(|| crate::bug!("`{text}` is not among its choices"));
@@ -194,6 +208,25 @@ fn term(expr: &Expr) -> Option<String> {
     match &expr.unparenthesised().kind {
         ExprKind::Name(name) | ExprKind::Str(name) => Some(name.to_string()),
         ExprKind::Field { base, name, .. } => Some(format!("{}.{}", term(base)?, name.name)),
+        _ => None,
+    }
+}
+
+/// The names in a list that is not empty; primes belong to them.
+fn unknowns(args: &[Arg]) -> Option<Value> {
+    let name = |arg: &Arg| match arg {
+        Arg::Positional(expr) => unknown(expr).map(|name| (name, expr.span)),
+        Arg::Named(..) | Arg::Spread(..) | Arg::Comprehension(..) => None,
+    };
+    let names = args.iter().map(name).collect::<Option<Vec<_>>>()?;
+    (!names.is_empty()).then_some(Value::Unknowns(names))
+}
+
+/// `x` or `x'`
+fn unknown(expr: &Expr) -> Option<String> {
+    match &expr.unparenthesised().kind {
+        ExprKind::Name(name) => Some(name.to_string()),
+        ExprKind::Prime(inner) => Some(unknown(inner)? + "'"),
         _ => None,
     }
 }

@@ -15,7 +15,7 @@ use super::dense::{Accepted, Interior};
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
 use super::problem::{Rates, Real};
 use super::solve::Stepping;
-use super::stepper::{Flow, Leg, Stepper, fitted, non_finite, require_finite};
+use super::stepper::{Flow, Leg, Stepper, non_finite, require_finite};
 
 /// The highest order of a predictor.
 const MAX_ORDER: usize = 12;
@@ -36,6 +36,8 @@ pub struct Adams<'a, T, S: ?Sized> {
     past: Vec<(f64, Vec<f64>)>,
     y_new: Vec<T>,
     rate: Vec<T>,
+    /// The error estimate of the step last taken; empty after a step that has none.
+    err: Vec<T>,
     taken: (f64, f64, f64),
     powers: Vec<T>,
 }
@@ -107,6 +109,7 @@ impl<'a, T: Real, S: Rates<T> + ?Sized> Adams<'a, T, S> {
             past: Vec::new(),
             y_new: vec![T::default(); dim],
             rate: vec![T::default(); dim],
+            err: Vec::new(),
             taken: (0.0, 0.0, 0.0),
             powers: Vec::new(),
         }
@@ -249,13 +252,13 @@ impl<T: Real, S: Rates<T> + ?Sized> Stepper<T> for Adams<'_, T, S> {
         self.size = self.size.max(control.shortest(t));
         loop {
             let planned = self.size;
-            let (tried, lands) = fitted(planned, (leg.target - t).abs());
+            let (tried, lands) = control.landing.fitted(planned, (leg.target - t).abs());
             let h = if lands { leg.target - t } else { leg.direction * tried };
             leg.spend(t, h, stats)?;
             if stats.attempts() == 0 {
                 stats.first_step = h;
             }
-            let errors = self.attempt(t, h, y, stats);
+            let mut errors = self.attempt(t, h, y, stats);
             let norm = |err: &Option<Vec<T>>| err.as_ref().map(|err| control.norm(err, y, &self.y_new));
             let norms = [norm(&errors[0]), norm(&errors[1]), norm(&errors[2])];
             let fault = non_finite(&self.y_new);
@@ -263,6 +266,7 @@ impl<T: Real, S: Rates<T> + ?Sized> Stepper<T> for Adams<'_, T, S> {
             if err <= 1.0 {
                 stats.accepted += 1;
                 self.taken = (t, h, if lands { leg.target } else { t + h });
+                self.err = errors[1].take().unwrap_or_default();
                 self.choose(norms, tried, if n_rejected == 0 { planned } else { 0.0 }, longest);
                 stats.next_step = leg.direction * self.size;
                 return Flow::Continue(());
@@ -290,6 +294,10 @@ impl<T: Real, S: Rates<T> + ?Sized> Stepper<T> for Adams<'_, T, S> {
                 });
             }
         }
+    }
+
+    fn error(&self, component: usize) -> Option<f64> {
+        self.err.get(component).map(|err| err.to_f64())
     }
 
     fn accepted<'b>(&'b self, y: &'b [T]) -> Accepted<'b, T> {

@@ -14,7 +14,7 @@ use super::implicit::{Implicit, Rosenbrock};
 use super::outcome::{Invalid, Stats};
 use super::problem::{Real, Step};
 use super::solve::Stepping;
-use super::stepper::{Flow, Leg, Stepper};
+use super::stepper::{Carried, Flow, Leg, Mode, Stepper};
 use super::tableau::Tableau;
 
 /// The explicit method is stable up to some `|hλ|` above this.
@@ -118,6 +118,23 @@ impl<T: Real, E: Step<T> + ?Sized, I: Implicit<T> + ?Sized> Stepper<T> for Auto<
         if self.is_stiff { self.stiff.start(t, y, leg, stats) } else { self.explicit.start(t, y, leg, stats) }
     }
 
+    fn carried(&self) -> Option<Carried> {
+        let carried = if self.is_stiff { self.stiff.carried() } else { self.explicit.carried() };
+        let counts = [self.n_for, self.n_against];
+        let mode = Mode { is_stiff: self.is_stiff, changes: self.changes, counts };
+        carried.map(|carried| Carried { mode, ..carried })
+    }
+
+    fn resume(&mut self, carried: &Carried, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow {
+        let Mode { is_stiff, changes, counts } = carried.mode;
+        (self.is_stiff, self.changes) = (is_stiff, changes);
+        [self.n_for, self.n_against] = counts;
+        match is_stiff {
+            true => self.stiff.resume(carried, t, y, leg, stats),
+            false => self.explicit.resume(carried, t, y, leg, stats),
+        }
+    }
+
     fn pass_stop(&mut self) {
         if self.is_stiff { self.stiff.pass_stop() } else { self.explicit.pass_stop() }
     }
@@ -139,6 +156,10 @@ impl<T: Real, E: Step<T> + ?Sized, I: Implicit<T> + ?Sized> Stepper<T> for Auto<
 
     fn look_inside(&mut self, y: &[T], stats: &mut Stats) {
         if self.is_stiff { self.stiff.look_inside(y, stats) } else { self.explicit.look_inside(y, stats) }
+    }
+
+    fn error(&self, component: usize) -> Option<f64> {
+        if self.is_stiff { self.stiff.error(component) } else { self.explicit.error(component) }
     }
 
     fn accepted<'b>(&'b self, y: &'b [T]) -> Accepted<'b, T> {

@@ -1,8 +1,9 @@
-//! Step-size control: tolerances, the error norm, the controller, the first step.
+//! Step-size control: tolerances, the error norm, the first step, where steps land.
 //!
 //! Everything is dimensionless after the error has been divided by its tolerance; a norm of at
 //! most 1 accepts a step.
 
+use super::controller::Controller;
 use super::outcome::Invalid;
 use super::problem::Real;
 
@@ -25,6 +26,13 @@ pub struct Adaptive {
     pub max_step: f64,
     /// No step is shorter, except one that lands on a stop or the end.
     pub min_step: f64,
+    /// The norm for the estimate of the first step.
+    pub start: StartNorm,
+    /// How a run comes to a stop or its end.
+    pub landing: Landing,
+    /// What the error estimates of explicit methods count; `None` for
+    /// [`Embedded::scale`](super::tableau::Embedded::scale) of the method.
+    pub estimate: Option<f64>,
 }
 
 /// Absolute tolerance.
@@ -50,83 +58,70 @@ pub enum Errors {
 }
 
 /// A norm of the errors that count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Norm {
     /// `sqrt(mean(r_i²))`. Source: Hairer, Nørsett, Wanner, Solving ODEs I, eq. (II.4.11).
     Rms,
-    /// `max |r_i|`.
+    /// `max |r_i|`: each component is held to its own tolerance.
     Max,
+    /// The largest of the [`Norm::Rms`] of blocks of components, however many components each has.
+    Blocks(
+        /// The block of each component, `[dim]`.
+        Vec<usize>,
+    ),
 }
 
-/// Answers an error norm with a factor for the step size:
-/// `safety · err^(-(1/q - 0.75 β)) · err_prev^β`, kept in `[min_factor, max_factor]`, with `q` the
-/// order of the error estimate as a power of `h` and `β = beta/q`.
-///
-/// `beta = 0` is the elementary (I) controller. Source: K. Gustafsson, Control theoretic
-/// techniques for stepsize selection in explicit Runge–Kutta methods, ACM TOMS 17 (1991), in the
-/// form and with the constants of the code DOPRI5 (Hairer, Nørsett, Wanner, Solving ODEs I,
-/// II.4 and Solving ODEs II, IV.2), where `q = 5` and `β = 0.04`.
+/// The norm that the size of the first step is estimated with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartNorm {
+    /// The norm of the errors.
+    Own,
+    /// `sqrt(Σ r_i²)`, as in DOPRI5: its first step depends on how many components there are.
+    Sum,
+    /// The same, and the first and second derivative are added where the larger should be taken.
+    SumOfBoth,
+}
+
+/// How a run comes to a time that it must land on.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Controller {
-    /// Aims this far below the tolerance, so that the next step is likely to pass.
-    pub safety: f64,
-    /// The step shrinks by no more than this at once.
-    pub min_factor: f64,
-    /// The step grows by no more than this at once.
-    pub max_factor: f64,
-    /// `q` times the weight of the previous error.
-    pub beta: f64,
+pub enum Landing {
+    /// Two steps share what is left rather than leave a tiny one.
+    Shared,
+    /// The last step is cut to what is left, or stretched to it by at most this share of itself.
+    Cut {
+        /// At least 0.
+        slack: f64,
+    },
 }
 
-impl Controller {
-    /// The elementary controller.
-    pub const I: Controller = Controller { safety: 0.9, min_factor: 0.2, max_factor: 10.0, beta: 0.0 };
-    /// The PI controller of DOPRI5.
-    pub const PI: Controller = Controller { beta: 0.2, ..Controller::I };
-
-    /// DOPRI5 takes a previous error below this for this, lest one lucky step stop the growth.
-    const ERR_PREV_FLOOR: f64 = 1e-4;
-
-    /// Ratio of the next step size to this one, after an accepted step. `err` is the error norm
-    /// of this step, `err_prev` of the last accepted one before, `q` as above.
-    pub fn after_accepted(&self, q: u32, err: f64, err_prev: f64) -> f64 {
-        let (q, beta) = (f64::from(q), self.beta / f64::from(q));
-        let wish = self.safety * libm::pow(err, 0.75 * beta - 1.0 / q) * libm::pow(err_prev, beta);
-        self.clamped(wish)
-    }
-
-    /// Ratio of the next step size to this one, after a rejected step: the elementary rule, never
-    /// above 1. An error that is not finite gives `min_factor`.
-    pub fn after_rejected(&self, q: u32, err: f64) -> f64 {
-        if !err.is_finite() {
-            return self.min_factor;
+impl Landing {
+    /// The step to take when `size` is wished and `remaining` is left to the next target, and whether
+    /// it lands there.
+    pub fn fitted(self, size: f64, remaining: f64) -> (f64, bool) {
+        match self {
+            Landing::Shared if remaining <= size * (1.0 + 1e-10) => (remaining, true),
+            Landing::Shared if remaining < 2.0 * size => (0.5 * remaining, false),
+            Landing::Cut { slack } if remaining <= size * (1.0 + slack.max(1e-10)) => (remaining, true),
+            Landing::Shared | Landing::Cut { .. } => (size, false),
         }
-        self.clamped(self.safety * libm::pow(err, -1.0 / f64::from(q))).min(1.0)
-    }
-
-    /// What an accepted error is remembered as.
-    pub fn remembered(&self, err: f64) -> f64 {
-        err.max(Controller::ERR_PREV_FLOOR)
-    }
-
-    fn clamped(&self, factor: f64) -> f64 {
-        // An error of zero gives infinity, hence the largest factor.
-        factor.clamp(self.min_factor, self.max_factor)
     }
 }
 
 impl Adaptive {
-    /// Tolerances for a system with `n_states` states; PI control, RMS over the states.
+    /// Tolerances for a system with `n_states` states; the method's own control, RMS over the states.
     pub fn new(rtol: f64, atol: f64, n_states: usize) -> Adaptive {
         Adaptive {
             rtol,
             atol: Atol::Scalar(atol),
             errors: Errors::States(n_states),
             norm: Norm::Rms,
-            controller: Controller::PI,
+            controller: Controller::OWN,
             first_step: None,
             max_step: f64::INFINITY,
             min_step: 0.0,
+            start: StartNorm::Own,
+            landing: Landing::Shared,
+            estimate: None,
         }
     }
 
@@ -140,6 +135,9 @@ impl Adaptive {
         not_negative("min_step", self.min_step)?;
         positive("max_step", self.max_step)?;
         positive("dt", self.first_step.unwrap_or(1.0))?;
+        positive("safety", self.controller.safety)?;
+        positive("factor_min", self.controller.min_factor)?;
+        positive("factor_max", self.controller.max_factor)?;
         match &self.atol {
             Atol::Scalar(_) => {}
             Atol::PerComponent(atol) => length("atol", atol.len())?,
@@ -148,6 +146,10 @@ impl Adaptive {
             Errors::States(n) if *n > dim => length("states", *n)?,
             Errors::States(_) | Errors::All => {}
             Errors::Mask(mask) => length("error_norm", mask.len())?,
+        }
+        match &self.norm {
+            Norm::Rms | Norm::Max => {}
+            Norm::Blocks(blocks) => length("norm", blocks.len())?,
         }
         for component in 0..dim {
             not_negative("atol", self.atol.at(component))?;
@@ -161,21 +163,29 @@ impl Adaptive {
     /// The norm of `v / (atol + rtol max(|y|, |y_new|))` over the components that count; 0 if
     /// there are none. Not a number if one of them is not.
     pub fn norm<T: Real>(&self, v: &[T], y: &[T], y_new: &[T]) -> f64 {
-        let (mut sum, mut max, mut n) = (0.0_f64, 0.0_f64, 0_usize);
-        for at in 0..v.len() {
-            if self.errors.count(at) {
-                let r = self.ratio(at, v, y, y_new);
-                sum += r * r;
-                // Unlike `f64::max`, keeps what is not a number.
-                max = if r > max || r.is_nan() { r } else { max };
-                n += 1;
+        let counted = || (0..v.len()).filter(|at| self.errors.count(*at));
+        match &self.norm {
+            Norm::Rms => {
+                let (mut sum, mut n) = (0.0_f64, 0_usize);
+                for at in counted() {
+                    let r = self.ratio(at, v, y, y_new);
+                    sum += r * r;
+                    n += 1;
+                }
+                if n == 0 { 0.0 } else { (sum / n as f64).sqrt() }
             }
-        }
-        match self.norm {
-            _ if n == 0 => 0.0,
-            Norm::Rms => (sum / n as f64).sqrt(),
-            Norm::Max if sum.is_nan() => f64::NAN,
-            Norm::Max => max,
+            Norm::Max => counted().map(|at| self.ratio(at, v, y, y_new)).fold(0.0, larger),
+            Norm::Blocks(blocks) => {
+                let n_blocks = blocks.iter().max().map_or(0, |last| last + 1);
+                let mut sums = vec![(0.0_f64, 0_usize); n_blocks];
+                for at in counted() {
+                    let (r, (sum, n)) = (self.ratio(at, v, y, y_new), &mut sums[blocks[at]]);
+                    *sum += r * r;
+                    *n += 1;
+                }
+                let means = sums.into_iter().filter(|(_, n)| *n > 0).map(|(sum, n)| (sum / n as f64).sqrt());
+                means.fold(0.0, larger)
+            }
         }
     }
 
@@ -213,7 +223,7 @@ impl Adaptive {
         y_try: &mut [T],
         dy_try: &mut [T],
     ) -> f64 {
-        let (d0, d1) = (self.norm(y, y, y), self.norm(dy, y, y));
+        let (d0, d1) = (self.start_norm(y, y), self.start_norm(dy, y));
         let h0 = if d0 < 1e-5 || d1 < 1e-5 { 1e-6 } else { 0.01 * (d0 / d1) };
         let h0 = h0.min(limit);
         for at in 0..y.len() {
@@ -223,8 +233,11 @@ impl Adaptive {
         for at in 0..y.len() {
             dy_try[at] = T::from_f64(dy_try[at].to_f64() - dy[at].to_f64());
         }
-        let d2 = self.norm(dy_try, y, y) / h0;
-        let largest = d1.max(d2);
+        let d2 = self.start_norm(dy_try, y) / h0;
+        let largest = match self.start {
+            StartNorm::Own | StartNorm::Sum => d1.max(d2),
+            StartNorm::SumOfBoth => d1 + d2,
+        };
         let h1 = if !d2.is_finite() {
             // The trial point lies outside the domain of the rate: stay well before it.
             h0 * 1e-3
@@ -234,6 +247,17 @@ impl Adaptive {
             libm::pow(0.01 / largest, 1.0 / f64::from(q))
         };
         h1.min(100.0 * h0).min(limit)
+    }
+
+    /// The norm of `v` at `y` for the first step.
+    fn start_norm<T: Real>(&self, v: &[T], y: &[T]) -> f64 {
+        match self.start {
+            StartNorm::Own => self.norm(v, y, y),
+            StartNorm::Sum | StartNorm::SumOfBoth => {
+                let counted = (0..v.len()).filter(|at| self.errors.count(*at));
+                counted.map(|at| self.ratio(at, v, y, y).powi(2)).sum::<f64>().sqrt()
+            }
+        }
     }
 
     /// No step from `t` can be shorter: ten units in the last place of `t`, or as the options say.
@@ -261,6 +285,11 @@ impl Errors {
             Errors::Mask(mask) => mask[at],
         }
     }
+}
+
+/// The larger of both; unlike `f64::max`, what is not a number if one of them is not.
+fn larger(a: f64, b: f64) -> f64 {
+    if b > a || b.is_nan() { b } else { a }
 }
 
 pub(super) fn positive(name: &'static str, value: f64) -> Result<(), Invalid> {

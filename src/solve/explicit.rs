@@ -3,12 +3,13 @@
 //! Formulas live in the tableau, decisions about step sizes in `control`.
 
 use super::control::{Adaptive, positive};
+use super::controller::{Controller, Past, Rule};
 use super::dense::{Accepted, Interior};
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
 use super::problem::{Real, Step};
 use super::solve::Stepping;
-use super::stepper::{Flow, Grid, Leg, Stepper, fitted, non_finite, require_finite};
-use super::tableau::Tableau;
+use super::stepper::{Carried, Flow, Grid, Leg, Mode, Stepper, non_finite, require_finite};
+use super::tableau::{Coeff, Tableau};
 
 /// The method `tableau`, whose steps `step` takes.
 pub struct Explicit<'a, T, S: ?Sized> {
@@ -44,8 +45,8 @@ enum Pace<'a> {
         control: &'a Adaptive,
         /// The step wished for next.
         size: f64,
-        /// The error norm of the last accepted step.
-        err_prev: f64,
+        controller: Controller,
+        past: Past,
     },
 }
 
@@ -55,7 +56,10 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
         let dim = step.dim();
         let pace = match stepping {
             Stepping::Fixed { dt } => Pace::Fixed(*dt, Grid::new(*dt)),
-            Stepping::Adaptive(control) => Pace::Adaptive { control, size: 0.0, err_prev: 0.0 },
+            Stepping::Adaptive(control) => {
+                let controller = control.controller.or(Rule::PI);
+                Pace::Adaptive { control, size: 0.0, controller, past: Past::default() }
+            }
         };
         Explicit {
             step,
@@ -121,16 +125,23 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
     }
 
     /// The norm of the error of the last attempt, from `y` with step `h`.
-    fn error(&self, control: &Adaptive, h: f64, y: &[T]) -> f64 {
-        let err = control.norm(&self.err, y, &self.y_new);
+    fn error_norm(&self, control: &Adaptive, h: f64, y: &[T]) -> f64 {
+        let err = self.scale(control) * control.norm(&self.err, y, &self.y_new);
         let Some(third) = self.tableau.third() else { return err };
-        let dim = y.len();
-        let terms = || third.iter().enumerate().filter(|(_, w)| !w.is_zero());
-        let sum =
-            |at: usize| terms().fold(0.0, |sum, (i, w)| sum + w.value() * self.stages[i * dim + at].to_f64());
-        let err_3: Vec<T> = (0..dim).map(|at| T::from_f64(h * sum(at))).collect();
-        let err_3 = control.norm(&err_3, y, &self.y_new);
-        if err == 0.0 { 0.0 } else { err * err / (err * err + 0.01 * err_3 * err_3).sqrt() }
+        let err_3: Vec<T> = (0..y.len()).map(|at| T::from_f64(self.third(third, h, at))).collect();
+        mixed(err, control.norm(&err_3, y, &self.y_new))
+    }
+
+    /// The error of order 3 in component `at`.
+    fn third(&self, weights: &[Coeff], h: f64, at: usize) -> f64 {
+        let terms = weights.iter().enumerate().filter(|(_, w)| !w.is_zero());
+        let dim = self.y_new.len();
+        h * terms.fold(0.0, |sum, (i, w)| sum + w.value() * self.stages[i * dim + at].to_f64())
+    }
+
+    /// What the estimate counts.
+    fn scale(&self, control: &Adaptive) -> f64 {
+        control.estimate.unwrap_or(self.tableau.error_scale())
     }
 
     /// `|hλ|` of the step last taken, which started at `y`, for the largest rate constant `λ`:
@@ -197,11 +208,30 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
                 let control = *control;
                 self.prepare(t, leg.direction * control.max_step.min(leg.length), y, leg, stats)?;
                 let size = self.first_size(control, t, y, leg, stats);
-                let err_prev = control.controller.remembered(0.0);
-                self.pace = Pace::Adaptive { control, size, err_prev };
+                let controller = control.controller.or(Rule::PI);
+                self.pace = Pace::Adaptive { control, size, controller, past: Past::default() };
             }
         }
         Flow::Continue(())
+    }
+
+    fn carried(&self) -> Option<Carried> {
+        match &self.pace {
+            Pace::Fixed(..) => None,
+            Pace::Adaptive { size, past, .. } => {
+                Some(Carried { size: *size, past: *past, mode: Mode::default() })
+            }
+        }
+    }
+
+    fn resume(&mut self, carried: &Carried, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow {
+        match &mut self.pace {
+            Pace::Fixed(..) => self.start(t, y, leg, stats),
+            Pace::Adaptive { size, past, .. } => {
+                (*size, *past, self.rate) = (carried.size, carried.past, Known::No);
+                Flow::Continue(())
+            }
+        }
     }
 
     fn pass_stop(&mut self) {
@@ -209,7 +239,7 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
     }
 
     fn advance(&mut self, t: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> Flow {
-        let (control, mut size, err_prev) = match &mut self.pace {
+        let (control, mut size, controller, mut past) = match &mut self.pace {
             Pace::Fixed(_, grid) => {
                 let (h, t_new) = grid.next(t, leg);
                 self.prepare(t, h, y, leg, stats)?;
@@ -222,31 +252,29 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
                 }
                 return self.take(t, h, t_new, stats);
             }
-            Pace::Adaptive { control, size, err_prev } => (*control, *size, *err_prev),
+            Pace::Adaptive { control, size, controller, past } => (*control, *size, *controller, *past),
         };
         let q = self.tableau.error_exponent();
-        let controller = control.controller;
         let longest = control.max_step.min(leg.length);
         size = size.max(control.shortest(t));
         let mut after_rejection = false;
         loop {
-            let (tried, lands) = fitted(size, (leg.target - t).abs());
+            let (tried, lands) = control.landing.fitted(size, (leg.target - t).abs());
             let h = if lands { leg.target - t } else { leg.direction * tried };
             self.prepare(t, h, y, leg, stats)?;
             self.attempt(t, h, y, stats);
             let fault = self.fault();
-            let err = if fault.is_none() { self.error(control, h, y) } else { f64::NAN };
+            let err = if fault.is_none() { self.error_norm(control, h, y) } else { f64::NAN };
             if err <= 1.0 {
-                let factor = controller.after_accepted(q, err, err_prev);
-                let factor = if after_rejection { factor.min(1.0) } else { factor };
+                let factor = controller.accepted(q, (tried, err), after_rejection, 1.0, &mut past);
                 // A step cut short by a target says nothing against the size that was planned.
                 let planned = if tried < size && !after_rejection { size } else { 0.0 };
                 let size = (tried * factor).max(planned).min(longest);
                 stats.next_step = leg.direction * size;
-                self.pace = Pace::Adaptive { control, size, err_prev: controller.remembered(err) };
+                self.pace = Pace::Adaptive { control, size, controller, past };
                 return self.take(t, h, if lands { leg.target } else { t + h }, stats);
             }
-            size = tried * controller.after_rejected(q, err);
+            size = tried * controller.rejected(q, err, 1.0);
             after_rejection = true;
             stats.rejected += 1;
             stats.non_finite += u64::from(!err.is_finite());
@@ -255,6 +283,7 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
                     Some((quantity, component)) => Outcome::NonFinite { t, h, component, quantity },
                     None => {
                         let (component, ratio) = control.largest(&self.err, y, &self.y_new);
+                        let ratio = self.scale(control) * ratio;
                         Outcome::StepTooSmall { t, h: leg.direction * size, component, ratio }
                     }
                 });
@@ -270,10 +299,26 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
         }
     }
 
+    fn error(&self, component: usize) -> Option<f64> {
+        let Pace::Adaptive { control, .. } = &self.pace else { return None };
+        let err = self.scale(control) * self.err[component].to_f64();
+        Some(match self.tableau.third() {
+            None => err,
+            Some(third) => mixed(err, self.third(third, self.taken.1, component)),
+        })
+    }
+
     fn accepted<'a>(&'a self, y: &'a [T]) -> Accepted<'a, T> {
         let (t, h, t_new) = self.taken;
         let known = if self.extended { self.tableau.n_rows() } else { self.tableau.n_stages() };
         let interior = Interior::Stages { tableau: self.tableau, stages: &self.stages[..known * y.len()] };
         Accepted { t, h, t_new, y, y_new: &self.y_new, interior }
     }
+}
+
+/// The error estimate of a table that has two, of orders 5 and 3: see [`Embedded::third`].
+///
+/// [`Embedded::third`]: super::tableau::Embedded::third
+fn mixed(err: f64, err_3: f64) -> f64 {
+    if err == 0.0 { 0.0 } else { err * err.abs() / (err * err + 0.01 * err_3 * err_3).sqrt() }
 }

@@ -2,6 +2,7 @@
 
 use super::implicit::{Collocation, Dirk};
 use super::outcome::Stats;
+use super::reversible::Reversible;
 use super::sde::Scheme;
 use super::symplectic::Composition;
 use super::tableau::Tableau;
@@ -40,6 +41,8 @@ pub enum Kind {
     Auto(&'static Tableau),
     /// A symplectic composition, for separable systems.
     Symplectic(&'static Composition),
+    /// [`Reversing`](super::Reversing), with this method.
+    Reversible(Reversible),
     /// A scheme for systems with noise.
     Stochastic(Scheme),
 }
@@ -70,6 +73,7 @@ impl Kind {
             Kind::Multistep => 12,
             Kind::Taylor { order } => u32::try_from(order).unwrap_or(u32::MAX),
             Kind::Symplectic(composition) => composition.order,
+            Kind::Reversible(_) => 2,
             Kind::Stochastic(_) => 1,
         }
     }
@@ -86,7 +90,9 @@ impl Method {
         let gauss = Collocation::ALL.into_iter().map(Method::gauss);
         let symplectic = Composition::ALL.into_iter().map(Method::symplectic);
         let stochastic = Scheme::ALL.into_iter().map(Method::stochastic);
-        let special = STIFF.into_iter().chain(dirk).chain(gauss).chain(symplectic).chain(stochastic);
+        let reversible = Reversible::ALL.into_iter().map(Method::reversible);
+        let special = STIFF.into_iter().chain(dirk).chain(gauss).chain(symplectic);
+        let special = special.chain(reversible).chain(stochastic);
         explicit.chain([ABM, TAYLOR, auto()]).chain(special)
     }
 
@@ -122,7 +128,31 @@ impl Method {
             | Kind::Multistep
             | Kind::Auto(_)
             | Kind::Symplectic(_)
+            | Kind::Reversible(_)
             | Kind::Stochastic(_) => self,
+        }
+    }
+
+    /// Whether its steps heed the setting of step-size control called `setting`; `true` for a setting
+    /// of anything else.
+    pub fn reads(&self, setting: &str) -> bool {
+        let steering =
+            ["norm", "error_norm", "controller", "safety", "factor_min", "factor_max", "convention"];
+        if !steering.contains(&setting) {
+            return true;
+        }
+        match self.kind {
+            Kind::Explicit(_)
+            | Kind::Stiff(Stiff::Radau5 | Stiff::Rodas5p | Stiff::Dirk(_) | Stiff::Gauss(_))
+            | Kind::Auto(_)
+            | Kind::Symplectic(_)
+            | Kind::Reversible(_)
+            | Kind::Stochastic(_) => self.adaptive,
+            // Both choose order and step size together.
+            Kind::Stiff(Stiff::Bdf) => setting != "controller",
+            Kind::Multistep => !["controller", "safety", "factor_min", "factor_max"].contains(&setting),
+            // The last terms of the series set the step.
+            Kind::Taylor { .. } => setting != "controller",
         }
     }
 
@@ -135,8 +165,14 @@ impl Method {
             | Kind::Taylor { .. }
             | Kind::Auto(_)
             | Kind::Symplectic(_)
+            | Kind::Reversible(_)
             | Kind::Stochastic(_) => None,
         }
+    }
+
+    fn reversible(method: Reversible) -> Method {
+        let (name, doc, kind) = (method.name(), method.doc(), Kind::Reversible(method));
+        Method { name, doc, adaptive: false, stiff: false, kind }
     }
 
     fn stochastic(scheme: Scheme) -> Method {

@@ -1,5 +1,7 @@
 //! How a run ended, as data: numbers that go wrong are a result, not an error.
 
+use super::stepper::Carried;
+
 /// How a run ended. Components are positions in the state vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
@@ -130,6 +132,12 @@ pub struct Stats {
     pub factorisations: u64,
     /// Newton iterations.
     pub newton_iterations: u64,
+    /// Directions in which a sparse Jacobian was taken; 0 for a dense one.
+    pub colours: u64,
+    /// Entries of a sparse Jacobian.
+    pub nonzeros: u64,
+    /// The most entries that the factors of a matrix had.
+    pub fill: u64,
     /// Steps of `auto` that its stiff method took.
     pub stiff_steps: u64,
     /// How often `auto` changed to its stiff method.
@@ -151,6 +159,18 @@ impl Stats {
         self.accepted + self.rejected
     }
 
+    /// How the Jacobians were taken, in words; `None` if there were none.
+    pub fn jacobian_form(&self) -> Option<String> {
+        let Stats { jacobians, colours, nonzeros, fill, .. } = *self;
+        match (jacobians, colours) {
+            (0, _) => None,
+            (_, 0) => Some(format!("{jacobians} dense ones")),
+            _ => Some(format!(
+                "{jacobians} sparse ones of {nonzeros} entries in {colours} directions, {fill} in the factors"
+            )),
+        }
+    }
+
     /// What two runs cost together; first and next step are those of `other`.
     #[must_use]
     pub fn plus(self, other: Stats) -> Stats {
@@ -163,6 +183,9 @@ impl Stats {
             jacobians: self.jacobians + other.jacobians,
             factorisations: self.factorisations + other.factorisations,
             newton_iterations: self.newton_iterations + other.newton_iterations,
+            colours: self.colours.max(other.colours),
+            nonzeros: self.nonzeros.max(other.nonzeros),
+            fill: self.fill.max(other.fill),
             stiff_steps: self.stiff_steps + other.stiff_steps,
             to_stiff: self.to_stiff + other.to_stiff,
             to_explicit: self.to_explicit + other.to_explicit,
@@ -186,6 +209,26 @@ pub struct End<T> {
     pub stats: Stats,
     /// The events whose condition was true at the start already, so that they did not happen there.
     pub true_at_start: Vec<usize>,
+    /// The components that have no say in the step size, with what their own errors came to; none
+    /// where steps have no error estimates.
+    pub unsteered: Vec<Unsteered>,
+    /// With what a run that begins here goes on as this one would, see
+    /// [`Options::resume`](super::Options::resume); `None` of a run that did not finish, and of methods that
+    /// begin anew wherever they land.
+    pub carried: Option<Carried>,
+}
+
+/// A component that has no say in the step size, and its own error estimate: the steps may have been
+/// too long for it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Unsteered {
+    /// Its position in the state vector.
+    pub component: usize,
+    /// The largest magnitude, along the run, of the sum of the estimates of all steps so far. Of a
+    /// quadrature, which nothing reads, that is how far the embedded formula's integral is away.
+    pub error: f64,
+    /// What the steps come to if each errs by its tolerance: their number times `atol + rtol · max |y|`.
+    pub tolerance: f64,
 }
 
 /// Why a run cannot begin: the request itself makes no sense.

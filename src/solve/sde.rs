@@ -1,6 +1,10 @@
 //! Stochastic differential equations `dy = f(t, y) dt + g(t, y) dW`, with fixed steps on a
 //! [`Brownian`] path.
 
+mod reverse;
+
+pub use reverse::Retraced;
+
 use super::brownian::Brownian;
 use super::control::positive;
 use super::dense::{Accepted, Interior};
@@ -195,11 +199,11 @@ impl<'a, T: Real, S: Stochastic<T> + ?Sized> Sde<'a, T, S> {
             Scheme::Milstein => {
                 // (g(y + g √|h|) - g)/√|h| is g g' to first order.
                 let root = h.abs().sqrt();
-                let mut y_try = y.to_vec();
-                for at in 0..m.min(y.len()) {
-                    y_try[at] = T::from_f64(y[at].to_f64() + root * self.shares[0][at * m + at].to_f64());
+                self.y_try.copy_from_slice(y);
+                for (at, y_try) in self.y_try.iter_mut().enumerate().take(m) {
+                    *y_try = T::from_f64(y[at].to_f64() + root * self.shares[0][at * m + at].to_f64());
                 }
-                self.system.diffusion(t, inside, &y_try, &mut self.shares[1]);
+                self.system.diffusion(t, inside, &self.y_try, &mut self.shares[1]);
                 let second: Vec<f64> = self.dw.iter().map(|dw| 0.5 * (dw * dw - h.abs()) / root).collect();
                 let first: Vec<f64> = self.dw.iter().zip(&second).map(|(dw, second)| dw - second).collect();
                 self.tried(y, h, [1.0, 0.0], [&first, &second])
@@ -209,8 +213,8 @@ impl<'a, T: Real, S: Stochastic<T> + ?Sized> Sde<'a, T, S> {
                 self.system.diffusion(t + h, inside, y, &mut self.shares[1]);
                 let ahead: Vec<f64> = chi.iter().map(|chi| 1.5 * chi).collect();
                 let none = vec![0.0; m];
-                let y_try = self.tried(y, h, [0.75, 0.0], [&none, &ahead]);
-                self.system.rate(t + 0.75 * h, inside, &y_try, &mut self.rates[1]);
+                self.y_try = self.tried(y, h, [0.75, 0.0], [&none, &ahead]);
+                self.system.rate(t + 0.75 * h, inside, &self.y_try, &mut self.rates[1]);
                 stats.evaluations += 1;
                 let last: Vec<f64> = self.dw.iter().zip(&chi).map(|(dw, chi)| dw - chi).collect();
                 self.tried(y, h, [1.0 / 3.0, 2.0 / 3.0], [&chi, &last])

@@ -7,10 +7,10 @@
 use super::control::Adaptive;
 use super::event::{Events, NoEvents};
 use super::explicit::Explicit;
-use super::outcome::{End, Invalid, Outcome, Quantity, Stats};
+use super::outcome::{End, Invalid, Outcome, Quantity, Stats, Unsteered};
 use super::problem::{Real, Step};
 use super::record::Observer;
-use super::stepper::{Flow, Leg, Stepper, require_finite};
+use super::stepper::{Carried, Flow, Leg, Stepper, require_finite};
 use super::tableau::Tableau;
 use super::watch::{Instant, Watch};
 use std::ops::ControlFlow;
@@ -27,10 +27,14 @@ pub struct Options {
     /// Times that a step must end on, in any order; those outside the interval are ignored. The
     /// field may continue differently after each of them.
     pub stops: Vec<f64>,
+    /// What an earlier run, which ended where this one begins, has left in [`End::carried`]: then this one
+    /// takes the very steps that the earlier one would have taken, had it been longer and this a stop.
+    pub resume: Option<Carried>,
 }
 
 /// Fixed or adaptive steps.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one for a run")]
 pub enum Stepping {
     /// Steps of size `dt > 0`, counted from the start, from each stop and from each event; the last
     /// one before a stop or the end is shortened to land on it.
@@ -60,7 +64,7 @@ impl Options {
 
     fn of(stepping: Stepping) -> Options {
         let (max_steps, max_events) = (Options::MAX_STEPS, Options::MAX_EVENTS);
-        Options { stepping, max_steps, max_events, stops: Vec::new() }
+        Options { stepping, max_steps, max_events, stops: Vec::new(), resume: None }
     }
 }
 
@@ -116,7 +120,56 @@ where
         ControlFlow::Continue(()) => Outcome::Finished,
         ControlFlow::Break(outcome) => outcome,
     };
-    Ok(End { t: run.t, y: run.y, outcome, stats: run.stats, true_at_start: run.true_at_start })
+    let unsteered = run.tallies.iter().filter_map(|tally| tally.unsteered(&options.stepping)).collect();
+    let carried = run.method.carried().filter(|_| outcome == Outcome::Finished);
+    Ok(End {
+        t: run.t,
+        y: run.y,
+        outcome,
+        stats: run.stats,
+        true_at_start: run.true_at_start,
+        unsteered,
+        carried,
+    })
+}
+
+/// What is kept of the errors of a component that has no say in the step size.
+struct Tally {
+    component: usize,
+    /// Steps that had an estimate.
+    n_estimates: u64,
+    sum: f64,
+    /// The largest magnitude of `sum` so far.
+    error: f64,
+    /// The largest magnitude of the component so far.
+    size: f64,
+}
+
+impl Tally {
+    /// One for each component that does not count.
+    fn all(stepping: &Stepping, dim: usize) -> Vec<Tally> {
+        let Stepping::Adaptive(control) = stepping else { return Vec::new() };
+        let silent = (0..dim).filter(|at| !control.errors.count(*at));
+        let tally = |component| Tally { component, n_estimates: 0, sum: 0.0, error: 0.0, size: 0.0 };
+        silent.map(tally).collect()
+    }
+
+    fn add(&mut self, error: Option<f64>, y: f64) {
+        self.size = self.size.max(y.abs());
+        if let Some(error) = error {
+            self.n_estimates += 1;
+            self.sum += error;
+            self.error = self.error.max(self.sum.abs());
+        }
+    }
+
+    fn unsteered(&self, stepping: &Stepping) -> Option<Unsteered> {
+        let Stepping::Adaptive(control) = stepping else { return None };
+        let of_step = control.atol.at(self.component) + control.rtol * self.size;
+        let tolerance = self.n_estimates as f64 * of_step;
+        let found = Unsteered { component: self.component, error: self.error, tolerance };
+        (self.n_estimates > 0).then_some(found)
+    }
 }
 
 struct Run<'a, T, M: ?Sized, E: ?Sized> {
@@ -125,12 +178,14 @@ struct Run<'a, T, M: ?Sized, E: ?Sized> {
     /// Times to land on, the next one last; the first is `t1`.
     stops: Vec<f64>,
     leg: Leg,
+    resume: Option<Carried>,
     t: f64,
     t1: f64,
     y: Vec<T>,
     y_new: Vec<T>,
     stats: Stats,
     true_at_start: Vec<usize>,
+    tallies: Vec<Tally>,
 }
 
 impl<'a, T: Real, M: Stepper<T> + ?Sized, E: Events<T> + ?Sized> Run<'a, T, M, E> {
@@ -153,12 +208,14 @@ impl<'a, T: Real, M: Stepper<T> + ?Sized, E: Events<T> + ?Sized> Run<'a, T, M, E
             watch,
             stops,
             leg,
+            resume: options.resume,
             t: t0,
             t1,
             y: y0.to_vec(),
             y_new: vec![T::default(); y0.len()],
             stats: Stats::default(),
             true_at_start: Vec::new(),
+            tallies: Tally::all(&options.stepping, y0.len()),
         }
     }
 
@@ -189,6 +246,9 @@ impl<'a, T: Real, M: Stepper<T> + ?Sized, E: Events<T> + ?Sized> Run<'a, T, M, E
             }
             std::mem::swap(&mut self.y, &mut self.y_new);
             self.t = t_new;
+            for tally in &mut self.tallies {
+                tally.add(self.method.error(tally.component), self.y[tally.component].to_f64());
+            }
             let lands = self.t == self.leg.target;
             if lands {
                 self.aim();
@@ -221,7 +281,11 @@ impl<'a, T: Real, M: Stepper<T> + ?Sized, E: Events<T> + ?Sized> Run<'a, T, M, E
     fn settle(&mut self, inside: f64) -> Flow {
         self.watch.settle(self.t, inside, &mut self.y)?;
         while self.t != self.t1 {
-            self.method.start(self.t, &mut self.y, &self.leg, &mut self.stats)?;
+            let (leg, stats) = (&self.leg, &mut self.stats);
+            match self.resume.take() {
+                None => self.method.start(self.t, &mut self.y, leg, stats)?,
+                Some(carried) => self.method.resume(&carried, self.t, &mut self.y, leg, stats)?,
+            }
             if !self.watch.settle(self.t, inside, &mut self.y)? {
                 break;
             }

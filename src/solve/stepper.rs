@@ -3,6 +3,7 @@
 //! The loop knows where the run stands, which times steps must land on and which events lie in a
 //! step; a [`Stepper`] knows how to take a step and when to take it again shorter.
 
+use super::controller::Past;
 use super::dense::Accepted;
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
 use super::problem::Real;
@@ -24,6 +25,27 @@ pub struct Leg {
     pub max_steps: u64,
 }
 
+/// What a method takes along, beyond the state, from a time that it has landed on: a run that begins with it
+/// takes the steps that the one it is from takes beyond that time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Carried {
+    /// The step wished for next, positive.
+    pub size: f64,
+    /// What the controller knows.
+    pub past: Past,
+    /// What [`Auto`](super::Auto) has decided and counted.
+    pub mode: Mode,
+}
+
+/// Which of its methods [`Auto`](super::Auto) runs, whether the other one is to begin, and what it has counted
+/// for and against that. The default for all other methods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mode {
+    pub(super) is_stiff: bool,
+    pub(super) changes: bool,
+    pub(super) counts: [u32; 2],
+}
+
 /// A method at work on one run of one system.
 pub trait Stepper<T: Real> {
     /// Length of the state vector, channels included.
@@ -36,6 +58,18 @@ pub trait Stepper<T: Real> {
     /// and the step size is chosen anew. May move `y` to where constraints hold.
     fn start(&mut self, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow;
 
+    /// What a run takes along that goes on from the end of the step last taken, a stop or the end; `None`
+    /// of a method that begins anew there.
+    fn carried(&self) -> Option<Carried> {
+        None
+    }
+
+    /// Begins at `(t, y)` as [`start`](Stepper::start) does, but goes on with `carried`.
+    fn resume(&mut self, carried: &Carried, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow {
+        let _ = carried;
+        self.start(t, y, leg, stats)
+    }
+
     /// The last step ended on a stop, beyond which the field may continue differently.
     fn pass_stop(&mut self);
 
@@ -47,6 +81,13 @@ pub trait Stepper<T: Real> {
     /// ends of that step can be looked at. Nothing to do for a method that computes all it needs.
     fn look_inside(&mut self, y: &[T], stats: &mut Stats) {
         let _ = (y, stats);
+    }
+
+    /// The error estimate, with its sign, of `component` in the step last taken; `None` if there is
+    /// none, as of fixed steps.
+    fn error(&self, component: usize) -> Option<f64> {
+        let _ = component;
+        None
     }
 
     /// The step last taken, which started at `y`.
@@ -103,18 +144,6 @@ impl Grid {
         } else {
             (dt, self.base + self.n_taken as f64 * dt)
         }
-    }
-}
-
-/// The step to take when `size` is wished and `remaining` is left to the next target, and whether
-/// it lands there. Two steps share what is left rather than leave a tiny one.
-pub(super) fn fitted(size: f64, remaining: f64) -> (f64, bool) {
-    if remaining <= size * (1.0 + 1e-10) {
-        (remaining, true)
-    } else if remaining < 2.0 * size {
-        (0.5 * remaining, false)
-    } else {
-        (size, false)
     }
 }
 

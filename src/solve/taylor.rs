@@ -7,11 +7,12 @@
 //! the series must be the rate.
 
 use super::control::{Adaptive, positive};
+use super::controller::Past;
 use super::dense::{Accepted, Interior, polynomial};
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
 use super::problem::Real;
 use super::solve::Stepping;
-use super::stepper::{Flow, Grid, Leg, Stepper, fitted, non_finite, require_finite};
+use super::stepper::{Carried, Flow, Grid, Leg, Mode, Stepper, non_finite, require_finite};
 
 /// A system whose solutions can be expanded.
 pub trait Expand<T: Real> {
@@ -50,10 +51,9 @@ pub struct Taylor<'a, T, S: ?Sized> {
     powers: Vec<T>,
     y_new: Vec<T>,
     rate: Vec<T>,
+    /// The error estimate of the step last taken; empty of fixed steps.
+    err: Vec<T>,
 }
-
-/// No step is longer than this times the step before.
-const MAX_GROWTH: f64 = 10.0;
 
 impl<'a, T: Real, S: Expand<T> + ?Sized> Taylor<'a, T, S> {
     /// The method for `system`.
@@ -73,6 +73,7 @@ impl<'a, T: Real, S: Expand<T> + ?Sized> Taylor<'a, T, S> {
             powers: vec![T::default(); order * dim],
             y_new: vec![T::default(); dim],
             rate: vec![T::default(); dim],
+            err: Vec::new(),
         }
     }
 
@@ -151,6 +152,17 @@ impl<T: Real, S: Expand<T> + ?Sized> Stepper<T> for Taylor<'_, T, S> {
         Flow::Continue(())
     }
 
+    fn carried(&self) -> Option<Carried> {
+        let carried = Carried { size: self.size, past: Past::default(), mode: Mode::default() };
+        matches!(self.stepping, Stepping::Adaptive(_)).then_some(carried)
+    }
+
+    fn resume(&mut self, carried: &Carried, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow {
+        self.start(t, y, leg, stats)?;
+        self.size = carried.size;
+        Flow::Continue(())
+    }
+
     fn pass_stop(&mut self) {}
 
     fn advance(&mut self, t: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> Flow {
@@ -179,7 +191,7 @@ impl<T: Real, S: Expand<T> + ?Sized> Stepper<T> for Taylor<'_, T, S> {
         let wish = if radius.is_nan() { control.shortest(t) } else { radius };
         let mut size = wish.min(self.size).min(longest).max(control.shortest(t));
         loop {
-            let (tried, lands) = fitted(size, (leg.target - t).abs());
+            let (tried, lands) = control.landing.fitted(size, (leg.target - t).abs());
             let h = if lands { leg.target - t } else { leg.direction * tried };
             leg.spend(t, h, stats)?;
             if stats.attempts() == 0 {
@@ -192,19 +204,21 @@ impl<T: Real, S: Expand<T> + ?Sized> Stepper<T> for Taylor<'_, T, S> {
                 None => {
                     let defect = self.defect(t, h, t + 0.5 * h, stats);
                     let (component, ratio) = control.largest(&defect, y, &self.y_new);
-                    (control.norm(&defect, y, &self.y_new), component, ratio)
+                    let norm = control.norm(&defect, y, &self.y_new);
+                    self.err = defect;
+                    (norm, component, ratio)
                 }
             };
             if err <= 1.0 {
                 self.take(t, h, if lands { leg.target } else { t + h }, stats);
-                self.size = MAX_GROWTH * if tried < size { size } else { tried };
+                self.size = control.controller.max_factor * if tried < size { size } else { tried };
                 stats.next_step = leg.direction * size;
                 return Flow::Continue(());
             }
             stats.rejected += 1;
             stats.non_finite += u64::from(!err.is_finite());
             let q = self.system.order() as u32 + 1;
-            size = tried * control.controller.after_rejected(q, err).min(0.9);
+            size = tried * control.controller.rejected(q, err, 1.0).min(0.9);
             if size < control.shortest(t) {
                 let h = leg.direction * size;
                 return Flow::Break(match err.is_finite() {
@@ -213,6 +227,10 @@ impl<T: Real, S: Expand<T> + ?Sized> Stepper<T> for Taylor<'_, T, S> {
                 });
             }
         }
+    }
+
+    fn error(&self, component: usize) -> Option<f64> {
+        self.err.get(component).map(|err| err.to_f64())
     }
 
     fn accepted<'b>(&'b self, y: &'b [T]) -> Accepted<'b, T> {

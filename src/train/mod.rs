@@ -18,4 +18,4 @@ pub use lbfgs::Lbfgs;
 pub use model::Trained;
 pub use optimizer::{FirstOrder, Limits, Minimum, Optimizer, Progress, Why};
 pub use rule::Rule;
-pub use trainer::{Fit, NoErrors};
+pub use trainer::{Curvature, Fit, NoErrors};

@@ -28,6 +28,8 @@ pub struct Fit {
     pub params: Vec<ParamValue>,
     /// The standard error of each entry of `params`, or why there are none.
     pub errors: Result<Vec<ParamValue>, NoErrors>,
+    /// The matrix that they are from.
+    pub curvature: Curvature,
     /// The objective at the end.
     pub objective: f64,
     /// The run at the end, with every term of the objective.
@@ -44,6 +46,16 @@ pub struct Fit {
     pub time: Duration,
 }
 
+/// A matrix of second derivatives of the objective.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curvature {
+    /// All of them.
+    Hessian,
+    /// Without those of the solves, where these are not to be had: through implicit methods, events,
+    /// and times that depend on params. The smaller the residuals of a fit, the less is missing.
+    GaussNewton,
+}
+
 /// Why a fit has no standard errors.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum NoErrors {
@@ -53,7 +65,7 @@ pub enum NoErrors {
     /// Too many params.
     #[error("the model has {0} free numbers; standard errors are computed for at most {MAX_HESSIAN_PARAMS}")]
     TooMany(usize),
-    /// Second derivatives do not pass through times that depend on params, nor through events.
+    /// Neither second derivatives nor sensitivities pass through the run.
     #[error("second derivatives of this run are not supported yet")]
     NotOffered,
     /// The point is no proper minimum.
@@ -132,7 +144,8 @@ impl Run {
         let Minimum { value, steps, evaluations, why, .. } = minimum;
         Ok(Fit {
             params: self.params(),
-            errors,
+            curvature: errors.as_ref().map_or(Curvature::Hessian, |(_, curvature)| *curvature),
+            errors: errors.map(|(errors, _)| errors),
             objective: value,
             solution,
             steps,
@@ -165,7 +178,7 @@ impl Run {
         objective: &Objective<'_>,
         u: &[T],
         at: &Evaluation<T>,
-    ) -> Result<Result<Vec<ParamValue>, NoErrors>, Failure> {
+    ) -> Result<Result<(Vec<ParamValue>, Curvature), NoErrors>, Failure> {
         let roles = self.program().results.iter().map(|result| result.role);
         if roles.clone().any(|role| role == Role::Loss) {
             return Ok(Err(NoErrors::NotADensity));
@@ -173,15 +186,20 @@ impl Run {
         if u.len() > MAX_HESSIAN_PARAMS {
             return Ok(Err(NoErrors::TooMany(u.len())));
         }
-        let hessian = match objective.hessian(u, at) {
-            Ok(hessian) => hessian,
+        let (hessian, curvature) = match objective.hessian(u, at) {
+            Ok(hessian) => (hessian, Curvature::Hessian),
             Err(Failure::Plan(
                 PlanError::NoHessian { .. }
                 | PlanError::NoHessianThroughEvents { .. }
-                | PlanError::MethodNotDifferentiated { .. },
-            )) => {
-                return Ok(Err(NoErrors::NotOffered));
-            }
+                | PlanError::NoHessianThroughMethod { .. },
+            )) => match objective.gauss_newton(u, at) {
+                Ok(matrix) => (matrix, Curvature::GaussNewton),
+                Err(
+                    Failure::Plan(PlanError::MethodNotDifferentiated { .. } | PlanError::NotThrough { .. })
+                    | Failure::Carrying { .. },
+                ) => return Ok(Err(NoErrors::NotOffered)),
+                Err(failure) => return Err(failure),
+            },
             Err(failure) => return Err(failure),
         };
         let covariance = match Covariance::from_hessian(&hessian, u.len()) {
@@ -197,7 +215,7 @@ impl Run {
             let gradient: Vec<f64> = gradient.into_iter().map(T::to_f64).collect();
             errors.push(covariance.standard_error_of(&gradient));
         }
-        Ok(Ok(self.by_path(&errors)))
+        Ok(Ok((self.by_path(&errors), curvature)))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Measurements, run by hand: `cargo bench` prints what a call costs, what compiling costs, what a
-//! fit costs, how many runs there are in a second, and what derivatives cost; `cargo bench --
-//! derivatives` the last alone. Nothing is asserted; quote medians and ratios from one run.
+//! fit costs, how many runs there are in a second, what sparse Jacobians save, and what derivatives
+//! cost; `cargo bench -- many` (`sparse`, `derivatives`) one of the last three alone. Nothing is
+//! asserted; quote medians and ratios from one run.
 
 mod derivatives;
+mod sparse;
 
 use nodec::backend::cranelift::Cranelift;
 use nodec::backend::{Backend, Input, Output, Workspace};
@@ -18,16 +20,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 fn main() {
-    let only = std::env::args().any(|arg| arg == "derivatives");
-    if !only {
+    let named: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wanted = |name: &str| named.is_empty() || named.iter().any(|arg| arg == name);
+    if named.is_empty() {
         calls();
         compilation();
         fit();
+    }
+    if wanted("many") {
         many();
     }
-    derivatives::taylor();
-    derivatives::seminorm();
-    derivatives::million_steps();
+    if wanted("sparse") {
+        sparse::lines();
+    }
+    if wanted("derivatives") {
+        derivatives::taylor();
+        derivatives::seminorm();
+        derivatives::million_steps();
+    }
 }
 
 /// The rate of Lotka–Volterra, called through [`nodec::backend::Executable::call`].

@@ -102,6 +102,9 @@ fn run(case: &Case, folder: &Path) -> Result<Result<Diagnostics, Error>, String>
             Ok(solution) => solution,
             Err(error) => return Ok(Err(error)),
         };
+        if warnings.is_empty() {
+            warnings = run.doubts(solution.own_errors());
+        }
         for expectation in expected_values(case.program())? {
             expectation.check(&run, &solution).map_err(|why| format!("{why} on {back_end}"))?;
         }
@@ -180,6 +183,9 @@ impl<'a> Expectation<'a> {
         }
         if self.what == "rejected" {
             return Some(vec![solution.stats().rejected as f64]);
+        }
+        if self.what == "directions" {
+            return Some(vec![solution.stats().colours as f64]);
         }
         if self.what == "saved" {
             return Some(solution.ts().to_vec());

@@ -25,14 +25,16 @@ fn gap(a: &[f64], b: &[f64]) -> f64 {
 const ADJOINTS: [&str; 6] =
     ["discrete", "checkpoint(3)", "backsolve()", "backsolve(norm = seminorm)", "interpolating()", "forward"];
 
-struct Closed {
-    text: &'static str,
+/// A model with one loss.
+pub(crate) struct Closed {
+    /// The model.
+    pub(crate) text: &'static str,
     /// The derivatives of the loss by the params, in their order.
-    gradient: fn() -> Vec<f64>,
+    pub(crate) gradient: fn() -> Vec<f64>,
 }
 
 /// Every way in which a time can be learned, with the loss in closed form.
-const MOVING: &[Closed] = &[
+pub(crate) const MOVING: &[Closed] = &[
     // Logistic growth to a learned end: x = K/(1 + (K/a - 1) e^(-rT)), dx/dT = r x (1 - x/K).
     Closed {
         text: "
@@ -351,6 +353,7 @@ fn every_method_is_gone_back_along_its_path() {
             "midpoint" | "heun" | "ralston" | "trapezoid" | "implicit_midpoint" => ("0.005", 1e-4),
             "leapfrog" | "symplectic_euler" | "yoshida4" | "yoshida6" | "yoshida8" | "kahan_li8" => continue,
             "euler_maruyama" | "milstein" | "heun_stratonovich" | "sra1" => continue,
+            "reversible_heun" | "asynchronous_leapfrog" => ("0.005", 1e-4),
             "heun_euler" | "fehlberg2" => ("0.005", 1e-4),
             "tr_bdf2" | "bosh3" | "owren_zennaro3" | "kvaerno3" => ("0.005", 1e-6),
             "cash_karp" | "rkf45" | "kvaerno4" | "kencarp4" | "kvaerno5" => ("", 1e-5),
@@ -469,7 +472,10 @@ fn ways_that_do_not_go_through_a_method_are_refused() {
         solve { method = radau5, adjoint = interpolating() }
     ";
     let error = run(text, &[]).gradient().unwrap_err().to_string();
-    assert!(error.contains("E0290") && error.contains("`solve.adjoint = forward` does"), "{error}");
+    assert!(
+        error.contains("E0290") && error.contains("`solve.adjoint = discrete` and `forward` do"),
+        "{error}"
+    );
     let text = text.replace("algebraic z = 1.0", "").replace("0 = z - x^2", "").replace("*z", "*x");
     let error = run(&text, &[("solve.adjoint", "backsolve()")]).gradient().unwrap_err().to_string();
     assert!(error.contains("E0290") && error.contains("interpolating()"), "{error}");

@@ -44,6 +44,20 @@ fn errors_are_shown_against_work() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+/// An explicit method on a stiff problem: one line says that it ran out of steps, and why.
+#[test]
+fn a_method_that_does_not_get_to_the_end_says_why() {
+    let methods = ["--methods", "tsit5,radau5", "--tolerances", "1e-3,1e-4"];
+    let (exit, out, err, folder) = bench("van_der_pol", &methods);
+    assert_eq!(exit, Exit::Success, "{err}");
+    let lines: Vec<&str> = out.lines().filter(|line| line.starts_with("tsit5")).collect();
+    let [line] = lines[..] else { panic!("{out}") };
+    assert!(line.contains("1e-3  to 1e-4: the run used up its 200000 steps at t = "), "{line}");
+    assert!(line.ends_with(": stiff"), "{line}");
+    assert_eq!(out.lines().filter(|line| line.starts_with("radau5")).count(), 2);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn a_method_that_is_named_must_fit_the_model() {
     let (exit, _, err, _) = bench("hires", &["--methods", "leapfrog", "--tolerances", "1e-4"]);

@@ -21,7 +21,7 @@ fn checker(row: &Row) -> Option<Check> {
         "W0801" => Some(unread),
         "E0311" | "E0803" | "E0804" | "E0806" | "E0807" | "E0810" => Some(run),
         "E0908" => Some(gradients),
-        code if code.starts_with("E09") => Some(run),
+        code if code.starts_with("E09") || code == "W0901" => Some(run),
         code if code.starts_with("E07") => Some(built),
         "W0510" | "W0520" | "W0610" | "W0701" => Some(checked),
         code if code.starts_with("E01") && code != "E0112" => Some(parse),
@@ -87,10 +87,13 @@ fn run(text: &str, folder: &Path) -> Vec<Code> {
         Err(diagnostics) => return codes(&diagnostics),
     };
     let ran = match model.is_trainable() {
-        true => run.fit(|_| ControlFlow::Continue(())).map(|_| ()),
-        false => run.solve().map(|_| ()),
+        true => run.fit(|_| ControlFlow::Continue(())).map(|fit| fit.solution),
+        false => run.solve(),
     };
-    ran.err().map_or(Vec::new(), |error| codes(error.diagnostics()))
+    match ran {
+        Ok(solution) => codes(&run.doubts(solution.own_errors())),
+        Err(error) => codes(error.diagnostics()),
+    }
 }
 
 /// What `nodec check --gradients` says.

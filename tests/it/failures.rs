@@ -147,7 +147,6 @@ error[E0904]: the run used up its 5 steps at t = 0.8349324119 (tsit5, step size 
   |
   = note: state: x = 1.901766416
   = help: allow more with `solve.max_steps`, or loosen `solve.rtol` and `solve.atol`
-  = help: a tiny step size on a smooth solution says that the system is stiff
 ",
     );
 }
@@ -192,4 +191,19 @@ fn failures_are_data_too() {
     assert!(matches!(outcome, Some(Outcome::StepTooSmall { component: 0, .. })), "{outcome:?}");
     let (_, outcome) = failure("time t in 0..2\nstate x = 1.0\nx' = -x\nloss l = x(2.5)\n", &[]);
     assert_eq!(outcome, None);
+}
+
+/// Stability sets the steps of an explicit method, and the message says so.
+#[test]
+fn a_stiff_system_is_told() {
+    let text = "time t in 0..10\nstate x = 0.0\nx' = -1e4*(x - cos(t))\nsolve { max_steps = 2_000 }\n";
+    for method in ["tsit5", "dop853", "bosh3", "abm", "taylor"] {
+        let (found, _) = failure(text, &[("method", method)]);
+        assert!(found.contains("E0904") && found.contains("the system is stiff here"), "{method}: {found}");
+        assert!(found.contains("settles within 0.0001") && found.contains("radau5"), "{method}: {found}");
+    }
+    // Short steps for the sake of accuracy are not that.
+    let text = "time t in 0..10\nstate x = 0.0\nx' = cos(1e4*t)\nsolve { max_steps = 2_000 }\n";
+    let (found, _) = failure(text, &[]);
+    assert!(found.contains("E0904") && !found.contains("stiff"), "{found}");
 }

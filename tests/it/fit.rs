@@ -10,7 +10,7 @@ use nodec::plan::pack::Target;
 use nodec::plan::unit::Data;
 use nodec::solve::{Adaptive, Options};
 use nodec::train::Why;
-use nodec::{Error, Fit, Model, NoErrors, ParamValue, Run, Solution};
+use nodec::{Curvature, Error, Fit, Model, NoErrors, ParamValue, Run, Solution};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -333,4 +333,32 @@ fn params_that_the_data_do_not_determine_have_no_errors() {
     let fit = fit(&mut model.bind().build().unwrap());
     std::fs::remove_dir_all(folder).unwrap();
     assert!(matches!(fit.errors, Err(NoErrors::Undetermined(_))), "{:?}", fit.errors);
+}
+
+/// x = e^(-k t), seen without error at three times with a known spread s: the residuals are zero, so the
+/// Gauss–Newton matrix is the Hessian, and the standard error is s/√(Σ t² e^(-2kt)), at k = 1/2.
+#[test]
+fn stiff_fits_have_standard_errors_by_gauss_newton() {
+    let folder = folder("stiff");
+    let rows = [0.5_f64, 1.0, 2.0].map(|t| format!("{t},{:e}\n", (-0.5 * t).exp())).concat();
+    std::fs::write(folder.join("d.csv"), format!("t,x\n{rows}")).unwrap();
+    let text = "data d = csv(\"d.csv\") { t: [T], x: [T] }\nparam k in positive = 0.8\ntime t in 0..2\n\
+                state x = 1.0\nx' = -k*x\nd.x ~ normal(x(d.t), 0.1)\n\
+                solve { rtol = 1e-9, atol = 1e-11 }\ntrain { optimizer = lbfgs() }";
+    let weight: f64 = [0.5_f64, 1.0, 2.0].iter().map(|t| t * t * (-t).exp()).sum();
+    let wanted = 0.1 / weight.sqrt();
+    for (method, curvature) in [
+        ("tsit5", Curvature::Hessian),
+        ("radau5", Curvature::GaussNewton),
+        ("rodas5p", Curvature::GaussNewton),
+        ("bdf", Curvature::GaussNewton),
+    ] {
+        let model =
+            Model::from_text("m.node", text, folder.clone()).unwrap_or_else(|error| panic!("{error}"));
+        let fit = fit(&mut model.bind().method(method).build().unwrap());
+        assert_eq!(fit.curvature, curvature);
+        let found = fit.errors.unwrap()[0].values[0];
+        assert!((found / wanted - 1.0).abs() < 1e-5, "{method}: {found} {wanted}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
 }

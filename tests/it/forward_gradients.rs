@@ -66,7 +66,7 @@ fn stiff_methods_give_the_sensitivities_of_the_robertson_reaction() {
         ("b_end", [4.59119625e-5, -1.13805951e-13, -2.35719211e-10]),
         ("c_end", [4.24751286, 2.28846889e-9, -1.37305723e-5]),
     ];
-    for method in ["radau5", "rodas5p", "bdf", "kvaerno5"] {
+    for method in ["radau5", "rodas5p", "bdf", "kvaerno5", "auto"] {
         let run = run(ROBERTSON, &[("solve.method", method)]);
         for (name, wanted) in wanted {
             let found = flat(&run.grad(name).unwrap().unwrap());
@@ -250,7 +250,7 @@ fn methods_without_a_table_of_steps_carry_sensitivities() {
     let c_by_k = x0 * 2.0 / (1.0 + k * x0 * 2.0) / k - (1.0 + k * x0 * 2.0).ln() / (k * k);
     let c_by_x0 = 2.0 / (1.0 + k * x0 * 2.0);
     let wanted = [by_k(2.0) + by_k(1.3) + c_by_k, by_x0(2.0) + by_x0(1.3) + c_by_x0];
-    for method in ["abm", "taylor", "dop853", "verner9", "kvaerno4", "gauss6"] {
+    for method in ["auto", "abm", "taylor", "dop853", "verner9", "kvaerno4", "gauss6"] {
         let mut settings = vec![("solve.method", method), ("solve.adjoint", "forward")];
         match method {
             "gauss6" => settings.push(("solve.dt", "0.01")),

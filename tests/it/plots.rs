@@ -18,6 +18,7 @@ fn chart() -> Chart {
         title: String::from("Lotka–Volterra predator–prey, fitted to the Hudson Bay pelt counts"),
         x_label: String::from("t"),
         y_label: String::new(),
+        powers: false,
         series: vec![
             series("x", 0.0, Mark::Line),
             series("y", -1.0, Mark::Line),

@@ -1,11 +1,13 @@
 //! Implicit methods: orders, stiff problems and constraints against references, and what goes wrong.
 
+use nodec::solve::implicit::{Mass, Sparsity};
 use nodec::solve::{
     Accepted, Adaptive, Atol, Auto, Bdf, Condition, Dirk, Effect, End, Errors, Esdirk, Events, Implicit,
     Method, NoEvents, Observer, Options, Outcome, Quantity, Radau, Recorded, Rosenbrock, RungeKutta,
     SaveSteps, Stepper, Tableau, Trigger, integrate,
 };
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 type Rate = fn(f64, &[f64], &mut [f64]);
 
@@ -49,8 +51,16 @@ impl Implicit<f64> for System {
         (self.time_slope)(t, y, out);
     }
 
-    fn mass(&mut self, out: &mut [f64]) {
-        out.copy_from_slice(&self.mass);
+    fn sparsity(&self) -> Option<Arc<Sparsity>> {
+        None
+    }
+
+    fn channel_slopes(&mut self, _: f64, _: f64, _: &[f64], _: &[f64], _: &mut [f64]) {
+        panic!("the Jacobian is dense");
+    }
+
+    fn mass(&mut self) -> Mass {
+        Mass::new(self.n_states, &self.mass)
     }
 }
 
@@ -213,7 +223,8 @@ fn errors_are_proportional_to_the_tolerance() {
         };
         for tol in [1e-4, 1e-6, 1e-8, 1e-10] {
             // Thirty to a hundred steps or more, each of which may add a tolerance.
-            // Measured: 244 at 1e-10 for kvaerno5.
+            // Measured: 244 at 1e-10 for kvaerno5, inside its steps, where the cubic is of order 3; at their
+            // ends it errs by few tolerances, as `stiff_set.rs` has it.
             let allowed = if choice == Choice::Dirk("kvaerno5") { 300.0 } else { 100.0 };
             assert!(error(tol) < allowed * tol, "{choice:?} {tol:e}: {:e}", error(tol));
         }

@@ -11,6 +11,8 @@ pub struct Axis {
     pub ticks: Vec<f64>,
     /// A word for each tick.
     pub words: Vec<String>,
+    /// Ticks without a word between them.
+    pub minor: Vec<f64>,
     /// The power of ten that the words leave out; 0 if none.
     pub exponent: i32,
 }
@@ -36,7 +38,29 @@ impl Axis {
         let exponent = if (-3..5).contains(&magnitude) { 0 } else { magnitude };
         let decimals = (exponent - (step.log10() + 1e-9).floor() as i32).max(0) as usize;
         let words = ticks.iter().map(|tick| word(tick / 10_f64.powi(exponent), decimals)).collect();
-        Axis { lo, hi, ticks, words, exponent }
+        Axis { lo, hi, ticks, words, minor: Vec::new(), exponent }
+    }
+
+    /// The axis for the logarithms, to base 10, of numbers whose logarithms lie between `lo` and `hi`: a
+    /// tick at each power of ten, or at every few if there are more than ten; between few powers the other
+    /// round numbers without words.
+    pub fn powers(lo: f64, hi: f64) -> Axis {
+        let (lo, hi) = if lo > hi { (0.0, 1.0) } else { (lo, hi) };
+        // Room on both sides, and one power at least.
+        let room = f64::max(0.04 * (hi - lo), 0.05);
+        let (mut lo, mut hi) = (lo - room, hi + room);
+        if hi.floor() - lo.ceil() < 1.0 {
+            (lo, hi) = if lo - lo.floor() < hi.ceil() - hi { (lo.floor(), hi) } else { (lo, hi.ceil()) };
+        }
+        let (first, last) = (lo.ceil() as i64, hi.floor() as i64);
+        let step = 1 + (last - first) / 10;
+        let powers = (first..=last).filter(|power| power % step == 0);
+        let ticks: Vec<f64> = powers.map(|power| power as f64).collect();
+        let words = ticks.iter().map(|tick| format!("10{}", raised(*tick as i64))).collect();
+        let between =
+            (first - 1..=last).flat_map(|power| (2..10).map(move |k| power as f64 + f64::from(k).log10()));
+        let minor = between.filter(|at| last - first < 5 && (lo..=hi).contains(at)).collect();
+        Axis { lo, hi, ticks, words, minor, exponent: 0 }
     }
 
     /// Where `value` lies between the ends, as a share of the whole.
@@ -49,14 +73,14 @@ impl Axis {
         if self.exponent == 0 {
             return String::new();
         }
-        let digits = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-        let power = self.exponent.to_string();
-        let raised = power.chars().map(|c| {
-            let digit = c.to_digit(10).and_then(|d| digits.chars().nth(d as usize));
-            digit.unwrap_or('⁻')
-        });
-        format!("×10{}", raised.collect::<String>())
+        format!("×10{}", raised(i64::from(self.exponent)))
     }
+}
+
+/// A power as it stands above the line.
+fn raised(power: i64) -> String {
+    let digit = |c: char| c.to_digit(10).and_then(|d| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(d as usize));
+    power.to_string().chars().map(|c| digit(c).unwrap_or('⁻')).collect()
 }
 
 /// The number nearest to `step` among 1, 2 and 5 times a power of ten. Source: P. Heckbert, "Nice
@@ -94,6 +118,10 @@ mod tests {
         );
         let small = Axis::new(0.0, 3.1e-7, 0.0, 6);
         assert_eq!((small.words[1].as_str(), small.factor().as_str()), ("0.5", "×10⁻⁷"));
+        let powers = Axis::powers(2.8, 5.4);
+        assert_eq!((powers.words.join(" ").as_str(), powers.minor.len()), ("10³ 10⁴ 10⁵", 5 + 8 + 8 + 2));
+        assert_eq!(Axis::powers(-12.5, -3.7).words.len(), 9);
+        assert_eq!(Axis::powers(3.2, 3.4).words, ["10³"]);
         assert_eq!(Axis::new(5.0, 5.0, 0.0, 5).words, ["4.6", "4.8", "5.0", "5.2", "5.4"]);
     }
 }

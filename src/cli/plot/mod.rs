@@ -16,6 +16,8 @@ use thiserror::Error;
 pub enum Mark {
     /// Joined by straight lines; a point that is not finite breaks the line.
     Line,
+    /// Joined by straight lines, with a dot each.
+    Marked,
     /// A dot each.
     Points,
     /// The area between pairs of points, lower and upper, with the same abscissa.
@@ -43,6 +45,8 @@ pub struct Chart {
     pub x_label: String,
     /// Beside the vertical axis; may be empty.
     pub y_label: String,
+    /// The numbers of both axes are logarithms to base 10: the axes show what they are the logarithms of.
+    pub powers: bool,
     /// What is shown, in the order of the legend.
     pub series: Vec<Series>,
 }

@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::{Chart, Mark, Series};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 /// Size of the picture in CSS pixels.
 pub(super) const WIDTH: f64 = 720.0;
@@ -18,6 +18,27 @@ const GRID: &str = "#e6e8eb";
 /// Seven colours that remain distinct in the common kinds of colour blindness: M. Okabe and K.
 /// Ito, "Color universal design", 2008, without yellow, which is too light for lines.
 const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
+
+/// How a series is drawn.
+#[derive(Clone, Copy)]
+struct Ink {
+    colour: &'static str,
+    dashed: bool,
+}
+
+/// The attributes of a line.
+impl fmt::Display for Ink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dashes = if self.dashed { " stroke-dasharray=\"5 4\"" } else { "" };
+        write!(f, "stroke=\"{}\" stroke-width=\"2\"{dashes}", self.colour)
+    }
+}
+
+impl Mark {
+    fn joins(self) -> bool {
+        self == Mark::Line || self == Mark::Marked
+    }
+}
 
 /// Where the axes are.
 pub(super) struct Frame {
@@ -86,6 +107,9 @@ impl Chart {
         };
         let (x_lo, x_hi) = range(|point| point.0);
         let (y_lo, y_hi) = range(|point| point.1);
+        if self.powers {
+            return (Axis::powers(x_lo, x_hi), Axis::powers(y_lo, y_hi));
+        }
         // Positive numbers that come near zero are seen best from there.
         let from_zero = y_lo > 0.0 && y_lo < 0.25 * y_hi;
         let y = if from_zero { Axis::new(0.0, 1.05 * y_hi, 0.0, 6) } else { Axis::new(y_lo, y_hi, 0.05, 6) };
@@ -94,48 +118,49 @@ impl Chart {
 
     /// Bands first, then lines, so that nothing covers a point.
     fn draw_series(&self, out: &mut String, frame: &Frame) {
-        for (series, colour) in self.coloured().filter(|(series, _)| series.mark == Mark::Band) {
+        for (series, Ink { colour, .. }) in self.coloured().filter(|(series, _)| series.mark == Mark::Band) {
             let path = area(series, frame);
             if !path.is_empty() {
                 let _ = writeln!(out, "<path d=\"{path}\" fill=\"{colour}\" fill-opacity=\"0.22\"/>");
             }
         }
-        for (series, colour) in self.coloured().filter(|(series, _)| series.mark == Mark::Line) {
+        for (series, ink) in self.coloured().filter(|(series, _)| series.mark.joins()) {
             let path = path(series, frame);
             if !path.is_empty() {
                 let _ = writeln!(
                     out,
-                    "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" \
-                     stroke-linejoin=\"round\" stroke-linecap=\"round\"/>"
+                    "<path d=\"{path}\" fill=\"none\" {ink} stroke-linejoin=\"round\" stroke-linecap=\"round\"/>"
                 );
             }
         }
-        for (series, colour) in self.coloured().filter(|(series, _)| series.mark == Mark::Points) {
+        let dotted = |mark: Mark| mark == Mark::Points || mark == Mark::Marked;
+        for (series, Ink { colour, .. }) in self.coloured().filter(|(series, _)| dotted(series.mark)) {
             for (x, y) in series.points.iter().filter(|(x, y)| x.is_finite() && y.is_finite()) {
                 dot(out, frame.px(*x), frame.py(*y), colour);
             }
         }
     }
 
-    /// Every series with its colour: the k-th line, set of points and band share one.
-    fn coloured(&self) -> impl Iterator<Item = (&Series, &'static str)> {
+    /// Every series with its ink: the k-th line, set of points and band share a colour. Beyond the last
+    /// colour they begin again, and lines are dashed.
+    fn coloured(&self) -> impl Iterator<Item = (&Series, Ink)> {
         let mut used = [0; 3];
         self.series.iter().map(move |series| {
             let count = match series.mark {
-                Mark::Line => &mut used[0],
+                Mark::Line | Mark::Marked => &mut used[0],
                 Mark::Points => &mut used[1],
                 Mark::Band => &mut used[2],
             };
-            let colour = COLOURS[*count % COLOURS.len()];
+            let ink = Ink { colour: COLOURS[*count % COLOURS.len()], dashed: *count >= COLOURS.len() };
             *count += 1;
-            (series, colour)
+            (series, ink)
         })
     }
 
     /// The entries of the legend, by row. A lone series without company needs none: it is named
     /// on the vertical axis or in the title.
-    fn legend(&self) -> Vec<Vec<(&Series, &'static str)>> {
-        let mut rows: Vec<Vec<(&Series, &'static str)>> = Vec::new();
+    fn legend(&self) -> Vec<Vec<(&Series, Ink)>> {
+        let mut rows: Vec<Vec<(&Series, Ink)>> = Vec::new();
         let mut room = 0.0;
         let named = || self.coloured().filter(|(series, _)| series.mark != Mark::Band);
         if named().count() < 2 {
@@ -155,21 +180,20 @@ impl Chart {
         rows
     }
 
-    fn draw_legend(&self, out: &mut String, entries: &[(&Series, &'static str)], left: f64, y: f64) {
+    fn draw_legend(&self, out: &mut String, entries: &[(&Series, Ink)], left: f64, y: f64) {
         let mut x = left;
-        for (series, colour) in entries {
+        for (series, ink) in entries {
             let middle = y - 0.36 * TEXT;
+            if series.mark.joins() {
+                let end = x + 22.0;
+                let _ = writeln!(
+                    out,
+                    "<path d=\"M{x:.2} {middle:.2}L{end:.2} {middle:.2}\" {ink} stroke-linecap=\"round\"/>"
+                );
+            }
             match series.mark {
-                Mark::Line => {
-                    let end = x + 22.0;
-                    let _ = writeln!(
-                        out,
-                        "<path d=\"M{x:.2} {middle:.2}L{end:.2} {middle:.2}\" stroke=\"{colour}\" \
-                         stroke-width=\"2\" stroke-linecap=\"round\"/>"
-                    );
-                }
-                Mark::Points => dot(out, x + 11.0, middle, colour),
-                Mark::Band => {}
+                Mark::Points | Mark::Marked => dot(out, x + 11.0, middle, ink.colour),
+                Mark::Line | Mark::Band => {}
             }
             let _ =
                 writeln!(out, "<text x=\"{:.2}\" y=\"{y:.2}\">{}</text>", x + 29.0, escaped(&series.label));
@@ -199,6 +223,12 @@ pub(super) fn draw_axes(out: &mut String, frame: &Frame, x_label: &str, y_label:
     };
     for tick in &frame.y.ticks {
         line(out, left, frame.py(*tick), right, frame.py(*tick), GRID);
+    }
+    for tick in &frame.x.minor {
+        line(out, frame.px(*tick), bottom, frame.px(*tick), bottom + 3.0, RULE);
+    }
+    for tick in &frame.y.minor {
+        line(out, left - 3.0, frame.py(*tick), left, frame.py(*tick), RULE);
     }
     for (tick, word) in frame.x.ticks.iter().zip(&frame.x.words) {
         let x = frame.px(*tick);

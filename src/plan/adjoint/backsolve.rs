@@ -15,14 +15,14 @@ use crate::plan::adjoint::Cost;
 use crate::plan::adjoint::discrete::{StartBars, add, dot, rows_of, zeros};
 use crate::plan::adjoint::instant::{self, Around, Into};
 use crate::plan::adjoint::interpolate::{Piece, go_back};
-use crate::plan::controls::{BackNorm, Backsolve, Failure, Interpolating};
+use crate::plan::controls::{BackNorm, Backsolve, Failure, Interpolating, Returning};
 use crate::plan::forward::Solved;
 use crate::plan::kernels::{BackKernels, Moving};
 use crate::plan::layout::SystemLayout;
 use crate::plan::operands::{Context, Fixed};
 use crate::plan::trace::TracedInstant;
 use crate::plan::unit::{Element, Inputs, Kernel};
-use crate::solve::control::{Adaptive, Atol, Errors};
+use crate::solve::control::{Adaptive, Atol, Errors, Norm};
 use crate::solve::problem::Step;
 use crate::solve::solve::{Options, Stepping, solve};
 use std::ops::AddAssign;
@@ -172,7 +172,19 @@ fn options(choice: Backsolve, forward: &Options, layout: &SystemLayout) -> Optio
                     Atol::PerComponent(states.iter().chain(states).copied().chain(rest).collect())
                 }
             };
+            let norm = match &forward.norm {
+                Norm::Rms => Norm::Rms,
+                Norm::Max => Norm::Max,
+                Norm::Blocks(own) => {
+                    // A cotangent is a block as its state is, the integrals are one more.
+                    let (states, n_blocks) = (&own[..n_states], own.iter().max().map_or(0, |last| last + 1));
+                    let cotangents = states.iter().map(|block| block + n_blocks);
+                    let rest = std::iter::repeat_n(2 * n_blocks, n_quadratures);
+                    Norm::Blocks(states.iter().copied().chain(cotangents).chain(rest).collect())
+                }
+            };
             Stepping::Adaptive(Adaptive {
+                norm,
                 rtol: choice.rtol.unwrap_or(forward.rtol),
                 atol,
                 errors: match choice.norm {
@@ -198,8 +210,13 @@ fn along(choice: Interpolating, forward: &Options, n_states: usize) -> Options {
                 (None, Atol::PerComponent(own)) => Atol::PerComponent(own[..n_states].to_vec()),
             };
             let rtol = choice.rtol.unwrap_or(forward.rtol);
+            let norm = match &forward.norm {
+                Norm::Rms => Norm::Rms,
+                Norm::Max => Norm::Max,
+                Norm::Blocks(own) => Norm::Blocks(own[..n_states].to_vec()),
+            };
             let errors = Errors::All;
-            Stepping::Adaptive(Adaptive { rtol, atol, errors, first_step: None, ..forward.clone() })
+            Stepping::Adaptive(Adaptive { rtol, atol, errors, norm, first_step: None, ..forward.clone() })
         }
     };
     Options { stepping, stops: Vec::new(), ..forward.clone() }
@@ -289,7 +306,11 @@ impl<'a, T: Element + AddAssign> Pass<'a, '_, T> {
         self.cost.steps += end.stats.attempts();
         self.cost.evaluations += end.stats.evaluations;
         if !end.outcome.is_success() {
-            return Err(Failure::GoingBack { solve: self.number, alone: true, outcome: end.outcome });
+            return Err(Failure::GoingBack {
+                solve: self.number,
+                by: Returning::Alone,
+                outcome: end.outcome,
+            });
         }
         z.copy_from_slice(&end.y[..n_states]);
         lambda.copy_from_slice(&end.y[n_states..2 * n_states]);

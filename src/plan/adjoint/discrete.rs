@@ -4,7 +4,7 @@
 //! forward pass produced, to round-off. The inside of a step is computed again from its start (by
 //! the cotangent function of the step), so memory is one state and one rate per step; where the
 //! trace keeps fewer ([`Keep`]), the steps between are taken again, with
-//! the same bits.
+//! the same bits. Of methods that are not explicit see `again`.
 //!
 //! Times that depend on params are followed as in the exact solution `y(τ; t0)`: the derivative by
 //! `τ` is the rate of the dense output there, that by `t0` is minus the rate at the start carried
@@ -19,6 +19,7 @@
 use crate::backend::Workspace;
 use crate::ir::system::SiteKind;
 use crate::plan::adjoint::Cost;
+use crate::plan::adjoint::again;
 use crate::plan::adjoint::instant::{self, Around, Into};
 use crate::plan::controls::Failure;
 use crate::plan::forward::Solved;
@@ -28,9 +29,10 @@ use crate::plan::stepping::Motion;
 use crate::plan::trace::{Keep, Schedule, TracedInstant};
 use crate::plan::unit::{Element, Inputs, Kernel};
 use crate::solve::problem::Step;
+use crate::solve::reverse::Reverse;
 use crate::solve::tableau::Tableau;
 use std::cell::Cell;
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Range};
 
 /// Cotangents of what a solve started from.
 pub(crate) struct StartBars<T> {
@@ -46,14 +48,16 @@ pub(crate) struct StartBars<T> {
     pub stops: Vec<T>,
 }
 
-/// Cotangents that one step receives from the dense output inside it: `[s + e, n]` for the stages
-/// and `[n]` for the state at its start.
-struct Injected<T> {
+/// Cotangents that one step receives from the dense output inside it: of an explicit method `[s + e, n]`
+/// for the stages and `[n]` for the state at its start, of an implicit one those of the states at `θ`.
+pub(super) struct Injected<T> {
     stages: Vec<T>,
     state: Vec<T>,
+    pub(super) inside: Vec<(f64, Vec<f64>)>,
 }
 
-/// Steps at whose start state and rate are kept, by their numbers, with both as `[len, n]`.
+/// Steps at whose start the state is kept, and with explicit methods the rate, by their numbers, with
+/// both as `[len, n]`.
 struct Starts<'s, T> {
     steps: Vec<usize>,
     y: &'s [T],
@@ -71,12 +75,18 @@ pub(crate) fn reverse<T: Element + AddAssign>(
     (site_bars, bar_end): (&[T], f64),
     bar_q: &mut [T],
 ) -> Result<(StartBars<T>, Cost), Failure> {
-    let tableau = context.plan.tableau(number);
+    let tableau = context.plan.method(number).tableau();
     let (trace, system) = (&solved.trace, context.plan.layout.solves[number].system);
-    let (n, rows, n_steps) = (trace.n, tableau.n_rows(), trace.n_steps());
+    let (n, rows, n_steps) = (trace.n, tableau.map_or(0, Tableau::n_rows), trace.n_steps());
+    let fresh = Cell::new(false);
+    let mut motion =
+        Motion::new(context, number, &solved.fixed, &fresh, (trace.t[0], trace.state(0).to_vec()));
     let mut pass = Pass {
         pull_rate: context.plan.rate_cotangents(system)?,
-        pull_step: context.plan.step_cotangents(system)?,
+        pull_step: tableau.map(|_| context.plan.step_cotangents(system)).transpose()?,
+        pull_bend: context.plan.bends(system).then(|| context.plan.bend_cotangents(system)).transpose()?,
+        pull_diffusion: context.plan.diffusion_cotangents(system)?,
+        again: again::steps(&mut motion, &solved.paths),
         forward: &context.plan.systems[system],
         context,
         number,
@@ -90,7 +100,7 @@ pub(crate) fn reverse<T: Element + AddAssign>(
         by_stop: if moving.stops { zeros(solved.stops.len()) } else { Vec::new() },
         bar_y: zeros(n),
         bar_k: zeros(n),
-        injected: Injected { stages: zeros(rows * n), state: zeros(n) },
+        injected: Injected { stages: zeros(rows * n), state: zeros(n), inside: Vec::new() },
         by_start: 0.0,
         slope: zeros(n),
         bar_a: zeros(solved.fixed.a.len()),
@@ -107,14 +117,19 @@ pub(crate) fn reverse<T: Element + AddAssign>(
     pass.arrive(n_steps, &slope);
     let by_end = pass.felt_by(SiteKind::End, &slope);
     pass.slope = slope;
-    let kept = (0..n_steps).step_by(trace.stride).collect();
-    pass.reverse_from(&Starts { steps: kept, y: &trace.y, k1: &trace.k1 }, n_steps)?;
+    let kept: Vec<usize> = (0..n_steps).step_by(trace.stride).collect();
+    let again = pass.starts_again(&kept)?;
+    let starts = Starts { steps: kept, y: again.as_deref().unwrap_or(&trace.y), k1: &trace.k1 };
+    pass.reverse_from(&starts, n_steps, &trace.end)?;
     if let Some(instant) = trace.instant(0) {
         let t = trace.t[0];
         let (inside, mut before) = (inside(t, trace.h.first().copied().unwrap_or(0.0)), zeros(n));
         pass.slope((t, inside), &instant.jumps[0].before, &mut before);
         pass.pull_instant(instant, inside, &before)?;
         pass.slope = before;
+    }
+    if tableau.is_none() && n_steps > 0 {
+        pass.pull_start()?;
     }
     // `bar t1` is what the sites at the end feel when it moves, `bar t0` what all sites but those
     // at the start feel when the start value begins later.
@@ -149,16 +164,21 @@ impl<T: Element + AddAssign> Injected<T> {
 }
 
 /// A reverse pass on its way.
-struct Pass<'a, 'b, T> {
+pub(super) struct Pass<'a, 'b, 'c, T> {
     /// See [`Plan::rate_cotangents`](crate::plan::Plan::rate_cotangents) and
     /// [`step_cotangents`](crate::plan::Plan::step_cotangents).
-    pull_rate: &'a Kernel,
-    pull_step: &'a Kernel,
+    pub(super) pull_rate: &'a Kernel,
+    pull_step: Option<&'a Kernel>,
+    pub(super) pull_bend: Option<&'a Kernel>,
+    pub(super) pull_diffusion: Option<&'a Kernel>,
+    /// The steps of a method that is not explicit.
+    pub(super) again: Option<Box<dyn Reverse<T> + 'c>>,
     forward: &'a SystemKernels,
-    context: &'a Context<'b, T>,
-    number: usize,
-    solved: &'a Solved<T>,
-    tableau: &'static Tableau,
+    pub(super) context: &'a Context<'b, T>,
+    pub(super) number: usize,
+    pub(super) solved: &'a Solved<T>,
+    /// The table of an explicit one.
+    tableau: Option<&'static Tableau>,
     schedule: Schedule<'a>,
     moving: Moving,
     site_bars: &'a [T],
@@ -168,36 +188,37 @@ struct Pass<'a, 'b, T> {
     by_row: Vec<f64>,
     by_stop: Vec<T>,
     /// Cotangents of the state at the node in hand and of the rate there.
-    bar_y: Vec<T>,
+    pub(super) bar_y: Vec<T>,
     bar_k: Vec<T>,
-    injected: Injected<T>,
+    pub(super) injected: Injected<T>,
     /// What events at equal distances send to the start.
     by_start: f64,
     /// The rate at the node in hand, of the state after its events.
     slope: Vec<T>,
-    bar_a: Vec<T>,
-    bar_q: &'a mut [T],
+    pub(super) bar_a: Vec<T>,
+    pub(super) bar_q: &'a mut [T],
     /// What one call gives the state, `[n]`, the args, `[A]`, and the params, `[Q]`.
     share_y: Vec<T>,
     share_a: Vec<T>,
     share_q: Vec<T>,
-    workspace: Workspace,
+    pub(super) workspace: Workspace,
     cost: Cost,
 }
 
-impl<T: Element + AddAssign> Pass<'_, '_, T> {
-    /// Goes from step `until` back to the first of `starts`.
-    fn reverse_from(&mut self, starts: &Starts<'_, T>, until: usize) -> Result<(), Failure> {
+impl<T: Element + AddAssign> Pass<'_, '_, '_, T> {
+    /// Goes from step `until`, where the state is `end`, back to the first of `starts`.
+    fn reverse_from(&mut self, starts: &Starts<'_, T>, until: usize, end: &[T]) -> Result<(), Failure> {
         let n = self.solved.trace.n;
+        let width = starts.k1.len() / starts.steps.len().max(1);
         self.cost.hold(starts.steps.len());
-        let mut until = until;
+        let (mut until, mut end) = (until, end);
         for (at, step) in starts.steps.iter().enumerate().rev() {
-            let (y, k1) = (&starts.y[at * n..][..n], &starts.k1[at * n..][..n]);
+            let start = (&starts.y[at * n..][..n], &starts.k1[at * width..][..width]);
             match until - step {
-                1 => self.reverse_step(*step, y, k1)?,
-                _ => self.reverse_piece(*step..until, y, k1)?,
+                1 => self.reverse_step(*step, start, end)?,
+                _ => self.reverse_piece(*step..until, start, end)?,
             }
-            until = *step;
+            (until, end) = (*step, start.0);
         }
         self.cost.release(starts.steps.len());
         Ok(())
@@ -205,7 +226,7 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
 
     /// Takes the steps `steps` again, from `(y, k1)`, and goes back through them: they are kept if
     /// there is room, otherwise as many of them as there is room for, and so on in between.
-    fn reverse_piece(&mut self, steps: std::ops::Range<usize>, y: &[T], k1: &[T]) -> Result<(), Failure> {
+    fn reverse_piece(&mut self, steps: Range<usize>, start: (&[T], &[T]), end: &[T]) -> Result<(), Failure> {
         let room = match self.solved.trace.keep {
             Keep::Every | Keep::Path => usize::MAX,
             Keep::AtMost(count) => count.max(2),
@@ -214,30 +235,40 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
         let kept: Vec<usize> = steps.clone().step_by(spacing).collect();
         let last = kept[kept.len() - 1];
         let (mut ys, mut k1s) = (Vec::new(), Vec::new());
-        self.replay(steps.start..last + 1, y, k1, |step, y, k1| {
+        self.replay(steps.start..last + 1, start, |step, y, k1| {
             if (step - steps.start).is_multiple_of(spacing) {
                 ys.extend_from_slice(y);
                 k1s.extend_from_slice(k1);
             }
-        });
-        self.reverse_from(&Starts { steps: kept, y: &ys, k1: &k1s }, steps.end)
+        })?;
+        self.reverse_from(&Starts { steps: kept, y: &ys, k1: &k1s }, steps.end, end)
     }
 
     /// Shows state and rate at the start of each of `steps`, which are taken again.
-    fn replay(
+    pub(super) fn replay(
         &mut self,
-        steps: std::ops::Range<usize>,
-        y: &[T],
-        k1: &[T],
+        steps: Range<usize>,
+        (y, k1): (&[T], &[T]),
         mut look: impl FnMut(usize, &[T], &[T]),
-    ) {
+    ) -> Result<(), Failure> {
         let trace = &self.solved.trace;
-        let (n, fresh) = (trace.n, Cell::new(false));
-        let start = (trace.t[steps.start], y.to_vec());
+        let (n, fresh, mut y) = (trace.n, Cell::new(false), y.to_vec());
+        let Some(tableau) = self.tableau else {
+            for step in steps.clone() {
+                look(step, &y, &[]);
+                if step + 1 < steps.end {
+                    self.take_again(step, &y, None)?;
+                    y = trace.instant(step + 1).map_or_else(|| self.end_again(), |at| at.after.clone());
+                    self.cost.recomputed += 1;
+                }
+            }
+            return Ok(());
+        };
+        let start = (trace.t[steps.start], y.clone());
         let mut motion = Motion::new(self.context, self.number, &self.solved.fixed, &fresh, start);
-        let mut stages = zeros(self.tableau.n_stages() * n);
+        let mut stages = zeros(tableau.n_stages() * n);
         stages[..n].copy_from_slice(k1);
-        let (mut y, mut y_new, mut err) = (y.to_vec(), zeros(n), zeros(n));
+        let (mut y_new, mut err) = (zeros(n), zeros(n));
         for step in steps.clone() {
             look(step, &y, &stages[..n]);
             if step + 1 == steps.end {
@@ -257,44 +288,77 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
             }
             self.cost.recomputed += 1;
         }
+        Ok(())
     }
 
-    /// Goes back through one step, whose start is `(y, k1)`.
-    fn reverse_step(&mut self, step: usize, y: &[T], k1: &[T]) -> Result<(), Failure> {
+    /// Goes back through one step, whose start is `(y, k1)` and which ends near `end`.
+    fn reverse_step(&mut self, step: usize, (y, k1): (&[T], &[T]), end: &[T]) -> Result<(), Failure> {
         let (trace, n) = (&self.solved.trace, self.solved.trace.n);
+        let here = (step, y, k1);
         self.injected.stages.fill(T::default());
         self.injected.state.fill(T::default());
-        if let Some(instant) = trace.instant(step + 1) {
-            self.leave_instant(instant, step, y, k1)?;
+        if self.tableau.is_none() {
+            let end = trace.instant(step + 1).map_or(end, |instant| &instant.jumps[0].before);
+            self.take_again(step, y, Some(end))?;
         }
-        for (row, theta) in self.schedule.inside(step) {
+        if let Some(instant) = trace.instant(step + 1) {
+            self.leave_instant(instant, here)?;
+        }
+        let inside_rows: Vec<(usize, f64)> = self.schedule.inside(step).collect();
+        for (row, theta) in inside_rows {
             let bar = &self.site_bars[row * n..][..n];
-            self.injected.add_dense(self.tableau, trace.h[step], theta, bar);
+            self.inject(step, theta, bar);
             if self.moving.sites {
                 let mut slope = zeros(n);
-                let t = trace.t[step] + theta * trace.h[step];
-                let look = |taken: &crate::solve::dense::Accepted<'_, T>| taken.slope_at(t, &mut slope);
-                self.context.again(self.number, self.solved, step, (y, k1), look);
+                self.slope_inside(here, theta, &mut slope);
                 self.by_row[row] = dot(bar, &slope);
             }
         }
-        // The rate at the end is the last stage of this step, unless it was computed anew.
-        if trace.fresh.get(step + 1) == Some(&false) {
-            let last = (self.tableau.n_stages() - 1) * n;
-            add(&mut self.injected.stages[last..], &self.bar_k);
+        let mut slope = k1.to_vec();
+        if let Some(tableau) = self.tableau {
+            // The rate at the end is the last stage of this step, unless it was computed anew.
+            if trace.fresh.get(step + 1) == Some(&false) {
+                let last = (tableau.n_stages() - 1) * n;
+                add(&mut self.injected.stages[last..], &self.bar_k);
+            }
+            self.pull_step(step, y, k1);
+            add(&mut self.bar_y, &self.injected.state);
+            add(&mut self.bar_k, &self.injected.stages[..n]);
+            if trace.fresh[step] || step == 0 {
+                self.pull_rate(step, y);
+            }
+        } else {
+            self.pull_again(step)?;
+            slope = zeros(n);
+            if self.moving.any() || !trace.instants.is_empty() {
+                self.slope((trace.t[step], inside(trace.t[step], trace.h[step])), y, &mut slope);
+            }
         }
-        self.pull_step(step, y, k1);
-        add(&mut self.bar_y, &self.injected.state);
-        add(&mut self.bar_k, &self.injected.stages[..n]);
-        if trace.fresh[step] || step == 0 {
-            self.pull_rate(step, y);
-        }
-        self.arrive(step, k1);
+        self.arrive(step, &slope);
         if self.moving.stops && trace.instant(step).is_none() {
-            self.pass_stops(step, y, k1);
+            self.pass_stops(step, y, &slope);
         }
-        self.slope.copy_from_slice(k1);
+        self.slope = slope;
         Ok(())
+    }
+
+    /// Adds the cotangent `bar` of the state inside a step at `θ`.
+    fn inject(&mut self, step: usize, theta: f64, bar: &[T]) {
+        match self.tableau {
+            Some(tableau) => self.injected.add_dense(tableau, self.solved.trace.h[step], theta, bar),
+            None => self.injected.inside.push((theta, bar.iter().map(|bar| bar.to_f64()).collect())),
+        }
+    }
+
+    /// The rate of change of the dense output inside a step at `θ`.
+    fn slope_inside(&mut self, (step, y, k1): (usize, &[T], &[T]), theta: f64, slope: &mut [T]) {
+        if self.tableau.is_none() {
+            return self.slope_again(step, theta, slope);
+        }
+        let trace = &self.solved.trace;
+        let t = trace.t[step] + theta * trace.h[step];
+        let look = |taken: &crate::solve::dense::Accepted<'_, T>| taken.slope_at(t, slope);
+        self.context.again(self.number, self.solved, step, (y, k1), look);
     }
 
     /// Goes back through the events at the end of a step, whose start is `(y, k1)`, to the state in
@@ -302,11 +366,9 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
     fn leave_instant(
         &mut self,
         instant: &TracedInstant<T>,
-        step: usize,
-        y: &[T],
-        k1: &[T],
+        here: (usize, &[T], &[T]),
     ) -> Result<(), Failure> {
-        let (trace, node) = (&self.solved.trace, step + 1);
+        let (trace, step, node) = (&self.solved.trace, here.0, here.0 + 1);
         let (t, h) = (trace.t[node], trace.h[step]);
         let theta = (t - trace.t[step]) / h;
         let cut = (1.0 - theta).abs() > 4.0 * f64::EPSILON;
@@ -317,8 +379,7 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
         if stops {
             self.slope((t, inside), state, &mut before);
         } else {
-            let look = |taken: &crate::solve::dense::Accepted<'_, T>| taken.slope_at(t, &mut before);
-            self.context.again(self.number, self.solved, step, (y, k1), look);
+            self.slope_inside(here, theta, &mut before);
         }
         self.pull_instant(instant, inside, &before)?;
         if self.moving.stops {
@@ -326,7 +387,7 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
         }
         if cut {
             let bar = std::mem::replace(&mut self.bar_y, zeros(trace.n));
-            self.injected.add_dense(self.tableau, h, theta, &bar);
+            self.inject(step, theta, &bar);
         }
         Ok(())
     }
@@ -410,7 +471,8 @@ impl<T: Element + AddAssign> Pass<'_, '_, T> {
             T::output(&mut self.share_a),
             T::output(&mut self.share_q),
         ];
-        self.pull_step.call(&inputs, &mut outputs, &mut self.workspace);
+        let kernel = self.pull_step.expect("the method is explicit");
+        kernel.call(&inputs, &mut outputs, &mut self.workspace);
         drop(inputs);
         std::mem::swap(&mut self.bar_y, &mut self.share_y);
         self.add_shares();

@@ -13,7 +13,8 @@
 use crate::backend::Workspace;
 use crate::plan::adjoint::Cost;
 use crate::plan::adjoint::discrete::{add, zeros};
-use crate::plan::controls::Failure;
+use crate::plan::controls::{Failure, Returning};
+use crate::plan::derivatives::Derivatives;
 use crate::plan::forward::Solved;
 use crate::plan::kernels::Moves;
 use crate::plan::operands::Context;
@@ -21,7 +22,7 @@ use crate::plan::unit::{Element, Inputs, Kernel};
 use crate::solve::adams::Adams;
 use crate::solve::dense::Accepted;
 use crate::solve::event::NoEvents;
-use crate::solve::implicit::{Bdf, Esdirk, Gauss, Implicit, Radau};
+use crate::solve::implicit::{Bdf, Esdirk, Gauss, Implicit, Mass, Radau, Sparsity};
 use crate::solve::method::{Kind, Stiff};
 use crate::solve::problem::Rates;
 use crate::solve::record::{Observer, Recorded};
@@ -30,6 +31,7 @@ use crate::solve::stepper::Stepper;
 use crate::solve::tableau::{RungeKutta, Tableau};
 use std::cell::RefCell;
 use std::ops::{AddAssign, ControlFlow};
+use std::sync::Arc;
 
 /// A piece of the way back, between two nodes.
 pub(super) struct Piece<'a, 'b, T> {
@@ -65,7 +67,7 @@ impl Back {
             Kind::Stiff(stiff) => Back::Implicit(stiff),
             Kind::Multistep => Back::Adams,
             Kind::Taylor { .. } => table("dop853"),
-            Kind::Symplectic(_) => table("rk4"),
+            Kind::Symplectic(_) | Kind::Reversible(_) => table("rk4"),
             Kind::Stochastic(_) => crate::bug!("noise is not gone back along"),
         }
     }
@@ -103,7 +105,7 @@ pub(super) fn go_back<T: Element + AddAssign>(
     cost.steps += end.stats.attempts();
     cost.evaluations += end.stats.evaluations + integral.n_evaluations;
     if !end.outcome.is_success() {
-        return Err(Failure::GoingBack { solve: piece.number, alone: false, outcome: end.outcome });
+        return Err(Failure::GoingBack { solve: piece.number, by: Returning::Along, outcome: end.outcome });
     }
     lambda.copy_from_slice(&end.y);
     Ok(())
@@ -138,7 +140,7 @@ struct Path<'a, 'b, 'c, T> {
     workspace: Workspace,
 }
 
-impl<T: Element + AddAssign> Path<'_, '_, '_, T> {
+impl<'c, T: Element + AddAssign> Path<'_, '_, 'c, T> {
     /// A time inside the smooth piece.
     fn inside(&self) -> f64 {
         0.5 * (self.piece.from.0 + self.piece.to)
@@ -180,25 +182,33 @@ impl<T: Element + AddAssign> Path<'_, '_, '_, T> {
         }
     }
 
-    /// `-f_zᵀ`, which does not depend on `λ`: `[n_states, n_states]`.
-    fn jacobian(&mut self, t: f64, out: &mut [T]) {
-        let (y, inside) = (self.state(t), [T::from_f64(self.inside())]);
-        let Piece { context, number, solved, n_states, .. } = *self.piece;
+    fn derivatives(&self) -> &'c Derivatives {
+        let Piece { context, number, .. } = *self.piece;
         let system = context.plan.layout.solves[number].system;
-        let (Moves::Stiff { jacobian, .. } | Moves::Auto { jacobian, .. }) =
+        let (Moves::Stiff(derivatives) | Moves::Auto { derivatives, .. }) =
             &context.plan.systems[system].moves
         else {
             crate::bug!("not an implicit method")
         };
+        derivatives
+    }
+
+    /// `-f_zᵀ`, which does not depend on `λ`: `[n_states, n_states]`, or the entries of its pattern.
+    fn jacobian(&mut self, t: f64, out: &mut [T]) {
+        let (y, inside) = (self.state(t), [T::from_f64(self.inside())]);
+        let Piece { context, solved, n_states, .. } = *self.piece;
+        let Derivatives { jacobian, sparse, .. } = self.derivatives();
         let t = [T::from_f64(t)];
-        let mut forward = zeros(y.len() * n_states);
+        let mut forward = zeros(sparse.as_ref().map_or(y.len() * n_states, |_| out.len()));
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside), T::input(&y)]);
         context.push_motion(&mut inputs, &solved.fixed);
         jacobian.call(&inputs, &mut [T::output(&mut forward)], &mut self.workspace);
-        for row in 0..n_states {
-            for column in 0..n_states {
-                out[row * n_states + column] = T::from_f64(-forward[column * n_states + row].to_f64());
-            }
+        let turned = |at: usize| match sparse {
+            Some(sparse) => sparse.transposed.1[at],
+            None => at % n_states * n_states + at / n_states,
+        };
+        for (at, out) in out.iter_mut().enumerate() {
+            *out = T::from_f64(-forward[turned(at)].to_f64());
         }
     }
 }
@@ -231,6 +241,15 @@ impl<T: Element + AddAssign> Implicit<T> for Along<'_, '_, '_, '_, T> {
         self.path.borrow_mut().rate(t, lambda, out);
     }
 
+    fn sparsity(&self) -> Option<Arc<Sparsity>> {
+        let sparse = self.path.borrow().derivatives().sparse.as_ref()?;
+        Some(sparse.transposed.0.clone())
+    }
+
+    fn channel_slopes(&mut self, _: f64, _: f64, _: &[T], _: &[T], _: &mut [T]) {
+        crate::bug!("the adjoint equation has no channels")
+    }
+
     fn jacobian(&mut self, t: f64, _: f64, _: &[T], out: &mut [T]) {
         self.path.borrow_mut().jacobian(t, out);
     }
@@ -239,9 +258,8 @@ impl<T: Element + AddAssign> Implicit<T> for Along<'_, '_, '_, '_, T> {
         crate::bug!("only a Rosenbrock method asks for the derivative by time")
     }
 
-    fn mass(&mut self, out: &mut [f64]) {
-        let n = self.path.borrow().piece.n_states;
-        out.iter_mut().enumerate().for_each(|(at, out)| *out = f64::from(u8::from(at / n == at % n)));
+    fn mass(&mut self) -> Mass {
+        Mass::Identity
     }
 }
 

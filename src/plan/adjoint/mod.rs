@@ -1,5 +1,6 @@
 //! Reverse passes: through a solve, and through the chain of solves of a run.
 
+mod again;
 pub mod augmented;
 pub mod backsolve;
 pub mod chain;

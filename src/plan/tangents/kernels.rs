@@ -8,6 +8,7 @@ use crate::opt;
 use crate::plan::Plan;
 use crate::plan::compiled::extension;
 use crate::plan::controls::Adjoint;
+use crate::plan::derivatives::{Derivatives, mass_pattern};
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{Moves, Moving, rate, with_tangent};
 use crate::plan::motion;
@@ -15,6 +16,7 @@ use crate::plan::pack::Target;
 use crate::plan::step as steps;
 use crate::plan::tangents::AT_ONCE;
 use crate::plan::unit::{Kernel, PlanError, compile};
+use crate::solve::implicit::sparse::Pattern;
 use crate::solve::method::Kind;
 
 /// A system with its sensitivities in `D` directions: `w = (z, S_1 .. S_D, c, C_1 .. C_D)` with
@@ -62,19 +64,24 @@ impl Plan {
         let (layout, packed) = (&self.layout.systems[system], &self.funcs.packed);
         let (n_states, n_directions) = (layout.n_states, self.n_directions());
         let method = &self.methods[system];
-        self.check_carries(system)?;
         let with = sensitive(&packed.rates[system], n_states, n_directions)?;
         let backend = self.backend();
+        let all = n_states * (1 + n_directions);
+        let mass = || {
+            let own = mass_pattern(packed.motions[system].mass.as_ref(), n_states);
+            let entries = (0..=n_directions).flat_map(|block| {
+                let own = own.entries();
+                own.map(move |(row, column)| (block * n_states + row, block * n_states + column))
+            });
+            Pattern::new(all, entries.collect::<Vec<_>>())
+        };
+        let derivatives = || Derivatives::of(&with, all, self.forms[system], mass, backend);
         let moves = match method.kind {
             Kind::Explicit(tableau) => {
                 let [step] = compile([&opt::optimise(steps::step(&with, tableau))], backend)?;
                 Moves::Explicit { step, extension: extension(&with, tableau, backend)? }
             }
-            Kind::Stiff(_) => {
-                let jacobian = motion::jacobian(&with, n_states * (1 + n_directions))?;
-                let [jacobian, time_slope] = compile([&jacobian, &motion::time_slope(&with)?], backend)?;
-                Moves::Stiff { jacobian, time_slope }
-            }
+            Kind::Stiff(_) => Moves::Stiff(derivatives()?),
             Kind::Symplectic(_) => match Halves::of(&self.program.systems[system])? {
                 Ok(Halves { positions, momenta }) => {
                     let blocks = |half: Vec<usize>| -> Vec<usize> {
@@ -87,14 +94,16 @@ impl Plan {
                     crate::bug!("a symplectic method for a system that is not separable: {coupled:?}")
                 }
             },
-            Kind::Multistep => Moves::Multistep,
+            Kind::Multistep | Kind::Reversible(_) => Moves::Multistep,
             Kind::Taylor { order } => {
                 let [series] = compile([&motion::series(&with, order)?], backend)?;
                 Moves::Taylor { series, order }
             }
-            Kind::Auto(_) | Kind::Stochastic(_) => {
-                return Err(self.no_way(system, Adjoint::Forward));
+            Kind::Auto(tableau) => {
+                let [step] = compile([&opt::optimise(steps::step(&with, tableau))], backend)?;
+                Moves::Auto { step, derivatives: derivatives()? }
             }
+            Kind::Stochastic(_) => return Err(self.no_way(system, Adjoint::Forward)),
         };
         let of = &packed.motions[system];
         let one = |func: Func| compile([&func], backend).map(|[kernel]| kernel);
@@ -111,43 +120,14 @@ impl Plan {
         })
     }
 
-    /// Refuses a mass matrix that depends on params, and events of unknowns without rates.
-    fn check_carries(&self, system: usize) -> Result<(), PlanError> {
-        let of = &self.program.systems[system];
-        let first = |states: &[crate::ir::system::Unknown]| states.first().map(|state| state.equation);
-        if let (Some(mass), Some(span)) = (&self.funcs.packed.motions[system].mass, first(&of.states)) {
-            let read = mass.reads(0..mass.results.len());
-            if read[rate::A] || read[rate::Q] {
-                return Err(PlanError::NoSensitivities {
-                    what: "a mass matrix that depends on params",
-                    span,
-                });
-            }
-        }
-        if let Some(event) = of.events.first().filter(|_| !self.every_state_has_a_rate(system)) {
-            let what = "events of a system with constraints";
-            return Err(PlanError::NoSensitivities { what, span: event.span });
-        }
-        Ok(())
-    }
-
-    /// Whether the field gives the rates of all states.
-    pub(crate) fn every_state_has_a_rate(&self, system: usize) -> bool {
-        let of = &self.program.systems[system];
-        of.mass.is_none() && !of.constraints.contains(&true)
-    }
-
     pub(crate) fn make_solve_tangents(&self, solve: usize) -> Result<SolveTangents, PlanError> {
         self.check_jumps(solve)?;
-        let (moving, system) = (self.moving(solve), self.layout.solves[solve].system);
-        let span = self.program.solves[solve].span;
+        let moving = self.moving(solve);
         if moving.stops {
-            return Err(PlanError::NoSensitivities { what: "knots that depend on params", span });
+            let (adjoint, what) = (Adjoint::Forward.name(), "knots that depend on params");
+            return Err(PlanError::NotThrough { adjoint, what, span: self.program.solves[solve].span });
         }
-        if moving.any() && !self.every_state_has_a_rate(system) {
-            let what = "times that depend on params, in a system with constraints";
-            return Err(PlanError::NoSensitivities { what, span });
-        }
+        self.check_constraints(solve, Adjoint::Forward)?;
         let packed = &self.funcs.packed.solves[solve];
         let backend = self.backend();
         let one = |func: Func| compile([&func], backend).map(|[kernel]| kernel);

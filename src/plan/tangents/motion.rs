@@ -1,16 +1,18 @@
 //! A motion with its sensitivities as the solver sees it.
 
 use crate::backend::Workspace;
+use crate::plan::derivatives::Derivatives;
 use crate::plan::halves::Halves;
 use crate::plan::kernels::Moves;
 use crate::plan::operands::{Context, Fixed};
 use crate::plan::stepping::Motion;
 use crate::plan::tangents::SensitiveKernels;
 use crate::plan::unit::{Element, Inputs, Kernel};
-use crate::solve::implicit::Implicit;
+use crate::solve::implicit::{Implicit, Mass, Sparsity};
 use crate::solve::problem::{Rates, Step};
 use crate::solve::symplectic::Separable;
 use crate::solve::taylor::Expand;
+use std::sync::Arc;
 
 /// The compiled motion of one solve, with `D` sensitivities.
 pub(super) struct Carrying<'a, T> {
@@ -60,7 +62,7 @@ impl Blocks {
     }
 }
 
-impl<T: Element> Carrying<'_, T> {
+impl<'a, T: Element> Carrying<'a, T> {
     fn call(&mut self, kernel: &Kernel, t: f64, inside: f64, w: &[T], out: &mut [T]) {
         let (t, inside) = ([T::from_f64(t)], [T::from_f64(inside)]);
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside), T::input(w)]);
@@ -68,11 +70,18 @@ impl<T: Element> Carrying<'_, T> {
         kernel.call(&inputs, &mut [T::output(out)], &mut self.workspace);
     }
 
+    fn derivatives(&self) -> &'a Derivatives {
+        let (Moves::Stiff(derivatives) | Moves::Auto { derivatives, .. }) = &self.kernels.moves else {
+            crate::bug!("not an implicit method")
+        };
+        derivatives
+    }
+
     fn halves(&self) -> &Halves {
         match &self.kernels.moves {
             Moves::Symplectic(halves) => halves,
             Moves::Explicit { .. }
-            | Moves::Stiff { .. }
+            | Moves::Stiff(_)
             | Moves::Auto { .. }
             | Moves::Taylor { .. }
             | Moves::Multistep
@@ -96,7 +105,9 @@ impl<T: Element> Step<T> for Carrying<'_, T> {
     }
 
     fn step(&mut self, t: f64, h: f64, w: &[T], stages: &mut [T], w_new: &mut [T], err: &mut [T]) {
-        let Moves::Explicit { step, .. } = &self.kernels.moves else { crate::bug!("not an explicit method") };
+        let (Moves::Explicit { step, .. } | Moves::Auto { step, .. }) = &self.kernels.moves else {
+            crate::bug!("not an explicit method")
+        };
         let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
         let (k1, tail) = stages.split_at_mut(w.len());
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(w), T::input(k1)]);
@@ -158,33 +169,35 @@ impl<T: Element> Implicit<T> for Carrying<'_, T> {
         Step::rate(self, t, inside, w, dw);
     }
 
+    fn sparsity(&self) -> Option<Arc<Sparsity>> {
+        Some(self.derivatives().sparse.as_ref()?.sparsity.clone())
+    }
+
     fn jacobian(&mut self, t: f64, inside: f64, w: &[T], out: &mut [T]) {
-        let Moves::Stiff { jacobian, .. } = &self.kernels.moves else {
-            crate::bug!("not an implicit method")
+        let derivatives = self.derivatives();
+        self.call(&derivatives.jacobian, t, inside, w, out);
+    }
+
+    fn channel_slopes(&mut self, t: f64, inside: f64, w: &[T], v: &[T], out: &mut [T]) {
+        let derivatives = self.derivatives();
+        let Some(kernel) = derivatives.sparse.as_ref().and_then(|sparse| sparse.channels.as_ref()) else {
+            crate::bug!("slopes of channels that there are none of")
         };
-        self.call(jacobian, t, inside, w, out);
+        let (t, inside) = ([T::from_f64(t)], [T::from_f64(inside)]);
+        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside), T::input(w)]);
+        self.context.push_motion(&mut inputs, self.fixed);
+        inputs.push(T::input(v));
+        kernel.call(&inputs, &mut [T::output(out)], &mut self.workspace);
     }
 
     fn time_slope(&mut self, t: f64, inside: f64, w: &[T], out: &mut [T]) {
-        let Moves::Stiff { time_slope, .. } = &self.kernels.moves else {
-            crate::bug!("not an implicit method")
-        };
-        self.call(time_slope, t, inside, w, out);
+        let derivatives = self.derivatives();
+        self.call(&derivatives.time_slope, t, inside, w, out);
     }
 
     /// The matrix of the states, once for each block.
-    fn mass(&mut self, out: &mut [f64]) {
-        let n = self.shape.n_states;
-        let all = Implicit::n_states(self);
-        let mut own = vec![0.0; n * n];
-        self.alone.mass(&mut own);
-        out.fill(0.0);
-        for block in 0..=self.shape.n_directions {
-            for row in 0..n {
-                let at = (block * n + row) * all + block * n;
-                out[at..at + n].copy_from_slice(&own[row * n..][..n]);
-            }
-        }
+    fn mass(&mut self) -> Mass {
+        self.alone.mass().repeated(self.shape.n_states, 1 + self.shape.n_directions)
     }
 }
 

@@ -16,17 +16,20 @@ use crate::plan::tangents::{Chain, SolveTangents, Tangents};
 use crate::plan::trace::Place;
 use crate::plan::unit::{Element, Inputs};
 use crate::solve::adams::Adams;
-use crate::solve::control::{Adaptive, Atol, Errors};
+use crate::solve::auto::Auto;
+use crate::solve::control::{Adaptive, Atol, Errors, Norm};
 use crate::solve::explicit::Explicit;
 use crate::solve::implicit::{Bdf, Esdirk, Gauss, Radau, Rosenbrock};
 use crate::solve::method::{Kind, Stiff};
 use crate::solve::outcome::Outcome;
 use crate::solve::record::SaveAt;
+use crate::solve::reversible::Reversing;
 use crate::solve::solve::{Options, Stepping, integrate};
 use crate::solve::stepper::Stepper;
 use crate::solve::symplectic::Symplectic;
 use crate::solve::taylor::Taylor;
 use std::cell::Cell;
+use std::ops::Range;
 
 /// What a solve starts from, and how that moves in each direction.
 struct Start<T> {
@@ -74,15 +77,24 @@ pub(super) fn through<T: Element>(
     let fresh = Cell::new(false);
     let alone = || Motion::new(context, number, &solved.fixed, &fresh, (ends.0, y.clone()));
     let kind = plan.method(number).kind;
-    let mut motion = Carrying {
+    let carrying = || Carrying {
         context,
         kernels,
         shape,
         fixed: &all,
         alone: alone(),
-        n_stages: plan.method(number).tableau().map_or(0, |tableau| tableau.n_stages()),
+        n_stages: match kind {
+            Kind::Explicit(tableau) | Kind::Auto(tableau) => tableau.n_stages(),
+            Kind::Stiff(_)
+            | Kind::Multistep
+            | Kind::Taylor { .. }
+            | Kind::Symplectic(_)
+            | Kind::Reversible(_)
+            | Kind::Stochastic(_) => 0,
+        },
         workspace: Workspace::default(),
     };
+    let (mut motion, mut other) = (carrying(), carrying());
     let mut events = Shifting {
         context,
         kernels,
@@ -112,8 +124,13 @@ pub(super) fn through<T: Element>(
         Kind::Stiff(Stiff::Dirk(dirk)) => run(&mut Esdirk::new(&mut motion, dirk, stepping)),
         Kind::Stiff(Stiff::Gauss(method)) => run(&mut Gauss::new(&mut motion, method, stepping)),
         Kind::Multistep => run(&mut Adams::new(&mut motion, stepping)),
+        Kind::Reversible(method) => run(&mut Reversing::new(&mut motion, method, stepping)),
         Kind::Taylor { .. } => run(&mut Taylor::new(&mut motion, stepping)),
-        Kind::Auto(_) | Kind::Stochastic(_) => crate::bug!("no such method carries sensitivities"),
+        Kind::Auto(tableau) => {
+            let constrained = plan.system_of(number).is_constrained();
+            run(&mut Auto::new(&mut motion, tableau, &mut other, constrained, stepping))
+        }
+        Kind::Stochastic(_) => crate::bug!("no such method carries sensitivities"),
     }?;
     if let Some(failure) = events.failure.take() {
         return Err(failure);
@@ -278,23 +295,36 @@ fn options<T: Element>(alone: &Options, stops: &[T], shape: Blocks, kind: Kind) 
                     Atol::PerComponent([blocks(states), blocks(channels)].concat())
                 }
             };
-            let own = |at: usize| alone.errors.count(at);
-            let errors = match kind {
-                Kind::Explicit(_) => {
-                    let mut mask = vec![false; shape.len()];
-                    let first_channel = n_states * (1 + n_directions);
-                    (0..n_states).for_each(|at| mask[at] = own(at));
-                    (0..shape.n_channels).for_each(|at| mask[first_channel + at] = own(n_states + at));
-                    Errors::Mask(mask)
+            let norm = match &alone.norm {
+                Norm::Rms => Norm::Rms,
+                Norm::Max => Norm::Max,
+                Norm::Blocks(own) => {
+                    let n_blocks = own.iter().max().map_or(0, |last| last + 1);
+                    let (states, channels) = own.split_at(n_states);
+                    let copies = |part: &[usize]| -> Vec<usize> {
+                        let copy = |copy: usize| part.iter().map(move |block| block + copy * n_blocks);
+                        (0..1 + n_directions).flat_map(copy).collect()
+                    };
+                    Norm::Blocks([copies(states), copies(channels)].concat())
                 }
+            };
+            let own = |at: usize| alone.errors.count(at);
+            let steers = |at: usize, copy: usize| match kind {
+                Kind::Explicit(_) => copy == 0 && own(at),
                 Kind::Stiff(_)
                 | Kind::Multistep
                 | Kind::Taylor { .. }
                 | Kind::Auto(_)
                 | Kind::Symplectic(_)
-                | Kind::Stochastic(_) => Errors::States(n_states * (1 + n_directions)),
+                | Kind::Reversible(_)
+                | Kind::Stochastic(_) => own(at),
             };
-            Stepping::Adaptive(Adaptive { atol, errors, ..alone.clone() })
+            let copies = |part: Range<usize>| {
+                (0..1 + n_directions).flat_map(move |copy| part.clone().map(move |at| (at, copy)))
+            };
+            let all = copies(0..n_states).chain(copies(n_states..n_states + shape.n_channels));
+            let errors = Errors::Mask(all.map(|(at, copy)| steers(at, copy)).collect());
+            Stepping::Adaptive(Adaptive { atol, errors, norm, ..alone.clone() })
         }
     };
     let mut options = Options { stepping, ..alone.clone() };

@@ -7,14 +7,14 @@
 
 use super::Implicit;
 use super::field::{Field, narrow, widen};
-use super::linear::Lu;
+use super::linear::Factors;
 use super::pace::{Failed, consistent, count_failure, first_size, newton_tolerance, scale, size_in};
 use crate::solve::control::Adaptive;
 use crate::solve::dense::{Accepted, Interior};
 use crate::solve::outcome::{Invalid, Outcome, Quantity, Stats};
 use crate::solve::problem::Real;
 use crate::solve::solve::Stepping;
-use crate::solve::stepper::{Flow, Leg, Stepper, fitted, non_finite};
+use crate::solve::stepper::{Flow, Leg, Stepper, non_finite};
 
 const MAX_ORDER: usize = 5;
 /// The iteration is given up after so many.
@@ -51,8 +51,10 @@ pub struct Bdf<'a, T, S: ?Sized> {
     known: bool,
     /// `c` of the matrix `M - c J` in `lu`; not a number if there is none.
     factored: f64,
-    lu: Lu<f64>,
+    lu: Factors<f64>,
     y_new: Vec<f64>,
+    /// The error estimate of the step last taken.
+    err: Vec<f64>,
     /// The step last taken: its start, its size, its end.
     taken: (f64, f64, f64),
     shown_y: Vec<T>,
@@ -69,6 +71,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
             Stepping::Adaptive(control) => control.clone(),
             Stepping::Fixed { .. } => Adaptive::new(0.0, 0.0, 0),
         };
+        let lu = field.factors();
         Bdf {
             field,
             stepping,
@@ -79,8 +82,9 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
             differences: vec![0.0; (MAX_ORDER + 3) * dim],
             known: false,
             factored: f64::NAN,
-            lu: Lu::default(),
+            lu,
             y_new: vec![0.0; dim],
+            err: vec![0.0; dim],
             taken: (0.0, 0.0, 0.0),
             shown_y: vec![T::default(); dim],
             shown_powers: Vec::new(),
@@ -136,10 +140,8 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
         let Field { dim, n, .. } = self.field;
         let c = h / alpha(self.order);
         if self.factored != c {
-            stats.factorisations += 1;
-            let (mass, jacobian) = (&self.field.mass, &self.field.jacobian);
             self.factored = f64::NAN;
-            if !self.lu.factor(n, |i, j| mass.entry(n, i, j) - c * jacobian[i * n + j]) {
+            if !self.field.factor(&mut self.lu, |m, j| m - c * j, stats) {
                 return Err(Failed::Singular);
             }
             self.factored = c;
@@ -332,7 +334,7 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Bdf<'_, T, S> {
         // The Jacobian is that of an earlier step until the iteration asks for a new one.
         let mut fresh = false;
         loop {
-            let (tried, lands) = fitted(self.size, (leg.target - t).abs());
+            let (tried, lands) = self.control.landing.fitted(self.size, (leg.target - t).abs());
             if tried != self.size {
                 self.rescale(tried / self.size);
                 self.size = tried;
@@ -366,13 +368,14 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Bdf<'_, T, S> {
             };
             let (max, used) =
                 (f64::from(2 * MAX_ITERATIONS + 1), f64::from(2 * MAX_ITERATIONS + n_iterations));
-            let safety = 0.9 * max / used;
+            let safety = self.control.controller.safety * max / used;
             let err: Vec<f64> = d.iter().map(|d| error_constant(self.order) * d).collect();
             let norm = self.control.norm(&err, &self.y_new, &self.y_new);
             if norm <= 1.0 {
                 stats.accepted += 1;
                 self.taken = (t, h, t_new);
                 self.n_equal += 1;
+                self.err = err;
                 self.shift(&d);
                 self.choose(norm, safety, leg);
                 stats.next_step = leg.direction * self.size;
@@ -393,6 +396,10 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Bdf<'_, T, S> {
                 });
             }
         }
+    }
+
+    fn error(&self, component: usize) -> Option<f64> {
+        Some(self.err[component])
     }
 
     fn accepted<'b>(&'b self, y: &'b [T]) -> Accepted<'b, T> {

@@ -8,15 +8,16 @@
 
 use super::Implicit;
 use super::dirk::Dirk;
-use super::field::{Field, Mass, narrow, widen};
+use super::field::{Field, narrow, widen};
 use super::initial::Echelon;
-use super::linear::Lu;
+use super::linear::Factors;
+use super::mass::Mass;
 use super::pace::{Failed, Pace, newton_tolerance, scale, size_in};
 use crate::solve::dense::{Accepted, Interior, cubic};
 use crate::solve::outcome::{Invalid, Stats};
 use crate::solve::problem::Real;
 use crate::solve::solve::Stepping;
-use crate::solve::stepper::{Flow, Leg, Stepper, non_finite};
+use crate::solve::stepper::{Carried, Flow, Leg, Stepper, non_finite};
 
 /// The iteration for a stage is given up after so many.
 const MAX_ITERATIONS: u32 = 7;
@@ -40,7 +41,7 @@ pub struct Esdirk<'a, T, S: ?Sized> {
     keep: bool,
     /// `hγ` of the matrix in `lu`; not a number if there is none.
     factored: f64,
-    lu: Lu<f64>,
+    lu: Factors<f64>,
     shown_y: Vec<T>,
     /// The cubic of the step last taken, `[3, dim]`, if somebody is to look inside.
     shown_powers: Vec<T>,
@@ -61,6 +62,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Esdirk<'a, T, S> {
     pub fn new(system: &'a mut S, dirk: &'static Dirk, stepping: &Stepping) -> Self {
         let field = Field::new(system);
         let dim = field.dim;
+        let lu = field.factors();
         Esdirk {
             field,
             dirk,
@@ -74,7 +76,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Esdirk<'a, T, S> {
             fresh: false,
             keep: false,
             factored: f64::NAN,
-            lu: Lu::default(),
+            lu,
             shown_y: vec![T::default(); dim],
             shown_powers: Vec::new(),
         }
@@ -85,10 +87,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Esdirk<'a, T, S> {
         if self.factored == c {
             return true;
         }
-        let Field { n, mass, jacobian, .. } = &self.field;
-        let n = *n;
-        stats.factorisations += 1;
-        let regular = self.lu.factor(n, |i, j| mass.entry(n, i, j) - c * jacobian[i * n + j]);
+        let regular = self.field.factor(&mut self.lu, |m, j| m - c * j, stats);
         self.factored = if regular { c } else { f64::NAN };
         regular
     }
@@ -231,7 +230,26 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Esdirk<'a, T, S> {
             return Some(f.to_vec());
         }
         self.field.linearise(t, y, stats).is_continue().then_some(())?;
-        Echelon::of(&self.field.mass, self.field.n).slopes(&mut self.field, t, y, f, stats)
+        Echelon::of(&self.field).slopes(&mut self.field, t, y, f, stats)
+    }
+}
+
+impl<T: Real, S: Implicit<T> + ?Sized> Esdirk<'_, T, S> {
+    /// The cubic with the states and rates at both ends; a straight line where the rates are not
+    /// determined.
+    fn cubic(&mut self, stats: &mut Stats) -> Vec<f64> {
+        let (t, h, _) = self.taken;
+        let (y, y_new) = (self.y.clone(), self.y_new.clone());
+        let (f, f_new) = (self.f_start.clone(), self.f.clone());
+        let ends = self.slopes(t, &y, &f, stats).zip(self.slopes(t + h, &y_new, &f_new, stats));
+        let mut powers = vec![0.0; 3 * y.len()];
+        for at in 0..y.len() {
+            let whole = y_new[at] - y[at];
+            let (from, to) = ends.as_ref().map_or((whole, whole), |(a, b)| (h * a[at], h * b[at]));
+            let powers_at = cubic(whole, from, to);
+            powers_at.into_iter().enumerate().for_each(|(p, c)| powers[p * y.len() + at] = c);
+        }
+        powers
     }
 }
 
@@ -251,9 +269,23 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Esdirk<'_, T, S> {
         self.field.inside = leg.inside(t);
         widen(y, &mut self.y);
         self.f.clear();
-        self.pace.start(&mut self.field, t, &mut self.y, leg, stats)?;
+        let started = self.pace.start(&mut self.field, t, &mut self.y, leg, stats);
+        // A start that is given up is told by the last state that was tried.
         narrow(&self.y, y);
+        started?;
         (self.fresh, self.keep, self.factored) = (true, true, f64::NAN);
+        Flow::Continue(())
+    }
+
+    fn carried(&self) -> Option<Carried> {
+        self.pace.carried()
+    }
+
+    fn resume(&mut self, carried: &Carried, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow {
+        if !self.pace.resume(carried, &mut self.field) {
+            return self.start(t, y, leg, stats);
+        }
+        self.pass_stop();
         Flow::Continue(())
     }
 
@@ -302,8 +334,8 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Esdirk<'_, T, S> {
             // Fewer iterations speak for a larger step.
             let (max, used) =
                 (f64::from(2 * MAX_ITERATIONS + 1), f64::from(2 * MAX_ITERATIONS + n_iterations));
-            let safety = 0.9 * max / used;
-            if !self.pace.passes(safety, &err, (&self.y, &self.y_new), (t, h), leg, stats)? {
+            let ease = max / used;
+            if !self.pace.passes(ease, &err, (&self.y, &self.y_new), (t, h), leg, stats)? {
                 continue;
             }
             self.taken = (t, h, t_new);
@@ -319,25 +351,18 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Esdirk<'_, T, S> {
         }
     }
 
-    /// The cubic with the states and rates at both ends. Where there are constraints, the rates cost a Jacobian at either end.
+    /// The cubic. Where there are constraints, the rates cost a Jacobian at either end.
     fn look_inside(&mut self, _: &[T], stats: &mut Stats) {
         if !self.shown_powers.is_empty() || self.y.is_empty() {
             return;
         }
-        let (t, h, _) = self.taken;
-        let (y, y_new) = (self.y.clone(), self.y_new.clone());
-        let (f, f_new) = (self.f_start.clone(), self.f.clone());
-        let ends = self.slopes(t, &y, &f, stats).zip(self.slopes(t + h, &y_new, &f_new, stats));
-        let mut powers = vec![0.0; 3 * y.len()];
-        for at in 0..y.len() {
-            let whole = y_new[at] - y[at];
-            // A straight line where the rates are not determined.
-            let (from, to) = ends.as_ref().map_or((whole, whole), |(a, b)| (h * a[at], h * b[at]));
-            let powers_at = cubic(whole, from, to);
-            powers_at.into_iter().enumerate().for_each(|(p, c)| powers[p * y.len() + at] = c);
-        }
+        let powers = self.cubic(stats);
         self.shown_powers.resize(powers.len(), T::default());
         narrow(&powers, &mut self.shown_powers);
+    }
+
+    fn error(&self, component: usize) -> Option<f64> {
+        self.pace.error(component)
     }
 
     fn accepted<'b>(&'b self, y: &'b [T]) -> Accepted<'b, T> {

@@ -8,8 +8,9 @@
 
 use super::Implicit;
 use super::field::{Field, narrow, widen};
-use super::linear::Lu;
+use super::linear::{Factors, Lu};
 use super::pace::Failed;
+use super::sparse::{Pattern, SparseLu, Sparsity};
 use crate::solve::control::positive;
 use crate::solve::dense::{Accepted, Interior, cubic};
 use crate::solve::outcome::{Invalid, Outcome, Quantity, Stats};
@@ -95,11 +96,35 @@ pub struct Gauss<'a, T, S: ?Sized> {
     keep: bool,
     /// Step size of the factorisation; not a number if there is none.
     factored: f64,
-    lu: Lu<f64>,
+    lu: Factors<f64>,
+    /// See [`Stages`]; `None` if the Jacobian is dense.
+    stages: Option<Stages>,
     taken: (f64, f64, f64),
     shown_y: Vec<T>,
     /// The cubic of the step last taken, `[3, dim]`, if somebody is to look inside.
     shown_powers: Vec<T>,
+}
+
+/// What is known of the matrix `I - h A ⊗ J` of all stages of a sparse system.
+struct Stages {
+    pattern: Pattern,
+    /// Row and column of each of its entries.
+    entries: Vec<(usize, usize)>,
+    /// The stages of an unknown are eliminated together.
+    order: Vec<usize>,
+}
+
+impl Stages {
+    fn new(method: &Collocation, sparsity: &Sparsity) -> Stages {
+        let (n, s) = (sparsity.newton.n(), method.c.len());
+        let blocks = (0..s * s).map(|block| (block / s, block % s));
+        let all = blocks.flat_map(|(i, j)| {
+            sparsity.newton.entries().map(move |(row, column)| (i * n + row, j * n + column))
+        });
+        let pattern = Pattern::new(s * n, all);
+        let order = sparsity.order.iter().flat_map(|at| (0..s).map(move |i| i * n + at)).collect();
+        Stages { entries: pattern.entries().collect(), pattern, order }
+    }
 }
 
 impl<'a, T: Real, S: Implicit<T> + ?Sized> Gauss<'a, T, S> {
@@ -111,6 +136,13 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Gauss<'a, T, S> {
             Stepping::Fixed { dt } => *dt,
             Stepping::Adaptive(_) => f64::NAN,
         };
+        let stages = field.sparsity.as_deref().map(|sparsity| Stages::new(method, sparsity));
+        let lu = match &stages {
+            Some(stages) => {
+                Factors::Sparse(Box::new(SparseLu::new(stages.pattern.clone(), stages.order.clone())))
+            }
+            None => Factors::Dense(Lu::default()),
+        };
         Gauss {
             field,
             method,
@@ -121,11 +153,34 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Gauss<'a, T, S> {
             rate: None,
             keep: false,
             factored: f64::NAN,
-            lu: Lu::default(),
+            lu,
+            stages,
             taken: (0.0, 0.0, 0.0),
             shown_y: vec![T::default(); dim],
             shown_powers: Vec::new(),
         }
+    }
+
+    /// Factorises the matrix `I - h A ⊗ J` of all stages.
+    fn factor(&mut self, h: f64, stats: &mut Stats) -> bool {
+        stats.factorisations += 1;
+        let (n, s, field, a) = (self.field.n, self.method.c.len(), &self.field, self.method.a);
+        let entry = |(i, row): (usize, usize), (j, column): (usize, usize)| {
+            let identity = f64::from(u8::from((i, row) == (j, column)));
+            identity - h * a[i][j] * field.slope(row, column)
+        };
+        let regular = match (&mut self.lu, &self.stages) {
+            (Factors::Dense(lu), _) => {
+                lu.factor(s * n, |row, column| entry((row / n, row % n), (column / n, column % n)))
+            }
+            (Factors::Sparse(lu), Some(stages)) => lu.factor(|at| {
+                let (row, column) = stages.entries[at];
+                entry((row / n, row % n), (column / n, column % n))
+            }),
+            (Factors::Sparse(_), None) => crate::bug!("sparse factors of dense stages"),
+        };
+        stats.fill = stats.fill.max(self.lu.fill() as u64);
+        regular
     }
 
     /// Solves for the stages of a step of size `h` and writes the new state.
@@ -133,15 +188,8 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Gauss<'a, T, S> {
         let (dim, n, s) = (self.field.dim, self.field.n, self.method.c.len());
         let method = self.method;
         if self.factored != h {
-            stats.factorisations += 1;
-            let jacobian = &self.field.jacobian;
             self.factored = f64::NAN;
-            let entry = |row: usize, column: usize| {
-                let (i, j) = (row / n, column / n);
-                let identity = f64::from(u8::from(row == column));
-                identity - h * method.a[i][j] * jacobian[(row % n) * n + column % n]
-            };
-            if !self.lu.factor(s * n, entry) {
+            if !self.factor(h, stats) {
                 return Err(Failed::Singular);
             }
             self.factored = h;

@@ -1,5 +1,7 @@
-//! Dense linear equations, real and complex: factorisation with partial pivoting.
+//! Linear equations, real and complex: numbers, the dense factorisation with partial pivoting, and
+//! the factors of a Newton matrix, whichever kind it is.
 
+use super::sparse::SparseLu;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// What a matrix is made of.
@@ -117,6 +119,21 @@ impl<K: Number> Lu<K> {
         true
     }
 
+    /// Replaces `b: [n]` by the `x` with `Aᵀ x = b`. Only after a successful `factor`.
+    pub fn solve_transposed(&self, b: &mut [K]) {
+        let n = self.n;
+        for row in 0..n {
+            let known = (0..row).fold(b[row], |sum, k| sum - self.rows[k * n + row] * b[k]);
+            b[row] = known / self.rows[row * n + row];
+        }
+        for row in (0..n).rev() {
+            b[row] = (row + 1..n).fold(b[row], |sum, k| sum - self.rows[k * n + row] * b[k]);
+        }
+        for k in (0..n).rev() {
+            b.swap(k, self.pivots[k]);
+        }
+    }
+
     /// Replaces `b: [n]` by the `x` with `A x = b`. Only after a successful `factor`.
     pub fn solve(&self, b: &mut [K]) {
         let n = self.n;
@@ -135,6 +152,31 @@ impl<K: Number> Lu<K> {
     }
 }
 
+/// The factors of a Newton matrix.
+#[derive(Clone, Debug)]
+pub(super) enum Factors<K> {
+    Dense(Lu<K>),
+    Sparse(Box<SparseLu<K>>),
+}
+
+impl<K: Number> Factors<K> {
+    /// Replaces `b: [n]` by the `x` with `A x = b`. Only after a successful factorisation.
+    pub fn solve(&self, b: &mut [K]) {
+        match self {
+            Factors::Dense(lu) => lu.solve(b),
+            Factors::Sparse(lu) => lu.solve(b),
+        }
+    }
+
+    /// Entries of both factors.
+    pub fn fill(&self) -> usize {
+        match self {
+            Factors::Dense(lu) => lu.rows.len(),
+            Factors::Sparse(lu) => lu.fill(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +189,9 @@ mod tests {
         assert!(lu.factor(3, |i, j| matrix[i][j]));
         let mut b = [8.0, 4.0, 7.5];
         lu.solve(&mut b);
+        assert_eq!(b, [1.0, 2.0, 3.0]);
+        let mut b = [7.0, 6.0, 6.5];
+        lu.solve_transposed(&mut b);
         assert_eq!(b, [1.0, 2.0, 3.0]);
         assert!(!lu.factor(2, |i, _| i as f64 + 1.0));
         assert!(!lu.factor(1, |_, _| f64::NAN));

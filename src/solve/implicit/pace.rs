@@ -3,11 +3,13 @@
 use super::Implicit;
 use super::field::Field;
 use super::initial::Echelon;
+use super::mass::Mass;
 use crate::solve::control::{Adaptive, Errors, positive};
+use crate::solve::controller::{Controller, Past, Rule};
 use crate::solve::outcome::{Invalid, Outcome, Quantity, Stats};
 use crate::solve::problem::Real;
 use crate::solve::solve::Stepping;
-use crate::solve::stepper::{Flow, Grid, Leg, fitted, non_finite};
+use crate::solve::stepper::{Carried, Flow, Grid, Leg, Mode, non_finite};
 use std::ops::ControlFlow;
 
 /// Fixed steps, or steps as the tolerances ask.
@@ -22,8 +24,10 @@ pub(super) struct Pace {
     /// The step that was proposed, positive.
     tried: f64,
     after_rejection: bool,
-    /// Size and error norm of the last accepted step.
-    before: Option<(f64, f64)>,
+    controller: Controller,
+    past: Past,
+    /// The error estimate of the last accepted step; empty of fixed steps.
+    err: Vec<f64>,
 }
 
 /// Why the equations of a step were not solved.
@@ -50,7 +54,10 @@ impl Pace {
             }
             Stepping::Adaptive(control) => (control.clone(), None),
         };
-        Pace { control, fixed, q, size: 0.0, tried: 0.0, after_rejection: false, before: None }
+        let controller = control.controller.or(Rule::Predictive);
+        let past = Past::default();
+        let (size, tried, after_rejection, err) = (0.0, 0.0, false, Vec::new());
+        Pace { control, fixed, q, size, tried, after_rejection, controller, past, err }
     }
 
     pub fn check(&self, dim: usize) -> Result<(), Invalid> {
@@ -69,7 +76,7 @@ impl Pace {
         leg: &Leg,
         stats: &mut Stats,
     ) -> Flow {
-        self.before = None;
+        self.past = Past::default();
         let slopes = consistent(field, &self.control, t, y, stats)?;
         if let Some((dt, grid)) = &mut self.fixed {
             grid.restart();
@@ -78,6 +85,24 @@ impl Pace {
         }
         self.size = first_size(field, &self.control, self.q, t, y, &slopes, leg, stats);
         Flow::Continue(())
+    }
+
+    /// What goes on with the step size.
+    pub fn carried(&self) -> Option<Carried> {
+        let carried = Carried { size: self.size, past: self.past, mode: Mode::default() };
+        self.fixed.is_none().then_some(carried)
+    }
+
+    /// Goes on with `carried` instead of a start; `false` with fixed steps, which have nothing to go on
+    /// with.
+    pub fn resume<T: Real, S: Implicit<T> + ?Sized>(
+        &mut self,
+        carried: &Carried,
+        field: &mut Field<'_, T, S>,
+    ) -> bool {
+        field.weigh();
+        (self.size, self.past) = (carried.size, carried.past);
+        self.fixed.is_none()
     }
 
     /// The next proposals are for a step from `t`.
@@ -91,7 +116,7 @@ impl Pace {
         if let Some((_, grid)) = &mut self.fixed {
             return grid.next(t, leg);
         }
-        let (tried, lands) = fitted(self.size, (leg.target - t).abs());
+        let (tried, lands) = self.control.landing.fitted(self.size, (leg.target - t).abs());
         self.tried = tried;
         match lands {
             true => (leg.target - t, leg.target),
@@ -100,10 +125,10 @@ impl Pace {
     }
 
     /// Whether the step of size `h` from `(t, y)` to `y_new` with the error `err` is accepted; sets
-    /// the size of the next proposal, below the tolerance by the factor `safety`.
+    /// the size of the next proposal, below the tolerance by the safety of the controller times `ease`.
     pub fn passes(
         &mut self,
-        safety: f64,
+        ease: f64,
         err: &[f64],
         (y, y_new): (&[f64], &[f64]),
         (t, h): (f64, f64),
@@ -126,29 +151,21 @@ impl Pace {
         }
         let fault = fault.or_else(|| non_finite(err).map(|at| (Quantity::Error, at)));
         let norm = if fault.is_none() { self.control.norm(err, y, y_new) } else { f64::NAN };
-        let exponent = 1.0 / f64::from(self.q);
-        let controller = self.control.controller;
-        let clamped = |factor: f64| factor.clamp(controller.min_factor, controller.max_factor);
         if norm <= 1.0 {
-            // The predictive controller. Source: K. Gustafsson, Control-theoretic techniques for
-            // stepsize selection in implicit Runge–Kutta methods, ACM TOMS 20 (1994); Hairer,
-            // Wanner, Solving ODEs II, IV (8.24).
-            let trend =
-                self.before.map_or(1.0, |(size, err)| self.tried / size * libm::pow(err / norm, exponent));
-            let factor = clamped(safety * trend.min(1.0) * libm::pow(norm, -exponent));
-            let factor = if self.after_rejection { factor.min(1.0) } else { factor };
+            self.err.clear();
+            self.err.extend_from_slice(err);
+            let after_rejection = self.after_rejection;
+            let step = (self.tried, norm);
+            let factor = self.controller.accepted(self.q, step, after_rejection, ease, &mut self.past);
             let planned = if self.tried < self.size && !self.after_rejection { self.size } else { 0.0 };
             self.size = (self.tried * factor).max(planned).min(self.longest(leg));
-            // The floor is RADAU5's, lest one lucky step stop the growth.
-            self.before = Some((self.tried, norm.max(1e-2)));
             stats.accepted += 1;
             stats.next_step = leg.direction * self.size;
             return ControlFlow::Continue(true);
         }
         stats.rejected += 1;
         stats.non_finite += u64::from(!norm.is_finite());
-        let factor = if norm.is_finite() { clamped(safety * libm::pow(norm, -exponent)) } else { 0.2 };
-        self.size = self.tried * factor.min(1.0);
+        self.size = self.tried * self.controller.rejected(self.q, norm, ease);
         self.after_rejection = true;
         if self.size < self.control.shortest(t) {
             return ControlFlow::Break(match fault {
@@ -186,6 +203,11 @@ impl Pace {
     /// is cheaper, but fixed steps have no other way.
     pub fn max_iterations(&self, few: u32) -> u32 {
         if self.fixed.is_some() { 10 * few } else { few }
+    }
+
+    /// The error estimate of `component` in the last accepted step.
+    pub fn error(&self, component: usize) -> Option<f64> {
+        self.err.get(component).copied()
     }
 
     pub fn control(&self) -> &Adaptive {
@@ -227,7 +249,7 @@ pub(super) fn consistent<T: Real, S: Implicit<T> + ?Sized>(
     stats: &mut Stats,
 ) -> ControlFlow<Outcome, Vec<f64>> {
     field.weigh();
-    let echelon = Echelon::of(&field.mass, field.n);
+    let echelon = Echelon::of(field);
     echelon.solve_constraints(field, control, t, y, stats)?;
     let mut f = vec![0.0; y.len()];
     field.rate(t, y, &mut f, stats);
@@ -256,7 +278,7 @@ pub(super) fn first_size<T: Real, S: Implicit<T> + ?Sized>(
     if let Some(dt) = control.first_step {
         return dt.min(limit);
     }
-    if field.mass == super::field::Mass::Identity {
+    if field.mass == Mass::Identity {
         let (mut y_try, mut dy_try) = (vec![0.0; y.len()], vec![0.0; y.len()]);
         let rate = |t: f64, y: &[f64], dy: &mut [f64]| field.rate(t, y, dy, stats);
         let from = (t, leg.direction, limit);

@@ -9,19 +9,19 @@
 
 use super::Implicit;
 use super::field::{Field, narrow, widen};
-use super::linear::{Complex, Lu};
+use super::linear::{Complex, Factors};
 use super::pace::{Failed, Pace, newton_tolerance, scale};
 use crate::solve::dense::{Accepted, Interior};
 use crate::solve::outcome::{Invalid, Stats};
 use crate::solve::problem::Real;
 use crate::solve::solve::Stepping;
-use crate::solve::stepper::{Flow, Leg, Stepper, non_finite};
+use crate::solve::stepper::{Carried, Flow, Leg, Stepper, non_finite};
 
 const S6: f64 = 2.449_489_742_783_178;
 /// Positions of the stages.
-const C: [f64; 3] = [(4.0 - S6) / 10.0, (4.0 + S6) / 10.0, 1.0];
+pub(super) const C: [f64; 3] = [(4.0 - S6) / 10.0, (4.0 + S6) / 10.0, 1.0];
 /// The method's matrix, for the channels.
-const A: [[f64; 3]; 3] = [
+pub(super) const A: [[f64; 3]; 3] = [
     [(88.0 - 7.0 * S6) / 360.0, (296.0 - 169.0 * S6) / 1800.0, (-2.0 + 3.0 * S6) / 225.0],
     [(296.0 + 169.0 * S6) / 1800.0, (88.0 + 7.0 * S6) / 360.0, (-2.0 - 3.0 * S6) / 225.0],
     [(16.0 - S6) / 36.0, (16.0 + S6) / 36.0, 1.0 / 9.0],
@@ -46,7 +46,7 @@ const T_INVERSE: [[f64; 3]; 3] = [
 ];
 /// The polynomial through 0 and the three `z_i`: row `i` holds the share of `z_i` in the
 /// coefficients of `θ, θ², θ³`.
-const P: [[f64; 3]; 3] = [
+pub(super) const P: [[f64; 3]; 3] = [
     [(13.0 + 7.0 * S6) / 3.0, (-23.0 - 22.0 * S6) / 3.0, (10.0 + 15.0 * S6) / 3.0],
     [(13.0 - 7.0 * S6) / 3.0, (-23.0 + 22.0 * S6) / 3.0, (10.0 - 15.0 * S6) / 3.0],
     [1.0 / 3.0, -8.0 / 3.0, 10.0 / 3.0],
@@ -67,8 +67,8 @@ pub struct Radau<'a, T, S: ?Sized> {
     keep: bool,
     /// The step size of the factorisations; not a number if there are none.
     factored: f64,
-    real: Lu<f64>,
-    complex: Lu<Complex>,
+    real: Factors<f64>,
+    complex: Factors<Complex>,
     /// The step last taken: its start, its size, its end.
     taken: (f64, f64, f64),
     /// Of the interior of the step last taken, `[3, dim]`; empty if there is none to go by.
@@ -80,7 +80,6 @@ pub struct Radau<'a, T, S: ?Sized> {
 }
 
 /// The start of a step.
-#[derive(Default)]
 struct Start {
     y: Vec<f64>,
     /// The right-hand side there; empty if it has not been computed yet.
@@ -101,15 +100,16 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Radau<'a, T, S> {
     pub fn new(system: &'a mut S, stepping: &Stepping) -> Self {
         let field = Field::new(system);
         let dim = field.dim;
+        let (real, complex) = (field.factors(), field.factors());
         Radau {
             field,
             pace: Pace::new(stepping, Q),
-            start: Start::default(),
+            start: Start { y: vec![0.0; dim], f: Vec::new() },
             fresh: false,
             keep: false,
             factored: f64::NAN,
-            real: Lu::default(),
-            complex: Lu::default(),
+            real,
+            complex,
             taken: (0.0, 0.0, 0.0),
             powers: Vec::new(),
             y_new: vec![0.0; dim],
@@ -242,14 +242,12 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Radau<'a, T, S> {
         if self.factored == h {
             return true;
         }
-        let Field { n, mass, jacobian, .. } = &self.field;
-        let n = *n;
-        let real = self.real.factor(n, |i, j| MU_REAL / h * mass.entry(n, i, j) - jacobian[i * n + j]);
-        let complex = self.complex.factor(n, |i, j| {
-            let m = mass.entry(n, i, j) / h;
-            Complex { re: MU_COMPLEX.re * m - jacobian[i * n + j], im: MU_COMPLEX.im * m }
-        });
-        stats.factorisations += 2;
+        let real = self.field.factor(&mut self.real, |m, j| MU_REAL / h * m - j, stats);
+        let complex = |m: f64, j: f64| {
+            let m = m / h;
+            Complex { re: MU_COMPLEX.re * m - j, im: MU_COMPLEX.im * m }
+        };
+        let complex = self.field.factor(&mut self.complex, complex, stats);
         self.factored = if real && complex { h } else { f64::NAN };
         real && complex
     }
@@ -287,6 +285,18 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Radau<'_, T, S> {
         narrow(&self.start.y, y);
         started?;
         (self.fresh, self.keep, self.factored) = (true, true, f64::NAN);
+        Flow::Continue(())
+    }
+
+    fn carried(&self) -> Option<Carried> {
+        self.pace.carried()
+    }
+
+    fn resume(&mut self, carried: &Carried, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow {
+        if !self.pace.resume(carried, &mut self.field) {
+            return self.start(t, y, leg, stats);
+        }
+        self.pass_stop();
         Flow::Continue(())
     }
 
@@ -350,8 +360,8 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Radau<'_, T, S> {
             // Fewer iterations speak for a larger step.
             let (max, used) =
                 (f64::from(2 * MAX_ITERATIONS + 1), f64::from(2 * MAX_ITERATIONS + n_iterations));
-            let safety = 0.9 * max / used;
-            if !self.pace.passes(safety, &err, (&self.start.y, &self.y_new), (t, h), leg, stats)? {
+            let ease = max / used;
+            if !self.pace.passes(ease, &err, (&self.start.y, &self.y_new), (t, h), leg, stats)? {
                 after_rejection = true;
                 continue;
             }
@@ -370,6 +380,10 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Radau<'_, T, S> {
             self.start.f.clear();
             return Flow::Continue(());
         }
+    }
+
+    fn error(&self, component: usize) -> Option<f64> {
+        self.pace.error(component)
     }
 
     fn accepted<'b>(&'b self, y: &'b [T]) -> Accepted<'b, T> {

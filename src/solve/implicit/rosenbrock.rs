@@ -7,21 +7,21 @@
 
 use super::Implicit;
 use super::field::{Field, narrow, widen};
-use super::linear::Lu;
+use super::linear::Factors;
 use super::pace::{Failed, Pace};
 use crate::solve::dense::{Accepted, Interior};
 use crate::solve::outcome::{Invalid, Stats};
 use crate::solve::problem::Real;
 use crate::solve::solve::Stepping;
-use crate::solve::stepper::{Flow, Leg, Stepper, non_finite};
+use crate::solve::stepper::{Carried, Flow, Leg, Stepper, non_finite};
 
-const STAGES: usize = 8;
+pub(super) const STAGES: usize = 8;
 
 /// Rodas5P: order 5 with an estimate of order 4, L-stable, stiffly accurate, for constraints of
 /// index 1; its order falls less on stiff problems than that of its forebears. Source: G.
 /// Steinebach, Construction of Rosenbrock–Wanner method Rodas5P and numerical benchmarks within the
 /// Julia Differential Equations package, BIT 63 (2023), in the transformed form of table 3.
-mod rodas5p {
+pub(super) mod rodas5p {
     use super::STAGES;
 
     pub const GAMMA: f64 = 0.21193756319429014;
@@ -123,16 +123,16 @@ const Q: u32 = 5;
 
 /// Rodas5P at work on one system.
 pub struct Rosenbrock<'a, T, S: ?Sized> {
-    field: Field<'a, T, S>,
+    pub(super) field: Field<'a, T, S>,
     pace: Pace,
-    lu: Lu<f64>,
-    y: Vec<f64>,
-    y_new: Vec<f64>,
-    f_t: Vec<f64>,
+    lu: Factors<f64>,
+    pub(super) y: Vec<f64>,
+    pub(super) y_new: Vec<f64>,
+    pub(super) f_t: Vec<f64>,
     /// `k_i`, `[8, dim]`.
-    k: Vec<f64>,
+    pub(super) k: Vec<f64>,
     /// The step last taken: its start, its size, its end.
-    taken: (f64, f64, f64),
+    pub(super) taken: (f64, f64, f64),
     shown_y: Vec<T>,
     /// `[4, dim]`
     shown_powers: Vec<T>,
@@ -154,8 +154,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Rosenbrock<'a, T, S> {
             log_growth += if power > 0 { libm::log(length) } else { 0.0 };
             v.iter_mut().for_each(|x| *x /= length);
             if power < POWERS {
-                let rows = self.field.jacobian.chunks(n.max(1)).take(n);
-                v = rows.map(|row| row.iter().zip(&v).map(|(j, v)| j * v).sum()).collect();
+                v = self.field.moved(&v);
             }
         }
         self.taken.1.abs() * libm::exp(log_growth / f64::from(POWERS))
@@ -165,10 +164,11 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Rosenbrock<'a, T, S> {
     pub fn new(system: &'a mut S, stepping: &Stepping) -> Self {
         let field = Field::new(system);
         let dim = field.dim;
+        let lu = field.factors();
         Rosenbrock {
             field,
             pace: Pace::new(stepping, Q),
-            lu: Lu::default(),
+            lu,
             y: vec![0.0; dim],
             y_new: vec![0.0; dim],
             f_t: vec![0.0; dim],
@@ -179,18 +179,23 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Rosenbrock<'a, T, S> {
         }
     }
 
+    /// For a system whose steps are gone back through, each taken for itself.
+    pub fn returning(system: &'a mut S) -> Self {
+        let mut method = Rosenbrock::new(system, &Stepping::Fixed { dt: 1.0 });
+        method.field.weigh();
+        method
+    }
+
     /// `Σ_j weights_j k_j` in component `at`.
     fn sum(&self, weights: &[f64], at: usize) -> f64 {
         weights.iter().enumerate().map(|(j, w)| w * self.k[j * self.field.dim + at]).sum()
     }
 
     /// All stages of a step of size `h`.
-    fn stages(&mut self, t: f64, h: f64, stats: &mut Stats) -> Result<(), Failed> {
+    pub(super) fn stages(&mut self, t: f64, h: f64, stats: &mut Stats) -> Result<(), Failed> {
         let Field { dim, n, .. } = self.field;
         let gamma_h = rodas5p::GAMMA * h;
-        let (mass, jacobian) = (&self.field.mass, &self.field.jacobian);
-        stats.factorisations += 1;
-        if !self.lu.factor(n, |i, j| mass.entry(n, i, j) / gamma_h - jacobian[i * n + j]) {
+        if !self.field.factor(&mut self.lu, |m, j| m / gamma_h - j, stats) {
             return Err(Failed::Singular);
         }
         let (mut y, mut f, mut weighed) = (vec![0.0; dim], vec![0.0; dim], vec![0.0; n]);
@@ -209,23 +214,35 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Rosenbrock<'a, T, S> {
                 states[at] = f[at] + weighed[at] + h * rodas5p::D[stage] * self.f_t[at];
             }
             self.lu.solve(states);
-            for (at, channel) in (n..dim).zip(channels) {
-                let row = &self.field.jacobian[at * n..(at + 1) * n];
-                let moved: f64 = row.iter().zip(&*states).map(|(j, k)| j * k).sum();
+            let moved = self.field.channels_moved(states);
+            for ((at, channel), moved) in (n..dim).zip(channels).zip(moved) {
                 *channel = gamma_h * (f[at] + coupled[at] + h * rodas5p::D[stage] * self.f_t[at] + moved);
             }
         }
         Ok(())
     }
 
-    /// The interior of the step as powers of `θ`.
+    /// Writes the new state, once all stages are there.
+    pub(super) fn arrive(&mut self) {
+        let dim = self.field.dim;
+        for at in 0..dim {
+            self.y_new[at] =
+                self.y[at] + self.sum(rodas5p::A[STAGES - 1], at) + self.k[(STAGES - 1) * dim + at];
+        }
+    }
+
+    /// The interior of the step in component `at` as coefficients of `θ, θ², ..`.
+    pub(super) fn interior(&self, at: usize) -> [f64; 4] {
+        let [g1, g2, g3] = rodas5p::H.map(|row| self.sum(&row, at));
+        let whole = self.y_new[at] - self.y[at];
+        [whole + g1, g2 - g1, g3 - g2, -g3]
+    }
+
     fn show(&mut self) {
         let dim = self.field.dim;
         narrow(&self.y_new, &mut self.shown_y);
         for at in 0..dim {
-            let [g1, g2, g3] = rodas5p::H.map(|row| self.sum(&row, at));
-            let whole = self.y_new[at] - self.y[at];
-            for (p, c) in [whole + g1, g2 - g1, g3 - g2, -g3].into_iter().enumerate() {
+            for (p, c) in self.interior(at).into_iter().enumerate() {
                 self.shown_powers[p * dim + at] = T::from_f64(c);
             }
         }
@@ -250,6 +267,18 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Rosenbrock<'_, T, S> {
         started
     }
 
+    fn carried(&self) -> Option<Carried> {
+        self.pace.carried()
+    }
+
+    fn resume(&mut self, carried: &Carried, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow {
+        if !self.pace.resume(carried, &mut self.field) {
+            return self.start(t, y, leg, stats);
+        }
+        self.pass_stop();
+        Flow::Continue(())
+    }
+
     fn pass_stop(&mut self) {}
 
     fn advance(&mut self, t: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> Flow {
@@ -268,18 +297,18 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Rosenbrock<'_, T, S> {
                 self.pace.failed(failed, t, h, stats)?;
                 continue;
             }
-            let dim = self.field.dim;
-            let last = (STAGES - 1) * dim;
-            for at in 0..dim {
-                self.y_new[at] = self.y[at] + self.sum(rodas5p::A[STAGES - 1], at) + self.k[last + at];
-            }
-            let err = &self.k[last..];
-            if self.pace.passes(0.9, err, (&self.y, &self.y_new), (t, h), leg, stats)? {
+            self.arrive();
+            let err = &self.k[(STAGES - 1) * self.field.dim..];
+            if self.pace.passes(1.0, err, (&self.y, &self.y_new), (t, h), leg, stats)? {
                 self.taken = (t, h, t_new);
                 self.show();
                 return Flow::Continue(());
             }
         }
+    }
+
+    fn error(&self, component: usize) -> Option<f64> {
+        self.pace.error(component)
     }
 
     fn accepted<'b>(&'b self, y: &'b [T]) -> Accepted<'b, T> {

@@ -12,7 +12,12 @@ pub(super) const BOSH3: Tableau = Tableau {
     a: &[&[], &[q(1, 2)], &[q(0, 1), q(3, 4)], &[q(2, 9), q(1, 3), q(4, 9)]],
     b: &[q(2, 9), q(1, 3), q(4, 9), q(0, 1)],
     // b̂ = 7/24, 1/4, 1/3, 1/8.
-    embedded: Some(Embedded { order: 2, b_err: &[q(-5, 72), q(1, 12), q(1, 9), q(-1, 8)], third: None }),
+    embedded: Some(Embedded {
+        order: 2,
+        b_err: &[q(-5, 72), q(1, 12), q(1, 9), q(-1, 8)],
+        third: None,
+        scale: 1.0,
+    }),
     // The cubic with values y, y_new and slopes k1, k4 at the ends:
     // y + (3θ² - 2θ³)(y_new - y) + (θ - 2θ² + θ³) h k1 + (θ³ - θ²) h k4.
     dense: Dense {

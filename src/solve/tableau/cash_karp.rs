@@ -33,6 +33,7 @@ pub(super) const CASH_KARP: Tableau = Tableau {
             q(0, 1),
         ],
         third: None,
+        scale: 1.0,
     }),
     // The last stage is there for the cubic with values y, y_new and slopes k1, k7 at the ends:
     // y + (3θ² - 2θ³)(y_new - y) + (θ - 2θ² + θ³) h k1 + (θ³ - θ²) h k7.

@@ -15,7 +15,7 @@ pub(super) const DOP853: Tableau = Tableau {
     c: C,
     a: A,
     b: B,
-    embedded: Some(Embedded { order: 5, b_err: B_ERR, third: Some(B_ERR_3) }),
+    embedded: Some(Embedded { order: 5, b_err: B_ERR, third: Some(B_ERR_3), scale: 1.0 }),
     dense: Dense { order: 7, extra: EXTRA, weights: WEIGHTS },
 };
 

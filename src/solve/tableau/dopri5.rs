@@ -23,6 +23,7 @@ pub(super) const DOPRI5: Tableau = Tableau {
         order: 4,
         b_err: &[q(71, 57600), q(0, 1), q(-71, 16695), q(71, 1920), q(-17253, 339200), q(22, 525), q(-1, 40)],
         third: None,
+        scale: 1.0,
     }),
     // Shampine's quartic (Some practical Runge–Kutta formulas, Math. Comp. 46 (1986)) as in the
     // code DOPRI5 of Hairer, Nørsett, Wanner, Solving ODEs I, II.6; its polynomial

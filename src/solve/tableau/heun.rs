@@ -22,6 +22,6 @@ pub(super) const HEUN_EULER: Tableau = Tableau {
     name: "heun_euler",
     doc: "Heun's method with Euler's as its error estimate, order 2(1), two evaluations a step",
     // b̂ = 1, 0.
-    embedded: Some(Embedded { order: 1, b_err: &[q(-1, 2), q(1, 2)], third: None }),
+    embedded: Some(Embedded { order: 1, b_err: &[q(-1, 2), q(1, 2)], third: None, scale: 1.0 }),
     ..HEUN
 };

@@ -66,6 +66,9 @@ pub struct Embedded {
     /// small: with the norms `e5` and `e3` of both, the error is `e5²/√(e5² + e3²/100)`. Source:
     /// Hairer, Nørsett, Wanner, Solving ODEs I, eq. (II.10.17).
     pub third: Option<&'static [Coeff]>,
+    /// The estimate counts so many times. 1 but for two tables whose estimates are so small that errors
+    /// would be hundreds of tolerances; they say why. `tests/it/orders.rs` holds all tables to it.
+    pub scale: f64,
 }
 
 /// Dense output, linear in the stages: `y(t + θh) ≈ y + h Σ b_i(θ) k_i` for `θ` in `[0, 1]`, with
@@ -154,6 +157,11 @@ impl Tableau {
     /// `b` minus a formula of order 3, if the error estimate takes it in.
     pub fn third(&self) -> Option<&'static [Coeff]> {
         self.embedded.as_ref().and_then(|embedded| embedded.third)
+    }
+
+    /// What the error estimate is multiplied by; see [`Embedded::scale`].
+    pub fn error_scale(&self) -> f64 {
+        self.embedded.as_ref().map_or(1.0, |embedded| embedded.scale)
     }
 
     /// Whether the last stage is the rate at `(t + h, y_new)`, and so the first of the next step.

@@ -17,6 +17,7 @@ pub(super) const OWREN_ZENNARO3: Tableau = Tableau {
         order: 2,
         b_err: &[q(25, 144), q(-575, 1152), q(125, 384), q(0, 1)],
         third: None,
+        scale: 1.0,
     }),
     // Their continuous extension of the order of the method, on the same stages.
     dense: Dense {

@@ -24,6 +24,7 @@ pub(super) const OWREN_ZENNARO4: Tableau = Tableau {
         order: 3,
         b_err: &[q(-1185, 6292), q(0, 1), q(4107, 7744), q(-68493, 108416), q(3375, 11648), q(0, 1)],
         third: None,
+        scale: 1.0,
     }),
     // Their continuous extension of the order of the method, on the same stages.
     dense: Dense {

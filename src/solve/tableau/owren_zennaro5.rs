@@ -35,6 +35,7 @@ pub(super) const OWREN_ZENNARO5: Tableau = Tableau {
             q(0, 1),
         ],
         third: None,
+        scale: 1.0,
     }),
     // Their continuous extension of the order of the method, on the same stages.
     dense: Dense {

@@ -25,6 +25,7 @@ pub(super) const RKF45: Tableau = Tableau {
         order: 4,
         b_err: &[q(1, 360), q(0, 1), q(-128, 4275), q(-2197, 75240), q(1, 50), q(2, 55), q(0, 1)],
         third: None,
+        scale: 1.0,
     }),
     // The last stage is there for the cubic with values y, y_new and slopes k1, k7 at the ends:
     // y + (3θ² - 2θ³)(y_new - y) + (θ - 2θ² + θ³) h k1 + (θ³ - θ²) h k7.

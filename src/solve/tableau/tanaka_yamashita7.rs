@@ -4,17 +4,22 @@ use super::{Coeff, Dense, Embedded, Stage, Tableau, dec as d, q};
 
 /// Tanaka–Yamashita 7(6): ten evaluations a step, and 7 more where the inside of a step is looked at.
 ///
+/// The leading term of its error was made small, 1/70 of the estimate, and the terms after it, which the
+/// estimate does not see, are what errors are at steps of use: measured, 290 tolerances on
+/// Lotka–Volterra at 1e-7, and falling as `h^9`. So the estimate counts 16 times here, unless a run follows
+/// a convention of others.
+///
 /// The fractions of the source stand here to 20 places or so, four more than an `f64` can hold, so the
 /// order conditions hold to 1e-16 and not exactly.
 pub(super) const TANAKA_YAMASHITA7: Tableau = Tableau {
     name: "tanaka_yamashita7",
-    doc: "Tanaka–Yamashita 7(6), ten evaluations a step; its estimate is small, so errors may be hundreds of tolerances",
+    doc: "Tanaka–Yamashita 7(6), ten evaluations a step; its small error estimate counts 16 times",
     source: "M. Tanaka, K. Muramatsu, S. Yamashita, On the optimization of some nine-stage seventh-order Runge–Kutta method, Information Processing Society of Japan 33 (1992); digits as in OrdinaryDiffEq.jl",
     order: 7,
     c: C,
     a: A,
     b: B,
-    embedded: Some(Embedded { order: 6, b_err: B_ERR, third: None }),
+    embedded: Some(Embedded { order: 6, b_err: B_ERR, third: None, scale: 16.0 }),
     dense: Dense { order: 6, extra: EXTRA, weights: WEIGHTS },
 };
 

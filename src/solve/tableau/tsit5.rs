@@ -60,6 +60,7 @@ pub(super) const TSIT5: Tableau = Tableau {
             q(-1, 66),
         ],
         third: None,
+        scale: 1.0,
     }),
     dense: Dense {
         order: 4,

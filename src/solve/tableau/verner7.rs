@@ -14,7 +14,7 @@ pub(super) const VERNER7: Tableau = Tableau {
     c: C,
     a: A,
     b: B,
-    embedded: Some(Embedded { order: 6, b_err: B_ERR, third: None }),
+    embedded: Some(Embedded { order: 6, b_err: B_ERR, third: None, scale: 1.0 }),
     dense: Dense { order: 6, extra: EXTRA, weights: WEIGHTS },
 };
 

@@ -17,7 +17,7 @@ pub(super) const VERNER8: Tableau = Tableau {
     c: C,
     a: A,
     b: B,
-    embedded: Some(Embedded { order: 7, b_err: B_ERR, third: None }),
+    embedded: Some(Embedded { order: 7, b_err: B_ERR, third: None, scale: 1.0 }),
     dense: Dense { order: 8, extra: EXTRA, weights: WEIGHTS },
 };
 

@@ -14,7 +14,7 @@ pub(super) const VERNER9: Tableau = Tableau {
     c: C,
     a: A,
     b: B,
-    embedded: Some(Embedded { order: 8, b_err: B_ERR, third: None }),
+    embedded: Some(Embedded { order: 8, b_err: B_ERR, third: None, scale: 1.0 }),
     dense: Dense { order: 9, extra: EXTRA, weights: WEIGHTS },
 };
 
