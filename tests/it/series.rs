@@ -81,6 +81,55 @@ fn elementary_functions_of_a_series_match_high_precision_coefficients() {
     }
 }
 
+/// The second inner series without its constant term.
+const INNER_2: [f64; 8] = [-0.4, 0.3, 0.2, -0.1, 0.25, -0.15, 0.05, 0.1];
+
+/// Coefficients of `f(x0 + Σ INNER[k-1] τ^k, y0 + Σ INNER_2[k-1] τ^k)`, made like [`COMPOSED`] with 60
+/// digits.
+#[rustfmt::skip]
+const OF_TWO: [(Op, f64, f64, [f64; 9]); 3] = [
+    (Op::Mul, 0.5, 1.25, [0.625, 0.175, -0.22, 0.395, -0.0275, 0.0275, 0.092, -0.0995, 0.1315]),
+    (Op::Div, 0.5, 1.25, [0.4, 0.368, -0.13824, -0.1165568, 0.008999424, -0.02158815232, -0.0110781825024, 0.038679686316032, -0.01278711828709376]),
+    (Op::Pow, 0.75, 1.25, [0.6979536443265747, 0.42929232251334423, -0.34233276592898548, 0.10368235124005953, 0.17038173551686936, -0.19942561194944164, 0.13190828781463286, 0.011594750006278691, -0.09511187233757154]),
+];
+
+/// The same of the derivatives of the digamma function, `polygamma(n, 1.5 + ..)`.
+#[rustfmt::skip]
+const POLYGAMMA: [(u32, [f64; 9]); 2] = [
+    (1, [0.93480220054467931, -0.248638993270296, 0.22916842537697367, -0.18305925068358075, 0.064033790581732869, -0.029543395722191619, -0.00050301602558542731, 0.017013765133906952, -0.024034010155239619]),
+    (2, [-0.82879664423432, 0.42272731020073117, -0.43815944900051258, 0.39937506171123697, -0.21794692633867922, 0.13495732811991749, -0.052928689752983308, -0.0065377797393528058, 0.040534364547841699]),
+];
+
+#[test]
+fn functions_of_two_series_match_high_precision_coefficients() {
+    let check = |name: &str, b: Builder, row: &[ValueId], args: &[f64], expected: &[f64; 9], within: f64| {
+        let args: Vec<Tensor> = args.iter().map(|x| Tensor::scalar(*x)).collect();
+        let values = eval(&finish(b, row), &args).unwrap();
+        for (k, (value, expected)) in values.iter().zip(expected).enumerate() {
+            let error = (value.data[0] - expected).abs();
+            assert!(error <= within, "{name}, order {k}: {} for {expected}", value.data[0]);
+        }
+    };
+    let scalar = Type::scalar(DType::F64);
+    for (op, x0, y0, expected) in &OF_TWO {
+        let mut b = Builder::new("f");
+        let (x, y) = (b.param("x", scalar.clone()), b.param("y", scalar.clone()));
+        let value = b.binary(*op, x, y);
+        let [xs, ys] = [INNER, INNER_2].map(|terms| terms.map(|c| b.scalar(c, DType::F64)).to_vec());
+        let row = series(&mut b, &[(x, xs), (y, ys)], &[value], 8).unwrap().remove(0);
+        check(op.def().name, b, &row, &[*x0, *y0], expected, 5e-15);
+    }
+    for (n, expected) in &POLYGAMMA {
+        let mut b = Builder::new("f");
+        let x = b.param("x", scalar.clone());
+        let value = b.must(Op::Polygamma, &[x], Attr::Index(*n));
+        let terms = INNER.map(|c| b.scalar(c, DType::F64)).to_vec();
+        let row = series(&mut b, &[(x, terms)], &[value], 8).unwrap().remove(0);
+        // Derivatives up to polygamma(10), of which the function itself is good to some ulps.
+        check("polygamma", b, &row, &[1.5], expected, 5e-14);
+    }
+}
+
 #[test]
 fn every_elementary_function_is_in_the_table() {
     use nodec::ir::op::{Derivative, Signature};
