@@ -157,7 +157,7 @@ fn the_period_of_an_orbit_has_the_derivative_of_keplers_law() {
         time t in 0..20
         state q: [2] = [1, 0], q' = [0, v]
         q'' = -q/norm(q)^3
-        when q[1] > 0 and t > 1 { stop }
+        when q[1] > 0 and t > 5 { stop }
         output period = end
     ";
     check(text, "period", 8.9482731245366021, &[("v", &[37.378862418950363])]);

@@ -427,8 +427,9 @@ const EDGES: &[Edge] = &[
         0.0,
         2.0,
     ),
-    ("largest of x and -x", |b, x| over_both(b, Op::ReduceMax, x), 0.0, 0.0, 0.0),
-    ("smallest of x and -x", |b, x| over_both(b, Op::ReduceMin, x), 0.0, 0.0, 0.0),
+    // Of equal ones the last is taken, as of the two of `max(x, y)`.
+    ("largest of x and -x", |b, x| over_both(b, Op::ReduceMax, x), 0.0, 0.0, -1.0),
+    ("smallest of x and -x", |b, x| over_both(b, Op::ReduceMin, x), 0.0, 0.0, -1.0),
     ("product with two zeros", |b, x| over_both(b, Op::Product, x), 0.0, 0.0, 0.0),
     ("softplus far off", |b, x| b.unary(Op::Softplus, x), -800.0, 0.0, 0.0),
     ("sigmoid far off", |b, x| b.unary(Op::Sigmoid, x), 800.0, 1.0, 0.0),
