@@ -109,8 +109,8 @@ fn jumps(
                     Some(first.data[entry] - rest.first().map_or(0.0, |second| second.data[entry]))
                 };
                 let near = Distances::of(line.real).near;
-                let place = crossed((*lo, *hi), near, height, &same)
-                    .unwrap_or_else(|| bisected((*lo, *hi), near, &same));
+                let place = crossed((*lo, *hi), near, height, same)
+                    .unwrap_or_else(|| bisected((*lo, *hi), near, same));
                 if jumps_at(func, smooth, &line, place) {
                     return true;
                 }
