@@ -21,13 +21,14 @@ use crate::ir::types::{DType, Type};
 const REACH: [f64; 8] = [1.0, 0.3, 3.0, 1.0, 10.0, 100.0, 0.1, 1000.0];
 /// Lines before a comparison that never changes is taken for one that jumps.
 const MAX_LINES: usize = 16;
-/// Places that are enough, of one number and of many, which are those of layers and cost more; and those
-/// taken from one line.
+/// Places that are enough of one number, and those taken from one line. Of the many of a layer, which cost
+/// more, one place is.
 const ENOUGH: usize = 6;
-const ENOUGH_OF_MANY: usize = 3;
 const PER_LINE: usize = 2;
 /// Intervals of a line within which one change is looked for.
 const INTERVALS: usize = 8;
+/// Of many numbers one changes soon.
+const INTERVALS_OF_MANY: usize = 2;
 /// How closely a place is found, against the distance at which the motion is evaluated beside it.
 const NARROW: f64 = 0.01;
 /// A difference that shrinks by less than this while the distance shrinks by [`Distances`] is a jump.
@@ -88,14 +89,15 @@ fn jumps(
     let alone = without_dead_nodes(Func { results, ..func.clone() });
     let look = |line: &Line, share: f64| eval::eval(&alone, &line.at(share)).ok();
     let at = |line: &Line, share: f64| look(line, share).map(|mut values| values.swap_remove(0));
-    let enough = if node.ty.shape.count() == 1 { ENOUGH } else { ENOUGH_OF_MANY };
+    let (enough, intervals) =
+        if node.ty.shape.count() == 1 { (ENOUGH, INTERVALS) } else { (1, INTERVALS_OF_MANY) };
     let mut seen = 0;
     for number in 0..MAX_LINES {
         let line = ground.line(number);
         let mut here = 0;
         let mut left = (0.0, at(&line, 0.0));
-        for right in 1..=INTERVALS {
-            let right = right as f64 / INTERVALS as f64;
+        for right in 1..=intervals {
+            let right = right as f64 / intervals as f64;
             let right = (right, at(&line, right));
             if let ((lo, Some(before)), (hi, Some(after))) = (&left, &right)
                 && let Some(entry) = (0..before.data.len()).find(|at| before.data[*at] != after.data[*at])
