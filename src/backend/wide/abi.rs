@@ -55,10 +55,12 @@ pub(super) fn compile(
         match code(lane_func, width) {
             Ok((bytes, constants)) => {
                 let signature = jit.make_signature();
-                let id = jit
-                    .declare_function(&format!("w{position}"), Linkage::Export, &signature)
-                    .and_then(|id| jit.define_function_bytes(id, 64, &bytes, &[]).map(|()| id));
-                made.push(Ok((id.map_err(|e| failed(&func.name, e.to_string()))?, constants)));
+                let name = format!("w{position}");
+                let id = jit.declare_function(&name, Linkage::Export, &signature);
+                let id = id.map_err(|e| failed(&func.name, e.to_string()))?;
+                jit.define_function_bytes(id, 64, &bytes, &[])
+                    .map_err(|e| failed(&func.name, e.to_string()))?;
+                made.push(Ok((id, constants)));
             }
             Err(why) => {
                 tracing::debug!("`{}` goes lane by lane: it has {why}", func.name);

@@ -6,9 +6,7 @@
 //! end each is brought back to that place, so that every turn begins alike. Two registers stay free
 //! for moves and for instructions that are several.
 
-use super::encode::{
-    self as x, Assembler, Form, Gpr, Label, Len, Mask, Mem, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Rm,
-};
+use super::encode::{self as x, Assembler, Gpr, Len, Mem, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Rm};
 use super::select::Unsupported;
 use super::vector::{At, Base, ClassId, Fill, Home, Inst, Value, Vectors, sources};
 use crate::base::index::IndexVec;

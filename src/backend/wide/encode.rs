@@ -85,8 +85,6 @@ const fn form(name: &'static str, map: u8, prefix: u8, wide: bool, opcode: u8, u
 macro_rules! forms {
     ($($(#[$doc:meta])* $id:ident = $name:literal $map:ident $prefix:ident $wide:literal $opcode:literal $unit:expr;)*) => {
         $($(#[$doc])* pub const $id: Form = form($name, $map, $prefix, $wide == 1, $opcode, $unit);)*
-        /// Every form.
-        pub const FORMS: &[Form] = &[$($id),*];
     };
 }
 
@@ -100,10 +98,7 @@ forms! {
     BROADCAST_SS = "vbroadcastss" M38 P66 0 0x18 Unit::Bytes(4);
     BROADCAST_SD = "vbroadcastsd" M38 P66 1 0x19 Unit::Bytes(8);
     BROADCAST_D_GPR = "vpbroadcastd" M38 P66 0 0x7c F4;
-    BROADCAST_Q_GPR = "vpbroadcastq" M38 P66 1 0x7c F8;
-    LOAD_SS = "vmovss" M0F PF3 0 0x10 Unit::Bytes(4);
     STORE_SS = "vmovss" M0F PF3 0 0x11 Unit::Bytes(4);
-    LOAD_SD = "vmovsd" M0F PF2 1 0x10 Unit::Bytes(8);
     STORE_SD = "vmovsd" M0F PF2 1 0x11 Unit::Bytes(8);
     ADD_SS = "vaddss" M0F PF3 0 0x58 Unit::Bytes(4);
     ADD_SD = "vaddsd" M0F PF2 1 0x58 Unit::Bytes(8);
@@ -147,13 +142,10 @@ forms! {
     FNMSUB231_PD = "vfnmsub231pd" M38 P66 1 0xbe F8;
     ROUND_PS = "vrndscaleps" M3A P66 0 0x08 F4;
     ROUND_PD = "vrndscalepd" M3A P66 1 0x09 F8;
-    SCALE_PS = "vscalefps" M38 P66 0 0x2c F4;
-    SCALE_PD = "vscalefpd" M38 P66 1 0x2c F8;
     COMPARE_PS = "vcmpps" M0F NP 0 0xc2 F4;
     COMPARE_PD = "vcmppd" M0F P66 1 0xc2 F8;
     COMPARE_Q = "vpcmpq" M3A P66 1 0x1f F8;
     TEST_D = "vptestmd" M38 P66 0 0x27 F4;
-    TEST_Q = "vptestmq" M38 P66 1 0x27 F8;
     MASK_TO_D = "vpmovm2d" M38 PF3 0 0x38 F4;
     D_TO_MASK = "vpmovd2m" M38 PF3 0 0x39 F4;
     BLEND_PS = "vblendmps" M38 P66 0 0x65 F4;
@@ -183,7 +175,6 @@ forms! {
     Q_TO_PD = "vcvtqq2pd" M0F PF3 1 0xe6 F8;
     Q_TO_PS = "vcvtqq2ps" M0F NP 1 0x5b F8;
     PD_TO_Q = "vcvttpd2qq" M0F P66 1 0x7a F8;
-    PS_TO_Q = "vcvttps2qq" M0F P66 0 0x7a Unit::Part(2);
     D_TO_Q = "vpmovzxdq" M38 P66 0 0x35 Unit::Part(2);
     /// Destination and source change places.
     Q_TO_D = "vpmovqd" M38 PF3 0 0x35 Unit::Part(2);
@@ -199,7 +190,6 @@ forms! {
     UNPACK_LOW = "vunpcklpd" M0F P66 1 0x14 F8;
     UNPACK_HIGH = "vunpckhpd" M0F P66 1 0x15 F8;
     SHUFFLE_PS = "vshufps" M0F NP 0 0xc6 F4;
-    SHUFFLE_PD = "vshufpd" M0F P66 1 0xc6 F8;
     PERMUTE_PS = "vpermps" M38 P66 0 0x16 F4;
     PERMUTE_PD = "vpermpd" M38 P66 1 0x16 F8;
     GATHER_PS = "vgatherqps" M38 P66 0 0x93 Unit::Bytes(4);

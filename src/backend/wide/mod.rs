@@ -8,7 +8,7 @@
 #[cfg(all(target_arch = "x86_64", unix))]
 mod abi;
 mod allocate;
-pub mod encode;
+mod encode;
 mod select;
 mod vector;
 

@@ -6,11 +6,11 @@
 //! element of an input, is not loaded here: `allocate` does so where it is used.
 
 use super::encode::{self as x, Len};
-use super::vector::{At, Base, Carry, Class, ClassId, Fill, Home, Inst, Looped, Value, Vectors};
+use super::vector::{At, Base, Carry, Class, ClassId, Fill, Home, Inst, Looped, Step, Value, Vectors};
 use crate::backend::lanes::{LaneFunc, Spread};
 use crate::base::hash::FastMap;
 use crate::base::index::IndexVec;
-use crate::lower::loops::{BufferId, BufferKind, DType, Index, LoopFunc, LoopVar, ScalarId, Stmt};
+use crate::lower::loops::{BufferId, BufferKind, DType, Index, LoopFunc, ScalarId, Stmt};
 use crate::lower::prim::convert;
 use smallvec::{SmallVec, smallvec};
 
@@ -121,7 +121,7 @@ struct Select<'f> {
     values: IndexVec<ScalarId, Option<Parts>>,
     /// Of what a scalar is the negative.
     negated: FastMap<ScalarId, ScalarId>,
-    known_classes: FastMap<(Base, Option<(ClassId, LoopVar, i64)>), ClassId>,
+    known_classes: FastMap<(Base, Option<Step>), ClassId>,
     known_constants: FastMap<(Vec<u8>, bool), Value>,
     tables: FastMap<BufferId, usize>,
     /// Sums over lanes of neighbours in memory, not emitted yet.
@@ -204,7 +204,7 @@ impl Select<'_> {
         Ok(at)
     }
 
-    fn class(&mut self, base: Base, outer: Option<(ClassId, LoopVar, i64)>) -> ClassId {
+    fn class(&mut self, base: Base, outer: Option<Step>) -> ClassId {
         if let Some(class) = self.known_classes.get(&(base, outer)) {
             return *class;
         }

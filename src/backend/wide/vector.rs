@@ -21,9 +21,12 @@ crate::index_type!(
 #[derive(Clone, Debug)]
 pub struct Class {
     pub base: Base,
-    /// The class before the innermost of its loops began, and how many bytes a turn of it adds.
-    pub outer: Option<(ClassId, LoopVar, i64)>,
+    /// How it moves; `None` if it stays where it is.
+    pub outer: Option<Step>,
 }
+
+/// The class before the innermost of its loops began, and how many bytes a turn of it adds.
+pub type Step = (ClassId, LoopVar, i64);
 
 /// Where the address of a buffer is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
