@@ -5,7 +5,9 @@
 
 pub mod cranelift;
 pub mod interp;
+pub mod lanes;
 
+use crate::backend::lanes::{LaneExecutable, LaneFunc};
 pub use crate::lower::loops::Target;
 use crate::lower::loops::{BufferId, DType, LoopFunc, LoopModule};
 use std::sync::Arc;
@@ -30,6 +32,18 @@ pub trait Backend: Send + Sync {
     fn target(&self) -> Target;
     /// Makes code of every function.
     fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError>;
+    /// Makes code of functions that are called for `width` examples at once.
+    fn compile_lanes(
+        &self,
+        funcs: Vec<LaneFunc>,
+        width: usize,
+    ) -> Result<Arc<dyn LaneExecutable>, CompileError> {
+        lanes::one_by_one(funcs, width, |module| self.compile(module))
+    }
+    /// Whether the lanes of such a call run side by side.
+    fn is_wide(&self) -> bool {
+        false
+    }
 }
 
 /// Compiled functions. Calls are pure and may run on many threads at once, each with its own

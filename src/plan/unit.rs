@@ -6,6 +6,7 @@
 //! want.
 
 use crate::ad::AdError;
+use crate::backend::lanes::{self, LaneExecutable, LaneFunc, Spread};
 use crate::backend::{Backend, CompileError, Executable, Input, Output, Workspace};
 use crate::base::span::Span;
 use crate::ir::func::Func;
@@ -202,4 +203,40 @@ pub fn compile<const N: usize>(funcs: [&Func; N], backend: &dyn Backend) -> Resu
     let module = LoopModule { funcs: lowered.collect::<Result<_, _>>()? };
     let executable = backend.compile(Arc::new(module))?;
     Ok(std::array::from_fn(|index| Kernel { executable: executable.clone(), index }))
+}
+
+/// A compiled function of several examples.
+#[derive(Clone)]
+pub struct LaneKernel {
+    executable: Arc<dyn LaneExecutable>,
+    index: usize,
+}
+
+impl LaneKernel {
+    /// How many examples a call takes.
+    pub fn width(&self) -> usize {
+        self.executable.width()
+    }
+
+    /// Calls it for all lanes. Operands and results as the function declares them, spread as they
+    /// were said to be; see [`LaneExecutable::call`].
+    pub fn call(&self, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
+        self.executable.call(self.index, inputs, outputs, workspace);
+    }
+}
+
+/// Compiles functions as [`compile`] does, for as many examples at once as fill a vector of `dtype`.
+/// With each comes what its operands and its results are to the examples.
+pub fn compile_lanes<const N: usize>(
+    funcs: [(&Func, Vec<Spread>, Vec<Spread>); N],
+    dtype: DType,
+    backend: &dyn Backend,
+) -> Result<[LaneKernel; N], PlanError> {
+    let target = backend.target();
+    let lowered = funcs.into_iter().map(|(func, inputs, outputs)| {
+        crate::lower::lower(func, target).map(|func| LaneFunc { func, inputs, outputs })
+    });
+    let lowered = lowered.collect::<Result<Vec<_>, _>>()?;
+    let executable = backend.compile_lanes(lowered, lanes::width(dtype))?;
+    Ok(std::array::from_fn(|index| LaneKernel { executable: executable.clone(), index }))
 }
