@@ -1,7 +1,9 @@
 //! Random loop programs: interpreter and generated code agree bit for bit (NaN counting as one
 //! value), and two faults of lowering that were found and are kept away.
 
+use crate::backends::Data;
 use crate::op_samples::Stream;
+use crate::wide;
 use nodec::backend::interp::Interp;
 use nodec::backend::{self, Backend, Input, Output, Workspace};
 use nodec::ir::builder::Builder;
@@ -65,6 +67,15 @@ impl Column {
         }
     }
 
+    fn data(&self) -> Data {
+        match self {
+            Column::F64(data) => Data::F64(data.clone()),
+            Column::F32(data) => Data::F32(data.clone()),
+            Column::I64(data) => Data::I64(data.clone()),
+            Column::Bool(data) => Data::Bool(data.clone()),
+        }
+    }
+
     fn numbers(&self) -> Vec<f64> {
         match self {
             Column::F64(data) => data.clone(),
@@ -119,7 +130,7 @@ fn compiled(func: &Func, target: Target, args: &[Tensor]) -> Vec<Column> {
 /// The same programs on every run.
 fn repeatable() -> ProptestConfig {
     ProptestConfig {
-        cases: 200,
+        cases: std::env::var("CASES").map_or(200, |n| n.parse().unwrap()),
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -134,6 +145,7 @@ proptest! {
     fn back_ends_agree_on_loop_programs(seed in any::<u64>()) {
         let (func, inputs) = loop_program(seed);
         agreed(&func, Target { fma: true }, &inputs);
+        wide::agrees(&func, &inputs.iter().map(Column::data).collect::<Vec<Data>>(), false);
     }
 }
 
