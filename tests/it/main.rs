@@ -70,3 +70,4 @@ mod symplectic;
 mod threads;
 mod tidy;
 mod training;
+mod wide;
