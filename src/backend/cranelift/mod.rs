@@ -6,6 +6,7 @@
 mod abi;
 mod emit;
 
+#[cfg(all(target_arch = "x86_64", unix))]
 pub(super) use abi::{free, input_address, output_address};
 
 use crate::backend::lanes::{LaneExecutable, LaneFunc};
@@ -87,6 +88,7 @@ fn compile_for(level: Level, module: Arc<LoopModule>) -> Result<Arc<dyn Executab
 }
 
 /// An empty module for code of this machine.
+#[cfg(all(target_arch = "x86_64", unix))]
 pub(super) fn new_module() -> Result<JITModule, String> {
     new_jit(Level::Native, Registers::Backtracking)
 }
