@@ -53,6 +53,7 @@ pub fn allocate(vectors: &Vectors) -> Result<Vec<u8>, Unsupported> {
         class_homes: vectors.classes.iter().map(|_| 0).collect(),
         counters: Vec::new(),
         open: Vec::new(),
+        in_mask: None,
     };
     out.find_uses();
     out.prologue();
@@ -89,6 +90,8 @@ struct Allocate<'v> {
     class_homes: IndexVec<ClassId, i32>,
     counters: Vec<(LoopVar, i32)>,
     open: Vec<Open>,
+    /// The value that is in mask registers.
+    in_mask: Option<Value>,
 }
 
 impl Allocate<'_> {

@@ -170,7 +170,7 @@ forms! {
     MAX_Q = "vpmaxsq" M38 P66 1 0x3d F8;
     SHIFT_LEFT_Q = "vpsllvq" M38 P66 1 0x47 F8;
     SHIFT_RIGHT_Q = "vpsrlvq" M38 P66 1 0x45 F8;
-    /// By a constant; the register is an operation, 2 for right.
+    /// By a constant; the register is an operation, 2 for right, 6 for left.
     SHIFT_D = "vpsrld" M0F P66 0 0x72 F4;
     /// By a constant; the register is an operation, 2 for right, 6 for left.
     SHIFT_Q = "vpsrlq" M0F P66 1 0x73 F8;

@@ -6,7 +6,9 @@
 //! element of an input, is not loaded here: `allocate` does so where it is used.
 
 use super::encode::{self as x, Len};
-use super::vector::{At, Base, Carry, Class, ClassId, Fill, Home, Inst, Looped, Step, Value, Vectors};
+use super::vector::{
+    At, Base, Carry, Class, ClassId, Fill, Home, Inst, Looped, Step, Value, Vectors, result, sources,
+};
 use crate::backend::lanes::{LaneFunc, Spread};
 use crate::base::hash::FastMap;
 use crate::base::index::IndexVec;
@@ -14,6 +16,8 @@ use crate::lower::loops::{BufferId, BufferKind, DType, Index, LoopFunc, Prim, Sc
 use smallvec::{SmallVec, smallvec};
 
 mod prims;
+
+use prims::Narrow;
 
 /// Why a function has no wide code.
 pub type Unsupported = &'static str;
@@ -33,6 +37,8 @@ pub fn select(lane_func: &LaneFunc, width: usize) -> Result<Vectors, Unsupported
         spreads: spreads(lane_func),
         values: func.scalars.ids().map(|_| None).collect(),
         negated: FastMap::default(),
+        constants: FastMap::default(),
+        narrow: FastMap::default(),
         known_classes: FastMap::default(),
         known_constants: FastMap::default(),
         tables: FastMap::default(),
@@ -40,7 +46,36 @@ pub fn select(lane_func: &LaneFunc, width: usize) -> Result<Vectors, Unsupported
     };
     select.block(&func.body)?;
     select.flush_sums()?;
-    Ok(select.out)
+    Ok(needed(select.out))
+}
+
+/// The same without instructions whose result nothing reads.
+fn needed(mut vectors: Vectors) -> Vectors {
+    let mut read: IndexVec<Value, bool> = vectors.homes.iter().map(|_| false).collect();
+    for carry in vectors.loops.iter().flat_map(|looped| &looped.carried) {
+        (read[carry.init], read[carry.next]) = (true, true);
+    }
+    let mut kept = vec![true; vectors.insts.len()];
+    for (at, inst) in vectors.insts.iter().enumerate().rev() {
+        kept[at] = result(inst).is_none_or(|dst| read[dst]);
+        if kept[at] {
+            sources(inst, &mut |value| read[value] = true);
+        }
+    }
+    // Where each instruction has gone: those before it that are kept.
+    let mut places = Vec::with_capacity(kept.len() + 2);
+    let mut count = 0;
+    for kept in &kept {
+        places.push(count);
+        count += usize::from(*kept);
+    }
+    // A value may be defined after the last instruction.
+    places.extend([count, count + 1]);
+    let defined = vectors.defined.iter().map(|at| places[*at]).collect();
+    vectors.defined = defined;
+    let mut kept = kept.into_iter();
+    vectors.insts.retain(|_| kept.next().expect("one for each"));
+    vectors
 }
 
 /// What each buffer is to the lanes: a local one that the lanes have in common is stored once.
@@ -120,6 +155,8 @@ struct Select<'f> {
     values: IndexVec<ScalarId, Option<Parts>>,
     /// Of what a scalar is the negative.
     negated: FastMap<ScalarId, ScalarId>,
+    constants: FastMap<ScalarId, u64>,
+    narrow: FastMap<ScalarId, Narrow>,
     known_classes: FastMap<(Base, Option<Step>), ClassId>,
     known_constants: FastMap<(Vec<u8>, bool), Value>,
     tables: FastMap<BufferId, usize>,

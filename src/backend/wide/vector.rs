@@ -171,3 +171,29 @@ pub fn sources(inst: &Inst, visit: &mut dyn FnMut(Value)) {
         Inst::Begin { .. } | Inst::End { .. } => {}
     }
 }
+
+/// What an instruction gives.
+pub fn result(inst: &Inst) -> Option<Value> {
+    match inst {
+        Inst::Two { dst, .. }
+        | Inst::One { dst, .. }
+        | Inst::Fma { dst, .. }
+        | Inst::Ternary { dst, .. }
+        | Inst::Shift { dst, .. }
+        | Inst::Upper { dst, .. }
+        | Inst::Compare { dst, .. }
+        | Inst::Select { dst, .. }
+        | Inst::Masked { dst, .. }
+        | Inst::ToInteger { dst, .. }
+        | Inst::Load { dst, .. }
+        | Inst::LoadMask { dst, .. }
+        | Inst::SplatMask { dst, .. }
+        | Inst::Gather { dst, .. } => Some(*dst),
+        Inst::Scatter { .. }
+        | Inst::Store { .. }
+        | Inst::StoreMask { .. }
+        | Inst::Sum { .. }
+        | Inst::Begin { .. }
+        | Inst::End { .. } => None,
+    }
+}

@@ -4,6 +4,9 @@ use super::{Allocate, SCRATCH};
 use crate::backend::wide::encode::{self as x, Form, Len, Mask, Mem, RAX, Rm};
 use crate::backend::wide::vector::{At, Fill, Inst, Value, sources};
 
+/// The mask register, or the first of two, of a mask that only chooses.
+const DIRECT: u8 = 3;
+
 impl Allocate<'_> {
     pub(super) fn inst(&mut self, inst: &Inst) {
         // Operands stay where they are until the instruction is done with them.
@@ -44,14 +47,18 @@ impl Allocate<'_> {
                 self.fma((*double, *negative, *minus), *dst, (*a, *b, *c), locked);
             }
             Inst::Ternary { form, dst, a, b, mask, imm } => {
-                let regs = [*a, *b].map(|value| self.ensure(value, &mut locked));
-                let mask_rm = Rm::Reg(self.ensure(*mask, &mut locked));
-                let _ = mask_rm;
+                let [first, second] = [*a, *b].map(|value| self.ensure(value, &mut locked));
+                let third = self.operand(*mask, form.element(), &mut locked);
                 // The first operand is overwritten.
-                self.asm.op(&x::MOVE, Len::Z, SCRATCH[0], 0, Rm::Reg(regs[0]), None);
-                self.asm.op(form, Len::Z, SCRATCH[0], regs[1], mask_rm, Some(*imm));
+                let into = if self.is_dead(*a) && ![*b, *mask].contains(a) {
+                    first
+                } else {
+                    self.asm.op(&x::MOVE, Len::Z, SCRATCH[0], 0, Rm::Reg(first), None);
+                    SCRATCH[0]
+                };
+                self.asm.op(form, Len::Z, into, second, third, Some(*imm));
                 self.release(&[*a, *b, *mask]);
-                self.scratch_to(*dst);
+                if into == first { self.owned_by(into, *dst) } else { self.scratch_to(*dst) }
             }
             Inst::Shift { form, op, dst, a, by } => {
                 let from = self.ensure(*a, &mut locked);
@@ -66,13 +73,19 @@ impl Allocate<'_> {
                 self.asm.op(&x::EXTRACT_HALF, Len::Z, from, 0, Rm::Reg(reg), Some(1));
             }
             Inst::Compare { form, dst, parts, imm } => {
+                let direct = self.only_chooses(*dst, parts.len());
+                let first = if direct { DIRECT } else { 1 };
                 for (part, (a, b)) in parts.iter().enumerate() {
                     let left = self.ensure(*a, &mut locked);
                     let right = self.operand(*b, form.element(), &mut locked);
-                    self.asm.op(form, Len::Z, 1 + part as u8, left, right, Some(*imm));
+                    self.asm.op(form, Len::Z, first + part as u8, left, right, Some(*imm));
                 }
                 let all: Vec<Value> = parts.iter().flat_map(|(a, b)| [*a, *b]).collect();
                 self.release(&all);
+                if direct {
+                    self.in_mask = Some(*dst);
+                    return;
+                }
                 if parts.len() == 2 {
                     self.asm.mask_join(1, 2, 1);
                 }
@@ -81,13 +94,18 @@ impl Allocate<'_> {
             }
             Inst::Select { double, part, dst, mask, a, b } => {
                 let form = if *double { x::BLEND_PD } else { x::BLEND_PS };
-                let mask_reg = self.ensure(*mask, &mut locked);
-                self.mask(mask_reg, *part);
+                let k = if self.in_mask == Some(*mask) {
+                    DIRECT + *part as u8
+                } else {
+                    let mask_reg = self.ensure(*mask, &mut locked);
+                    self.mask(mask_reg, *part);
+                    1
+                };
                 let no = self.ensure(*b, &mut locked);
                 let yes = self.operand(*a, form.element(), &mut locked);
                 self.release(&[*a, *b, *mask]);
                 let reg = self.result(*dst, self.still(locked));
-                self.asm.masked(&form, Len::Z, reg, no, yes, Mask { k: 1, zero: false }, None);
+                self.asm.masked(&form, Len::Z, reg, no, yes, Mask { k, zero: false }, None);
             }
             Inst::Masked { part, dst, mask, one } => {
                 let mask_reg = self.ensure(*mask, &mut locked);
@@ -181,6 +199,23 @@ impl Allocate<'_> {
             Inst::Begin { number } => self.begin(*number),
             Inst::End { number } => self.end(*number),
         }
+    }
+
+    /// Whether a mask of as many parts, which the instruction in hand makes, serves choices alone that come
+    /// before the next comparison: then it stays in mask registers.
+    fn only_chooses(&self, mask: Value, n_parts: usize) -> bool {
+        let uses = &self.uses[mask];
+        let chooses = |at: &u32| match &self.vectors.insts[*at as usize] {
+            Inst::Select { double, part, mask: of, a, b, .. } => {
+                *of == mask && *a != mask && *b != mask && if n_parts == 2 { *double } else { *part == 0 }
+            }
+            _ => false,
+        };
+        let Some(last) = uses.last() else { return false };
+        uses.iter().all(chooses)
+            && !self.vectors.insts[self.now + 1..*last as usize]
+                .iter()
+                .any(|inst| matches!(inst, Inst::Compare { .. } | Inst::Begin { .. } | Inst::End { .. }))
     }
 
     /// Moves the first scratch register to where `dst` is to be.

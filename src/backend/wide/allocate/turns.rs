@@ -4,6 +4,7 @@ use super::{Allocate, CARRIED, COUNTER, N_REGS, POINTERS, SCRATCH};
 use crate::backend::wide::encode::{self as x, Label, Len, RAX, RSP, Rm};
 use crate::backend::wide::vector::{At, Base, Carry, ClassId, Home, Inst, Value, sources};
 use crate::lower::loops::LoopVar;
+use std::cmp::Reverse;
 
 /// Where a value is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,9 @@ impl Allocate<'_> {
             }
         }
         let carried = self.carry_in(&looped.carried, end);
+        if looped.innermost {
+            self.keep_at_hand(number, end);
+        }
         let head = (0..N_REGS).filter_map(|reg| self.owner[reg].map(|value| (value, reg as u8)));
         let head = head.filter(|(value, _)| !looped.carried.iter().any(|carry| carry.inside == *value));
         let head: Vec<(Value, u8)> = head.collect();
@@ -60,6 +64,48 @@ impl Allocate<'_> {
         }
         let label = self.asm.label();
         self.open.push(Open { number, label, head, carried });
+    }
+
+    /// Loads what every turn of an innermost loop would load again, as far as there is room.
+    fn keep_at_hand(&mut self, number: usize, end: usize) {
+        let (vectors, begin) = (self.vectors, self.now);
+        let moving = &vectors.loops[number].classes;
+        let mut wanted: Vec<(usize, Value)> = Vec::new();
+        for inst in &vectors.insts[begin..end] {
+            sources(inst, &mut |value| match self.home(value) {
+                Home::Memory(at, _) if !moving.contains(&at.class) && self.reg_of[value].is_none() => {
+                    match wanted.iter_mut().find(|(_, known)| *known == value) {
+                        Some((uses, _)) => *uses += 1,
+                        None => wanted.push((1, value)),
+                    }
+                }
+                _ => {}
+            });
+        }
+        wanted.sort_by_key(|(uses, _)| Reverse(*uses));
+        let held = self.owner.iter().flatten().count();
+        let room = N_REGS.saturating_sub(held + self.most_at_once(begin, end) + 1);
+        for (_, value) in wanted.into_iter().take(room) {
+            self.ensure(value, &mut 0);
+        }
+    }
+
+    /// The most values that are defined between two instructions and wanted at once there.
+    fn most_at_once(&self, begin: usize, end: usize) -> usize {
+        let mut changes: Vec<(usize, i32)> = Vec::new();
+        for (value, defined) in self.vectors.defined.entries() {
+            if *defined > begin && *defined < end {
+                let last = self.uses[value].last().map_or(*defined, |last| (*last as usize).min(end));
+                changes.extend([(*defined, 1), (last, -1)]);
+            }
+        }
+        changes.sort_unstable();
+        let (mut now, mut most) = (0, 0);
+        for (_, change) in changes {
+            now += change;
+            most = most.max(now);
+        }
+        most as usize
     }
 
     /// The place of the counter of a loop.

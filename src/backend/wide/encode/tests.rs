@@ -174,7 +174,9 @@ fn masks_gathers_and_shifts() {
             }
         }
     }
-    for (form, op, mnemonic) in [(SHIFT_D, 2, "vpsrld"), (SHIFT_Q, 2, "vpsrlq"), (SHIFT_Q, 6, "vpsllq")] {
+    for (form, op, mnemonic) in
+        [(SHIFT_D, 2, "vpsrld"), (SHIFT_D, 6, "vpslld"), (SHIFT_Q, 2, "vpsrlq"), (SHIFT_Q, 6, "vpsllq")]
+    {
         let mut asm = Assembler::default();
         asm.op(&form, Len::Z, op, 18, Rm::Reg(27), Some(4));
         let found = decoded(&asm);

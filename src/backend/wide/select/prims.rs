@@ -6,6 +6,13 @@ use crate::backend::wide::vector::{Home, Inst, Value};
 use crate::lower::loops::{DType, Prim, ScalarId};
 use smallvec::{SmallVec, smallvec};
 
+/// Integers of which the lower halves are held side by side as well.
+pub(super) struct Narrow {
+    low: Value,
+    /// Whether the upper halves are 0.
+    is_all: bool,
+}
+
 impl Select<'_> {
     pub(super) fn prim(&mut self, id: ScalarId, prim: Prim, args: &[ScalarId]) -> Result<Parts, Unsupported> {
         let to = self.dtype(id);
@@ -14,6 +21,7 @@ impl Select<'_> {
         let of = |single: Form, double: Form| if wide { double } else { single };
         match prim {
             Prim::Const(bits) => {
+                self.constants.insert(id, bits);
                 let value = match to {
                     DType::F64 | DType::I64 => self.splat8(bits)?,
                     DType::F32 => self.splat4(bits as u32)?,
@@ -93,10 +101,16 @@ impl Select<'_> {
                 Ok(self.with(of(x::XOR_D, x::XOR_Q), args[0], ones))
             }
             Prim::Select => Ok(self.choice(to, args)),
-            Prim::ShiftLeft => Ok(self.two(x::SHIFT_LEFT_Q, args, false)),
-            Prim::ShiftRight => Ok(self.two(x::SHIFT_RIGHT_Q, args, false)),
+            Prim::ShiftLeft => {
+                self.shift_narrow(id, args, 6);
+                Ok(self.two(x::SHIFT_LEFT_Q, args, false))
+            }
+            Prim::ShiftRight => {
+                self.shift_narrow(id, args, 2);
+                Ok(self.two(x::SHIFT_RIGHT_Q, args, false))
+            }
             Prim::MulHi => self.high_product(args),
-            Prim::Bitcast => Ok(self.bitcast(from, to, args[0])),
+            Prim::Bitcast => Ok(self.bitcast((id, to), from, args[0])),
             Prim::Convert => self.converted(from, to, args[0]),
         }
     }
@@ -218,15 +232,33 @@ impl Select<'_> {
         dst
     }
 
-    pub(super) fn bitcast(&mut self, from: DType, to: DType, a: ScalarId) -> Parts {
-        let a = self.get(a);
+    pub(super) fn bitcast(&mut self, (id, to): (ScalarId, DType), from: DType, arg: ScalarId) -> Parts {
+        let a = self.get(arg);
         match (from, to) {
             (DType::F32, DType::I64) => {
+                self.narrow.insert(id, Narrow { low: a[0], is_all: true });
                 let halves = self.halves(a[0]);
                 self.each(&halves, |dst, a| Inst::One { form: x::D_TO_Q, dst, a, imm: None })
             }
-            (DType::I64, DType::F32) => self.narrowed(x::Q_TO_D, &a),
+            (DType::I64, DType::F32) => match self.narrow.get(&arg) {
+                Some(narrow) => smallvec![narrow.low],
+                None => self.narrowed(x::Q_TO_D, &a),
+            },
             _ => a,
+        }
+    }
+
+    /// A shift by a constant of an integer whose lower half is known by itself: that of the result, from
+    /// it alone, if the upper half has no part in it.
+    fn shift_narrow(&mut self, id: ScalarId, args: &[ScalarId], op: u8) {
+        let (Some(narrow), Some(by)) = (self.narrow.get(&args[0]), self.constants.get(&args[1])) else {
+            return;
+        };
+        let (a, is_all, by, left) = (narrow.low, narrow.is_all, *by, op == 6);
+        if by < 32 && (left || is_all) {
+            let low = self.fresh();
+            self.push(Inst::Shift { form: x::SHIFT_D, op, dst: low, a, by: by as u8 });
+            self.narrow.insert(id, Narrow { low, is_all: !left });
         }
     }
 
