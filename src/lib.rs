@@ -35,7 +35,8 @@
 //!       │ opt                                                  │ must agree
 //!       ▼                                                      │
 //!    loop IR  ─── backend::interp ──────────────────────────── ┤
-//!       └──────── backend::cranelift ─── machine code ──────── ┘
+//!       ├──────── backend::cranelift ─── machine code ──────── ┤
+//!       └──────── backend::wide ──────── many examples at once ┘
 //!                      │
 //!               Executable  implements  solve::Step  (built by plan)
 //!                      │
@@ -69,6 +70,9 @@
 //!   derivative class, and [`ad`] names no op that is not structural.
 //! - A back end sees scalar primitives and loops, never an op; each primitive rounds once, and no
 //!   back end contracts or reorders, so equal programs give equal bits on all of them.
+//! - Many examples at once are lanes ([`backend::lanes`]): the function of one example, every scalar of
+//!   it a vector. So an example has the same bits alone and among others, and what is right for one is
+//!   right for all.
 //! - A method is a table of exact numbers with a citation ([`solve::tableau`]).
 //! - A step is a function of the IR ([`plan::step`]), so its derivatives are the same passes as
 //!   for any other function.

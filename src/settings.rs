@@ -21,7 +21,7 @@ pub use sweep::Sweep;
 use systems::Tables;
 use table::{Arg, Choice, Kind, Row, SETTINGS};
 pub use typed::{
-    Adjoint, Backend, ErrorNorm, Moments, NormChoice, OptimizerChoice, Patience, Precision, RunSettings,
+    Adjoint, Backend, Cpu, ErrorNorm, Moments, NormChoice, OptimizerChoice, Patience, Precision, RunSettings,
     Save, Schedule, Settings, SolveSettings, StateTolerance, Steering, Trace, TrainSettings,
 };
 pub use value::{Origin, Value};

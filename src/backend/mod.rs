@@ -128,16 +128,6 @@ pub fn all() -> Vec<Arc<dyn Backend>> {
     vec![Arc::new(interp::Interp::new(target)), Arc::new(cranelift::Cranelift)]
 }
 
-/// The back end with this name, if there is one.
-pub fn by_name(name: &str) -> Option<Arc<dyn Backend>> {
-    all().into_iter().find(|backend| backend.name() == name)
-}
-
-/// The fastest back end of this machine.
-pub fn default() -> Arc<dyn Backend> {
-    Arc::new(cranelift::Cranelift)
-}
-
 /// Panics unless the arguments of a call are as `func` declares. Allocates only to say so.
 fn check_layouts(func: &LoopFunc, inputs: &[Input<'_>], outputs: &[Output<'_>]) {
     let declared = |ids: &[BufferId]| -> Vec<(DType, usize)> {

@@ -307,6 +307,9 @@ pub struct SettingArgs {
     /// The method of integration.
     #[arg(long, value_name = "NAME", help = methods())]
     pub method: Option<String>,
+    /// What of this machine the code may use: native, or baseline for what every machine has
+    #[arg(long, value_name = "LEVEL")]
+    pub cpu: Option<String>,
     /// The seed of everything random
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub seed: Option<String>,
@@ -320,6 +323,7 @@ impl SettingArgs {
             ("atol", "solve.atol", &self.atol),
             ("method", "solve.method", &self.method),
             ("seed", "run.seed", &self.seed),
+            ("cpu", "run.cpu", &self.cpu),
         ];
         let short = short.into_iter().filter_map(|(name, setting, value)| {
             value.as_ref().map(|value| Flag::alias(name, setting, value))

@@ -1,6 +1,8 @@
 //! A program together with how each of its systems is solved: what is left to do is to compile it.
 
 use crate::backend;
+use crate::backend::cranelift::{Baseline, Cranelift};
+use crate::backend::interp::Interp;
 use crate::diag::{Code, Diagnostic};
 use crate::engine::bind::Work;
 use crate::engine::controls::{MAX_PROBES, estimator};
@@ -12,7 +14,7 @@ use crate::plan::estimate::{Estimator, estimated};
 use crate::plan::modes::switched;
 use crate::plan::unit::PlanError;
 use crate::sema::Checked;
-use crate::settings::{Backend, Settings, SolveSettings};
+use crate::settings::{Backend, Cpu, Settings, SolveSettings};
 use crate::solve::solve::Options;
 use std::sync::Arc;
 
@@ -28,11 +30,14 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Compiles it.
     pub(super) fn plan(&self, settings: &Settings) -> Result<Plan, PlanError> {
-        let backend = match settings.run.backend {
-            Backend::Cranelift => backend::by_name("cranelift"),
-            Backend::Interp => backend::by_name("interp"),
+        let native: Arc<dyn backend::Backend> = match settings.run.cpu {
+            Cpu::Native => Arc::new(Cranelift),
+            Cpu::Baseline => Arc::new(Baseline),
         };
-        let backend = backend.expect("both back ends are always built");
+        let backend = match settings.run.backend {
+            Backend::Cranelift => native,
+            Backend::Interp => Arc::new(Interp::new(native.target())),
+        };
         let methods = self.solves.iter().map(|solve| solve.method).collect();
         let forms = self.solves.iter().map(|solve| solve.jacobian).collect();
         Plan::compile(self.program.clone(), methods, forms, backend)

@@ -177,6 +177,7 @@ pub const SETTINGS: &[Row] = &[
     row("run.precision", Kind::OneOf(PRECISION), Some("f64"), "what `real` is"),
     row("run.backend", Kind::OneOf(BACKEND), Some("cranelift"), "what runs the code"),
     row("run.device", Kind::OneOf(DEVICE), Some("cpu"), "where the code runs"),
+    row("run.cpu", Kind::OneOf(CPU), Some("native"), "what of this machine the code may use"),
     row("run.threads", Kind::Count, None, "threads that share the examples; unset, one for each core"),
     row("run.samples", Kind::Count, Some("1000"), "examples of a draw that depends on no data"),
 ];
@@ -354,6 +355,7 @@ const SCHEDULE: &[Choice] = &[
     ),
 ];
 const PRECISION: &[Choice] = &[choice("f64", &[]), choice("f32", &[])];
+const CPU: &[Choice] = &[choice("native", &[]), choice("baseline", &[])];
 const BACKEND: &[Choice] = &[choice("cranelift", &[]), choice("interp", &[])];
 const DEVICE: &[Choice] = &[choice("cpu", &[]), unbuilt("cuda"), choice("auto", &[])];
 

@@ -318,6 +318,8 @@ pub struct RunSettings {
     pub precision: Precision,
     /// What runs the code.
     pub backend: Backend,
+    /// What of this machine the code may use.
+    pub cpu: Cpu,
     /// Threads that share the examples; `None` for one for each core.
     pub threads: Option<u64>,
     /// Examples of a draw that depends on no data.
@@ -340,6 +342,15 @@ pub enum Backend {
     Cranelift,
     /// The loop IR, interpreted: slow, for comparison.
     Interp,
+}
+
+/// What of a machine machine code may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cpu {
+    /// All it has.
+    Native,
+    /// What every machine of its kind has: neither fused multiply-adds nor wide vectors.
+    Baseline,
 }
 
 impl Slots {
@@ -374,6 +385,10 @@ impl Slots {
             seed: self.count("run.seed"),
             precision: if f32 { Precision::F32 } else { Precision::F64 },
             backend: if interp { Backend::Interp } else { Backend::Cranelift },
+            cpu: match self.choice("run.cpu").0 {
+                "baseline" => Cpu::Baseline,
+                _ => Cpu::Native,
+            },
             threads: self.value("run.threads").map(as_count),
             samples: self.count("run.samples"),
         };

@@ -8,6 +8,8 @@
 mod compile;
 mod dense;
 mod derivatives;
+mod peers;
+mod single;
 mod sparse;
 
 use nodec::backend::cranelift::Cranelift;
@@ -39,6 +41,12 @@ fn main() {
     }
     if wanted("many") {
         many();
+    }
+    if named.iter().any(|arg| arg == "single") {
+        single::lines().iter().for_each(|line| println!("{line}"));
+    }
+    if named.iter().any(|arg| arg == "peers") {
+        peers::table();
     }
     if wanted("sparse") {
         sparse::lines();

@@ -147,7 +147,7 @@ pub fn run_loops(func: &LoopFunc, args: &[Data], natively: bool) -> Vec<Data> {
             }
         }
         wide::must_be_wide(func);
-        wide::agrees(func, args);
+        wide::agrees(func, args, true);
     }
     expected
 }

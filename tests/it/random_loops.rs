@@ -1,7 +1,9 @@
 //! Random loop programs: interpreter and generated code agree bit for bit (NaN counting as one
 //! value), and two faults of lowering that were found and are kept away.
 
+use crate::backends::Data;
 use crate::op_samples::Stream;
+use crate::wide;
 use nodec::backend::interp::Interp;
 use nodec::backend::{self, Backend, Input, Output, Workspace};
 use nodec::ir::builder::Builder;
@@ -62,6 +64,15 @@ impl Column {
             Column::F32(data) => data.iter().map(|x| float(f64::from(*x), u64::from(x.to_bits()))).collect(),
             Column::I64(data) => data.iter().map(|x| *x as u64).collect(),
             Column::Bool(data) => data.iter().map(|x| u64::from(*x)).collect(),
+        }
+    }
+
+    fn data(&self) -> Data {
+        match self {
+            Column::F64(data) => Data::F64(data.clone()),
+            Column::F32(data) => Data::F32(data.clone()),
+            Column::I64(data) => Data::I64(data.clone()),
+            Column::Bool(data) => Data::Bool(data.clone()),
         }
     }
 
@@ -134,6 +145,7 @@ proptest! {
     fn back_ends_agree_on_loop_programs(seed in any::<u64>()) {
         let (func, inputs) = loop_program(seed);
         agreed(&func, Target { fma: true }, &inputs);
+        wide::agrees(&func, &inputs.iter().map(Column::data).collect::<Vec<Data>>(), false);
     }
 }
 

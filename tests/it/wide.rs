@@ -11,14 +11,15 @@ use std::sync::Arc;
 
 /// `func` in lanes on a machine with wide code gives what the interpreter gives lane by lane: for 8
 /// and for 16 lanes, with operands in common and of their own, results in lanes and summed. The lanes
-/// differ from `args` a little, except in indices and truth values.
-pub fn agrees(func: &LoopFunc, args: &[Data]) {
+/// differ from `args` a little, except in indices and truth values. An output that is summed (`sums`) has
+/// to be written once.
+pub fn agrees(func: &LoopFunc, args: &[Data], sums: bool) {
     for width in [8, 16] {
         for shared in [0usize, 0b10_1101, usize::MAX] {
             let spread = |i: usize| if shared >> (i % 64) & 1 == 1 { Spread::Shared } else { Spread::Lanes };
             let inputs: Vec<Spread> = (0..args.len()).map(spread).collect();
             let result = |(i, id): (usize, &_)| {
-                let float = func.buffers[*id].dtype.is_float();
+                let float = sums && func.buffers[*id].dtype.is_float();
                 if float && (i + shared.count_ones() as usize) % 2 == 1 { Spread::Sum } else { Spread::Lanes }
             };
             let outputs: Vec<Spread> = func.outputs.iter().enumerate().map(result).collect();

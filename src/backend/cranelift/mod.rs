@@ -6,6 +6,7 @@
 mod abi;
 mod emit;
 
+#[cfg(all(target_arch = "x86_64", unix))]
 pub(super) use abi::{free, input_address, output_address};
 
 use crate::backend::lanes::{LaneExecutable, LaneFunc};
@@ -17,9 +18,15 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module, default_libcall_names};
 use std::sync::{Arc, OnceLock};
 
-/// The back end.
+/// The back end, with all that this machine has.
 #[derive(Clone, Copy, Debug)]
 pub struct Cranelift;
+
+/// The back end with what every machine of this kind has: on x86-64 the second level (SSE 4.2). There
+/// are no fused multiply-adds, so that `a*b + c` rounds twice where it rounds once otherwise, and
+/// functions of many examples go lane by lane: the one changes bits, the other none.
+#[derive(Clone, Copy, Debug)]
+pub struct Baseline;
 
 impl Backend for Cranelift {
     fn name(&self) -> &'static str {
@@ -27,22 +34,11 @@ impl Backend for Cranelift {
     }
 
     fn target(&self) -> Target {
-        Target { fma: host(Registers::Backtracking).is_ok_and(|isa| has_fma(isa.as_ref())) }
+        target_of(Level::Native)
     }
 
     fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError> {
-        let mut jit = new_jit(Registers::of(&module)).map_err(|message| error("", message))?;
-        let mut context = jit.make_context();
-        let mut builder_context = FunctionBuilderContext::new();
-        let mut ids = Vec::with_capacity(module.funcs.len());
-        for (position, func) in module.funcs.iter().enumerate() {
-            let failed = |message: String| error(&func.name, message);
-            func.verify().map_err(failed)?;
-            let name = format!("f{position}");
-            ids.push(define(&mut jit, &mut context, &mut builder_context, &name, func).map_err(failed)?);
-        }
-        jit.finalize_definitions().map_err(|e| error("", e.to_string()))?;
-        Ok(Arc::new(abi::Compiled::new(module, jit, &ids)))
+        compile_for(Level::Native, module)
     }
 
     fn compile_lanes(
@@ -58,16 +54,50 @@ impl Backend for Cranelift {
     }
 }
 
+impl Backend for Baseline {
+    fn name(&self) -> &'static str {
+        "cranelift"
+    }
+
+    fn target(&self) -> Target {
+        target_of(Level::Baseline)
+    }
+
+    fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError> {
+        compile_for(Level::Baseline, module)
+    }
+}
+
+fn target_of(level: Level) -> Target {
+    Target { fma: host(level, Registers::Backtracking).is_ok_and(|isa| has_fma(isa.as_ref())) }
+}
+
+fn compile_for(level: Level, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError> {
+    let mut jit = new_jit(level, Registers::of(&module)).map_err(|message| error("", message))?;
+    let mut context = jit.make_context();
+    let mut builder_context = FunctionBuilderContext::new();
+    let mut ids = Vec::with_capacity(module.funcs.len());
+    for (position, func) in module.funcs.iter().enumerate() {
+        let failed = |message: String| error(&func.name, message);
+        func.verify().map_err(failed)?;
+        let name = format!("f{position}");
+        ids.push(define(&mut jit, &mut context, &mut builder_context, &name, func).map_err(failed)?);
+    }
+    jit.finalize_definitions().map_err(|e| error("", e.to_string()))?;
+    Ok(Arc::new(abi::Compiled::new(module, jit, &ids)))
+}
+
 /// An empty module for code of this machine.
+#[cfg(all(target_arch = "x86_64", unix))]
 pub(super) fn new_module() -> Result<JITModule, String> {
-    new_jit(Registers::Backtracking)
+    new_jit(Level::Native, Registers::Backtracking)
 }
 
 /// The Cranelift IR of one function, before optimisation: for `nodec show`.
 pub fn clif(func: &LoopFunc) -> Result<String, CompileError> {
     let failed = |message: String| error(&func.name, message);
     func.verify().map_err(failed)?;
-    let mut jit = new_jit(Registers::Backtracking).map_err(failed)?;
+    let mut jit = new_jit(Level::Native, Registers::Backtracking).map_err(failed)?;
     let mut context = jit.make_context();
     emit::emit(&mut jit, &mut context.func, &mut FunctionBuilderContext::new(), func).map_err(failed)?;
     let text = context.func.display().to_string();
@@ -77,6 +107,15 @@ pub fn clif(func: &LoopFunc) -> Result<String, CompileError> {
 
 fn error(func: &str, message: String) -> CompileError {
     CompileError { backend: "cranelift", func: func.to_owned(), message }
+}
+
+/// What of this machine the code uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// All it has.
+    Native,
+    /// See [`Baseline`].
+    Baseline,
 }
 
 /// How registers are allocated.
@@ -117,10 +156,10 @@ fn n_stmts(stmts: &[Stmt]) -> usize {
 }
 
 /// The instruction set of this machine, found once.
-fn host(registers: Registers) -> Result<isa::OwnedTargetIsa, String> {
+fn host(level: Level, registers: Registers) -> Result<isa::OwnedTargetIsa, String> {
     type Host = OnceLock<Result<isa::OwnedTargetIsa, String>>;
-    static HOSTS: [Host; 2] = [Host::new(), Host::new()];
-    HOSTS[registers as usize]
+    static HOSTS: [[Host; 2]; 2] = [const { [const { Host::new() }; 2] }; 2];
+    HOSTS[level as usize][registers as usize]
         .get_or_init(|| {
             let mut flags = settings::builder();
             // Common subexpressions, constants and ordering are settled in `lower`, so Cranelift's own
@@ -136,7 +175,14 @@ fn host(registers: Registers) -> Result<isa::OwnedTargetIsa, String> {
             for (name, value) in options {
                 flags.set(name, value).map_err(|e| e.to_string())?;
             }
-            let builder = cranelift_native::builder()?;
+            let mut builder = cranelift_native::builder_with_options(level == Level::Native)?;
+            if level == Level::Baseline && cfg!(target_arch = "x86_64") {
+                for flag in
+                    ["has_cmpxchg16b", "has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt"]
+                {
+                    builder.enable(flag).map_err(|e| e.to_string())?;
+                }
+            }
             builder.finish(settings::Flags::new(flags)).map_err(|e| e.to_string())
         })
         .clone()
@@ -148,8 +194,8 @@ fn has_fma(isa: &dyn isa::TargetIsa) -> bool {
         || isa.isa_flags().iter().any(|flag| flag.name == "has_fma" && flag.as_bool() == Some(true))
 }
 
-fn new_jit(registers: Registers) -> Result<JITModule, String> {
-    Ok(JITModule::new(JITBuilder::with_isa(host(registers)?, default_libcall_names())))
+fn new_jit(level: Level, registers: Registers) -> Result<JITModule, String> {
+    Ok(JITModule::new(JITBuilder::with_isa(host(level, registers)?, default_libcall_names())))
 }
 
 fn define(

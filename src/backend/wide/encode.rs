@@ -3,7 +3,8 @@
 //! Only the forms that wide code needs, one table row each. Vector instructions are encoded with
 //! EVEX, those on mask registers with VEX. Source: Intel 64 and IA-32 Architectures Software
 //! Developer's Manual, volume 2, sections 2.3 (VEX) and 2.7 (EVEX), and the pages of the
-//! instructions. `tests/it/wide.rs` reads every form back with an independent decoder.
+//! instructions. Its tests read every form back with
+//! an independent decoder.
 
 /// A general register by its number: 0 is `rax`, 4 `rsp`.
 pub type Gpr = u8;
@@ -85,6 +86,9 @@ const fn form(name: &'static str, map: u8, prefix: u8, wide: bool, opcode: u8, u
 macro_rules! forms {
     ($($(#[$doc:meta])* $id:ident = $name:literal $map:ident $prefix:ident $wide:literal $opcode:literal $unit:expr;)*) => {
         $($(#[$doc])* pub const $id: Form = form($name, $map, $prefix, $wide == 1, $opcode, $unit);)*
+        /// Every form.
+        #[cfg(test)]
+        const FORMS: &[Form] = &[$($id),*];
     };
 }
 
@@ -454,3 +458,6 @@ fn unit(form: &Form, len: Len, broadcast: bool) -> i32 {
         Unit::Part(part) => len.bytes() / part,
     }
 }
+
+#[cfg(test)]
+mod tests;

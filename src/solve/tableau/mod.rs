@@ -166,8 +166,9 @@ impl Tableau {
 
     /// Whether the last stage is the rate at `(t + h, y_new)`, and so the first of the next step.
     pub const fn fsal(&self) -> bool {
+        const ONE: Coeff = q(1, 1);
         let last = self.n_stages() - 1;
-        if last == 0 || !self.c[last].same(q(1, 1)) || !self.b[last].is_zero() {
+        if last == 0 || !self.c[last].same(ONE) || !self.b[last].is_zero() {
             return false;
         }
         let mut j = 0;

@@ -1,0 +1,236 @@
+//! Every instruction, read back by an independent decoder.
+
+use super::*;
+use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind, Register};
+
+const REGS: [u8; 6] = [0, 5, 8, 13, 16, 31];
+const BASES: [Gpr; 6] = [RAX, RSP, RBP, 12, 13, 15];
+const DISPS: [i32; 8] = [0, 4, 8, 64, -128, 1000, 1 << 13, -100_003];
+
+/// What an independent decoder makes of the bytes; all of them are one instruction.
+fn decoded(asm: &Assembler) -> Instruction {
+    let mut decoder = Decoder::new(64, &asm.bytes, DecoderOptions::NONE);
+    let instruction = decoder.decode();
+    assert!(!instruction.is_invalid(), "{:02x?}", asm.bytes);
+    assert_eq!(instruction.len(), asm.bytes.len(), "{instruction:?} of {:02x?}", asm.bytes);
+    instruction
+}
+
+fn name(instruction: &Instruction) -> String {
+    format!("{:?}", instruction.mnemonic()).to_lowercase()
+}
+
+/// The register operands, by number.
+fn registers(instruction: &Instruction) -> Vec<u8> {
+    let ops = (0..instruction.op_count()).filter(|op| instruction.op_kind(*op) == OpKind::Register);
+    ops.map(|op| instruction.op_register(op).number() as u8).collect()
+}
+
+fn needs_number(form: &Form) -> bool {
+    form.map == M3A || [COMPARE_PS, COMPARE_PD, SHUFFLE_PS].contains(form)
+}
+
+/// Whether the form has a second source beside the one that may be in memory.
+fn is_ternary(form: &Form) -> bool {
+    let binary = [
+        LOAD,
+        STORE,
+        MOVE,
+        BROADCAST_SS,
+        BROADCAST_SD,
+        STORE_SS,
+        STORE_SD,
+        SQRT_PS,
+        SQRT_PD,
+        ROUND_PS,
+        ROUND_PD,
+        PS_TO_PD,
+        PD_TO_PS,
+        Q_TO_PD,
+        Q_TO_PS,
+        PD_TO_Q,
+        D_TO_Q,
+        Q_TO_D,
+        B_TO_D,
+        D_TO_B,
+        EXTRACT_HALF,
+        EXTRACT_QUARTER,
+    ];
+    !binary.contains(form)
+}
+
+/// Whether the first operand is a mask register.
+fn gives_mask(form: &Form) -> bool {
+    [COMPARE_PS, COMPARE_PD, COMPARE_Q, TEST_D].contains(form)
+}
+
+/// Forms whose operands are all vectors, but for a mask as the first.
+fn plain() -> impl Iterator<Item = &'static Form> {
+    let others = [
+        BROADCAST_D_GPR,
+        MASK_TO_D,
+        D_TO_MASK,
+        SHIFT_D,
+        SHIFT_Q,
+        GATHER_PS,
+        GATHER_PD,
+        SCATTER_PS,
+        SCATTER_PD,
+    ];
+    FORMS.iter().filter(move |form| !others.contains(form))
+}
+
+fn len(form: &Form) -> Len {
+    match *form {
+        STORE_SS | STORE_SD | ADD_SS | ADD_SD => Len::X,
+        _ => Len::Z,
+    }
+}
+
+#[test]
+fn registers_are_where_they_belong() {
+    for form in plain().filter(|form| ![STORE_SS, STORE_SD].contains(form)) {
+        for dst in REGS.map(|reg| if gives_mask(form) { 1 + reg % 7 } else { reg }) {
+            for src in REGS.map(|src| if is_ternary(form) { src } else { 0 }) {
+                for rm in REGS {
+                    let mut asm = Assembler::default();
+                    let imm = needs_number(form).then_some(1);
+                    asm.op(form, len(form), dst, src, Rm::Reg(rm), imm);
+                    let found = decoded(&asm);
+                    assert_eq!(name(&found), form.name);
+                    let mut expected = if is_ternary(form) { vec![dst, src, rm] } else { vec![dst, rm] };
+                    if [STORE, Q_TO_D, D_TO_B, EXTRACT_HALF, EXTRACT_QUARTER].contains(form) {
+                        expected.reverse();
+                    }
+                    assert_eq!(registers(&found), expected, "{found:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn addresses_are_what_was_said() {
+    for form in plain().filter(|form| **form != MOVE) {
+        for base in BASES {
+            for disp in DISPS {
+                for broadcast in [false, true] {
+                    if broadcast && (form.element() == 0 || [LOAD, STORE].contains(form)) {
+                        continue;
+                    }
+                    let mut asm = Assembler::default();
+                    let imm = needs_number(form).then_some(1);
+                    let mem = Rm::Mem(Mem { base, disp, broadcast });
+                    let src = if is_ternary(form) { 7 } else { 0 };
+                    let dst = if gives_mask(form) { 3 } else { 19 };
+                    asm.op(form, len(form), dst, src, mem, imm);
+                    let found = decoded(&asm);
+                    assert_eq!(name(&found), form.name);
+                    assert_eq!(found.memory_base().number(), usize::from(base), "{found:?}");
+                    assert_eq!(found.memory_index(), Register::None, "{found:?}");
+                    assert_eq!(found.memory_displacement64() as i64, i64::from(disp), "{found:?}");
+                    assert_eq!(found.is_broadcast(), broadcast, "{found:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn masks_gathers_and_shifts() {
+    for k in 1..8 {
+        for zero in [false, true] {
+            let mut asm = Assembler::default();
+            asm.masked(&BLEND_PD, Len::Z, 17, 9, Rm::Reg(30), Mask { k, zero }, None);
+            let found = decoded(&asm);
+            assert_eq!((found.op_mask().number(), found.zeroing_masking()), (usize::from(k), zero));
+        }
+        let joined = |write: fn(&mut Assembler, u8)| {
+            let mut asm = Assembler::default();
+            write(&mut asm, k);
+            let found = decoded(&asm);
+            (name(&found), registers(&found))
+        };
+        assert_eq!(joined(|asm, k| asm.mask_join(k, 2, 5)), ("kunpckbw".into(), vec![k, 2, 5]));
+        assert_eq!(joined(|asm, k| asm.mask_high(k, 6)), ("kshiftrw".into(), vec![k, 6]));
+        assert_eq!(joined(|asm, k| asm.mask_all(k)), ("kxnorw".into(), vec![k, k, k]));
+        assert_eq!(joined(|asm, k| asm.op(&MASK_TO_D, Len::Z, 20, 0, Rm::Reg(k), None)).1, vec![20, k]);
+        assert_eq!(joined(|asm, k| asm.op(&D_TO_MASK, Len::Z, k, 0, Rm::Reg(20), None)).1, vec![k, 20]);
+    }
+    for form in [GATHER_PS, GATHER_PD, SCATTER_PS, SCATTER_PD] {
+        for index in REGS {
+            for base in BASES {
+                for disp in DISPS {
+                    let mut asm = Assembler::default();
+                    asm.indexed(&form, Len::Z, 29, index, (base, disp), 1);
+                    let found = decoded(&asm);
+                    assert_eq!(name(&found), form.name);
+                    assert_eq!(found.memory_index().number(), usize::from(index), "{found:?}");
+                    assert_eq!(found.memory_base().number(), usize::from(base), "{found:?}");
+                    assert_eq!(found.memory_displacement64() as i64, i64::from(disp), "{found:?}");
+                    let scale = if [GATHER_PS, SCATTER_PS].contains(&form) { 4 } else { 8 };
+                    assert_eq!(found.memory_index_scale(), scale);
+                }
+            }
+        }
+    }
+    for (form, op, mnemonic) in [(SHIFT_D, 2, "vpsrld"), (SHIFT_Q, 2, "vpsrlq"), (SHIFT_Q, 6, "vpsllq")] {
+        let mut asm = Assembler::default();
+        asm.op(&form, Len::Z, op, 18, Rm::Reg(27), Some(4));
+        let found = decoded(&asm);
+        assert_eq!((name(&found).as_str(), registers(&found)), (mnemonic, vec![18, 27]));
+    }
+}
+
+#[test]
+fn general_registers() {
+    let written = |write: &dyn Fn(&mut Assembler)| {
+        let mut asm = Assembler::default();
+        write(&mut asm);
+        let found = decoded(&asm);
+        (name(&found), found)
+    };
+    for reg in [RAX, RCX, RDX, RBX, RBP, RSI, RDI, 8, 12, 13, 15] {
+        let number = usize::from(reg);
+        for base in BASES {
+            for disp in DISPS {
+                let (load, found) = written(&|asm| asm.load(reg, base, disp));
+                assert_eq!((load.as_str(), found.op_register(0).number()), ("mov", number));
+                assert_eq!(found.memory_base().number(), usize::from(base));
+                assert_eq!(found.memory_displacement64() as i64, i64::from(disp));
+                let (store, found) = written(&|asm| asm.store(reg, base, disp));
+                assert_eq!((store.as_str(), found.op_register(1).number()), ("mov", number));
+                assert_eq!(written(&|asm| asm.lea(reg, base, disp)).0, "lea");
+                assert_eq!(written(&|asm| asm.load_byte(reg, base, disp)).0, "movzx");
+                let (add, found) = written(&|asm| asm.add_to(base, disp, -77));
+                assert_eq!((add.as_str(), found.immediate(1) as i64), ("add", -77));
+                assert_eq!(written(&|asm| asm.set(base, disp, 5)).0, "mov");
+                assert_eq!(written(&|asm| asm.compare_at(base, disp, 5)).0, "cmp");
+            }
+        }
+        let (copy, found) = written(&|asm| asm.copy(reg, 14));
+        assert_eq!((copy.as_str(), registers(&found)), ("mov", vec![reg, 14]));
+        let (add, found) = written(&|asm| asm.add(reg, -5));
+        assert_eq!(
+            (add.as_str(), found.op_register(0).number(), found.immediate(1) as i64),
+            ("add", number, -5)
+        );
+        assert_eq!(written(&|asm| asm.compare(reg, 9)).1.op_register(0).number(), number);
+        assert_eq!(written(&|asm| asm.zero(reg)).0, "xor");
+        assert_eq!(written(&|asm| asm.negate(reg)).0, "neg");
+        assert_eq!(written(&|asm| asm.push(reg)).1.op_register(0).number(), number);
+        assert_eq!(written(&|asm| asm.pop(reg)).1.op_register(0).number(), number);
+        let (align, found) = written(&|asm| asm.align(reg));
+        assert_eq!((align.as_str(), found.immediate(1) as i64), ("and", -64));
+    }
+    assert_eq!(written(&|asm| asm.clear_upper()).0, "vzeroupper");
+    assert_eq!(written(&|asm| asm.ret()).0, "ret");
+    let mut asm = Assembler::default();
+    asm.clear_upper();
+    let label = asm.label();
+    asm.zero(RAX);
+    asm.jump_if_not_equal(label);
+    let mut decoder = Decoder::new(64, &asm.bytes, DecoderOptions::NONE);
+    let last = decoder.iter().last().expect("three instructions");
+    assert_eq!((name(&last).as_str(), last.near_branch64()), ("jne", 3));
+}
