@@ -45,7 +45,7 @@ fn models() -> Vec<(&'static str, String, f64, String)> {
     let choice = "param W: [860, 43] = glorot(), V: [860, 860] = glorot(), U: [43, 860] = glorot()\n\
         time t in 0..1\nstate z: [43] = ones(43)\nlet h = V @ tanh(W @ z)\n";
     for (name, of) in [("h", "h"), ("if h > 0 then h else 0.1*h", "(if h > 0 then h else 0.1*h)")] {
-        models.push(("860", format!("43–860–860–43, {name}"), 860.0, format!("{choice}z' = U @ {of}\n")));
+        models.push((name, format!("43–860–860–43, {name}"), 860.0, format!("{choice}z' = U @ {of}\n")));
     }
     for n in [4, 8, 16, 32] {
         let places: Vec<String> =
