@@ -130,6 +130,11 @@ impl<T: Real> SaveAt<T> {
         &self.ys
     }
 
+    /// The next time that the run has not reached; a NaN if there is none.
+    pub fn next_time(&self) -> f64 {
+        self.order.get(self.n_passed).map_or(f64::NAN, |row| self.ts[*row])
+    }
+
     /// How many rows are saved.
     pub fn n_saved(&self) -> usize {
         self.n_saved

@@ -10,6 +10,7 @@ use super::control::{Adaptive, positive};
 use super::controller::Past;
 use super::dense::{Accepted, Interior, polynomial};
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
+use super::power::power;
 use super::problem::Real;
 use super::solve::Stepping;
 use super::stepper::{Carried, Flow, Grid, Leg, Mode, Stepper, non_finite, require_finite};
@@ -86,7 +87,7 @@ impl<'a, T: Real, S: Expand<T> + ?Sized> Taylor<'a, T, S> {
     /// factor of Jorba and Zou, eq. (3.11). Infinite if both terms are zero.
     fn radius(&self, control: &Adaptive, y: &[T]) -> f64 {
         let order = self.system.order();
-        let allowed = |k: usize| libm::pow(control.norm(self.term(k), y, y), -1.0 / k as f64);
+        let allowed = |k: usize| power(control.norm(self.term(k), y, y), -1.0 / k as f64);
         allowed(order).min(allowed(order - 1)) * libm::exp(-0.7 / (order as f64 - 1.0))
     }
 

@@ -33,6 +33,7 @@ mod help;
 mod implicit_gradients;
 mod ir_roundtrip;
 mod jumps;
+mod lanes;
 mod made_data;
 mod many;
 mod math;
