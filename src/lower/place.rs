@@ -50,14 +50,24 @@ pub(super) fn places(func: &Func, limit: usize) -> IndexVec<ValueId, Place> {
         demands[port.value].users += 1;
         demands[port.value].looped |= !is_small(port.value);
     }
+    // Whether every user takes all elements in row-major order.
+    let mut streamed: IndexVec<ValueId, bool> = func.nodes.iter().map(|_| true).collect();
     for (id, node) in func.nodes.entries().rev() {
         let user = demands[id];
+        let streams = match (node.op, &node.attr) {
+            (Op::Reshape, _) => streamed[id],
+            (Op::Concat, Attr::Axis(axis)) => {
+                node.ty.shape.dims()[..*axis as usize].iter().all(|dim| *dim == 1)
+            }
+            _ => false,
+        };
         for (operand, arg) in node.args.iter().enumerate() {
+            streamed[*arg] &= streams;
             let demand = &mut demands[*arg];
             demand.looped |= !is_small(id) || runs_over(func, node, operand, limit);
             if rearranges(node) {
                 demand.users += user.users;
-                demand.repeated |= user.repeated || repeats(node) && !is_small(*arg);
+                demand.repeated |= user.repeated || repeats(node, streamed[id]) && !is_small(*arg);
             } else {
                 demand.users += usize::from(!same_element_again(node, operand));
                 demand.repeated |=
@@ -105,20 +115,35 @@ fn runs_over(func: &Func, node: &Node, operand: usize, limit: usize) -> bool {
     match (node.op, &node.attr) {
         (Op::ScatterAdd, _) => true,
         (Op::Gather, _) => operand == 0,
-        (Op::Contract, Attr::Contract(spec)) => {
-            let operands = [(&spec.lhs, node.args[0]), (&spec.rhs, node.args[1])];
-            let mut turns = 1;
-            for letter in summed_letters(spec) {
-                let axis = operands.iter().find_map(|(letters, value)| {
-                    let axis = letters.iter().position(|l| *l == letter)?;
-                    Some(func.ty(*value).shape.dims()[axis])
-                });
-                turns *= axis.expect("a summed letter belongs to an operand");
-            }
-            turns > limit
-        }
+        (Op::Contract, _) => summed_turns(func, node) > limit,
         _ => false,
     }
+}
+
+/// How many terms an element of a reduction or contraction is the sum of; 1 for other ops.
+pub(super) fn summed_turns(func: &Func, node: &Node) -> usize {
+    let length = |value: ValueId, axis: usize| func.ty(value).shape.dims()[axis];
+    match (node.op.def().lowering, &node.attr) {
+        (Lowering::Contract, Attr::Contract(spec)) => {
+            let operands = [(&spec.lhs, node.args[0]), (&spec.rhs, node.args[1])];
+            let turns = summed_letters(spec).into_iter().map(|letter| {
+                let found = operands.iter().find_map(|(letters, value)| {
+                    Some(length(*value, letters.iter().position(|l| *l == letter)?))
+                });
+                found.expect("a summed letter belongs to an operand")
+            });
+            turns.product()
+        }
+        (Lowering::Reduce(_), Attr::Axes(axes)) => {
+            axes.iter().map(|axis| length(node.args[0], *axis as usize)).product()
+        }
+        _ => 1,
+    }
+}
+
+/// Whether a contraction only multiplies: an outer product.
+fn multiplies(node: &Node) -> bool {
+    matches!(&node.attr, Attr::Contract(spec) if summed_letters(spec).is_empty())
 }
 
 /// Whether a product is computed by the sum that is its only user, so that both round once.
@@ -134,7 +159,7 @@ pub(super) fn lone_products(func: &Func) -> IndexVec<ValueId, bool> {
         users[port.value].1 = false;
     }
     let lone = |(id, node): (ValueId, &Node)| {
-        node.op == Op::Mul && node.ty.dtype.is_float() && users[id] == (1, true)
+        (node.op == Op::Mul || multiplies(node)) && node.ty.dtype.is_float() && users[id] == (1, true)
     };
     func.nodes.entries().map(lone).collect()
 }
@@ -151,15 +176,16 @@ fn rearranges(node: &Node) -> bool {
 }
 
 /// Whether a rearrangement reads elements more than once, or at an address that is not affine.
-fn repeats(node: &Node) -> bool {
-    matches!(node.op, Op::Broadcast | Op::Reshape)
+fn repeats(node: &Node, streamed: bool) -> bool {
+    node.op == Op::Broadcast || node.op == Op::Reshape && !streamed
 }
 
 /// Whether a large value of this op is stored whatever its users: its elements are dear, or they
 /// come from pieces.
 fn stored(node: &Node) -> bool {
     match node.op.def().lowering {
-        Lowering::Reduce(_) | Lowering::Contract => true,
+        Lowering::Contract => !multiplies(node),
+        Lowering::Reduce(_) => true,
         Lowering::IndexMap => matches!(node.op, Op::Pad | Op::Concat | Op::Gather),
         Lowering::Scalar(_) | Lowering::Leaf | Lowering::Expanded => false,
     }

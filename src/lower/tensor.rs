@@ -5,25 +5,31 @@
 //! reductions and contractions with a loop. Coordinates are affine in the loop variables, so chains
 //! of ops fuse by themselves; [`place`](super::place) says which values are stored on the way.
 //!
-//! Sums run in ascending row-major order of the summed axes, whatever the place of their operands.
+//! Sums run in ascending row-major order of the summed axes, whatever the place of their operands and
+//! whatever other sums are accumulated beside them (`sums`, `tiles`).
+
+mod coords;
+mod sums;
+mod tiles;
 
 use super::LowerError;
-use super::place::{Arena, Place, last_readers, lone_products, places, unravel};
+use super::place::{Arena, Place, last_readers, lone_products, places, summed_turns, unravel};
 use crate::base::index::{Idx, IndexVec};
-use crate::ir::func::{Attr, Contraction, Func, Node, ValueId};
-use crate::ir::op::{Lowering, Monoid, Op, ScalarOp};
+use crate::ir::func::{Attr, Func, Node, ValueId};
+use crate::ir::op::{Lowering, Op, ScalarOp};
 use crate::ir::ops::arith::exponent;
-use crate::ir::ops::contract::summed_letters;
 use crate::lower::code::Code;
 use crate::lower::loops::{BufferId, BufferKind, DType, Index, LoopFunc, Prim, ScalarId, Target};
 use crate::lower::math;
+use coords::{constant, constants, known, shifted};
 use smallvec::{SmallVec, smallvec};
+use tiles::{SIDE_BY_SIDE, weights};
 
-/// The limits that [`lower`] tries, largest first.
-const LIMITS: [usize; 3] = [16, 4, 1];
-
-/// Straight-line code beyond this compiles slowly, super-linearly so: keep loops instead.
-const MOST_STATEMENTS: usize = 6_000;
+/// What [`lower`] tries in turn: most elements of a tensor of scalars, most sums side by side, most
+/// statements. Straight-line code of more of them compiles slowly, super-linearly so: then loops are
+/// kept instead.
+const ATTEMPTS: [(usize, usize, usize); 4] =
+    [(16, SIDE_BY_SIDE, 6_000), (4, SIDE_BY_SIDE, 6_000), (1, SIDE_BY_SIDE, 9_000), (1, 1, usize::MAX)];
 
 /// Coordinates of an element, one for each axis.
 type Coords = SmallVec<[Index; 4]>;
@@ -32,26 +38,27 @@ type Coords = SmallVec<[Index; 4]>;
 /// parameters and outputs its results, in order. Small tensors become scalars and short sums are
 /// written out, if the function stays small enough.
 pub fn lower(func: &Func, target: Target) -> Result<LoopFunc, LowerError> {
-    let [larger @ .., smallest] = LIMITS;
-    for limit in larger {
-        if let Some(lowered) = lower_below(func, target, limit, MOST_STATEMENTS)? {
+    for (limit, side_by_side, most) in ATTEMPTS {
+        if let Some(lowered) = lower_below(func, target, (limit, side_by_side), most)? {
             return Ok(lowered);
         }
     }
-    lower_within(func, target, smallest)
+    crate::bug!("the last attempt has no bound")
 }
 
 /// As [`lower`], where tensors of at most `limit` elements are scalars and sums of at most `limit`
-/// terms are written out (`limit` is at least 1). The results do not depend on it, to the last bit.
+/// terms are written out (`limit` is at least 1), each sum alone at a limit of 1. The results do not
+/// depend on it, to the last bit.
 pub fn lower_within(func: &Func, target: Target, limit: usize) -> Result<LoopFunc, LowerError> {
-    Ok(lower_below(func, target, limit, usize::MAX)?.expect("no function has so many statements"))
+    let shape = (limit.max(1), if limit > 1 { SIDE_BY_SIDE } else { 1 });
+    Ok(lower_below(func, target, shape, usize::MAX)?.expect("no function has so many statements"))
 }
 
 /// As [`lower_within`], but nothing once there are more than `most` statements.
 fn lower_below(
     func: &Func,
     target: Target,
-    limit: usize,
+    (limit, side_by_side): (usize, usize),
     most: usize,
 ) -> Result<Option<LoopFunc>, LowerError> {
     for node in func.nodes.iter() {
@@ -59,18 +66,21 @@ fn lower_below(
             return Err(LowerError { func: func.name.clone(), op: node.op.def().name });
         }
     }
-    let limit = limit.max(1);
     let lone = if target.fma { lone_products(func) } else { func.nodes.iter().map(|_| false).collect() };
     let places = places(func, limit);
     let mut pass = Pass {
         func,
         limit,
+        side_by_side,
         code: Code::new(target),
+        weights: weights(func, &places, limit),
         last: last_readers(func, &places, &lone),
         lone,
         places,
         scalars: func.nodes.iter().map(|_| Vec::new()).collect(),
         buffers: func.nodes.iter().map(|_| None).collect(),
+        outputs: Vec::new(),
+        is_read: is_read(func),
         arena: Arena::default(),
     };
     pass.declare();
@@ -89,7 +99,11 @@ struct Pass<'f> {
     func: &'f Func,
     /// Most elements of a tensor of scalars, and most terms of a sum that is written out.
     limit: usize,
+    /// Most sums that are accumulated side by side.
+    side_by_side: usize,
     code: Code,
+    /// About how many statements an element takes where it is computed.
+    weights: IndexVec<ValueId, usize>,
     places: IndexVec<ValueId, Place>,
     last: IndexVec<ValueId, usize>,
     /// Products that the sum using them computes, rounding once.
@@ -98,6 +112,10 @@ struct Pass<'f> {
     scalars: IndexVec<ValueId, Vec<ScalarId>>,
     /// The memory of values that have some.
     buffers: IndexVec<ValueId, Option<BufferId>>,
+    /// Of the results, in order.
+    outputs: Vec<BufferId>,
+    /// Whether a node reads the value.
+    is_read: IndexVec<ValueId, bool>,
     arena: Arena,
 }
 
@@ -121,6 +139,10 @@ impl Pass<'_> {
                 self.buffers[id] = Some(self.code.table(&format!("table{}", id.0), node.ty.dtype, bits));
             }
         }
+        for port in &self.func.results {
+            let (dtype, len) = (self.func.ty(port.value).dtype, self.count(port.value));
+            self.outputs.push(self.code.buffer(&port.name, dtype, len, BufferKind::Output));
+        }
     }
 
     /// Makes what the place of a value asks for at its definition.
@@ -139,37 +161,73 @@ impl Pass<'_> {
                 self.buffers[id] = Some(buffer);
             }
             Place::Buffer => {
-                let buffer = self.local(id);
+                let buffer = self.own_output(id).unwrap_or_else(|| self.local(id));
                 self.fill(id, node, buffer);
                 self.buffers[id] = Some(buffer);
             }
         }
     }
 
-    /// Copies every result to its output.
+    /// The output that a value can be written to at once: nothing reads it, and each element is written
+    /// once.
+    fn own_output(&self, id: ValueId) -> Option<BufferId> {
+        let mut ports = (0..self.outputs.len()).filter(|port| self.func.results[*port].value == id);
+        let port = ports.next()?;
+        let alone = ports.next().is_none() && !self.is_read[id];
+        let once = !matches!(self.func.nodes[id].op, Op::ScatterAdd | Op::Pad);
+        (alone && once).then(|| self.outputs[port])
+    }
+
+    /// Writes every result to its output, unless it is there already.
     fn results(&mut self) {
-        let outputs: Vec<BufferId> = self
-            .func
-            .results
-            .iter()
-            .map(|port| {
-                let ty = self.func.ty(port.value);
-                self.code.buffer(&port.name, ty.dtype, ty.shape.count(), BufferKind::Output)
-            })
-            .collect();
-        for (port, output) in self.func.results.iter().zip(outputs) {
+        for (port, output) in self.func.results.iter().zip(&self.outputs) {
+            if self.buffers[port.value] == Some(*output) {
+                continue;
+            }
             if self.count(port.value) <= self.limit {
                 for at in 0..self.count(port.value) {
                     let coords = constants(&unravel(at, self.dims(port.value)));
-                    self.code.store(output, constant(at), self.element(port.value, &coords));
+                    self.code.store(*output, constant(at), self.element(port.value, &coords));
                 }
             } else {
-                let dims = self.dims(port.value).to_vec();
-                self.for_each(&dims, &|coords| {
-                    self.code.store(output, self.flat(coords, &dims), self.element(port.value, coords));
-                });
+                self.copy(port.value, *output, 0);
             }
         }
+    }
+
+    /// Writes the elements of a value, in row-major order, to `buffer[start..]`.
+    fn copy(&self, value: ValueId, buffer: BufferId, start: usize) {
+        // A rearrangement in the same order is no concern of its operand.
+        let mut value = value;
+        while self.buffers[value].is_none()
+            && self.scalars[value].is_empty()
+            && self.func.nodes[value].op == Op::Reshape
+        {
+            value = self.func.nodes[value].args[0];
+        }
+        if !self.scalars[value].is_empty() {
+            for (at, element) in self.scalars[value].iter().enumerate() {
+                self.code.store(buffer, constant(start + at), *element);
+            }
+            return;
+        }
+        let to_output = self.outputs.contains(&buffer);
+        if let Some(from) = self.buffers[value] {
+            let count = self.count(value);
+            self.for_tiles(&[count], &self.copy_tile(count, to_output), &|tile| {
+                for at in tile.iter().map(|coords| &coords[0]) {
+                    self.code.store(buffer, shifted(at, start as i64), self.code.load(from, at.clone()));
+                }
+            });
+            return;
+        }
+        let dims = self.dims(value);
+        self.for_tiles(dims, &self.tile(value, to_output), &|tile| {
+            for coords in tile {
+                let at = shifted(&self.flat(coords, dims), start as i64);
+                self.code.store(buffer, at, self.element(value, coords));
+            }
+        });
     }
 
     /// A local buffer for a value.
@@ -183,7 +241,8 @@ impl Pass<'_> {
     /// The elements of a small value.
     fn elements(&self, id: ValueId) -> Vec<ScalarId> {
         let dims = self.dims(id);
-        (0..self.count(id)).map(|at| self.computed(id, &constants(&unravel(at, dims)))).collect()
+        let coords: Vec<Coords> = (0..self.count(id)).map(|at| constants(&unravel(at, dims))).collect();
+        coords.chunks(self.side_by_side).flat_map(|tile| self.computed_together(id, tile)).collect()
     }
 
     /// Stores a value to its buffer.
@@ -221,13 +280,27 @@ impl Pass<'_> {
                     self.code.store(buffer, at, after);
                 });
             }
-            _ => self.for_each(dims, &|coords| {
-                self.code.store(buffer, self.flat(coords, dims), self.computed(id, coords));
+            (Op::Reshape, _) => self.copy(node.args[0], buffer, 0),
+            _ if summed_turns(self.func, node) > 1 => {
+                self.for_tiles(dims, &self.tile(id, false), &|tile| {
+                    let elements = self.computed_together(id, tile);
+                    for (coords, element) in tile.iter().zip(elements) {
+                        self.code.store(buffer, self.flat(coords, dims), element);
+                    }
+                });
+            }
+            _ => self.for_tiles(dims, &self.tile(id, self.outputs.contains(&buffer)), &|tile| {
+                for coords in tile {
+                    self.code.store(buffer, self.flat(coords, dims), self.computed(id, coords));
+                }
             }),
         }
     }
 
     fn fill_part(&self, part: ValueId, buffer: BufferId, dims: &[usize], axis: usize, start: usize) {
+        if dims[..axis].iter().all(|dim| *dim == 1) {
+            return self.copy(part, buffer, start * dims[axis + 1..].iter().product::<usize>());
+        }
         self.for_each(self.dims(part), &|coords| {
             let mut moved: Coords = coords.into();
             moved[axis] = shifted(&moved[axis], start as i64);
@@ -261,14 +334,25 @@ impl Pass<'_> {
         match node.op.def().lowering {
             Lowering::Scalar(op) => self.scalar(node, op, coords),
             Lowering::IndexMap => self.moved(node, coords),
-            Lowering::Reduce(monoid) => self.reduced(node, monoid, coords),
-            Lowering::Contract => self.contracted(node, coords),
+            Lowering::Reduce(_) | Lowering::Contract => self.computed_together(value, &[coords.into()])[0],
             Lowering::Leaf => match (node.op, &node.attr) {
                 (Op::Constant, Attr::Splat(bits)) => self.code.number(node.ty.dtype, f64::from_bits(*bits)),
                 (Op::Iota, _) => self.integer(&coords[0]),
                 _ => crate::bug!("`{}` has memory of its own", node.op.def().name),
             },
             Lowering::Expanded => crate::bug!("a request for a derivative was not expanded"),
+        }
+    }
+
+    /// Some elements of a value, computed here; sums side by side.
+    fn computed_together(&self, value: ValueId, tile: &[Coords]) -> Vec<ScalarId> {
+        let node = &self.func.nodes[value];
+        match node.op.def().lowering {
+            Lowering::Reduce(monoid) => self.reduced(node, monoid, tile),
+            Lowering::Contract => self.contracted(node, tile),
+            Lowering::Scalar(_) | Lowering::IndexMap | Lowering::Leaf | Lowering::Expanded => {
+                tile.iter().map(|coords| self.computed(value, coords)).collect()
+            }
         }
     }
 
@@ -297,10 +381,7 @@ impl Pass<'_> {
         }
         let (x, y) = (node.args[0], node.args[1]);
         let negated = |id: ScalarId| self.code.op(Prim::Neg, &[id]);
-        let factors = |value: ValueId| {
-            let args = &self.func.nodes[value].args;
-            (self.element(args[0], coords), self.element(args[1], coords))
-        };
+        let factors = |value: ValueId| self.factors(&self.func.nodes[value], coords);
         let (product, other) = if self.lone[x] {
             (x, y)
         } else if self.lone[y] {
@@ -441,207 +522,12 @@ impl Pass<'_> {
         let reciprocal = (u64::MAX / d as u64).wrapping_add(1);
         self.code.op(Prim::MulHi, &[n, self.code.integer(reciprocal as i64)])
     }
-
-    fn reduced(&self, node: &Node, monoid: Monoid, coords: &[Index]) -> ScalarId {
-        let Attr::Axes(axes) = &node.attr else { crate::bug!("a reduction without axes") };
-        let x = node.args[0];
-        let dims = self.dims(x);
-        let lengths: Vec<usize> = axes.iter().map(|axis| dims[*axis as usize]).collect();
-        let dtype = node.ty.dtype;
-        // A sum starts from -0, the number that leaves every first term as it is.
-        let (prim, neutral) = match monoid {
-            Monoid::Sum => (Prim::Add, if lengths.contains(&0) { 0.0 } else { -0.0 }),
-            Monoid::Product => (Prim::Mul, 1.0),
-            Monoid::Max => (Prim::Max, f64::NEG_INFINITY),
-            Monoid::Min => (Prim::Min, f64::INFINITY),
-        };
-        self.accumulated(&lengths, self.code.number(dtype, neutral), &|acc, summed| {
-            let mut outer = coords.iter();
-            let mut inner = summed.iter();
-            let full = (0..dims.len()).map(|axis| {
-                let next = if axes.contains(&(axis as u32)) { inner.next() } else { outer.next() };
-                next.expect("as many coordinates as axes").clone()
-            });
-            let full: Coords = full.collect();
-            self.code.op(prim, &[acc, self.element(x, &full)])
-        })
-    }
-
-    fn contracted(&self, node: &Node, coords: &[Index]) -> ScalarId {
-        let Attr::Contract(spec) = &node.attr else { crate::bug!("a contraction without letters") };
-        let (x, y) = (node.args[0], node.args[1]);
-        let summed = summed_letters(spec);
-        let lengths: Vec<usize> =
-            summed.iter().map(|letter| self.letter_length(spec, *letter, x, y)).collect();
-        let operand = |value: ValueId, letters: &[u8], turn: &[Index]| {
-            let at = |letter: &u8| match spec.out.iter().position(|l| l == letter) {
-                Some(axis) => coords[axis].clone(),
-                None => turn[summed.iter().position(|l| l == letter).expect("summed or kept")].clone(),
-            };
-            self.element(value, &letters.iter().map(at).collect::<Coords>())
-        };
-        let neutral = self.code.number(node.ty.dtype, if lengths.contains(&0) { 0.0 } else { -0.0 });
-        self.accumulated(&lengths, neutral, &|acc, turn| {
-            let (a, b) = (operand(x, &spec.lhs, turn), operand(y, &spec.rhs, turn));
-            // The first product, rounded as every backend rounds `a·b + -0`.
-            if acc == neutral { self.code.op(Prim::Mul, &[a, b]) } else { self.code.mul_add(a, b, acc) }
-        })
-    }
-
-    fn letter_length(&self, spec: &Contraction, letter: u8, x: ValueId, y: ValueId) -> usize {
-        match spec.lhs.iter().position(|l| *l == letter) {
-            Some(axis) => self.dims(x)[axis],
-            None => {
-                let axis = spec.rhs.iter().position(|l| *l == letter);
-                self.dims(y)[axis.expect("a summed letter belongs to an operand")]
-            }
-        }
-    }
-
-    /// `acc = next(acc, turn)` for every turn over axes of these lengths, in row-major order.
-    fn accumulated(
-        &self,
-        lengths: &[usize],
-        init: ScalarId,
-        next: &dyn Fn(ScalarId, &[Index]) -> ScalarId,
-    ) -> ScalarId {
-        let turns: usize = lengths.iter().product();
-        if turns <= self.limit {
-            let coords = (0..turns).map(|turn| constants(&unravel(turn, lengths)));
-            return coords.fold(init, |acc, coords| next(acc, &coords));
-        }
-        self.accumulated_in_loops(lengths, init, &mut Coords::new(), next)
-    }
-
-    fn accumulated_in_loops(
-        &self,
-        lengths: &[usize],
-        init: ScalarId,
-        outer: &mut Coords,
-        next: &dyn Fn(ScalarId, &[Index]) -> ScalarId,
-    ) -> ScalarId {
-        let Some((length, rest)) = lengths.split_first() else { return next(init, outer) };
-        if *length == 1 {
-            outer.push(constant(0));
-            let result = self.accumulated_in_loops(rest, init, outer, next);
-            outer.pop();
-            return result;
-        }
-        let var = self.code.open_loop();
-        let inside = self.code.carried(self.code.dtype(init));
-        outer.push(Index { offset: 0, terms: smallvec![(var, 1)], dynamic: None });
-        let result = self.accumulated_in_loops(rest, inside, outer, next);
-        outer.pop();
-        self.code.close_loop(*length, &[(init, inside, result)])[0]
-    }
-
-    /// Loops over all coordinates of a tensor of these axis lengths.
-    fn for_each(&self, dims: &[usize], body: &dyn Fn(&[Index])) {
-        if dims.contains(&0) {
-            return;
-        }
-        self.for_each_inside(dims, &mut Coords::new(), body);
-    }
-
-    fn for_each_inside(&self, dims: &[usize], outer: &mut Coords, body: &dyn Fn(&[Index])) {
-        match dims.split_first() {
-            None => body(outer),
-            Some((1, rest)) => {
-                outer.push(constant(0));
-                self.for_each_inside(rest, outer, body);
-                outer.pop();
-            }
-            Some((dim, rest)) => {
-                let var = self.code.open_loop();
-                outer.push(Index { offset: 0, terms: smallvec![(var, 1)], dynamic: None });
-                self.for_each_inside(rest, outer, body);
-                outer.pop();
-                self.code.close_loop(*dim, &[]);
-            }
-        }
-    }
-
-    // ---- coordinates -----------------------------------------------------------------------
-
-    /// The row-major number of an element.
-    fn flat(&self, coords: &[Index], dims: &[usize]) -> Index {
-        let mut stride = 1;
-        let mut flat = Index::default();
-        for (at, dim) in coords.iter().zip(dims).rev() {
-            flat = self.plus(&flat, &self.scaled(at, stride));
-            stride *= *dim as i64;
-        }
-        flat
-    }
-
-    fn plus(&self, a: &Index, b: &Index) -> Index {
-        let mut terms = a.terms.clone();
-        for (var, factor) in &b.terms {
-            match terms.iter_mut().find(|(known, _)| known == var) {
-                Some((_, sum)) => *sum += factor,
-                None => terms.push((*var, *factor)),
-            }
-        }
-        terms.retain(|(_, factor)| *factor != 0);
-        terms.sort_unstable();
-        let dynamic = match (a.dynamic, b.dynamic) {
-            (Some(x), Some(y)) => Some(self.code.op(Prim::Add, &[x, y])),
-            (x, y) => x.or(y),
-        };
-        Index { offset: a.offset + b.offset, terms, dynamic }
-    }
-
-    fn scaled(&self, at: &Index, factor: i64) -> Index {
-        let terms = at.terms.iter().map(|(var, k)| (*var, k * factor)).filter(|(_, k)| *k != 0).collect();
-        let dynamic = at.dynamic.map(|x| match factor {
-            1 => x,
-            _ => self.code.op(Prim::Mul, &[x, self.code.integer(factor)]),
-        });
-        Index { offset: at.offset * factor, terms, dynamic }
-    }
-
-    /// A computed integer as a coordinate.
-    fn dynamic(&self, x: ScalarId) -> Index {
-        match self.code.as_constant(x) {
-            Some(bits) => Index { offset: bits as i64, ..Index::default() },
-            None => Index { offset: 0, terms: smallvec![], dynamic: Some(x) },
-        }
-    }
-
-    /// A coordinate as an integer.
-    fn integer(&self, at: &Index) -> ScalarId {
-        let mut sum = self.code.integer(at.offset);
-        for (var, factor) in &at.terms {
-            let term = self.code.op(Prim::Mul, &[self.code.counter(*var), self.code.integer(*factor)]);
-            sum = self.code.op(Prim::Add, &[sum, term]);
-        }
-        match at.dynamic {
-            Some(x) => self.code.op(Prim::Add, &[sum, x]),
-            None => sum,
-        }
-    }
 }
 
-fn constant(at: usize) -> Index {
-    Index { offset: at as i64, ..Index::default() }
-}
-
-fn constants(coords: &[usize]) -> Coords {
-    coords.iter().map(|at| constant(*at)).collect()
-}
-
-fn shifted(at: &Index, by: i64) -> Index {
-    Index { offset: at.offset + by, ..at.clone() }
-}
-
-/// The row-major number of an element whose coordinates are constants.
-fn known(coords: &[Index], dims: &[usize]) -> Option<usize> {
-    let mut flat = 0;
-    for (at, dim) in coords.iter().zip(dims) {
-        if !at.terms.is_empty() || at.dynamic.is_some() {
-            return None;
-        }
-        flat = flat * dim + at.offset as usize;
+fn is_read(func: &Func) -> IndexVec<ValueId, bool> {
+    let mut is_read: IndexVec<ValueId, bool> = func.nodes.iter().map(|_| false).collect();
+    for arg in func.nodes.iter().flat_map(|node| &node.args) {
+        is_read[*arg] = true;
     }
-    Some(flat)
+    is_read
 }

@@ -1,8 +1,10 @@
 //! Measurements, run by hand: `cargo bench` prints what a call costs, what compiling costs, what a
-//! fit costs, how many runs there are in a second, what sparse Jacobians save, and what derivatives
-//! cost; `cargo bench -- many` (`sparse`, `derivatives`) one of the last three alone. Nothing is
+//! fit costs, what dense layers cost, how many runs there are in a second, what sparse Jacobians save,
+//! and what derivatives cost; `cargo bench -- dense` (`many`, `sparse`, `derivatives`) one of the last
+//! four alone. Nothing is
 //! asserted; quote medians and ratios from one run.
 
+mod dense;
 mod derivatives;
 mod sparse;
 
@@ -26,6 +28,9 @@ fn main() {
         calls();
         compilation();
         fit();
+    }
+    if wanted("dense") {
+        dense::table();
     }
     if wanted("many") {
         many();

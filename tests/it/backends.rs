@@ -15,7 +15,7 @@ use nodec::ir::func::{Attr, Func, Node, ValueId};
 use nodec::ir::op::{Domain, Op};
 use nodec::ir::tensor::Tensor;
 use nodec::ir::types::{DType, Shape, Type};
-use nodec::lower::loops::{LoopFunc, LoopModule, Target};
+use nodec::lower::loops::{BufferKind, LoopFunc, LoopModule, Target};
 use nodec::lower::{lower, lower_within};
 use std::sync::Arc;
 
@@ -350,5 +350,60 @@ fn a_small_kernel_reads_like_this() {
     // Calling convention and pointers differ between machines.
     if cfg!(all(target_arch = "x86_64", target_os = "linux")) {
         assert_eq!(clif(&loops).unwrap(), golden("rate.clif"));
+    }
+}
+
+/// Sums of one value that are accumulated side by side, with what is left over at the end of an axis:
+/// the bits are those of each sum alone.
+#[test]
+fn sums_side_by_side_are_those_alone() {
+    for (m, k, n) in [(17, 18, 1), (43, 19, 1), (8, 20, 16), (9, 17, 23), (64, 33, 2), (1, 40, 37)] {
+        let mut b = Builder::new("f");
+        let x = b.param("x", Type::new(DType::F64, &[m, k]));
+        let y = b.param("y", Type::new(DType::F64, &[k, n]));
+        let product = b.einsum(x, y, &[0, 1], &[1, 2], &[0, 2]);
+        let transposed = b.einsum(y, x, &[1, 2], &[0, 1], &[0, 2]);
+        let halves = b.einsum(x, y, &[0, 1], &[1, 2], &[0]);
+        let rows = b.sum_axes(x, &[1]);
+        let columns = b.must(Op::ReduceMax, &[x], Attr::Axes([0].as_slice().into()));
+        let results = [product, transposed, halves, rows, columns];
+        let results = results.into_iter().enumerate().map(|(at, value)| (format!("{at}").into(), value));
+        let func = b.finish(results.collect());
+        let mut stream = Stream((m * k * n) as u64);
+        let args = [&[m, k], &[k, n]].map(|dims| stream.tensor(&Type::new(DType::F64, dims), &UNIT));
+        agrees_with_the_evaluator(&func, &args);
+    }
+}
+
+/// Outer products, summed and written in runs into one flat result: `w_ij = Σ_s a_si b_sj`, then a bias.
+#[test]
+fn sums_of_outer_products_are_written_at_once() {
+    for (n, m) in [(16, 16), (5, 43), (33, 2), (7, 1), (64, 18)] {
+        let mut b = Builder::new("f");
+        let (a, c) =
+            (b.param("a", Type::new(DType::F64, &[3, n])), b.param("b", Type::new(DType::F64, &[3, m])));
+        let row = |b: &mut Builder, of: ValueId, s: usize, len: usize| {
+            let part = b.slice(of, &[(s as u32, s as u32 + 1), (0, len as u32)]);
+            let part = b.reshape(part, Shape::new(&[len]));
+            b.unary(Op::Sqrt, part)
+        };
+        let outer = |b: &mut Builder, s: usize| {
+            let (x, y) = (row(b, a, s, n), row(b, c, s, m));
+            b.einsum(x, y, &[0], &[1], &[0, 1])
+        };
+        let terms = [0, 1, 2].map(|s| outer(&mut b, s));
+        let sum = b.add(terms[0], terms[1]);
+        let sum = b.add(sum, terms[2]);
+        let flat = b.reshape(sum, Shape::new(&[n * m]));
+        let bias = row(&mut b, c, 1, m);
+        let all = b.concat(&[flat, bias], 0);
+        let func = b.finish(vec![("w".into(), all)]);
+        let args = [counting(&[3, n]), counting(&[3, m])]
+            .map(|x| Tensor::new(x.ty.clone(), x.data.iter().map(|x| (x + 8.0) / 3.0).collect()));
+        agrees_with_the_evaluator(&func, &args);
+        // Nothing is stored on the way but the roots.
+        let loops = lower(&func, Target { fma: true }).unwrap();
+        let locals = loops.buffers.iter().filter(|b| matches!(b.kind, BufferKind::Local(_)));
+        assert!(locals.map(|b| b.len).max() <= Some(n.max(m)), "{loops}");
     }
 }

@@ -3,6 +3,7 @@
 //! A scalar becomes a value, a loop a block whose parameters are the loop variable and the carried
 //! scalars, a table a data object of the module. An `f64` is `f64`, a `bool` is an `i8` of 0 or 1.
 
+use crate::base::hash::FastMap;
 use crate::base::index::{Idx, IndexVec};
 use crate::bug;
 use crate::lower::loops::{
@@ -44,6 +45,7 @@ pub(super) fn emit(
         workspace,
         tables,
         addresses: func.buffers.ids().map(|_| None).collect(),
+        advanced: FastMap::default(),
         scalars: func.scalars.ids().map(|_| None).collect(),
         vars: vec![None; func.n_vars],
         depth: 0,
@@ -84,6 +86,9 @@ fn define_tables(
     Ok(tables)
 }
 
+/// Loop variables with their coefficients, outer loops first.
+type Terms = SmallVec<[(LoopVar, i64); 4]>;
+
 struct Emitter<'f> {
     func: &'f LoopFunc,
     builder: FunctionBuilder<'f>,
@@ -94,6 +99,8 @@ struct Emitter<'f> {
     tables: IndexVec<BufferId, Option<ir::GlobalValue>>,
     /// Address of each buffer once something needs it; found outside of all loops.
     addresses: IndexVec<BufferId, Option<Value>>,
+    /// Addresses advanced by the variables of loops around, found where the last of them begins.
+    advanced: FastMap<(BufferId, Terms), Value>,
     scalars: IndexVec<ScalarId, Option<Value>>,
     vars: Vec<Option<Value>>,
     depth: usize,
@@ -154,6 +161,7 @@ impl Emitter<'_> {
             self.scalars[c.after] = Some(self.builder.append_block_param(after, ty));
         }
         self.depth += 1;
+        self.advance_addresses(body, *var);
         self.block(body);
         self.depth -= 1;
         let values: Vec<BlockArg> = carried.iter().map(|c| BlockArg::from(self.scalar(c.next))).collect();
@@ -178,6 +186,39 @@ impl Emitter<'_> {
                 Stmt::Loop(Loop { body, .. }) => self.find_addresses(body),
             }
         }
+    }
+
+    /// Advances the addresses that a loop needs by its variable, once for all elements at constant
+    /// distances and for the loops inside.
+    fn advance_addresses(&mut self, stmts: &[Stmt], var: LoopVar) {
+        for stmt in stmts {
+            match stmt {
+                Stmt::Let { .. } => {}
+                Stmt::Load { buffer, index, .. } | Stmt::Store { buffer, index, .. } => {
+                    let is_open = |(own, _): &&(LoopVar, i64)| self.vars[own.index()].is_some();
+                    let n_open = index.terms.iter().take_while(is_open).count();
+                    if index.terms[..n_open].iter().any(|(own, _)| *own == var) {
+                        self.advanced(*buffer, &index.terms[..n_open]);
+                    }
+                }
+                Stmt::Loop(Loop { body, .. }) => self.advance_addresses(body, var),
+            }
+        }
+    }
+
+    /// The address of a buffer advanced by variables, outer ones first.
+    fn advanced(&mut self, buffer: BufferId, terms: &[(LoopVar, i64)]) -> Value {
+        let Some(((var, coefficient), before)) = terms.split_last() else { return self.address(buffer) };
+        let key = (buffer, Terms::from_slice(terms));
+        if let Some(address) = self.advanced.get(&key) {
+            return *address;
+        }
+        let before = self.advanced(buffer, before);
+        let bytes = self.func.buffers[buffer].dtype.bytes() as i64;
+        let var = self.var(*var);
+        let address = self.advance(before, var, coefficient * bytes);
+        self.advanced.insert(key, address);
+        address
     }
 
     fn address(&mut self, buffer: BufferId) -> Value {
@@ -210,12 +251,8 @@ impl Emitter<'_> {
 
     /// Address and byte offset of an element.
     fn element(&mut self, buffer: BufferId, index: &Index) -> (Value, i32) {
-        let mut address = self.address(buffer);
         let bytes = self.func.buffers[buffer].dtype.bytes() as i64;
-        for (var, coefficient) in &index.terms {
-            let var = self.var(*var);
-            address = self.advance(address, var, coefficient * bytes);
-        }
+        let mut address = self.advanced(buffer, &index.terms);
         if let Some(id) = index.dynamic {
             let id = self.scalar(id);
             address = self.advance(address, id, bytes);

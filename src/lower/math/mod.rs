@@ -97,6 +97,53 @@ pub fn expand(code: &Code, op: ScalarOp, args: &[ScalarId]) -> Option<ScalarId> 
     }
 }
 
+/// About how many statements `op` becomes.
+pub(crate) fn weight(op: ScalarOp) -> usize {
+    match op {
+        ScalarOp::Identity => 0,
+        ScalarOp::Add
+        | ScalarOp::Sub
+        | ScalarOp::Mul
+        | ScalarOp::Div
+        | ScalarOp::Neg
+        | ScalarOp::Abs
+        | ScalarOp::Sqrt
+        | ScalarOp::Floor
+        | ScalarOp::And
+        | ScalarOp::Or
+        | ScalarOp::Not
+        | ScalarOp::Select
+        | ScalarOp::Min
+        | ScalarOp::Max
+        | ScalarOp::Lt
+        | ScalarOp::Le
+        | ScalarOp::Eq
+        | ScalarOp::Convert => 1,
+        ScalarOp::Sign => 3,
+        ScalarOp::PowInt => 5,
+        ScalarOp::Exp
+        | ScalarOp::Expm1
+        | ScalarOp::Log
+        | ScalarOp::Log1p
+        | ScalarOp::Sin
+        | ScalarOp::Cos
+        | ScalarOp::Tan
+        | ScalarOp::Tanh
+        | ScalarOp::Sinh
+        | ScalarOp::Cosh
+        | ScalarOp::Atan
+        | ScalarOp::Asin
+        | ScalarOp::Acos
+        | ScalarOp::Sigmoid
+        | ScalarOp::Softplus
+        | ScalarOp::Erf
+        | ScalarOp::Pow
+        | ScalarOp::Lgamma
+        | ScalarOp::Digamma
+        | ScalarOp::Polygamma => 50,
+    }
+}
+
 /// `x^n` by repeated squaring, the reciprocal of `x^-n` for negative `n`. Relative error at most
 /// `|n|` units of rounding (2^-53 in `f64`), in the operand's type; a negative power whose positive
 /// counterpart overflows or underflows gives 0 or infinity.

@@ -1,0 +1,165 @@
+//! Loops over the elements of a value, several of them in one turn.
+//!
+//! A tile of a sum are the elements that are accumulated side by side; a tile of an output are
+//! consecutive elements that are written by one straight piece of code, so that a back end that adds
+//! them up over examples can do so vector by vector. What is left at the end of an axis is a shorter
+//! tile.
+
+use super::coords::{constant, shifted};
+use super::{Coords, Pass};
+use crate::base::index::IndexVec;
+use crate::ir::func::{Attr, Contraction, Func, ValueId};
+use crate::ir::op::{Lowering, Op};
+use crate::lower::loops::Index;
+use crate::lower::math;
+use crate::lower::place::{Place, summed_turns};
+use smallvec::{SmallVec, smallvec};
+
+/// Most sums that are accumulated side by side: a fused multiply-add takes 4 cycles and two of them
+/// begin in each, and eight accumulators leave half of 16 registers to their operands.
+pub(super) const SIDE_BY_SIDE: usize = 8;
+
+/// Most statements of a turn of sums side by side.
+const MOST_OF_SUMS: usize = 96;
+
+/// Consecutive elements of an output that are written in a turn: what fills a 512-bit vector.
+const RUN: usize = 16;
+
+/// Most statements for each of them.
+const MOST_OF_ELEMENT: usize = 40;
+
+/// How many elements along each axis.
+type Tile = SmallVec<[usize; 4]>;
+
+impl Pass<'_> {
+    /// Loops over all coordinates of a tensor of these axis lengths.
+    pub(super) fn for_each(&self, dims: &[usize], body: &dyn Fn(&[Index])) {
+        self.for_tiles(dims, &single(dims), &|tile| body(&tile[0]));
+    }
+
+    /// Loops over all coordinates of a tensor of these axis lengths, a tile of at most `tile` elements
+    /// along each axis at once, in row-major order within the tile.
+    pub(super) fn for_tiles(&self, dims: &[usize], tile: &[usize], body: &dyn Fn(&[Coords])) {
+        if !dims.contains(&0) {
+            self.for_tiles_inside(dims, tile, &[Coords::new()], body);
+        }
+    }
+
+    fn for_tiles_inside(&self, dims: &[usize], tile: &[usize], outer: &[Coords], body: &dyn Fn(&[Coords])) {
+        let (Some((dim, dims)), Some((width, tile))) = (dims.split_first(), tile.split_first()) else {
+            return body(outer);
+        };
+        let from = |start: &Index, width: usize| {
+            let next = |coords: &Coords, at: usize| {
+                let mut coords = coords.clone();
+                coords.push(shifted(start, at as i64));
+                coords
+            };
+            let all = outer.iter().flat_map(|coords| (0..width).map(move |at| next(coords, at)));
+            all.collect::<Vec<Coords>>()
+        };
+        let (turns, rest) = (dim / width, dim % width);
+        if turns > 1 {
+            let var = self.code.open_loop();
+            let start = Index { offset: 0, terms: smallvec![(var, *width as i64)], dynamic: None };
+            self.for_tiles_inside(dims, tile, &from(&start, *width), body);
+            self.code.close_loop(turns, &[]);
+        } else if turns == 1 {
+            self.for_tiles_inside(dims, tile, &from(&constant(0), *width), body);
+        }
+        if rest > 0 {
+            self.for_tiles_inside(dims, tile, &from(&constant(turns * width), rest), body);
+        }
+    }
+
+    /// The tile in which a value is computed to be stored.
+    pub(super) fn tile(&self, id: ValueId, to_output: bool) -> Tile {
+        let (node, dims) = (&self.func.nodes[id], self.dims(id));
+        let weight = self.weights[id].max(1);
+        if summed_turns(self.func, node) > 1 {
+            let most = self.side_by_side.min(MOST_OF_SUMS / weight).max(1);
+            return match &node.attr {
+                Attr::Contract(spec) => of_product(spec, dims, most).unwrap_or_else(|| run(dims, most)),
+                _ => run(dims, most),
+            };
+        }
+        match to_output && self.side_by_side > 1 && weight <= MOST_OF_ELEMENT {
+            true => run(dims, RUN),
+            false => single(dims),
+        }
+    }
+
+    /// The tile in which `count` elements are copied.
+    pub(super) fn copy_tile(&self, count: usize, to_output: bool) -> Tile {
+        if to_output && self.side_by_side > 1 { run(&[count], RUN) } else { single(&[count]) }
+    }
+}
+
+fn single(dims: &[usize]) -> Tile {
+    SmallVec::from_elem(1, dims.len())
+}
+
+/// At most `most` consecutive elements.
+fn run(dims: &[usize], most: usize) -> Tile {
+    let mut tile = single(dims);
+    let mut left = most;
+    for (width, dim) in tile.iter_mut().zip(dims).rev() {
+        *width = share(*dim, left);
+        left /= *width;
+        if *width < *dim {
+            break;
+        }
+    }
+    tile
+}
+
+/// Of a product of matrices, half as many along the axis of one operand as along the other's, so
+/// that both are shared.
+fn of_product(spec: &Contraction, dims: &[usize], most: usize) -> Option<Tile> {
+    let own =
+        |letters: &[u8], others: &[u8], letter: &u8| letters.contains(letter) && !others.contains(letter);
+    let (last, column) = spec.out.iter().enumerate().rfind(|(axis, _)| dims[*axis] > 1)?;
+    let (left, right) = match own(&spec.rhs, &spec.lhs, column) {
+        true => (&spec.lhs, &spec.rhs),
+        false if own(&spec.lhs, &spec.rhs, column) => (&spec.rhs, &spec.lhs),
+        false => return None,
+    };
+    let (other, _) = (spec.out.iter().enumerate().take(last))
+        .rfind(|(axis, row)| dims[*axis] > 1 && own(left, right, row))?;
+    let mut tile = single(dims);
+    tile[last] = share(dims[last], most.div_ceil(2));
+    tile[other] = share(dims[other], most / tile[last]);
+    Some(tile)
+}
+
+/// The length, at most `most`, of the fewest pieces of an axis, all but the last of which are equal.
+fn share(dim: usize, most: usize) -> usize {
+    let pieces = dim.div_ceil(most.max(1)).max(1);
+    // Few pieces are made equal; of many, the last may be short.
+    if pieces <= 2 { dim.div_ceil(pieces).max(1) } else { most.max(1) }
+}
+
+/// About how many statements an element of each value takes where it is computed; of a sum in a
+/// loop, a turn of it.
+pub(super) fn weights(
+    func: &Func,
+    places: &IndexVec<ValueId, Place>,
+    limit: usize,
+) -> IndexVec<ValueId, usize> {
+    let mut weights: IndexVec<ValueId, usize> = IndexVec::new();
+    for node in func.nodes.iter() {
+        let of = |arg: &ValueId| if places[*arg] == Place::Inline { weights[*arg] } else { 1 };
+        let args = node.args.iter().map(of).fold(0, usize::saturating_add);
+        let weight = match node.op.def().lowering {
+            Lowering::Leaf | Lowering::Expanded => 1,
+            Lowering::IndexMap => args + if node.op == Op::Gather { 3 } else { 0 },
+            Lowering::Scalar(op) => args + math::weight(op),
+            Lowering::Reduce(_) | Lowering::Contract => match summed_turns(func, node) {
+                turns if turns <= limit => (args + 1).saturating_mul(turns),
+                _ => args + 1,
+            },
+        };
+        weights.push(weight);
+    }
+    weights
+}
