@@ -11,6 +11,7 @@ use crate::ir::program::Program;
 use crate::ir::system::System;
 use crate::opt;
 use crate::plan::adjoint::augmented::augmented;
+use crate::plan::block::kernels::BlockKernels;
 use crate::plan::controls::Adjoint;
 use crate::plan::derivatives::{Derivatives, mass_pattern};
 use crate::plan::halves::Halves;
@@ -65,6 +66,7 @@ pub struct Plan {
     scale_curvature: OnceLock<Made<ScaleCurvature>>,
     system_curvature: Vec<OnceLock<Made<SystemCurvature>>>,
     solve_curvature: Vec<OnceLock<Made<SolveCurvature>>>,
+    pub(crate) block: BlockKernels,
     backend: Arc<dyn Backend>,
     compile_time: Duration,
 }
@@ -77,7 +79,7 @@ pub(crate) struct Alone {
     pub needs: Vec<usize>,
 }
 
-type Made<K> = Result<K, PlanError>;
+pub(crate) type Made<K> = Result<K, PlanError>;
 
 /// The functions of a plan in the tensor IR.
 #[derive(Clone, Debug)]
@@ -135,6 +137,7 @@ impl Plan {
             scale_curvature: OnceLock::new(),
             system_curvature: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_curvature: program.solves.iter().map(|_| OnceLock::new()).collect(),
+            block: BlockKernels::new(&program),
             layout,
             program,
             methods,
@@ -551,7 +554,7 @@ impl Funcs {
     }
 
     /// The step of `system`, whose method is explicit.
-    fn step(&self, system: usize) -> &Func {
+    pub(crate) fn step(&self, system: usize) -> &Func {
         match &self.steps[system] {
             Some(step) => step,
             None => crate::bug!("system {system} has no explicit method"),
@@ -624,12 +627,12 @@ fn derivatives(
     Derivatives::of(rate, n_states, form, mass, backend)
 }
 
-fn optimised(func: RunFunc) -> RunFunc {
+pub(crate) fn optimised(func: RunFunc) -> RunFunc {
     RunFunc { func: opt::optimise(func.func), reads: func.reads }
 }
 
 /// What is in `place`, made if it is not there.
-fn made<K>(place: &OnceLock<Made<K>>, make: impl FnOnce() -> Made<K>) -> Result<&K, PlanError> {
+pub(crate) fn made<K>(place: &OnceLock<Made<K>>, make: impl FnOnce() -> Made<K>) -> Result<&K, PlanError> {
     place.get_or_init(make).as_ref().map_err(Clone::clone)
 }
 

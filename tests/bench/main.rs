@@ -1,12 +1,13 @@
 //! Measurements, run by hand: `cargo bench` prints what a call costs, what compiling costs, what a
 //! fit costs, what dense layers cost, how many runs there are in a second, what sparse Jacobians save,
-//! and what derivatives cost; `cargo bench -- dense` (`many`, `sparse`, `derivatives`) one of the last
-//! four alone. Nothing is
-//! asserted; quote medians and ratios from one run.
+//! what derivatives cost, and what a step of training costs; `cargo bench -- dense` (`many`, `sparse`,
+//! `derivatives`, `train`) one of the last five alone; `cargo bench -- train small/plain mnist` some of
+//! the tasks of the last. Nothing is asserted; quote medians and ratios from one run.
 
 mod dense;
 mod derivatives;
 mod sparse;
+mod train;
 
 use nodec::backend::cranelift::Cranelift;
 use nodec::backend::{Backend, Input, Output, Workspace};
@@ -42,6 +43,9 @@ fn main() {
         derivatives::taylor();
         derivatives::seminorm();
         derivatives::million_steps();
+    }
+    if wanted("train") {
+        train::lines(named.get(1..).unwrap_or(&[]));
     }
 }
 

@@ -7,6 +7,7 @@ mod adjoints;
 mod backends;
 mod bad_input;
 mod bench;
+mod blocks;
 mod cli;
 mod constraints;
 mod control;
