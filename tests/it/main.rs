@@ -72,3 +72,4 @@ mod symplectic;
 mod threads;
 mod tidy;
 mod training;
+mod wide;
