@@ -48,12 +48,12 @@ pub trait LaneExecutable: Send + Sync {
     fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace);
 }
 
-/// The lanes that functions of a run in this precision are called for: what fills a 512-bit vector.
-/// The same on every machine, since the order of sums over lanes depends on it.
+/// The lanes that functions of a run in this precision are called for: one 512-bit vector of `f32`, two
+/// of `f64`, which hide the latency of each other. The same on every machine, since the order of sums
+/// over lanes depends on it.
 pub fn width(dtype: DType) -> usize {
     match dtype {
-        DType::F32 => 16,
-        DType::F64 | DType::I64 | DType::Bool => 8,
+        DType::F32 | DType::F64 | DType::I64 | DType::Bool => 16,
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod cranelift;
 pub mod interp;
 pub mod lanes;
+pub mod wide;
 
 use crate::backend::lanes::{LaneExecutable, LaneFunc};
 pub use crate::lower::loops::Target;

@@ -5,9 +5,11 @@
 //! evaluator within a bound, and every other back end with the interpreter to the last bit.
 
 use crate::op_samples::{Sample, Stream, samples};
+use crate::wide;
 use nodec::ad::{batch_func, expand, jvp_func, vjp_func};
 use nodec::backend::cranelift::{Cranelift, clif};
 use nodec::backend::interp::Interp;
+use nodec::backend::lanes::{LaneExecutable, Spread};
 use nodec::backend::{Backend, Executable, Input, Output, Workspace};
 use nodec::ir::builder::Builder;
 use nodec::ir::eval::values;
@@ -113,6 +115,23 @@ pub fn call(executable: &dyn Executable, args: &[Data], workspace: &mut Workspac
     results
 }
 
+/// One call for several lanes with fresh outputs; sums are added to a number.
+pub fn call_lanes(executable: &dyn LaneExecutable, args: &[Data]) -> Vec<Data> {
+    let lane_func = &executable.funcs()[0];
+    let func = &lane_func.func;
+    let inputs: Vec<Input<'_>> = args.iter().map(Data::input).collect();
+    let outputs = func.outputs.iter().zip(&lane_func.outputs);
+    let mut results: Vec<Data> = outputs
+        .map(|(id, spread)| {
+            let lanes = if *spread == Spread::Lanes { executable.width() } else { 1 };
+            Data::unwritten(func.buffers[*id].dtype, func.buffers[*id].len * lanes)
+        })
+        .collect();
+    let mut outputs: Vec<Output<'_>> = results.iter_mut().map(Data::output).collect();
+    executable.call(0, &inputs, &mut outputs, &mut Workspace::default());
+    results
+}
+
 /// Runs loop code on the interpreter, and on Cranelift if asked (twice, the second time with what the
 /// first left in the workspace); they agree to the last bit.
 pub fn run_loops(func: &LoopFunc, args: &[Data], natively: bool) -> Vec<Data> {
@@ -127,6 +146,8 @@ pub fn run_loops(func: &LoopFunc, args: &[Data], natively: bool) -> Vec<Data> {
                 assert_eq!(a.bits(), b.bits(), "interp {a:?}\ncranelift {b:?}\n{func}");
             }
         }
+        wide::must_be_wide(func);
+        wide::agrees(func, args);
     }
     expected
 }

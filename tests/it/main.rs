@@ -71,3 +71,4 @@ mod symplectic;
 mod threads;
 mod tidy;
 mod training;
+mod wide;

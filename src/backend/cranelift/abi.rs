@@ -73,13 +73,13 @@ impl Drop for Compiled {
 }
 
 /// Frees a module none of whose functions will be called again. (Dropping one leaks its memory.)
-pub(super) fn free(jit: JITModule) {
+pub(in crate::backend) fn free(jit: JITModule) {
     // SAFETY: this module hands out no function pointers; a call borrows the `Compiled`, so none is
     // running when it is dropped, and none can start after it.
     unsafe { jit.free_memory() }
 }
 
-fn input_address(input: &Input<'_>) -> *const u8 {
+pub(in crate::backend) fn input_address(input: &Input<'_>) -> *const u8 {
     match input {
         Input::F64(data) => data.as_ptr().cast(),
         Input::F32(data) => data.as_ptr().cast(),
@@ -88,7 +88,7 @@ fn input_address(input: &Input<'_>) -> *const u8 {
     }
 }
 
-fn output_address(output: &mut Output<'_>) -> *mut u8 {
+pub(in crate::backend) fn output_address(output: &mut Output<'_>) -> *mut u8 {
     match output {
         Output::F64(data) => data.as_mut_ptr().cast(),
         Output::F32(data) => data.as_mut_ptr().cast(),

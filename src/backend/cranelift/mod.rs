@@ -6,7 +6,10 @@
 mod abi;
 mod emit;
 
-use crate::backend::{Backend, CompileError, Executable, Target};
+pub(super) use abi::{free, input_address, output_address};
+
+use crate::backend::lanes::{LaneExecutable, LaneFunc};
+use crate::backend::{Backend, CompileError, Executable, Target, wide};
 use crate::lower::loops::{LoopFunc, LoopModule, Stmt};
 use cranelift::codegen::{Context, ir, isa, settings};
 use cranelift::prelude::{Configurable, FunctionBuilderContext};
@@ -41,6 +44,23 @@ impl Backend for Cranelift {
         jit.finalize_definitions().map_err(|e| error("", e.to_string()))?;
         Ok(Arc::new(abi::Compiled::new(module, jit, &ids)))
     }
+
+    fn compile_lanes(
+        &self,
+        funcs: Vec<LaneFunc>,
+        width: usize,
+    ) -> Result<Arc<dyn LaneExecutable>, CompileError> {
+        wide::compile(funcs, width, |module| self.compile(module))
+    }
+
+    fn is_wide(&self) -> bool {
+        wide::is_supported()
+    }
+}
+
+/// An empty module for code of this machine.
+pub(super) fn new_module() -> Result<JITModule, String> {
+    new_jit(Registers::Backtracking)
 }
 
 /// The Cranelift IR of one function, before optimisation: for `nodec show`.

@@ -1,0 +1,142 @@
+//! The call into wide code, and freeing it: the only unsafe room of this back end.
+//!
+//! A function is `extern "sysv64" fn(inputs, outputs, workspace, constants)`, where `inputs` and
+//! `outputs` point to arrays of buffer addresses in call order.
+
+use super::code;
+use crate::backend::cranelift::{free, input_address, new_module, output_address};
+use crate::backend::lanes::{LaneExecutable, LaneFunc, one_by_one};
+use crate::backend::{CompileError, Executable, Input, Output, Workspace};
+use crate::lower::loops::LoopModule;
+use cranelift_jit::JITModule;
+use cranelift_module::{Linkage, Module};
+use smallvec::SmallVec;
+use std::sync::{Arc, Mutex};
+
+type Entry = unsafe extern "sysv64" fn(*const *const u8, *const *mut u8, *mut u8, *const u8);
+
+/// Code in memory, with what it was made from.
+struct Wide {
+    funcs: Vec<LaneFunc>,
+    width: usize,
+    codes: Vec<Code>,
+    /// Those that go lane by lane.
+    narrow: Option<Arc<dyn LaneExecutable>>,
+    /// Never locked to call a function: the lock only makes the owner `Sync`.
+    jit: Mutex<Option<JITModule>>,
+}
+
+enum Code {
+    /// Machine code, the bytes of workspace it needs, and the numbers it reads.
+    Wide { entry: Entry, workspace: usize, constants: Vec<CacheLine> },
+    /// The number among those that go lane by lane.
+    Narrow(usize),
+}
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct CacheLine([u8; 64]);
+
+/// Functions for `width` lanes on a machine with AVX-512.
+pub(super) fn compile(
+    funcs: Vec<LaneFunc>,
+    width: usize,
+    compile: impl FnOnce(Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError>,
+) -> Result<Arc<dyn LaneExecutable>, CompileError> {
+    funcs.iter().for_each(LaneFunc::check);
+    let failed =
+        |func: &str, message: String| CompileError { backend: "wide", func: func.to_owned(), message };
+    let mut jit = new_module().map_err(|message| failed("", message))?;
+    let mut made = Vec::with_capacity(funcs.len());
+    let mut narrow = Vec::new();
+    for (position, lane_func) in funcs.iter().enumerate() {
+        let func = &lane_func.func;
+        func.verify().map_err(|message| failed(&func.name, message))?;
+        match code(lane_func, width) {
+            Ok((bytes, constants)) => {
+                let signature = jit.make_signature();
+                let name = format!("w{position}");
+                let id = jit.declare_function(&name, Linkage::Export, &signature);
+                let id = id.map_err(|e| failed(&func.name, e.to_string()))?;
+                jit.define_function_bytes(id, 64, &bytes, &[])
+                    .map_err(|e| failed(&func.name, e.to_string()))?;
+                made.push(Ok((id, constants)));
+            }
+            Err(why) => {
+                tracing::debug!("`{}` goes lane by lane: it has {why}", func.name);
+                made.push(Err(narrow.len()));
+                narrow.push(lane_func.clone());
+            }
+        }
+    }
+    jit.finalize_definitions().map_err(|e| failed("", e.to_string()))?;
+    let codes = made.into_iter().zip(&funcs).map(|(made, lane_func)| match made {
+        Ok((id, constants)) => {
+            let address = jit.get_finalized_function(id);
+            // SAFETY: `allocate` makes every function with exactly these parameters in this calling
+            // convention, and keeps what the convention says is the caller's.
+            let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
+            Code::Wide { entry, workspace: lane_func.func.workspace * width, constants: lines(&constants) }
+        }
+        Err(number) => Code::Narrow(number),
+    });
+    let codes = codes.collect();
+    let narrow = if narrow.is_empty() { None } else { Some(one_by_one(narrow, width, compile)?) };
+    Ok(Arc::new(Wide { funcs, width, codes, narrow, jit: Mutex::new(Some(jit)) }))
+}
+
+fn lines(bytes: &[u8]) -> Vec<CacheLine> {
+    let line = |chunk: &[u8]| {
+        let mut line = CacheLine([0; 64]);
+        line.0[..chunk.len()].copy_from_slice(chunk);
+        line
+    };
+    bytes.chunks(64).map(line).collect()
+}
+
+impl LaneExecutable for Wide {
+    fn funcs(&self) -> &[LaneFunc] {
+        &self.funcs
+    }
+
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
+        match &self.codes[func] {
+            Code::Wide { entry, workspace: bytes, constants } => {
+                self.funcs[func].check_layouts(inputs, outputs, self.width);
+                let inputs: SmallVec<[*const u8; 16]> = inputs.iter().map(input_address).collect();
+                let outputs: SmallVec<[*mut u8; 16]> = outputs.iter_mut().map(output_address).collect();
+                let workspace = workspace.reserve(*bytes);
+                // SAFETY: number, element type and length of the buffers are as declared (checked
+                // above), the workspace has `width` times the declared size and its alignment,
+                // outputs are exclusive borrows and so overlap nothing. The code reads and writes
+                // inside these buffers: `LoopFunc::verify`, run before compilation, bounds every
+                // affine index, `select` multiplies it by the lanes, and the producers of computed
+                // indices clamp them. The machine has the instructions: `wide::compile` asked it. The
+                // code is alive as long as `self`.
+                unsafe {
+                    entry(inputs.as_ptr(), outputs.as_ptr(), workspace, constants.as_ptr().cast());
+                }
+            }
+            Code::Narrow(number) => {
+                let narrow = self.narrow.as_ref().expect("some go lane by lane");
+                narrow.call(*number, inputs, outputs, workspace);
+            }
+        }
+    }
+}
+
+impl Drop for Wide {
+    fn drop(&mut self) {
+        let jit = match self.jit.get_mut() {
+            Ok(jit) => jit.take(),
+            Err(poisoned) => poisoned.into_inner().take(),
+        };
+        if let Some(jit) = jit {
+            free(jit);
+        }
+    }
+}

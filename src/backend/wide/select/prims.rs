@@ -1,0 +1,297 @@
+//! Scalar primitives as instructions on vectors.
+
+use super::{Parts, Select, Unsupported};
+use crate::backend::wide::encode::{self as x, Form};
+use crate::backend::wide::vector::{Home, Inst, Value};
+use crate::lower::loops::{DType, Prim, ScalarId};
+use smallvec::{SmallVec, smallvec};
+
+impl Select<'_> {
+    pub(super) fn prim(&mut self, id: ScalarId, prim: Prim, args: &[ScalarId]) -> Result<Parts, Unsupported> {
+        let to = self.dtype(id);
+        let from = args.first().map_or(to, |arg| self.dtype(*arg));
+        let wide = from.bytes() == 8;
+        let of = |single: Form, double: Form| if wide { double } else { single };
+        match prim {
+            Prim::Const(bits) => {
+                let value = match to {
+                    DType::F64 | DType::I64 => self.splat8(bits)?,
+                    DType::F32 => self.splat4(bits as u32)?,
+                    DType::Bool => self.splat4(if bits == 0 { 0 } else { u32::MAX })?,
+                };
+                Ok(SmallVec::from_elem(value, self.parts(to)))
+            }
+            Prim::Counter(var) => {
+                let value = self.value(Home::Counter(var));
+                if !self.out.counted.contains(&var) {
+                    self.out.counted.push(var);
+                }
+                Ok(SmallVec::from_elem(value, self.parts(to)))
+            }
+            Prim::Add if from.is_float() => Ok(self.two(of(x::ADD_PS, x::ADD_PD), args, true)),
+            Prim::Sub if from.is_float() => Ok(self.two(of(x::SUB_PS, x::SUB_PD), args, false)),
+            Prim::Mul if from.is_float() => Ok(self.two(of(x::MUL_PS, x::MUL_PD), args, true)),
+            Prim::Min if from.is_float() => Ok(self.two(of(x::MIN_PS, x::MIN_PD), args, false)),
+            Prim::Max if from.is_float() => Ok(self.two(of(x::MAX_PS, x::MAX_PD), args, false)),
+            Prim::Add => Ok(self.two(x::ADD_Q, args, true)),
+            Prim::Sub => Ok(self.two(x::SUB_Q, args, false)),
+            Prim::Mul => Ok(self.two(x::MUL_Q, args, true)),
+            Prim::Min => Ok(self.two(x::MIN_Q, args, true)),
+            Prim::Max => Ok(self.two(x::MAX_Q, args, true)),
+            Prim::Div => Ok(self.two(of(x::DIV_PS, x::DIV_PD), args, false)),
+            Prim::Fma => self.fma(wide, args),
+            Prim::Sqrt => Ok(self.one(of(x::SQRT_PS, x::SQRT_PD), args[0], None)),
+            Prim::Floor => Ok(self.one(of(x::ROUND_PS, x::ROUND_PD), args[0], Some(9))),
+            Prim::Round => Ok(self.one(of(x::ROUND_PS, x::ROUND_PD), args[0], Some(8))),
+            Prim::Neg if from.is_float() => {
+                self.negated.insert(id, args[0]);
+                let sign = if wide { self.splat8(1 << 63)? } else { self.splat4(1 << 31)? };
+                Ok(self.with(of(x::XOR_D, x::XOR_Q), args[0], sign))
+            }
+            Prim::Neg => {
+                let zero = self.splat8(0)?;
+                let a = self.get(args[0]);
+                Ok(self.each(&a, |dst, b| Inst::Two {
+                    form: x::SUB_Q,
+                    dst,
+                    a: zero,
+                    b,
+                    imm: None,
+                    commutes: false,
+                }))
+            }
+            Prim::Abs => {
+                let rest = if wide { self.splat8(!(1 << 63))? } else { self.splat4(!(1 << 31))? };
+                Ok(self.with(of(x::AND_D, x::AND_Q), args[0], rest))
+            }
+            Prim::CopySign => {
+                let mask = if wide { self.splat8(1 << 63)? } else { self.splat4(1 << 31)? };
+                let form = of(x::TERNARY_D, x::TERNARY_Q);
+                let (a, b) = (self.get(args[0]), self.get(args[1]));
+                let mut parts = Parts::new();
+                for (a, b) in a.into_iter().zip(b) {
+                    let dst = self.fresh();
+                    self.push(Inst::Ternary { form, dst, a, b, mask, imm: 0xd8 });
+                    parts.push(dst);
+                }
+                Ok(parts)
+            }
+            Prim::Lt | Prim::Le | Prim::Eq if from == DType::Bool => {
+                // Only equality is defined on bools.
+                let differ = self.two(x::XOR_D, args, true);
+                let ones = self.splat4(u32::MAX)?;
+                Ok(self.with_parts(x::XOR_D, &differ, ones))
+            }
+            Prim::Lt => Ok(self.compare(from, args, if from.is_float() { 0x11 } else { 1 })),
+            Prim::Le => Ok(self.compare(from, args, if from.is_float() { 0x12 } else { 2 })),
+            Prim::Eq => Ok(self.compare(from, args, 0)),
+            Prim::And => Ok(self.two(of(x::AND_D, x::AND_Q), args, true)),
+            Prim::Or => Ok(self.two(of(x::OR_D, x::OR_Q), args, true)),
+            Prim::Xor => Ok(self.two(of(x::XOR_D, x::XOR_Q), args, true)),
+            Prim::Not => {
+                let ones = if wide { self.splat8(u64::MAX)? } else { self.splat4(u32::MAX)? };
+                Ok(self.with(of(x::XOR_D, x::XOR_Q), args[0], ones))
+            }
+            Prim::Select => Ok(self.choice(to, args)),
+            Prim::ShiftLeft => Ok(self.two(x::SHIFT_LEFT_Q, args, false)),
+            Prim::ShiftRight => Ok(self.two(x::SHIFT_RIGHT_Q, args, false)),
+            Prim::MulHi => self.high_product(args),
+            Prim::Bitcast => Ok(self.bitcast(from, to, args[0])),
+            Prim::Convert => self.converted(from, to, args[0]),
+        }
+    }
+
+    /// An instruction for each part.
+    pub(super) fn each(&mut self, parts: &[Value], inst: impl Fn(Value, Value) -> Inst) -> Parts {
+        let mut dsts = Parts::new();
+        for part in parts {
+            let dst = self.fresh();
+            self.push(inst(dst, *part));
+            dsts.push(dst);
+        }
+        dsts
+    }
+
+    pub(super) fn one(&mut self, form: Form, a: ScalarId, imm: Option<u8>) -> Parts {
+        let a = self.get(a);
+        self.each(&a, |dst, a| Inst::One { form, dst, a, imm })
+    }
+
+    pub(super) fn two(&mut self, form: Form, args: &[ScalarId], commutes: bool) -> Parts {
+        let (a, b) = (self.get(args[0]), self.get(args[1]));
+        let mut parts = Parts::new();
+        for (a, b) in a.into_iter().zip(b) {
+            let dst = self.fresh();
+            self.push(Inst::Two { form, dst, a, b, imm: None, commutes });
+            parts.push(dst);
+        }
+        parts
+    }
+
+    pub(super) fn with(&mut self, form: Form, a: ScalarId, b: Value) -> Parts {
+        let a = self.get(a);
+        self.with_parts(form, &a, b)
+    }
+
+    pub(super) fn with_parts(&mut self, form: Form, a: &[Value], b: Value) -> Parts {
+        self.each(a, |dst, a| Inst::Two { form, dst, a, b, imm: None, commutes: true })
+    }
+
+    /// Signs of operands that are negatives go into the instruction.
+    pub(super) fn fma(&mut self, double: bool, args: &[ScalarId]) -> Result<Parts, Unsupported> {
+        let mut args: [ScalarId; 3] = [args[0], args[1], args[2]];
+        let mut signs = [false; 3];
+        for (arg, sign) in args.iter_mut().zip(&mut signs) {
+            if let Some(positive) = self.negated.get(arg) {
+                (*arg, *sign) = (*positive, true);
+            }
+        }
+        let [a, b, c] = args.map(|arg| self.get(arg));
+        let (negative, minus) = (signs[0] != signs[1], signs[2]);
+        let mut parts = Parts::new();
+        for ((a, b), c) in a.into_iter().zip(b).zip(c) {
+            let dst = self.fresh();
+            self.push(Inst::Fma { double, negative, minus, dst, a, b, c });
+            parts.push(dst);
+        }
+        Ok(parts)
+    }
+
+    pub(super) fn compare(&mut self, from: DType, args: &[ScalarId], imm: u8) -> Parts {
+        let form = match from {
+            DType::F64 => x::COMPARE_PD,
+            DType::F32 => x::COMPARE_PS,
+            DType::I64 => x::COMPARE_Q,
+            DType::Bool => crate::bug!("bools are not ordered"),
+        };
+        let parts = self.get(args[0]).into_iter().zip(self.get(args[1])).collect();
+        let dst = self.fresh();
+        self.push(Inst::Compare { form, dst, parts, imm });
+        smallvec![dst]
+    }
+
+    pub(super) fn choice(&mut self, to: DType, args: &[ScalarId]) -> Parts {
+        let [mask, a, b] = [args[0], args[1], args[2]].map(|arg| self.get(arg));
+        let mut parts = Parts::new();
+        for (part, (a, b)) in a.into_iter().zip(b).enumerate() {
+            let dst = self.fresh();
+            self.push(if to == DType::Bool {
+                Inst::Ternary { form: x::TERNARY_D, dst, a: b, b: a, mask: mask[0], imm: 0xd8 }
+            } else {
+                Inst::Select { double: to.bytes() == 8, part, dst, mask: mask[0], a, b }
+            });
+            parts.push(dst);
+        }
+        parts
+    }
+
+    /// The high half of the product of unsigned integers, from products of their halves.
+    pub(super) fn high_product(&mut self, args: &[ScalarId]) -> Result<Parts, Unsupported> {
+        let low = self.splat8(u64::from(u32::MAX))?;
+        let (a, b) = (self.get(args[0]), self.get(args[1]));
+        let mut parts = Parts::new();
+        for (a, b) in a.into_iter().zip(b) {
+            let (a_high, b_high) = (self.shifted(a), self.shifted(b));
+            let [ll, lh, hl, hh] = [(a, b), (a, b_high), (a_high, b), (a_high, b_high)]
+                .map(|(a, b)| self.pair(x::MUL_UDQ, a, b));
+            let (carry, lh_low, hl_low) =
+                (self.shifted(ll), self.pair(x::AND_Q, lh, low), self.pair(x::AND_Q, hl, low));
+            let middle = self.pair(x::ADD_Q, carry, lh_low);
+            let middle = self.pair(x::ADD_Q, middle, hl_low);
+            let (middle, lh_high, hl_high) = (self.shifted(middle), self.shifted(lh), self.shifted(hl));
+            let high = self.pair(x::ADD_Q, hh, lh_high);
+            let high = self.pair(x::ADD_Q, high, hl_high);
+            parts.push(self.pair(x::ADD_Q, high, middle));
+        }
+        Ok(parts)
+    }
+
+    pub(super) fn shifted(&mut self, a: Value) -> Value {
+        let dst = self.fresh();
+        self.push(Inst::Shift { form: x::SHIFT_Q, op: 2, dst, a, by: 32 });
+        dst
+    }
+
+    pub(super) fn pair(&mut self, form: Form, a: Value, b: Value) -> Value {
+        let dst = self.fresh();
+        self.push(Inst::Two { form, dst, a, b, imm: None, commutes: true });
+        dst
+    }
+
+    pub(super) fn bitcast(&mut self, from: DType, to: DType, a: ScalarId) -> Parts {
+        let a = self.get(a);
+        match (from, to) {
+            (DType::F32, DType::I64) => {
+                let halves = self.halves(a[0]);
+                self.each(&halves, |dst, a| Inst::One { form: x::D_TO_Q, dst, a, imm: None })
+            }
+            (DType::I64, DType::F32) => self.narrowed(x::Q_TO_D, &a),
+            _ => a,
+        }
+    }
+
+    /// Eight bytes to four: both halves of the result.
+    pub(super) fn narrowed(&mut self, form: Form, a: &[Value]) -> Parts {
+        let halves = self.each(a, |dst, a| Inst::One { form, dst, a, imm: None });
+        smallvec![self.joined(&halves)]
+    }
+
+    pub(super) fn converted(&mut self, from: DType, to: DType, a: ScalarId) -> Result<Parts, Unsupported> {
+        let parts = self.get(a);
+        Ok(match (from, to) {
+            (DType::F64, DType::F64)
+            | (DType::F32, DType::F32)
+            | (DType::I64, DType::I64)
+            | (DType::Bool, DType::Bool) => parts,
+            (DType::F32, DType::F64) => self.widened(&parts),
+            (DType::F64, DType::F32) => self.narrowed(x::PD_TO_PS, &parts),
+            (DType::I64, DType::F32) => self.narrowed(x::Q_TO_PS, &parts),
+            (DType::I64, DType::F64) => {
+                self.each(&parts, |dst, a| Inst::One { form: x::Q_TO_PD, dst, a, imm: None })
+            }
+            (DType::F32, DType::I64) => {
+                let wide = self.widened(&parts);
+                self.integers(&wide)?
+            }
+            (DType::F64, DType::I64) => self.integers(&parts)?,
+            (DType::F64 | DType::F32 | DType::I64, DType::Bool) => {
+                let zero = if from == DType::F32 { self.splat4(0)? } else { self.splat8(0)? };
+                let form = match from {
+                    DType::F64 => x::COMPARE_PD,
+                    DType::F32 => x::COMPARE_PS,
+                    _ => x::COMPARE_Q,
+                };
+                let dst = self.fresh();
+                let parts = parts.into_iter().map(|part| (part, zero)).collect();
+                // "Not equal", true for NaN.
+                self.push(Inst::Compare { form, dst, parts, imm: 4 });
+                smallvec![dst]
+            }
+            (DType::Bool, DType::F32) => {
+                let one = self.splat4(1.0f32.to_bits())?;
+                self.with_parts(x::AND_D, &parts, one)
+            }
+            (DType::Bool, DType::F64 | DType::I64) => {
+                let one = self.address_of(if to == DType::F64 { 1.0f64.to_bits() } else { 1 })?;
+                let mut dsts = Parts::new();
+                for part in 0..self.parts(to) {
+                    let dst = self.fresh();
+                    self.push(Inst::Masked { part, dst, mask: parts[0], one });
+                    dsts.push(dst);
+                }
+                dsts
+            }
+        })
+    }
+
+    pub(super) fn widened(&mut self, parts: &[Value]) -> Parts {
+        let halves = self.halves(parts[0]);
+        self.each(&halves, |dst, a| Inst::One { form: x::PS_TO_PD, dst, a, imm: None })
+    }
+
+    pub(super) fn integers(&mut self, parts: &[Value]) -> Result<Parts, Unsupported> {
+        let limit = self.address_of(9_223_372_036_854_775_808.0f64.to_bits())?;
+        let most = self.address_of(i64::MAX as u64)?;
+        Ok(self.each(parts, |dst, a| Inst::ToInteger { dst, a, limit, most }))
+    }
+}

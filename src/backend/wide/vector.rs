@@ -1,0 +1,173 @@
+//! Instructions on vectors, before they have registers.
+//!
+//! A [`Value`] is 512 bits: the lanes of a scalar, or half of them. Addresses are a [`Class`], which
+//! moves with the loops, and a distance from it.
+
+use super::encode::{Form, Len};
+use crate::base::index::IndexVec;
+use crate::lower::loops::LoopVar;
+use smallvec::SmallVec;
+
+crate::index_type!(
+    /// 512 bits.
+    Value, "v"
+);
+crate::index_type!(
+    /// Addresses that differ by constants.
+    ClassId, "c"
+);
+
+/// A buffer at a coordinate that moves with loops.
+#[derive(Clone, Debug)]
+pub struct Class {
+    pub base: Base,
+    /// How it moves; `None` if it stays where it is.
+    pub outer: Option<Step>,
+}
+
+/// The class before the innermost of its loops began, and how many bytes a turn of it adds.
+pub type Step = (ClassId, LoopVar, i64);
+
+/// Where the address of a buffer is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Base {
+    Input(usize),
+    Output(usize),
+    Workspace(usize),
+    Constants(usize),
+}
+
+/// Bytes at a distance from the address of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    pub class: ClassId,
+    pub disp: i32,
+}
+
+/// How memory fills a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// Element after element.
+    Full(Len),
+    /// One element of four bytes in every lane.
+    Splat4,
+    /// One element of eight bytes in every lane.
+    Splat8,
+}
+
+/// Where a value can be had again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// Nowhere.
+    Nowhere,
+    /// In memory that nobody writes.
+    Memory(At, Fill),
+    /// It is the number of turns of a loop.
+    Counter(LoopVar),
+}
+
+/// An instruction. Operands stand in the order of the manual, the one that may be in memory last.
+#[derive(Clone, Debug)]
+pub enum Inst {
+    /// `dst = form(a, b)`
+    Two { form: Form, dst: Value, a: Value, b: Value, imm: Option<u8>, commutes: bool },
+    /// `dst = form(a)`
+    One { form: Form, dst: Value, a: Value, imm: Option<u8> },
+    /// `dst = ±a·b ± c`, rounded once.
+    Fma { double: bool, negative: bool, minus: bool, dst: Value, a: Value, b: Value, c: Value },
+    /// `dst = mask ? b : a` bit by bit: `vpternlog`.
+    Ternary { form: Form, dst: Value, a: Value, b: Value, mask: Value, imm: u8 },
+    /// A shift by a constant; `op` as the form says.
+    Shift { form: Form, op: u8, dst: Value, a: Value, by: u8 },
+    /// The upper half in place of the lower.
+    Upper { dst: Value, a: Value },
+    /// `dst` is the mask of `a ? b`, part after part.
+    Compare { form: Form, dst: Value, parts: SmallVec<[(Value, Value); 2]>, imm: u8 },
+    /// `dst = mask ? a : b` for lanes from `8·part` on if `double`.
+    Select { double: bool, part: usize, dst: Value, mask: Value, a: Value, b: Value },
+    /// `dst` is `one` where the mask is true, else 0.
+    Masked { part: usize, dst: Value, mask: Value, one: At },
+    /// `dst = a` as an integer; see [`Prim::Convert`].
+    ToInteger { dst: Value, a: Value, limit: At, most: At },
+    /// `dst` = memory.
+    Load { dst: Value, at: At, fill: Fill },
+    /// The mask of bytes 0 or 1, for 8 or 16 lanes.
+    LoadMask { dst: Value, at: At, len: Len },
+    /// The mask of one byte.
+    SplatMask { dst: Value, at: At },
+    /// Elements at `at + index·size`: eight of them.
+    Gather { double: bool, dst: Value, index: Value, at: At },
+    /// Eight elements to there.
+    Scatter { double: bool, src: Value, index: Value, at: At },
+    /// Memory = `src`: all of it, or the first element.
+    Store { src: Value, at: At, fill: Fill },
+    /// Bytes 0 or 1 of a mask.
+    StoreMask { src: Value, at: At, len: Len },
+    /// Memory += the sum over the lanes of each value, one element after the other.
+    Sum { double: bool, len: Len, srcs: Vec<Value>, order: At, at: At },
+    /// A loop begins.
+    Begin { number: usize },
+    /// It ends.
+    End { number: usize },
+}
+
+/// A value carried through a loop.
+#[derive(Clone, Copy, Debug)]
+pub struct Carry {
+    pub init: Value,
+    pub inside: Value,
+    pub next: Value,
+    pub after: Value,
+}
+
+/// A counted loop of at least one turn.
+#[derive(Clone, Debug)]
+pub struct Looped {
+    pub var: LoopVar,
+    pub count: i32,
+    pub carried: Vec<Carry>,
+    /// What moves with it.
+    pub classes: Vec<ClassId>,
+    /// Whether it has no loop inside.
+    pub innermost: bool,
+}
+
+/// A function of vectors.
+#[derive(Clone, Debug, Default)]
+pub struct Vectors {
+    pub insts: Vec<Inst>,
+    pub homes: IndexVec<Value, Home>,
+    /// The instruction before which a value is defined.
+    pub defined: IndexVec<Value, usize>,
+    pub classes: IndexVec<ClassId, Class>,
+    pub loops: Vec<Looped>,
+    /// Numbers that the code reads, 64 bytes aligned.
+    pub constants: Vec<u8>,
+    /// Loop variables whose value is used.
+    pub counted: Vec<LoopVar>,
+}
+
+/// What an instruction reads.
+pub fn sources(inst: &Inst, visit: &mut dyn FnMut(Value)) {
+    match inst {
+        Inst::Two { a, b, .. } => [*a, *b].into_iter().for_each(visit),
+        Inst::One { a, .. } | Inst::Shift { a, .. } | Inst::Upper { a, .. } | Inst::ToInteger { a, .. } => {
+            visit(*a);
+        }
+        Inst::Fma { a, b, c, .. } => [*a, *b, *c].into_iter().for_each(visit),
+        Inst::Ternary { a, b, mask, .. } | Inst::Select { a, b, mask, .. } => {
+            [*a, *b, *mask].into_iter().for_each(visit);
+        }
+        Inst::Compare { parts, .. } => parts.iter().for_each(|(a, b)| {
+            visit(*a);
+            visit(*b);
+        }),
+        Inst::Masked { mask, .. } => visit(*mask),
+        Inst::Load { .. } | Inst::LoadMask { .. } | Inst::SplatMask { .. } => {}
+        Inst::Gather { index, .. } => visit(*index),
+        Inst::Scatter { src, index, .. } => [*src, *index].into_iter().for_each(visit),
+        Inst::Store { src, .. } | Inst::StoreMask { src, .. } => visit(*src),
+        Inst::Sum { srcs, .. } => srcs.iter().copied().for_each(visit),
+        Inst::Begin { .. } | Inst::End { .. } => {}
+    }
+}
