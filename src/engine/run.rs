@@ -42,6 +42,8 @@ pub(crate) struct RunParts {
     pub warnings: Vec<Diagnostic>,
     pub sources: Arc<Sources>,
     pub source: SourceId,
+    /// See [`Run::in_lanes`].
+    pub lanes: bool,
 }
 
 impl RunParts {

@@ -20,12 +20,14 @@ use crate::plan::kernels::{
     ScaleKernels, SolveCotangents, SolveCurvature, SolveKernels, SystemCurvature, SystemKernels, compile_run,
     rate, reversed, step, with_tangent,
 };
+use crate::plan::lanes::{Apart, LaneKernels};
 use crate::plan::layout::Layout;
 use crate::plan::motion::{self, PackedMotion};
 use crate::plan::pack::{Packed, PackedSolve, RunFunc, Target, objective, pack};
 use crate::plan::resolve::resolved;
 use crate::plan::step as steps;
 use crate::plan::tangents::{ObjectiveTangent, SensitiveKernels, SolveTangents};
+use crate::plan::trace::Keep;
 use crate::plan::unit::{Element, Kernel, PlanError, compile};
 use crate::solve::implicit::sparse::Form;
 use crate::solve::method::{Kind, Method, Stiff};
@@ -59,6 +61,7 @@ pub struct Plan {
     diffusion_cotangents: Vec<OnceLock<Made<Kernel>>>,
     event_cotangents: Vec<OnceLock<Made<EventCotangents>>>,
     solve_cotangents: Vec<OnceLock<Made<SolveCotangents>>>,
+    lanes: Mutex<BTreeMap<(usize, Apart), Made<Arc<LaneKernels>>>>,
     back: Vec<OnceLock<Made<BackKernels>>>,
     sensitive: Vec<OnceLock<Made<SensitiveKernels>>>,
     solve_tangents: Vec<OnceLock<Made<SolveTangents>>>,
@@ -130,6 +133,7 @@ impl Plan {
             diffusion_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             event_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_cotangents: program.solves.iter().map(|_| OnceLock::new()).collect(),
+            lanes: Mutex::default(),
             back: program.systems.iter().map(|_| OnceLock::new()).collect(),
             sensitive: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_tangents: program.solves.iter().map(|_| OnceLock::new()).collect(),
@@ -169,6 +173,22 @@ impl Plan {
     /// The system that `solve` integrates.
     pub fn system_of(&self, solve: usize) -> &System {
         self.program.system_of(solve)
+    }
+
+    /// What a run keeps, so that the solution of `system` can be had at any time.
+    pub(crate) fn whole_path(&self, system: usize) -> Keep {
+        // Of an explicit method the inside of a step can be had again.
+        match self.methods[system].tableau() {
+            Some(_) => Keep::Every,
+            None => Keep::Path,
+        }
+    }
+
+    /// The functions of `system` for blocks of runs that differ in `apart`.
+    pub fn lane_kernels(&self, system: usize, apart: &Apart) -> Result<Arc<LaneKernels>, PlanError> {
+        remembered(&self.lanes, (system, apart.clone()), || {
+            self.make_lane_kernels(system, apart).map(Arc::new)
+        })
     }
 
     /// How long [`Plan::compile`] took.
@@ -636,12 +656,12 @@ pub(crate) fn made<K>(place: &OnceLock<Made<K>>, make: impl FnOnce() -> Made<K>)
     place.get_or_init(make).as_ref().map_err(Clone::clone)
 }
 
-/// The entry of `target`, made if it is not there.
-fn remembered<K: Clone>(
-    known: &Mutex<BTreeMap<Target, Made<K>>>,
-    target: Target,
+/// The entry of `key`, made if it is not there.
+fn remembered<N: Ord, K: Clone>(
+    known: &Mutex<BTreeMap<N, Made<K>>>,
+    key: N,
     make: impl FnOnce() -> Made<K>,
 ) -> Made<K> {
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    known.entry(target).or_insert_with(make).clone()
+    known.entry(key).or_insert_with(make).clone()
 }

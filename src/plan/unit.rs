@@ -191,6 +191,40 @@ impl Data {
         Data { start: Some((at, numbers)), ..self }
     }
 
+    /// The tensors of ports in `own`, `[len, width]` with these values in every lane; the others empty.
+    pub(crate) fn in_lanes(&self, own: &[bool], width: usize) -> Data {
+        fn repeated<V: Copy>(values: &[V], count: usize) -> Vec<V> {
+            values.iter().flat_map(|value| std::iter::repeat_n(*value, count)).collect()
+        }
+        let column = |(column, own): (&Column, &bool)| {
+            let count = if *own { width } else { 0 };
+            match column {
+                Column::F64(values) => Column::F64(repeated(values, count)),
+                Column::F32(values) => Column::F32(repeated(values, count)),
+                Column::I64(values) => Column::I64(repeated(values, count)),
+                Column::Bool(values) => Column::Bool(repeated(values, count)),
+            }
+        };
+        Data { columns: self.columns.iter().zip(own).map(column).collect(), ..Data::default() }
+    }
+
+    /// Puts the tensors of `one` at ports in `own` into lane `lane` of these, which are in lanes.
+    pub(crate) fn put_lane(&mut self, (lane, width): (usize, usize), one: &Data, own: &[bool]) {
+        fn put<V: Copy>(values: &[V], all: &mut [V], lane: usize, width: usize) {
+            all.iter_mut().skip(lane).step_by(width).zip(values).for_each(|(to, value)| *to = *value);
+        }
+        let both = self.columns.iter_mut().zip(&one.columns).zip(own);
+        for ((all, one), _) in both.filter(|(_, own)| **own) {
+            match (all, one) {
+                (Column::F64(all), Column::F64(one)) => put(one, all, lane, width),
+                (Column::F32(all), Column::F32(one)) => put(one, all, lane, width),
+                (Column::I64(all), Column::I64(one)) => put(one, all, lane, width),
+                (Column::Bool(all), Column::Bool(one)) => put(one, all, lane, width),
+                _ => crate::bug!("two examples whose data are of different types"),
+            }
+        }
+    }
+
     /// The tensors as inputs of a call.
     pub fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
         self.columns.iter().map(|column| column.input())

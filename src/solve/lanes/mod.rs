@@ -10,6 +10,7 @@
 mod block;
 mod explicit;
 mod norm;
+mod steering;
 
 pub use block::Trip;
 pub use explicit::integrate;
