@@ -174,7 +174,7 @@ impl Data {
         Data { columns: ports.iter().zip(values).map(column).collect(), ..Data::default() }
     }
 
-    /// The same with the values of port number `number`, which is `port`, replaced.
+    /// Replaces the values of port number `number`, which is `port`.
     pub fn set(&mut self, number: usize, port: &DataPort, values: &[f64]) {
         self.columns[number] = column(port, values);
     }
@@ -196,14 +196,14 @@ impl Data {
         fn repeated<V: Copy>(values: &[V], count: usize) -> Vec<V> {
             values.iter().flat_map(|value| std::iter::repeat_n(*value, count)).collect()
         }
-        let column = |(column, own): (&Column, &bool)| {
+        let column = |(column, own): (&Arc<Column>, &bool)| {
             let count = if *own { width } else { 0 };
-            match column {
+            Arc::new(match &**column {
                 Column::F64(values) => Column::F64(repeated(values, count)),
                 Column::F32(values) => Column::F32(repeated(values, count)),
                 Column::I64(values) => Column::I64(repeated(values, count)),
                 Column::Bool(values) => Column::Bool(repeated(values, count)),
-            }
+            })
         };
         Data { columns: self.columns.iter().zip(own).map(column).collect(), ..Data::default() }
     }
@@ -215,7 +215,7 @@ impl Data {
         }
         let both = self.columns.iter_mut().zip(&one.columns).zip(own);
         for ((all, one), _) in both.filter(|(_, own)| **own) {
-            match (all, one) {
+            match (Arc::make_mut(all), &**one) {
                 (Column::F64(all), Column::F64(one)) => put(one, all, lane, width),
                 (Column::F32(all), Column::F32(one)) => put(one, all, lane, width),
                 (Column::I64(all), Column::I64(one)) => put(one, all, lane, width),

@@ -2,7 +2,6 @@
 
 use crate::backend::{Output, Workspace};
 use crate::ir::system::SiteKind;
-use crate::ir::types::DType;
 use crate::plan::block::kernels::{RunLanes, SystemLanes};
 use crate::plan::block::operands::Block;
 use crate::plan::block::trace::{LaneSolved, LaneStepTaken, LaneTrace};
@@ -28,11 +27,11 @@ impl<T: Element> Block<'_, T> {
         solves.iter_mut().for_each(|solved| solved.evaluations.clear());
         for number in needs {
             let (before, own) = solves.split_at_mut(*number);
-            let finished = match T::DTYPE {
-                DType::F32 => self.solve::<16>(*number, before, &mut own[0], controls, traces, workspace)?,
-                DType::F64 | DType::I64 | DType::Bool => {
-                    self.solve::<8>(*number, before, &mut own[0], controls, traces, workspace)?
-                }
+            let own = &mut own[0];
+            let finished = match self.width() {
+                8 => self.solve::<8>(*number, before, own, controls, traces, workspace)?,
+                16 => self.solve::<16>(*number, before, own, controls, traces, workspace)?,
+                width => crate::bug!("blocks of {width} lanes"),
             };
             if !finished {
                 return Ok(false);
