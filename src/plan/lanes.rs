@@ -44,19 +44,19 @@ impl Apart {
 }
 
 /// A compiled function of a motion, and what `a, q, data..` are to it.
-struct Spreading {
-    kernel: LaneKernel,
-    spreads: Vec<Spread>,
+pub(super) struct Spreading {
+    pub kernel: LaneKernel,
+    pub spreads: Vec<Spread>,
 }
 
 /// The compiled functions of a motion for a block of runs.
 pub struct LaneKernels {
     /// See [`Packed::rates`](crate::plan::pack::Packed::rates).
-    rate: Spreading,
+    pub(super) rate: Spreading,
     /// See [`steps::step`].
-    step: Option<Spreading>,
+    pub(super) step: Option<Spreading>,
     /// See [`steps::extension`].
-    extension: Option<Spreading>,
+    pub(super) extension: Option<Spreading>,
 }
 
 impl LaneKernels {

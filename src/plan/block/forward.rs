@@ -2,11 +2,12 @@
 
 use crate::backend::{Output, Workspace};
 use crate::ir::system::SiteKind;
-use crate::plan::block::kernels::{RunLanes, SystemLanes};
+use crate::plan::block::kernels::RunLanes;
 use crate::plan::block::operands::Block;
 use crate::plan::block::trace::{LaneSolved, LaneStepTaken, LaneTrace};
 use crate::plan::controls::Controls;
-use crate::plan::unit::{Element, Inputs, LaneKernel, PlanError};
+use crate::plan::lanes::{LaneKernels, Spreading};
+use crate::plan::unit::{Element, Inputs, PlanError};
 use crate::solve::dense::Accepted;
 use crate::solve::lanes::{LaneObserver, LaneStep, Steps, Trip, integrate};
 use crate::solve::outcome::{End, Invalid};
@@ -94,14 +95,8 @@ impl<T: Element> Block<'_, T> {
             trip
         };
         let tableau = self.plan.tableau(number);
-        let mut motion = LaneMotion {
-            block: *self,
-            number,
-            kernels: self.plan.system_lanes(system)?,
-            tableau,
-            a,
-            workspace,
-        };
+        let kernels = &*self.plan.lane_kernels(system, &self.plan.examples_apart())?;
+        let mut motion = LaneMotion { block: *self, number, kernels, tableau, a, workspace };
         sites.resize(self.plan.layout.solves[number].rows * layout.n * B, T::default());
         trace.start(t0.iter().map(|t0| t0.to_f64()), layout.n);
         evaluations.clear();
@@ -164,7 +159,7 @@ impl<T: Element> Block<'_, T> {
 struct LaneMotion<'a, T> {
     block: Block<'a, T>,
     number: usize,
-    kernels: &'a SystemLanes,
+    kernels: &'a LaneKernels,
     tableau: &'static Tableau,
     /// The args, `[A, width]`.
     a: &'a [T],
@@ -175,7 +170,7 @@ impl<T: Element> LaneMotion<'_, T> {
     /// Calls a function of two times, states and more states.
     fn call(
         &mut self,
-        kernel: &LaneKernel,
+        Spreading { kernel, spreads }: &Spreading,
         times: [&[f64]; 2],
         states: [&[T]; 2],
         outputs: &mut [Output<'_>],
@@ -183,7 +178,7 @@ impl<T: Element> LaneMotion<'_, T> {
         let [first, second] = times.map(|t| t.iter().map(|t| T::from_f64(*t)).collect::<Row<T>>());
         let mut inputs = Inputs::from_slice(&[T::input(&first), T::input(&second)]);
         inputs.extend(states.into_iter().filter(|states| !states.is_empty()).map(T::input));
-        self.block.push_motion(&mut inputs, self.number, self.a);
+        self.block.push_motion(&mut inputs, self.number, self.a, Some(spreads));
         kernel.call(&inputs, outputs, self.workspace);
     }
 }
@@ -220,12 +215,9 @@ impl<T: Element, const B: usize> LaneStep<T, B> for LaneMotion<'_, T> {
         err: &mut [[T; B]],
     ) {
         let (k1, tail) = stages.split_at_mut(y.len());
-        let mut outputs = [
-            T::output(tail.as_flattened_mut()),
-            T::output(y_new.as_flattened_mut()),
-            T::output(err.as_flattened_mut()),
-        ];
-        self.call(&self.kernels.step, [t, h], [y.as_flattened(), k1.as_flattened()], &mut outputs);
+        let mut outputs = [tail, y_new, err].map(|rows| T::output(rows.as_flattened_mut()));
+        let step = self.kernels.step.as_ref().expect("the method is explicit");
+        self.call(step, [t, h], [y.as_flattened(), k1.as_flattened()], &mut outputs);
     }
 
     fn extend(&mut self, t: &[f64; B], h: &[f64; B], y: &[[T; B]], stages: &mut [[T; B]]) {

@@ -3,30 +3,20 @@
 use crate::backend::lanes::Spread;
 use crate::backend::lanes::Spread::{Lanes, Shared, Sum};
 use crate::ir::program::{Program, Role};
-use crate::opt;
 use crate::plan::Plan;
 use crate::plan::compiled::{Made, made, optimised};
 use crate::plan::kernels::{rate, reversed, step};
 use crate::plan::pack::{RunFunc, Target, objective, results};
-use crate::plan::step as steps;
 use crate::plan::unit::{LaneKernel, PlanError, compile_lanes};
 use std::sync::OnceLock;
 
 /// What has been compiled of a plan for blocks.
 pub(crate) struct BlockKernels {
-    systems: Vec<OnceLock<Made<SystemLanes>>>,
     pulls: Vec<OnceLock<Made<SystemPulls>>>,
     solves: Vec<OnceLock<Made<SolveLanes>>>,
     starts: Vec<OnceLock<Made<Option<Pull>>>>,
     objective: OnceLock<Made<ObjectiveLanes>>,
     terms: OnceLock<Made<RunLanes>>,
-}
-
-/// What a forward pass calls of a system.
-pub(crate) struct SystemLanes {
-    pub rate: LaneKernel,
-    pub step: LaneKernel,
-    pub extension: Option<LaneKernel>,
 }
 
 /// What a reverse pass calls of a system: see [`Plan::rate_cotangents`] and [`Plan::step_cotangents`].
@@ -74,7 +64,6 @@ impl BlockKernels {
     /// None yet.
     pub fn new(program: &Program) -> BlockKernels {
         BlockKernels {
-            systems: program.systems.iter().map(|_| OnceLock::new()).collect(),
             pulls: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solves: program.solves.iter().map(|_| OnceLock::new()).collect(),
             starts: program.solves.iter().map(|_| OnceLock::new()).collect(),
@@ -85,30 +74,6 @@ impl BlockKernels {
 }
 
 impl Plan {
-    pub(crate) fn system_lanes(&self, system: usize) -> Result<&SystemLanes, PlanError> {
-        made(&self.block.systems[system], || {
-            let (func, Some(tableau)) = (&self.funcs.packed.rates[system], self.methods[system].tableau())
-            else {
-                crate::bug!("`{}` is not an explicit method", self.methods[system].name)
-            };
-            let wide = [Lanes; 4];
-            let [rate, step] = compile_lanes(
-                [
-                    (func, self.of_motion(&wide[..3]), vec![Lanes]),
-                    (self.funcs.step(system), self.of_motion(&wide), vec![Lanes; 3]),
-                ],
-                self.program.real,
-                self.backend(),
-            )?;
-            let extension = steps::extension(func, tableau).map(opt::optimise);
-            let extension = extension.map(|func| {
-                let func = (&func, self.of_motion(&wide), vec![Lanes]);
-                compile_lanes([func], self.program.real, self.backend()).map(|[kernel]| kernel)
-            });
-            Ok(SystemLanes { rate, step, extension: extension.transpose()? })
-        })
-    }
-
     pub(crate) fn system_pulls(&self, system: usize) -> Result<&SystemPulls, PlanError> {
         made(&self.block.pulls[system], || {
             let (rate, step) = (self.rate_cotangent_func(system)?, self.step_cotangent_func(system)?);

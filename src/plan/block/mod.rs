@@ -17,11 +17,12 @@ mod trace;
 
 use crate::backend::Workspace;
 use crate::backend::lanes::width;
+use crate::ir::program::DataPort;
 use crate::plan::Plan;
 use crate::plan::controls::{Adjoint, Controls};
+use crate::plan::lanes::Apart;
 use crate::plan::pack::{Target, objective};
 use crate::plan::unit::{Element, PlanError};
-use crate::solve::method::Kind;
 use operands::Block;
 pub(crate) use operands::{LaneData, Point};
 use reverse::Back;
@@ -52,12 +53,13 @@ impl Plan {
         })
     }
 
+    /// In what the examples of a block differ.
+    fn examples_apart(&self) -> Apart {
+        Apart::sharing_params(self.program.data.iter().map(DataPort::differs).collect())
+    }
+
     fn solves_in_lanes(&self, solve: usize) -> bool {
-        let system = self.system_of(solve);
-        matches!(self.method(solve).kind, Kind::Explicit(_))
-            && system.events.is_empty()
-            && system.noises.is_empty()
-            && system.modes.is_empty()
+        self.method(solve).tableau().is_some() && self.has_lanes(self.layout.solves[solve].system)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The operands of calls for a block, and the numbers it runs on.
 
+use crate::backend::lanes::Spread;
 use crate::ir::program::DataPort;
 use crate::plan::Plan;
 use crate::plan::block::trace::LaneSolved;
@@ -98,14 +99,27 @@ impl<'a, T: Element> Block<'a, T> {
         inputs
     }
 
-    /// Appends the operands `a, q, data..` of a function of the motion of `solve`.
-    pub fn push_motion<'b>(&self, inputs: &mut Inputs<'b>, solve: usize, a: &'b [T])
-    where
+    /// Appends the operands `a, q, data..` of a function of the motion of `solve`: as `spreads` says what
+    /// they are to it, or what differs in lanes.
+    pub fn push_motion<'b>(
+        &self,
+        inputs: &mut Inputs<'b>,
+        solve: usize,
+        a: &'b [T],
+        spreads: Option<&[Spread]>,
+    ) where
         'a: 'b,
     {
+        let shared = |operand: usize| spreads.is_some_and(|spreads| spreads[operand] == Spread::Shared);
         let q = &self.point.q[self.plan.layout.solves[solve].system];
-        inputs.extend([T::input(a), T::input(q)]);
-        self.push_data(inputs);
+        // Of what a function does not read, it does not matter whose it is.
+        inputs.push(T::input(if shared(0) { &a[..a.len() / self.width()] } else { a }));
+        inputs.push(T::input(q));
+        let each = self.data.columns.iter().zip(self.point.data.inputs()).enumerate();
+        inputs.extend(each.map(|(port, (own, one))| match own {
+            Some(own) if !shared(2 + port) => own.input(),
+            Some(_) | None => one,
+        }));
     }
 
     fn push_data<'b>(&self, inputs: &mut Inputs<'b>)

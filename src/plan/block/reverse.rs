@@ -305,7 +305,7 @@ impl<T: Element + AddAssign> Walk<'_, '_, T> {
         self.times_of(row, times, |_, h| h);
         let mut inputs = Inputs::from_slice(&[T::input(&times[0]), T::input(&times[1])]);
         inputs.extend([T::input(trace.states(row)), T::input(trace.rates(row))]);
-        self.block.push_motion(&mut inputs, self.number, &self.solved.a);
+        self.block.push_motion(&mut inputs, self.number, &self.solved.a, None);
         inputs.extend([T::input(&stages[k.len()..]), T::input(y)]);
         let mut outputs = [T::output(share_y), T::output(k), T::output(share_a), T::output(bar_q)];
         self.pulls.step.call(&inputs, &mut outputs, workspace);
@@ -333,7 +333,7 @@ impl<T: Element + AddAssign> Walk<'_, '_, T> {
         self.times_of(row, times, |t, h| t + 0.5 * h);
         let mut inputs = Inputs::from_slice(&[T::input(&times[0]), T::input(&times[1])]);
         inputs.push(T::input(trace.states(row)));
-        self.block.push_motion(&mut inputs, self.number, &self.solved.a);
+        self.block.push_motion(&mut inputs, self.number, &self.solved.a, None);
         inputs.push(T::input(pulled));
         let mut outputs = [T::output(share_y), T::output(share_a), T::output(bar_q)];
         self.pulls.rate.call(&inputs, &mut outputs, workspace);

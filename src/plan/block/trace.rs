@@ -91,6 +91,11 @@ impl<T: Element> LaneTrace<T> {
             self.y.extend_from_slice(step.y);
             self.k1.extend_from_slice(step.k1);
             self.fresh.extend_from_slice(step.fresh);
+            if lanes().count() == width && self.n_steps.iter().all(|n_steps| *n_steps == last) {
+                self.end.copy_from_slice(step.t_new);
+                self.n_steps.fill(last + 1);
+                return;
+            }
         }
         for lane in lanes() {
             let at = self.n_steps[lane] * width + lane;
