@@ -1,9 +1,11 @@
 //! Measurements, run by hand: `cargo bench` prints what a call costs, what compiling costs, what a
-//! fit costs, what dense layers cost, how many runs there are in a second, what sparse Jacobians save,
-//! what derivatives cost, and what a step of training costs; `cargo bench -- dense` (`many`, `sparse`,
-//! `derivatives`, `train`) one of the last five alone; `cargo bench -- train small/plain mnist` some of
-//! the tasks of the last. Nothing is asserted; quote medians and ratios from one run.
+//! fit costs, what models of many sizes take to be ready, what dense layers cost, how many runs there
+//! are in a second, what sparse Jacobians save, what derivatives cost, and what a step of training
+//! costs; `cargo bench -- compile` (`dense`, `many`, `sparse`, `derivatives`, `train`) one of the last six
+//! alone; `cargo bench -- train small/plain mnist` some of the tasks of the last. Nothing is asserted;
+//! quote medians and ratios from one run.
 
+mod compile;
 mod dense;
 mod derivatives;
 mod sparse;
@@ -29,6 +31,9 @@ fn main() {
         calls();
         compilation();
         fit();
+    }
+    if wanted("compile") {
+        compile::table();
     }
     if wanted("dense") {
         dense::table();
