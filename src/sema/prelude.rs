@@ -401,6 +401,9 @@ fn safe_operand(op: Op) -> Option<f64> {
     match op {
         Op::Log | Op::Sqrt | Op::Lgamma | Op::Digamma => Some(1.0),
         Op::Abs | Op::Sign | Op::Floor | Op::Neg => None,
+        // Every derivative is bounded and 0 at the infinities, and a layer that is computed anyway, as
+        // one that is compared, is not computed again for a side.
+        Op::Tanh | Op::Sigmoid | Op::Softplus => None,
         _ => Some(0.0),
     }
 }

@@ -1,9 +1,11 @@
 //! Measurements, run by hand: `cargo bench` prints what a call costs, what compiling costs, what a
-//! fit costs, what dense layers cost, how many runs there are in a second, what sparse Jacobians save,
-//! and what derivatives cost; `cargo bench -- dense` (`many`, `sparse`, `derivatives`) one of the last
-//! four alone. Nothing is
+//! fit costs, what models of many sizes take to be ready, what dense
+//! layers cost, how many runs there are in a second, what sparse Jacobians save,
+//! and what derivatives cost; `cargo bench -- compile` (`dense`, `many`, `sparse`, `derivatives`) one of the
+//! last five alone. Nothing is
 //! asserted; quote medians and ratios from one run.
 
+mod compile;
 mod dense;
 mod derivatives;
 mod sparse;
@@ -28,6 +30,9 @@ fn main() {
         calls();
         compilation();
         fit();
+    }
+    if wanted("compile") {
+        compile::table();
     }
     if wanted("dense") {
         dense::table();

@@ -1,6 +1,7 @@
 //! Motions that jump: what becomes an event, and gradients across it, against closed forms.
 
 use nodec::diag::Code;
+use nodec::ir::op::Op;
 use nodec::{Gradient, Model, Run, Solution, Way};
 
 fn run(text: &str, settings: &[(&str, &str)]) -> Run {
@@ -149,6 +150,29 @@ fn each_entry_of_a_vector_jumps_by_itself() {
         assert!((found[0][0] - exact[0]).abs() < 1e-8 && found[0][1].abs() < 1e-9, "{}: {found:?}", way.name);
         assert!((found[1][1] - exact[1]).abs() < 1e-8 && found[1][0].abs() < 1e-9, "{}: {found:?}", way.name);
     }
+}
+
+/// A layer of leaky units is continuous whatever feeds it, and is computed once for the comparison and
+/// both sides: three products of matrices, no event. With `0.1*h + 1` below 0 every unit jumps, of which
+/// two are followed as two entries of a mode.
+#[test]
+fn layers_of_choices_are_no_events() {
+    let of = |n: usize, below: &str| {
+        format!(
+            "param W: [{n}, 3] = glorot(), V: [{n}, {n}] = glorot(), U: [3, {n}] = glorot()
+            time t in 0..1
+            state z: [3] = ones(3)
+            let h = V @ tanh(W @ z)
+            z' = U @ (if h > 0 then h else {below})"
+        )
+    };
+    let large = run(&of(200, "0.1*h"), &[]);
+    let system = large.program().main_system().expect("a main run");
+    assert!(system.modes.is_empty());
+    let products = system.field.nodes.iter().filter(|node| node.op == Op::Contract);
+    assert_eq!(products.count(), 3);
+    assert_eq!(n_modes(&of(2, "0.1*h")), 0);
+    assert_eq!(n_modes(&of(2, "0.1*h + 1")), 2);
 }
 
 /// Sides that meet where the condition changes are a kink, and cost no events.

@@ -1,6 +1,6 @@
 //! The sum of products over shared indices: matrix products, dot products, outer products.
 
-use super::{ANY, flat, positions};
+use super::ANY;
 use crate::ir::builder::Builder;
 use crate::ir::func::{Attr, Contraction, ValueId};
 use crate::ir::infer::operand_count;
@@ -65,24 +65,15 @@ pub const CONTRACT: OpDef = OpDef {
                 .expect("a summed letter is in an operand")
         });
         let summed_shape = Shape(summed_dims.collect());
+        // Where each operand begins for an element of the result, and how far it goes for each term.
+        let [left, right] = [(&spec.lhs, lhs), (&spec.rhs, rhs)].map(|(letters, x)| {
+            let starts = offsets(&spec.out, &ty.shape, letters, &x.ty.shape);
+            (&x.data, starts, offsets(&summed, &summed_shape, letters, &x.ty.shape))
+        });
         let mut data = Vec::with_capacity(ty.shape.count());
-        for out in positions(&ty.shape) {
-            let mut total: Option<f64> = None;
-            for sum in positions(&summed_shape) {
-                let value = |letters: &[u8], x: &Tensor| {
-                    let at: SmallVec<[usize; 4]> = letters
-                        .iter()
-                        .map(|letter| match spec.out.iter().position(|l| l == letter) {
-                            Some(axis) => out[axis],
-                            None => sum[summed.iter().position(|l| l == letter).expect("out or summed")],
-                        })
-                        .collect();
-                    x.data[flat(&at, &x.ty.shape)]
-                };
-                let product = value(&spec.lhs, lhs) * value(&spec.rhs, rhs);
-                total = Some(total.map_or(product, |total| total + product));
-            }
-            data.push(total.unwrap_or(0.0));
+        for (a, b) in left.1.iter().zip(&right.1) {
+            let products = left.2.iter().zip(&right.2).map(|(i, j)| left.0[a + i] * right.0[b + j]);
+            data.push(products.reduce(|total, product| total + product).unwrap_or(0.0));
         }
         Tensor::new(ty.clone(), data)
     }),
@@ -90,6 +81,20 @@ pub const CONTRACT: OpDef = OpDef {
     lowering: Lowering::Contract,
     domain: &[ANY],
 };
+
+/// For every position in `shape`, whose axes have the letters `over`, the part of the row-major number
+/// of an element of `operand`, with axes `letters`, that comes from these.
+fn offsets(over: &[u8], shape: &Shape, letters: &[u8], operand: &Shape) -> Vec<usize> {
+    let stride = |letter: &u8| {
+        letters.iter().position(|l| l == letter).map_or(0, |axis| operand.0[axis + 1..].iter().product())
+    };
+    let mut offsets = vec![0];
+    for (letter, dim) in over.iter().zip(shape.dims()) {
+        let stride: usize = stride(letter);
+        offsets = offsets.iter().flat_map(|start| (0..*dim).map(move |at| start + at * stride)).collect();
+    }
+    offsets
+}
 
 /// The letters that are summed, in the order of the sum.
 pub fn summed_letters(spec: &Contraction) -> SmallVec<[u8; 4]> {

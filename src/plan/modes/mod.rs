@@ -3,7 +3,7 @@
 //! A rate that jumps, as `if t < s then a else b`, `sign(v)` and `floor(t)` do, is wrong in two ways:
 //! no method is accurate across the jump, and a derivative on either side misses that its place moves.
 //! Here every comparison, sign and floor of something that moves is looked at: if the motion jumps
-//! where it changes (`probe`), it is replaced by a *mode*, an unknown that rests until an event
+//! where it changes (`sides`, `probe`), it is replaced by a *mode*, an unknown that rests until an event
 //! changes it, and the event is located like one of the file (`rewrite`). Where the sides meet, as
 //! in `if x > 0 then x else 0`, nothing changes. What cannot be made an event is listed in
 //! [`System::jumps`].
@@ -13,6 +13,7 @@
 
 mod probe;
 mod rewrite;
+mod sides;
 
 use crate::base::span::Span;
 use crate::ir::builder::Builder;

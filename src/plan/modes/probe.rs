@@ -5,6 +5,7 @@
 //! side at two distances. What jumps differs by as much close by as farther off; where two sides meet,
 //! the difference goes with the distance.
 
+use super::sides::{self, Users};
 use super::{Candidate, Kind};
 use crate::base::random::Stream;
 use crate::ir::eval;
@@ -36,14 +37,14 @@ const PERSISTS: f64 = 0.1;
 
 /// Distances from the place of change, as shares of the line, and the rounding errors of an
 /// evaluation, as a share of its result.
-struct Distances {
-    near: f64,
-    far: f64,
+pub(super) struct Distances {
+    pub near: f64,
+    pub far: f64,
     rounding: f64,
 }
 
 impl Distances {
-    fn of(real: DType) -> Distances {
+    pub fn of(real: DType) -> Distances {
         match real {
             DType::F32 => Distances { near: 1e-5, far: 1e-2, rounding: 1e-4 },
             DType::F64 | DType::I64 | DType::Bool => Distances { near: 1e-12, far: 1e-6, rounding: 1e-9 },
@@ -57,9 +58,12 @@ pub(super) fn jumping(func: &Func, candidates: &[Candidate], ground: &Ground<'_>
     let mut smooth: Vec<(ValueId, Option<ValueId>)> =
         func.results.iter().map(|port| (port.value, None)).collect();
     let mut found = Vec::new();
+    let users = Users::of(func);
     // Those that read others come first, so that what they compare is among what must not jump.
     for candidate in candidates.iter().rev() {
-        if jumps(func, candidate, &smooth, ground) {
+        if !sides::meet(func, &users, candidate, ground.program.real)
+            && jumps(func, candidate, &smooth, ground)
+        {
             let args = &func.nodes[candidate.node].args;
             smooth.push(match candidate.kind {
                 Kind::Comparison { .. } => (args[1], Some(args[0])),
@@ -133,7 +137,7 @@ fn jumps(
 
 /// Two places much nearer to each other than `near` between which `same` stops to hold, by the secant
 /// method for the zero of `height`; `None` if it does not lead there.
-fn crossed(
+pub(super) fn crossed(
     (lo, hi): (f64, f64),
     near: f64,
     height: impl Fn(f64) -> Option<f64>,
@@ -158,7 +162,7 @@ fn crossed(
 
 /// Two places much nearer to each other than `near`, or neighbouring numbers, between which `same` stops
 /// to hold.
-fn bisected((mut lo, mut hi): (f64, f64), near: f64, same: impl Fn(f64) -> bool) -> (f64, f64) {
+pub(super) fn bisected((mut lo, mut hi): (f64, f64), near: f64, same: impl Fn(f64) -> bool) -> (f64, f64) {
     loop {
         let middle = lo + 0.5 * (hi - lo);
         if hi - lo <= NARROW * near || middle <= lo || middle >= hi {
@@ -172,7 +176,7 @@ fn bisected((mut lo, mut hi): (f64, f64), near: f64, same: impl Fn(f64) -> bool)
 }
 
 fn jumps_at(func: &Func, smooth: &[(ValueId, Option<ValueId>)], line: &Line, (lo, hi): (f64, f64)) -> bool {
-    let Distances { near, far, rounding } = Distances::of(line.real);
+    let Distances { near, far, .. } = Distances::of(line.real);
     let values = |share: f64| eval::values(func, &line.at(share)).ok();
     let points = [lo - far, lo - near, hi + near, hi + far].map(values);
     let [Some(before_far), Some(before), Some(after), Some(after_far)] = &points else { return true };
@@ -182,12 +186,17 @@ fn jumps_at(func: &Func, smooth: &[(ValueId, Option<ValueId>)], line: &Line, (lo
             values[value.0 as usize].data[at] - minus
         };
         (0..func.ty(*value).shape.count()).any(|at| {
-            let [a, b, c, d] = [before_far, before, after, after_far].map(|values| entry(values, at));
-            let size = [a, b, c, d].into_iter().fold(0.0, |size: f64, x| size.max(x.abs()));
-            let (close, wide) = ((c - b).abs(), (d - a).abs());
-            close > PERSISTS * wide && close > rounding * size
+            differs([before_far, before, after, after_far].map(|values| entry(values, at)), line.real)
         })
     })
+}
+
+/// Whether a number with these values far before, near before, near after and far after a place
+/// jumps there.
+pub(super) fn differs([a, b, c, d]: [f64; 4], real: DType) -> bool {
+    let size = [a, b, c, d].into_iter().fold(0.0, |size: f64, x| size.max(x.abs()));
+    let (close, wide) = ((c - b).abs(), (d - a).abs());
+    close > PERSISTS * wide && close > Distances::of(real).rounding * size
 }
 
 /// Where a motion is tried: around the start of a run of it.

@@ -3,8 +3,9 @@
 //! zero cotangent into NaN.
 //!
 //! Guarded are the operands of every operation that is neither linear nor bilinear: elementary
-//! functions, powers, denominators, norms, densities. Sums and products are not, so a side that is
-//! not taken may still overflow by multiplication alone. A condition for each element guards what is
+//! functions, powers, denominators, norms, densities; but not of `tanh`, `sigmoid` and `softplus`,
+//! which nothing harms. Sums and products are not, so a side that is not taken may still overflow by
+//! multiplication alone. A condition for each element guards what is
 //! made element by element; what goes into a sum, a product of matrices or another place is needed
 //! if any element is taken.
 
