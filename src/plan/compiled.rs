@@ -52,8 +52,8 @@ pub struct Plan {
     pub(crate) solves: Vec<SolveKernels>,
     pub(crate) values: ResultKernels,
     pub(crate) draws: RunKernel,
-    objectives: Mutex<BTreeMap<Target, Made<ObjectiveKernels>>>,
-    objective_tangents: Mutex<BTreeMap<Target, Made<Kernel>>>,
+    objectives: Remembered<Target, ObjectiveKernels>,
+    objective_tangents: Remembered<Target, Kernel>,
     scale: OnceLock<Made<ScaleKernels>>,
     rate_cotangents: Vec<OnceLock<Made<Kernel>>>,
     step_cotangents: Vec<OnceLock<Made<Kernel>>>,
@@ -61,11 +61,11 @@ pub struct Plan {
     diffusion_cotangents: Vec<OnceLock<Made<Kernel>>>,
     event_cotangents: Vec<OnceLock<Made<EventCotangents>>>,
     solve_cotangents: Vec<OnceLock<Made<SolveCotangents>>>,
-    lanes: Mutex<BTreeMap<(usize, Apart), Made<Arc<LaneKernels>>>>,
+    lanes: Remembered<(usize, Apart), Arc<LaneKernels>>,
     back: Vec<OnceLock<Made<BackKernels>>>,
     sensitive: Vec<OnceLock<Made<SensitiveKernels>>>,
     solve_tangents: Vec<OnceLock<Made<SolveTangents>>>,
-    directional: Mutex<BTreeMap<Target, Made<ObjectiveTangent>>>,
+    directional: Remembered<Target, ObjectiveTangent>,
     scale_curvature: OnceLock<Made<ScaleCurvature>>,
     system_curvature: Vec<OnceLock<Made<SystemCurvature>>>,
     solve_curvature: Vec<OnceLock<Made<SolveCurvature>>>,
@@ -83,6 +83,9 @@ pub(crate) struct Alone {
 }
 
 pub(crate) type Made<K> = Result<K, PlanError>;
+
+/// What has been made so far.
+type Remembered<N, K> = Mutex<BTreeMap<N, Made<K>>>;
 
 /// The functions of a plan in the tensor IR.
 #[derive(Clone, Debug)]
@@ -657,11 +660,7 @@ pub(crate) fn made<K>(place: &OnceLock<Made<K>>, make: impl FnOnce() -> Made<K>)
 }
 
 /// The entry of `key`, made if it is not there.
-fn remembered<N: Ord, K: Clone>(
-    known: &Mutex<BTreeMap<N, Made<K>>>,
-    key: N,
-    make: impl FnOnce() -> Made<K>,
-) -> Made<K> {
+fn remembered<N: Ord, K: Clone>(known: &Remembered<N, K>, key: N, make: impl FnOnce() -> Made<K>) -> Made<K> {
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
     known.entry(key).or_insert_with(make).clone()
 }

@@ -9,10 +9,11 @@ use crate::backend::{Input, Output, Workspace};
 use crate::ir::func::Func;
 use crate::opt;
 use crate::plan::Plan;
+use crate::plan::motion;
 use crate::plan::operands::Fixed;
 use crate::plan::step as steps;
 use crate::plan::unit::{Data, Element, Inputs, LaneKernel, PlanError, compile_lanes};
-use crate::solve::lanes::LaneStep;
+use crate::solve::lanes::{LaneExpand, LaneStep};
 use crate::solve::method::Kind;
 
 /// In what runs that share a block differ, beside their starts and args.
@@ -57,6 +58,8 @@ pub struct LaneKernels {
     pub(super) step: Option<Spreading>,
     /// See [`steps::extension`].
     pub(super) extension: Option<Spreading>,
+    /// The series of the solution, to this order.
+    series: Option<(Spreading, usize)>,
 }
 
 impl LaneKernels {
@@ -67,7 +70,8 @@ impl LaneKernels {
 
     /// Whether a function takes an operand of `a, q, data..` of each run.
     fn reads_own(&self, operand: usize) -> bool {
-        let all = [Some(&self.rate), self.step.as_ref(), self.extension.as_ref()];
+        let series = self.series.as_ref().map(|(series, _)| series);
+        let all = [Some(&self.rate), self.step.as_ref(), self.extension.as_ref(), series];
         all.into_iter().flatten().any(|one| one.spreads[operand] == Spread::Lanes)
     }
 }
@@ -78,9 +82,8 @@ impl Plan {
     pub fn has_lanes(&self, system: usize) -> bool {
         let of = &self.program.systems[system];
         let known = match self.methods[system].kind {
-            Kind::Explicit(_) => true,
-            Kind::Taylor { .. }
-            | Kind::Stiff(_)
+            Kind::Explicit(_) | Kind::Taylor { .. } => true,
+            Kind::Stiff(_)
             | Kind::Multistep
             | Kind::Auto(_)
             | Kind::Symplectic(_)
@@ -102,15 +105,15 @@ impl Plan {
             let [kernel] = compile_lanes([(func, inputs, outputs)], dtype, self.backend())?;
             Ok::<_, PlanError>(Spreading { kernel, spreads })
         };
-        let (step, extension) = match self.methods[system].tableau() {
-            None => (None, None),
-            Some(tableau) => {
-                let extension = steps::extension(rate, tableau).map(opt::optimise);
-                let extension = extension.as_ref().map(|func| compiled(func, 4)).transpose()?;
-                (Some(compiled(self.funcs.step(system), 4)?), extension)
-            }
-        };
-        Ok(LaneKernels { rate: compiled(rate, 3)?, step, extension })
+        let (mut step, mut extension, mut series) = (None, None, None);
+        if let Some(tableau) = self.methods[system].tableau() {
+            step = Some(compiled(self.funcs.step(system), 4)?);
+            let func = steps::extension(rate, tableau).map(opt::optimise);
+            extension = func.as_ref().map(|func| compiled(func, 4)).transpose()?;
+        } else if let Kind::Taylor { order } = self.methods[system].kind {
+            series = Some((compiled(&motion::series(rate, order)?, 3)?, order));
+        }
+        Ok(LaneKernels { rate: compiled(rate, 3)?, step, extension, series })
     }
 }
 
@@ -225,5 +228,36 @@ impl<'a, T: Element, const B: usize> LaneStep<T, B> for LaneMotion<'a, T, B> {
         let (known, extra) = stages.split_at_mut(self.n_stages * y.len());
         let first = [T::input(&t), T::input(&h), T::input(y.as_flattened()), T::input(known.as_flattened())];
         self.call(extension, &first, &mut [T::output(extra.as_flattened_mut())]);
+    }
+}
+
+impl<'a, T: Element, const B: usize> LaneExpand<T, B> for LaneMotion<'a, T, B> {
+    type Args = LaneArgs<'a, T>;
+
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn order(&self) -> usize {
+        match &self.kernels.series {
+            Some((_, order)) => *order,
+            None => crate::bug!("not a Taylor method"),
+        }
+    }
+
+    fn load(&mut self, lane: usize, args: &LaneArgs<'a, T>) {
+        LaneStep::load(self, lane, args);
+    }
+
+    fn series(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], out: &mut [[T; B]]) {
+        let kernels = self.kernels;
+        let Some((series, _)) = &kernels.series else { crate::bug!("not a Taylor method") };
+        let (t, inside) = (t.map(T::from_f64), inside.map(T::from_f64));
+        let first = [T::input(&t), T::input(&inside), T::input(y.as_flattened())];
+        self.call(series, &first, &mut [T::output(out.as_flattened_mut())]);
+    }
+
+    fn rate(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], dy: &mut [[T; B]]) {
+        LaneStep::rate(self, t, inside, y, dy);
     }
 }

@@ -12,12 +12,15 @@ use crate::plan::operands::{Context, Fixed};
 use crate::plan::trace::Keep;
 use crate::plan::unit::Element;
 use crate::solve::dense::Accepted;
-use crate::solve::lanes::{LaneObserver, Steps, Trip, integrate};
+use crate::solve::lanes::{LaneObserver, Steps, Trip, integrate, integrate_series};
 use crate::solve::method::Kind;
 use crate::solve::outcome::{End, Invalid};
 use crate::solve::record::Observer;
 use crate::solve::solve::Options;
 use std::ops::ControlFlow;
+
+/// What comes of one run.
+type Found<T> = Result<Simulation<T>, Failure>;
 
 impl Plan {
     /// Runs the solves in `needed` of each of `runs`, which are of this plan and differ in no more than
@@ -30,10 +33,9 @@ impl Plan {
         needed: &[usize],
         controls: &Controls,
         keep: impl Fn(usize) -> Keep,
-    ) -> Vec<Result<Simulation<T>, Failure>> {
+    ) -> Vec<Found<T>> {
         let n_solves = self.program.solves.len();
-        let mut found: Vec<Result<Simulation<T>, Failure>> =
-            runs.iter().map(|_| Ok(Simulation::empty(n_solves))).collect();
+        let mut found: Vec<Found<T>> = runs.iter().map(|_| Ok(Simulation::empty(n_solves))).collect();
         for number in needed {
             let is_main = self.program.main == Some(*number);
             let save = if is_main { &controls.save } else { &Save::Nothing };
@@ -57,7 +59,7 @@ impl Plan {
     fn solve_in_lanes<T: Element>(
         &self,
         number: usize,
-        (runs, found): (&[Context<'_, T>], &mut [Result<Simulation<T>, Failure>]),
+        (runs, found): (&[Context<'_, T>], &mut [Found<T>]),
         apart: &Apart,
         controls: &Controls,
         (save, keep): (&Save, Keep),
@@ -132,8 +134,8 @@ impl Plan {
         recorder.lanes.extend((0..B).map(|_| None));
         match self.methods[system].kind {
             Kind::Explicit(tableau) => integrate(&mut motion, tableau, options, trips, recorder)?,
-            Kind::Taylor { .. }
-            | Kind::Stiff(_)
+            Kind::Taylor { .. } => integrate_series(&mut motion, options, trips, recorder)?,
+            Kind::Stiff(_)
             | Kind::Multistep
             | Kind::Auto(_)
             | Kind::Symplectic(_)

@@ -100,12 +100,13 @@ impl Landing {
     /// it lands there.
     #[inline(always)]
     pub fn fitted(self, size: f64, remaining: f64) -> (f64, bool) {
-        match self {
-            Landing::Shared if remaining <= size * (1.0 + 1e-10) => (remaining, true),
-            Landing::Shared if remaining < 2.0 * size => (0.5 * remaining, false),
-            Landing::Cut { slack } if remaining <= size * (1.0 + slack.max(1e-10)) => (remaining, true),
-            Landing::Shared | Landing::Cut { .. } => (size, false),
-        }
+        let (slack, shared) = match self {
+            Landing::Shared => (1e-10, 2.0),
+            Landing::Cut { slack } => (slack.max(1e-10), 0.0),
+        };
+        let lands = remaining <= size * (1.0 + slack);
+        let tried = if remaining < shared * size { 0.5 * remaining } else { size };
+        (if lands { remaining } else { tried }, lands)
     }
 }
 

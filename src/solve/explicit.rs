@@ -15,6 +15,8 @@ use super::tableau::{Coeff, Tableau};
 pub struct Explicit<'a, T, S: ?Sized> {
     step: &'a mut S,
     tableau: &'a Tableau,
+    /// See [`Tableau::fsal`].
+    fsal: bool,
     pace: Pace<'a>,
     /// The step last taken: its start, its size, its end.
     taken: (f64, f64, f64),
@@ -64,6 +66,7 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
         Explicit {
             step,
             tableau,
+            fsal: tableau.fsal(),
             pace,
             taken: (0.0, 0.0, 0.0),
             y_new: vec![T::default(); dim],
@@ -108,7 +111,7 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
     fn take(&mut self, t: f64, h: f64, t_new: f64, stats: &mut Stats) -> Flow {
         stats.accepted += 1;
         self.taken = (t, h, t_new);
-        self.rate = if self.tableau.fsal() { Known::Last } else { Known::No };
+        self.rate = if self.fsal { Known::Last } else { Known::No };
         Flow::Continue(())
     }
 
@@ -118,7 +121,7 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
         let rate = || {
             let dim = self.y_new.len();
             let last = &self.stages[(self.tableau.n_stages() - 1) * dim..][..dim];
-            if self.tableau.fsal() { non_finite(last).map(|at| (Quantity::Rate, at)) } else { None }
+            if self.fsal { non_finite(last).map(|at| (Quantity::Rate, at)) } else { None }
         };
         let error = || non_finite(&self.err).map(|at| (Quantity::Error, at));
         state.or_else(rate).or_else(error)

@@ -27,6 +27,7 @@ pub mod dense;
 pub mod event;
 pub mod explicit;
 pub mod implicit;
+#[allow(clippy::needless_range_loop, reason = "the indices are the lanes")]
 pub mod lanes;
 pub mod method;
 pub mod outcome;

@@ -1,9 +1,9 @@
 //! Blocks of runs side by side: every run to the bits that it has alone, whatever runs beside it.
 
-use nodec::solve::lanes::{self, LaneObserver, LaneStep, Steps, Trip};
+use nodec::solve::lanes::{self, LaneExpand, LaneObserver, LaneStep, Steps, Trip};
 use nodec::solve::{
-    Accepted, Adaptive, Carried, Controller, End, Errors, Invalid, Landing, Norm, Observer, Options, Outcome,
-    Real, Rule, RungeKutta, SaveAt, Step, Tableau, solve,
+    Accepted, Adaptive, Carried, Controller, End, Errors, Expand, Interior, Invalid, Landing, NoEvents, Norm,
+    Observer, Options, Outcome, Real, Rule, RungeKutta, SaveAt, Step, Tableau, Taylor, integrate, solve,
 };
 use std::ops::ControlFlow;
 
@@ -95,12 +95,15 @@ impl<T: Real, const B: usize> LaneStep<T, B> for Each<T, B> {
     }
 }
 
+/// Time and state at the end, how it came, what it cost, what is carried, and what has no say in the steps.
+type Ending = (u64, Vec<u64>, Outcome, nodec::solve::Stats, Option<Carried>, String);
+
 /// What comes of a run: every accepted step `t, h, y, k1`, the rows at the times wanted, the end.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Found {
     steps: Vec<u64>,
     rows: Vec<u64>,
-    end: Option<(u64, Vec<u64>, Outcome, nodec::solve::Stats, Option<Carried>, String)>,
+    end: Option<Ending>,
     invalid: Option<Invalid>,
 }
 
@@ -141,8 +144,11 @@ impl<T: Real> Observer<T> for Alone<T> {
     }
 
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
-        let nodec::solve::Interior::Stages { stages, .. } = step.interior else { panic!("not a table") };
-        self.0.push((step.t, step.h), step.y, &stages[..step.y.len()]);
+        let k1 = match step.interior {
+            Interior::Stages { stages, .. } => &stages[..step.y.len()],
+            Interior::Powers { .. } => &[],
+        };
+        self.0.push((step.t, step.h), step.y, k1);
         self.1.accepted(step)
     }
 }
@@ -315,5 +321,120 @@ fn control_of_any_kind_is_the_same_in_lanes() {
     for max_steps in [0, 1, 7] {
         check::<f64, 4>(tableau, &Options { max_steps, ..adaptive(1e-6) }, &trips(13), &WANTED);
         check::<f64, 4>(tableau, &Options { max_steps, ..Options::fixed(0.1) }, &trips(13), &WANTED);
+    }
+}
+
+/// `x' = a x²`, `y' = t - b y`, `w' = x`, by their recurrences.
+struct Powers {
+    a: f64,
+    b: f64,
+    order: usize,
+}
+
+impl<T: Real> Expand<T> for Powers {
+    fn dim(&self) -> usize {
+        3
+    }
+
+    fn order(&self) -> usize {
+        self.order
+    }
+
+    fn series(&mut self, t: f64, _: f64, y: &[T], out: &mut [T]) {
+        let mut x: Vec<[f64; 3]> = vec![[y[0].to_f64(), y[1].to_f64(), y[2].to_f64()]];
+        for k in 0..self.order {
+            let square: f64 = (0..=k).map(|i| x[i][0] * x[k - i][0]).sum();
+            let time = [t, 1.0].get(k).copied().unwrap_or(0.0);
+            let next = [self.a * square, time - self.b * x[k][1], x[k][0]].map(|f| f / (k as f64 + 1.0));
+            x.push(next);
+        }
+        out.iter_mut().zip(x[1..].iter().flatten()).for_each(|(out, x)| *out = T::from_f64(*x));
+    }
+
+    fn rate(&mut self, t: f64, _: f64, y: &[T], dy: &mut [T]) {
+        let (x, v) = (y[0].to_f64(), y[1].to_f64());
+        let rates = [self.a * x * x, t - self.b * v, x];
+        dy.iter_mut().zip(rates).for_each(|(dy, rate)| *dy = T::from_f64(rate));
+    }
+}
+
+struct EachSeries<const B: usize>(Vec<Powers>);
+
+impl<T: Real, const B: usize> LaneExpand<T, B> for EachSeries<B> {
+    type Args = (f64, f64);
+
+    fn dim(&self) -> usize {
+        3
+    }
+
+    fn order(&self) -> usize {
+        self.0[0].order
+    }
+
+    fn load(&mut self, lane: usize, args: &(f64, f64)) {
+        (self.0[lane].a, self.0[lane].b) = *args;
+    }
+
+    fn series(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], out: &mut [[T; B]]) {
+        for (lane, system) in self.0.iter_mut().enumerate() {
+            let mut own = column(out, lane);
+            system.series(t[lane], inside[lane], &column(y, lane), &mut own);
+            put(&own, out, lane);
+        }
+    }
+
+    fn rate(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], dy: &mut [[T; B]]) {
+        for (lane, system) in self.0.iter_mut().enumerate() {
+            let mut own = column(dy, lane);
+            system.rate(t[lane], inside[lane], &column(y, lane), &mut own);
+            put(&own, dy, lane);
+        }
+    }
+}
+
+/// Runs all `trips` by the Taylor method in a block of `B` lanes and each alone: the same bits.
+fn check_series<T: Real, const B: usize>(order: usize, options: &Options, wanted: &[f64]) {
+    let trips: Vec<Trip<T, (f64, f64)>> = trips(17);
+    let lane = || (Found::default(), SaveAt::new(&[], (0.0, 1.0), 3), usize::MAX);
+    let mut beside = Beside {
+        wanted: wanted.to_vec(),
+        lanes: (0..B).map(|_| lane()).collect(),
+        found: vec![Found::default(); trips.len()],
+        steps: 0,
+    };
+    let own = |(a, b): (f64, f64)| Powers { a, b, order };
+    let mut system = EachSeries::<B>((0..B).map(|_| own((0.0, 0.0))).collect());
+    // Signs turned, so that most solutions stay finite.
+    let turned: Vec<_> = trips.into_iter().map(|trip| Trip { args: (-trip.args.0, 0.5), ..trip }).collect();
+    lanes::integrate_series(&mut system, options, turned.iter().cloned(), &mut beside).unwrap();
+    let mut n_failed = 0;
+    for trip in &turned {
+        let mut options = Options { resume: trip.resume, ..options.clone() };
+        options.stops.extend(&trip.stops);
+        let mut observer = Alone(Found::default(), SaveAt::new(wanted, trip.span, 3));
+        let mut system = own(trip.args);
+        let mut method = Taylor::new(&mut system, &options.stepping);
+        let end = integrate(&mut method, &mut NoEvents, trip.span, &trip.y0, &options, &mut observer);
+        let Alone(mut expected, save) = observer;
+        expected.close(end, &save);
+        let found = &beside.found[trip.number];
+        assert_eq!(found.end, expected.end, "order {order}: end of run {}", trip.number);
+        assert!(*found == expected, "order {order}: steps or rows of run {}", trip.number);
+        n_failed += usize::from(expected.end.is_none_or(|end| !end.2.is_success()));
+    }
+    assert!(n_failed >= 3, "runs that begin nowhere or run away: {n_failed}");
+}
+
+#[test]
+fn series_in_lanes_have_the_bits_that_they_have_alone() {
+    let max_steps = 500;
+    for (order, tolerance) in [(5, 1e-4), (12, 1e-9)] {
+        check_series::<f64, 8>(order, &Options { max_steps, ..adaptive(tolerance) }, &WANTED);
+        check_series::<f32, 4>(order, &Options { max_steps, ..adaptive(tolerance.max(1e-6)) }, &WANTED);
+        check_series::<f64, 4>(order, &Options { max_steps, ..Options::fixed(0.3) }, &WANTED);
+    }
+    for max_steps in [0, 3] {
+        check_series::<f64, 4>(6, &Options { max_steps, ..adaptive(1e-6) }, &WANTED);
+        check_series::<f64, 4>(6, &Options { max_steps, ..Options::fixed(0.3) }, &WANTED);
     }
 }

@@ -242,12 +242,13 @@ const POLES: &str = "
 
 #[test]
 fn runs_in_lanes_have_the_bits_that_they_have_alone() {
-    let settings: [&[(&str, &str)]; 6] = [
+    let settings: [&[(&str, &str)]; 7] = [
         &[],
         &[("solve.method", "dopri5"), ("run.threads", "2")],
         &[("solve.method", "verner7"), ("solve.error_norm", "all")],
         &[("solve.method", "rk4"), ("solve.dt", "0.1")],
         &[("run.precision", "f32"), ("solve.rtol", "1e-4")],
+        &[("solve.method", "taylor")],
         &[("solve.method", "radau5")],
     ];
     for (text, back_end) in [(COUPLED, "cranelift"), (POLES, "interp")] {

@@ -3,7 +3,7 @@
 use super::super::outcome::{End, Invalid, Outcome, Stats, Unsteered};
 use super::super::problem::Real;
 use super::super::stepper::{Carried, Leg};
-use super::LaneObserver;
+use super::{LaneObserver, all};
 
 /// A run that waits for a lane.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,6 +206,31 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
         std::array::from_fn(|lane| self.t[lane] + 0.5 * (self.target[lane] - self.t[lane]))
     }
 
+    /// Whether any of the steps accepted reaches a time wanted, and whether any lands.
+    #[inline(always)]
+    pub fn looks(&self, accepted: &[bool; B]) -> (bool, bool) {
+        let (mut reaches, mut lands) = (false, false);
+        for lane in all::<B>() {
+            let left = (self.t_new[lane] - self.wanted[lane]) * self.direction[lane];
+            reaches |= accepted[lane] & (left >= 0.0);
+            lands |= accepted[lane] & (self.t_new[lane] == self.target[lane]);
+        }
+        (reaches, lands)
+    }
+
+    /// Moves the lanes whose steps were accepted to the ends of these.
+    #[inline(always)]
+    pub fn advance(&mut self, accepted: &[bool; B]) {
+        for (y, y_new) in self.y.iter_mut().zip(&self.y_new) {
+            for lane in all::<B>() {
+                y[lane] = if accepted[lane] { y_new[lane] } else { y[lane] };
+            }
+        }
+        for lane in all::<B>() {
+            self.t[lane] = if accepted[lane] { self.t_new[lane] } else { self.t[lane] };
+        }
+    }
+
     /// The column of a lane.
     pub fn state(&self, lane: usize) -> Vec<T> {
         column(&self.y, lane)
@@ -252,4 +277,55 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
 /// The entries of one lane.
 pub(super) fn column<T: Copy, const B: usize>(rows: &[[T; B]], lane: usize) -> Vec<T> {
     rows.iter().map(|row| row[lane]).collect()
+}
+
+/// `sum` and, for each lane, 0 if all its numbers in `rows` are finite; else not a number.
+#[inline(always)]
+pub(super) fn zeros<T: Real, const B: usize>(rows: &[[T; B]], mut sum: [f64; B]) -> [f64; B] {
+    for row in rows {
+        for lane in all::<B>() {
+            sum[lane] += row[lane].to_f64() * 0.0;
+        }
+    }
+    sum
+}
+
+/// A method at work on a block.
+pub(super) trait Method<T: Real, A, const B: usize> {
+    /// From now on the lane is of a run with `args`.
+    fn load(&mut self, lane: usize, args: &A);
+
+    /// Begins the runs in the lanes that `begins` marks. Whether a lane is free after that.
+    fn start<O: LaneObserver<T, A, B>>(
+        &mut self,
+        begins: &[bool; B],
+        block: &mut Block<T, A, B>,
+        observer: &mut O,
+    ) -> bool;
+
+    /// Tries a step in every lane. Whether a lane is free after that.
+    fn attempt<O: LaneObserver<T, A, B>>(&mut self, block: &mut Block<T, A, B>, observer: &mut O) -> bool;
+}
+
+/// Takes all `runs` through the block.
+pub(super) fn drive<T, A, M, O, const B: usize>(
+    method: &mut M,
+    mut block: Block<T, A, B>,
+    mut runs: impl Iterator<Item = Trip<T, A>>,
+    observer: &mut O,
+) where
+    T: Real,
+    M: Method<T, A, B>,
+    O: LaneObserver<T, A, B>,
+{
+    let mut begins = block.fill(&mut runs, observer, |lane, args| method.load(lane, args));
+    block.furnish(|lane, args| method.load(lane, args));
+    while block.live.contains(&true) {
+        let free = begins.contains(&true) && method.start(&begins, &mut block, observer);
+        let free = free || method.attempt(&mut block, observer);
+        begins = match free {
+            true => block.fill(&mut runs, observer, |lane, args| method.load(lane, args)),
+            false => [false; B],
+        };
+    }
 }

@@ -12,9 +12,9 @@ use super::super::problem::Real;
 use super::super::solve::{Options, Stepping};
 use super::super::stepper::{Carried, Grid, Mode, non_finite};
 use super::super::tableau::{Coeff, Tableau};
-use super::block::{Block, Trip, column};
+use super::block::{Block, Method, Trip, column, drive, zeros};
 use super::steering::Steering;
-use super::{LaneObserver, LaneStep, Steps};
+use super::{LaneObserver, LaneStep, Steps, all};
 use std::iter::zip;
 
 /// Solves all `runs` with the explicit method `tableau`, as [`solve`](super::super::solve) does each of
@@ -53,10 +53,11 @@ where
             Pace::Adaptive(Box::new(Steering::new(control, tableau, dim)))
         }
     };
-    let mut block = Block::new(dim, options.max_steps);
+    let block = Block::new(dim, options.max_steps);
     let mut method = Explicit {
         step,
         tableau,
+        fsal: tableau.fsal(),
         pace,
         stages: vec![[T::default(); B]; dim * tableau.n_rows()],
         err: vec![[T::default(); B]; dim],
@@ -65,23 +66,7 @@ where
         fresh: [false; B],
         accepted: [false; B],
     };
-    let mut runs = runs.into_iter();
-    let mut begins = block.fill(&mut runs, observer, |lane, args| method.step.load(lane, args));
-    block.furnish(|lane, args| method.step.load(lane, args));
-    while block.live.contains(&true) {
-        let mut free = false;
-        if begins.contains(&true) {
-            free = method.start(&begins, &mut block, observer);
-        }
-        if !free {
-            free = method.attempt(&mut block, observer);
-        }
-        if free {
-            begins = block.fill(&mut runs, observer, |lane, args| method.step.load(lane, args));
-        } else {
-            begins = [false; B];
-        }
-    }
+    drive(&mut method, block, runs.into_iter(), observer);
     Ok(())
 }
 
@@ -89,6 +74,8 @@ where
 struct Explicit<'a, T, S, const B: usize> {
     step: &'a mut S,
     tableau: &'a Tableau,
+    /// See [`Tableau::fsal`].
+    fsal: bool,
     pace: Pace<'a, B>,
     /// `[(s + e) * dim]`; the first `dim` rows hold the rate at the start of the next step.
     stages: Vec<[T; B]>,
@@ -110,8 +97,11 @@ enum Pace<'a, const B: usize> {
     Adaptive(Box<Steering<'a, B>>),
 }
 
-impl<T: Real, S: LaneStep<T, B>, const B: usize> Explicit<'_, T, S, B> {
-    /// Begins the runs in the lanes that `begins` marks. Whether a lane is free after that.
+impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Explicit<'_, T, S, B> {
+    fn load(&mut self, lane: usize, args: &S::Args) {
+        self.step.load(lane, args);
+    }
+
     fn start<O: LaneObserver<T, S::Args, B>>(
         &mut self,
         begins: &[bool; B],
@@ -166,6 +156,94 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Explicit<'_, T, S, B> {
         free
     }
 
+    fn attempt<O: LaneObserver<T, S::Args, B>>(
+        &mut self,
+        block: &mut Block<T, S::Args, B>,
+        observer: &mut O,
+    ) -> bool {
+        let mut free = false;
+        match &mut self.pace {
+            Pace::Adaptive(steering) => steering.plan(block),
+            Pace::Fixed(grids, _) => {
+                for lane in 0..B {
+                    if block.live[lane] {
+                        let next = grids[lane].next(block.t[lane], &block.leg(lane));
+                        (block.h[lane], block.t_new[lane]) = next;
+                    } else {
+                        block.t_new[lane] = block.t[lane];
+                    }
+                }
+            }
+        }
+        if block.any_is_spent() {
+            for lane in 0..B {
+                let (leg, t, h) = (block.leg(lane), block.t[lane], block.h[lane]);
+                if block.live[lane]
+                    && block.count.accepted[lane] + block.count.rejected[lane] >= leg.max_steps
+                {
+                    let outcome = Outcome::MaxSteps { t, h, max_steps: leg.max_steps };
+                    self.end(lane, outcome, block, observer);
+                    free = true;
+                }
+            }
+        }
+        if self.needs_rate.contains(&true) {
+            free |= self.rates(block, observer);
+        }
+        let (dim, n_stages) = (block.y.len(), self.tableau.n_stages());
+        let stages = &mut self.stages[..n_stages * dim];
+        self.step.step(&block.t, &block.h, &block.y, stages, &mut block.y_new, &mut self.err);
+        for lane in all::<B>() {
+            let count = &mut block.count;
+            count.evaluations[lane] += n_stages as u64 - 1;
+            let is_first = count.accepted[lane] + count.rejected[lane] == 0;
+            count.first_step[lane] = if is_first { block.h[lane] } else { count.first_step[lane] };
+        }
+        let failed = match &mut self.pace {
+            Pace::Fixed(..) => {
+                let zeros = zeros(&block.y_new, [0.0; B]);
+                let mut failed = false;
+                for lane in all::<B>() {
+                    let ok = zeros[lane] == 0.0;
+                    self.accepted[lane] = ok & block.live[lane];
+                    failed |= !ok & block.live[lane];
+                    block.count.accepted[lane] += u64::from(ok);
+                    block.count.rejected[lane] += u64::from(!ok);
+                    block.count.non_finite[lane] += u64::from(!ok);
+                }
+                failed
+            }
+            Pace::Adaptive(steering) => {
+                let mut zero = zeros(&block.y_new, zeros(&self.err, [0.0; B]));
+                if self.fsal {
+                    zero = zeros(&stages[(n_stages - 1) * dim..], zero);
+                }
+                let mut errs = steering.norms.of(&self.err, &block.y, &block.y_new);
+                for lane in all::<B>() {
+                    errs[lane] *= steering.scale;
+                }
+                if let Some(third) = self.tableau.third() {
+                    let err_3 = &mut self.rates;
+                    for (at, err_3) in err_3.iter_mut().enumerate() {
+                        *err_3 = thirds(third, &block.h, stages, dim, at).map(T::from_f64);
+                    }
+                    let norms = steering.norms.of(err_3, &block.y, &block.y_new);
+                    errs = std::array::from_fn(|lane| mixed(errs[lane], norms[lane]));
+                }
+                for lane in all::<B>() {
+                    errs[lane] += zero[lane];
+                }
+                steering.judge(&errs, block, &mut self.accepted)
+            }
+        };
+        if failed {
+            free |= self.give_up(block, observer);
+        }
+        free | self.pass(block, observer)
+    }
+}
+
+impl<T: Real, S: LaneStep<T, B>, const B: usize> Explicit<'_, T, S, B> {
     /// The rates at the start of the lanes in `fresh`.
     fn first_rates(
         &mut self,
@@ -225,93 +303,6 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Explicit<'_, T, S, B> {
             let (h0, mut dy_try) = (trials[lane].abs(), column(&self.rates, lane));
             steering.size[lane] = control.first_size_after(h0, q, limits[lane], &y, &k1, &mut dy_try);
         }
-    }
-
-    /// Tries a step in every lane. Whether a lane is free after that.
-    fn attempt<O: LaneObserver<T, S::Args, B>>(
-        &mut self,
-        block: &mut Block<T, S::Args, B>,
-        observer: &mut O,
-    ) -> bool {
-        let mut free = false;
-        match &mut self.pace {
-            Pace::Adaptive(steering) => steering.plan(block),
-            Pace::Fixed(grids, _) => {
-                for lane in 0..B {
-                    if block.live[lane] {
-                        let next = grids[lane].next(block.t[lane], &block.leg(lane));
-                        (block.h[lane], block.t_new[lane]) = next;
-                    } else {
-                        block.t_new[lane] = block.t[lane];
-                    }
-                }
-            }
-        }
-        if block.any_is_spent() {
-            for lane in 0..B {
-                let (leg, t, h) = (block.leg(lane), block.t[lane], block.h[lane]);
-                if block.live[lane]
-                    && block.count.accepted[lane] + block.count.rejected[lane] >= leg.max_steps
-                {
-                    let outcome = Outcome::MaxSteps { t, h, max_steps: leg.max_steps };
-                    self.end(lane, outcome, block, observer);
-                    free = true;
-                }
-            }
-        }
-        if self.needs_rate.contains(&true) {
-            free |= self.rates(block, observer);
-        }
-        let (dim, n_stages) = (block.y.len(), self.tableau.n_stages());
-        let stages = &mut self.stages[..n_stages * dim];
-        self.step.step(&block.t, &block.h, &block.y, stages, &mut block.y_new, &mut self.err);
-        for lane in 0..B {
-            let count = &mut block.count;
-            count.evaluations[lane] += n_stages as u64 - 1;
-            let is_first = count.accepted[lane] + count.rejected[lane] == 0;
-            count.first_step[lane] = if is_first { block.h[lane] } else { count.first_step[lane] };
-        }
-        let failed = match &mut self.pace {
-            Pace::Fixed(..) => {
-                let zeros = zeros(&block.y_new, [0.0; B]);
-                let mut failed = false;
-                for lane in 0..B {
-                    let ok = zeros[lane] == 0.0;
-                    self.accepted[lane] = ok & block.live[lane];
-                    failed |= !ok & block.live[lane];
-                    block.count.accepted[lane] += u64::from(ok);
-                    block.count.rejected[lane] += u64::from(!ok);
-                    block.count.non_finite[lane] += u64::from(!ok);
-                }
-                failed
-            }
-            Pace::Adaptive(steering) => {
-                let mut zero = zeros(&block.y_new, zeros(&self.err, [0.0; B]));
-                if self.tableau.fsal() {
-                    zero = zeros(&stages[(n_stages - 1) * dim..], zero);
-                }
-                let mut errs = steering.norms.of(&self.err, &block.y, &block.y_new);
-                for err in &mut errs {
-                    *err *= steering.scale;
-                }
-                if let Some(third) = self.tableau.third() {
-                    let err_3 = &mut self.rates;
-                    for (at, err_3) in err_3.iter_mut().enumerate() {
-                        *err_3 = thirds(third, &block.h, stages, dim, at).map(T::from_f64);
-                    }
-                    let norms = steering.norms.of(err_3, &block.y, &block.y_new);
-                    errs = std::array::from_fn(|lane| mixed(errs[lane], norms[lane]));
-                }
-                for lane in 0..B {
-                    errs[lane] += zero[lane];
-                }
-                steering.judge(&errs, block, &mut self.accepted)
-            }
-        };
-        if failed {
-            free |= self.give_up(block, observer);
-        }
-        free | self.pass(block, observer)
     }
 
     /// The rates that are not known at the starts of steps. Whether a lane is free after that.
@@ -388,7 +379,7 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Explicit<'_, T, S, B> {
         let last = &self.stages[(self.tableau.n_stages() - 1) * dim..][..dim];
         let bad = |rows: &[[T; B]]| non_finite(&column(rows, lane));
         let state = bad(&block.y_new).map(|at| (Quantity::State, at));
-        let rate = || bad(last).filter(|_| self.tableau.fsal()).map(|at| (Quantity::Rate, at));
+        let rate = || bad(last).filter(|_| self.fsal).map(|at| (Quantity::Rate, at));
         state.or_else(rate).or_else(|| bad(&self.err).map(|at| (Quantity::Error, at)))
     }
 
@@ -401,12 +392,7 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Explicit<'_, T, S, B> {
         observer: &mut O,
     ) -> bool {
         let dim = block.y.len();
-        let (mut reaches, mut lands) = (false, false);
-        for lane in 0..B {
-            let left = (block.t_new[lane] - block.wanted[lane]) * block.direction[lane];
-            reaches |= self.accepted[lane] & (left >= 0.0);
-            lands |= self.accepted[lane] & (block.t_new[lane] == block.target[lane]);
-        }
+        let (reaches, lands) = block.looks(&self.accepted);
         if reaches {
             self.reach(block, observer);
         }
@@ -435,20 +421,15 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Explicit<'_, T, S, B> {
             });
         }
         let accepted = &self.accepted;
-        for (y, y_new) in zip(&mut block.y, &block.y_new) {
-            for lane in 0..B {
-                y[lane] = if accepted[lane] { y_new[lane] } else { y[lane] };
-            }
-        }
-        for lane in 0..B {
-            block.t[lane] = if accepted[lane] { block.t_new[lane] } else { block.t[lane] };
+        block.advance(accepted);
+        for lane in all::<B>() {
             self.fresh[lane] &= !accepted[lane];
         }
-        if self.tableau.fsal() {
+        if self.fsal {
             let (first, rest) = self.stages.split_at_mut(dim);
             let last = &rest[(self.tableau.n_stages() - 2) * dim..];
             for (k1, last) in zip(first, last) {
-                for lane in 0..B {
+                for lane in all::<B>() {
                     k1[lane] = if accepted[lane] { last[lane] } else { k1[lane] };
                 }
             }
@@ -470,7 +451,8 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Explicit<'_, T, S, B> {
             self.step.extend(&block.t, &block.h, &block.y, &mut self.stages);
         }
         for lane in 0..B {
-            if !self.accepted[lane] || !(left(block, lane) >= 0.0) {
+            let reaches = left(block, lane) >= 0.0;
+            if !self.accepted[lane] || !reaches {
                 continue;
             }
             let known = if inside[lane] { self.tableau.n_rows() } else { self.tableau.n_stages() };
@@ -535,17 +517,6 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Explicit<'_, T, S, B> {
     }
 }
 
-/// `sum` and, for each lane, 0 if all its numbers in `rows` are finite; else not a number.
-#[inline(always)]
-fn zeros<T: Real, const B: usize>(rows: &[[T; B]], mut sum: [f64; B]) -> [f64; B] {
-    for row in rows {
-        for lane in 0..B {
-            sum[lane] += row[lane].to_f64() * 0.0;
-        }
-    }
-    sum
-}
-
 /// The errors of order 3 in component `at`: see [`Embedded::third`](super::super::Embedded::third).
 #[inline(always)]
 fn thirds<T: Real, const B: usize>(
@@ -557,7 +528,7 @@ fn thirds<T: Real, const B: usize>(
 ) -> [f64; B] {
     let mut sums = [0.0; B];
     for (i, weight) in weights.iter().enumerate().filter(|(_, weight)| !weight.is_zero()) {
-        for lane in 0..B {
+        for lane in all::<B>() {
             sums[lane] += weight.value() * stages[i * dim + at][lane].to_f64();
         }
     }

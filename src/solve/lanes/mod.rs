@@ -11,9 +11,11 @@ mod block;
 mod explicit;
 mod norm;
 mod steering;
+mod taylor;
 
 pub use block::Trip;
 pub use explicit::integrate;
+pub use taylor::integrate_series;
 
 use super::dense::Accepted;
 use super::outcome::{End, Invalid};
@@ -53,6 +55,27 @@ pub trait LaneStep<T: Real, const B: usize> {
     fn extend(&mut self, t: &[f64; B], h: &[f64; B], y: &[[T; B]], stages: &mut [[T; B]]);
 }
 
+/// The expansion of the solutions of `B` runs of one system: what [`Expand`](super::Expand) is for one.
+pub trait LaneExpand<T: Real, const B: usize> {
+    /// See [`LaneStep::Args`].
+    type Args;
+
+    /// Length of the state vector, channels included.
+    fn dim(&self) -> usize;
+
+    /// Number of the highest coefficient, at least 2.
+    fn order(&self) -> usize;
+
+    /// See [`LaneStep::load`].
+    fn load(&mut self, lane: usize, args: &Self::Args);
+
+    /// The coefficients in each lane, `[order * dim]`; see [`Expand::series`](super::Expand::series).
+    fn series(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], out: &mut [[T; B]]);
+
+    /// See [`LaneStep::rate`].
+    fn rate(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], dy: &mut [[T; B]]);
+}
+
 /// Sees the runs of a block.
 pub trait LaneObserver<T: Real, A, const B: usize> {
     /// `trip` begins in lane `lane`, at `y`. Answers with the first time after the start at which the
@@ -90,4 +113,12 @@ pub struct Steps<'a, T, const B: usize> {
     pub k1: &'a [[T; B]],
     /// Whether that rate was evaluated there; else it is the last stage of the step before.
     pub fresh: &'a [bool; B],
+}
+
+/// The numbers of the lanes, for a loop over all of them. How many there are is hidden from the compiler,
+/// which writes a short loop out turn by turn, with branches, if it knows its length: this way it becomes
+/// vector code.
+#[inline(always)]
+fn all<const B: usize>() -> std::ops::Range<usize> {
+    0..B
 }

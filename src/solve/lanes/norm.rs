@@ -3,6 +3,7 @@
 use super::super::control::{Adaptive, Norm, larger};
 use super::super::outcome::{Stats, Unsteered};
 use super::super::problem::Real;
+use super::all;
 
 /// Computes the norms of a run's errors in every lane.
 pub(super) struct Norms<'a, const B: usize> {
@@ -35,21 +36,21 @@ impl<'a, const B: usize> Norms<'a, B> {
             Norm::Rms => {
                 for at in &self.counted {
                     let ratios = self.ratios(*at, &v[*at], &y[*at], &y_new[*at]);
-                    for lane in 0..B {
+                    for lane in all::<B>() {
                         norms[lane] += ratios[lane] * ratios[lane];
                     }
                 }
                 if !self.counted.is_empty() {
                     let n = self.counted.len() as f64;
-                    for norm in &mut norms {
-                        *norm = (*norm / n).sqrt();
+                    for lane in all::<B>() {
+                        norms[lane] = (norms[lane] / n).sqrt();
                     }
                 }
             }
             Norm::Max => {
                 for at in &self.counted {
                     let ratios = self.ratios(*at, &v[*at], &y[*at], &y_new[*at]);
-                    for lane in 0..B {
+                    for lane in all::<B>() {
                         norms[lane] = larger(norms[lane], ratios[lane]);
                     }
                 }
@@ -59,12 +60,12 @@ impl<'a, const B: usize> Norms<'a, B> {
                 for at in &self.counted {
                     let ratios = self.ratios(*at, &v[*at], &y[*at], &y_new[*at]);
                     let (sums, _) = &mut self.blocks[of[*at]];
-                    for lane in 0..B {
+                    for lane in all::<B>() {
                         sums[lane] += ratios[lane] * ratios[lane];
                     }
                 }
                 for (sums, n) in self.blocks.iter().filter(|(_, n)| *n > 0) {
-                    for lane in 0..B {
+                    for lane in all::<B>() {
                         norms[lane] = larger(norms[lane], (sums[lane] / *n as f64).sqrt());
                     }
                 }
@@ -76,11 +77,14 @@ impl<'a, const B: usize> Norms<'a, B> {
     #[inline(always)]
     fn ratios<T: Real>(&self, at: usize, v: &[T; B], y: &[T; B], y_new: &[T; B]) -> [f64; B] {
         let (atol, rtol) = (self.control.atol.at(at), self.control.rtol);
-        std::array::from_fn(|lane| {
+        let mut ratios = [0.0; B];
+        for lane in all::<B>() {
             let size = y[lane].to_f64().abs().max(y_new[lane].to_f64().abs());
             let error = v[lane].to_f64().abs();
-            if error == 0.0 { 0.0 } else { error / (atol + rtol * size) }
-        })
+            let ratio = error / (atol + rtol * size);
+            ratios[lane] = if error == 0.0 { 0.0 } else { ratio };
+        }
+        ratios
     }
 }
 

@@ -1,10 +1,14 @@
 //! Step sizes of all lanes: what [`Controller`] does for one run, in every lane.
+//!
+//! Loops over lanes are short and without branches, on arrays of their own, so that they become vector
+//! code.
 
 use super::super::control::Adaptive;
 use super::super::controller::{Controller, Past, Rule, Weights, log_of};
 use super::super::power::exp2;
 use super::super::problem::Real;
 use super::super::tableau::Tableau;
+use super::all;
 use super::block::Block;
 use super::norm::{Norms, Tallies};
 
@@ -64,15 +68,21 @@ impl<'a, const B: usize> Steering<'a, B> {
     /// Sizes of the steps to try: see [`Explicit::advance`](super::super::Explicit).
     #[inline(always)]
     pub fn plan<T: Real, A>(&mut self, block: &mut Block<T, A, B>) {
-        for lane in 0..B {
-            let t = block.t[lane];
-            let size = self.size[lane].max(self.control.shortest(t));
-            let ahead = block.target[lane] - t;
-            let (tried, lands) = self.control.landing.fitted(size, ahead.abs());
-            let h = if lands { ahead } else { block.direction[lane] * tried };
-            (self.size[lane], self.tried[lane], block.h[lane]) = (size, tried, h);
-            block.t_new[lane] = if lands { block.target[lane] } else { t + h };
+        let lanes = all::<B>();
+        let (control, landing) = (self.control, self.control.landing);
+        let (t, target, direction) = (block.t, block.target, block.direction);
+        let (mut size, mut tried, mut h, mut t_new) = (self.size, [0.0; B], [0.0; B], [0.0; B]);
+        for lane in lanes.clone() {
+            size[lane] = size[lane].max(control.shortest(t[lane]));
         }
+        for lane in lanes.clone() {
+            let ahead = target[lane] - t[lane];
+            let (fitted, lands) = landing.fitted(size[lane], ahead.abs());
+            tried[lane] = fitted;
+            h[lane] = if lands { ahead } else { direction[lane] * fitted };
+            t_new[lane] = if lands { target[lane] } else { t[lane] + h[lane] };
+        }
+        (self.size, self.tried, block.h, block.t_new) = (size, tried, h, t_new);
     }
 
     /// Answers error norms with new sizes; whether any step is too small.
@@ -83,67 +93,119 @@ impl<'a, const B: usize> Steering<'a, B> {
         block: &mut Block<T, A, B>,
         accepted: &mut [bool; B],
     ) -> bool {
-        let Some(weights) = self.weights else { return self.judge_each(errs, block, accepted) };
-        let (controller, control) = (&self.controller, self.control);
-        let mut too_small = false;
-        for lane in 0..B {
-            let (err, tried, before) = (errs[lane], self.tried[lane], self.size[lane]);
-            let after_rejection = self.after_rejection[lane];
-            let ok = err <= 1.0;
-            let log = log_of(err);
-            let logs = [self.logs[0][lane], self.logs[1][lane]];
-            let exponent = if ok { weights.exponent(log, logs) } else { self.rejected_weight * log };
-            let wish = controller.safety * 1.0 * exp2(exponent);
-            let kept = controller.kept(wish, after_rejection);
-            let rejected = controller.kept_rejected(wish);
-            let rejected = if err.is_finite() { rejected } else { controller.min_factor };
-            let planned = if tried < before && !after_rejection { before } else { 0.0 };
-            let longest = control.max_step.min(block.length[lane]);
-            let grown = (tried * kept).max(planned).min(longest);
-            let size = if ok { grown } else { tried * rejected };
-            self.size[lane] = size;
-            self.logs[1][lane] = if ok { logs[0] } else { logs[1] };
-            self.logs[0][lane] = if ok { log.max(Past::FLOOR) } else { logs[0] };
-            self.after_rejection[lane] = !ok;
-            accepted[lane] = ok & block.live[lane];
-            too_small |= !ok & (size < control.shortest(block.t[lane]));
-            block.count.accepted[lane] += u64::from(ok);
-            block.count.rejected[lane] += u64::from(!ok);
-            block.count.non_finite[lane] += u64::from(!err.is_finite());
-            let next = block.direction[lane] * size;
-            block.count.next_step[lane] = if ok { next } else { block.count.next_step[lane] };
+        let too_small = match self.weights {
+            Some(weights) => self.judge_all(weights, errs, block),
+            None => self.judge_each(errs, block),
+        };
+        let lanes = all::<B>();
+        let (live, direction, size, errs) = (block.live, block.direction, self.size, *errs);
+        let count = &mut block.count;
+        let (mut ok, mut next_step) = ([false; B], count.next_step);
+        let (mut taken, mut thrown) = (count.accepted, count.rejected);
+        for lane in lanes.clone() {
+            ok[lane] = errs[lane] <= 1.0;
+        }
+        for lane in lanes.clone() {
+            taken[lane] += u64::from(errs[lane] <= 1.0);
+            thrown[lane] += u64::from(!ok[lane]);
+        }
+        (count.accepted, count.rejected) = (taken, thrown);
+        if ok.contains(&false) {
+            for lane in lanes.clone() {
+                count.non_finite[lane] += u64::from(!errs[lane].is_finite());
+            }
+        }
+        for lane in lanes.clone() {
+            next_step[lane] = if errs[lane] <= 1.0 { direction[lane] * size[lane] } else { next_step[lane] };
+        }
+        count.next_step = next_step;
+        self.after_rejection = ok.map(|ok| !ok);
+        for lane in lanes.clone() {
+            accepted[lane] = ok[lane] & live[lane];
         }
         too_small
     }
 
-    /// The same, lane by lane, for a rule of any kind.
-    fn judge_each<T: Real, A>(
+    #[inline(always)]
+    fn judge_all<T: Real, A>(
         &mut self,
+        weights: Weights,
         errs: &[f64; B],
         block: &mut Block<T, A, B>,
-        accepted: &mut [bool; B],
     ) -> bool {
+        let lanes = all::<B>();
+        let (controller, control) = (self.controller, self.control);
+        let (errs, tried, planned, length, t) = (*errs, self.tried, self.size, block.length, block.t);
+        let ([before, before2], rejected_weight) = (self.logs, self.rejected_weight);
+        let (mut logs, mut wishes) = ([0.0; B], [0.0; B]);
+        for lane in lanes.clone() {
+            logs[lane] = log_of(errs[lane]);
+        }
+        for lane in lanes.clone() {
+            let exponent = weights.exponent(logs[lane], [before[lane], before2[lane]]);
+            wishes[lane] = if errs[lane] <= 1.0 { exponent } else { rejected_weight * logs[lane] };
+        }
+        for lane in lanes.clone() {
+            wishes[lane] = controller.safety * 1.0 * exp2(wishes[lane]);
+        }
+        let mut keeps = [0.0; B];
+        for lane in lanes.clone() {
+            // A step cut short by a target says nothing against the size that was planned.
+            keeps[lane] = if tried[lane] < planned[lane] { planned[lane] } else { 0.0 };
+        }
+        let mut factors = [0.0; B];
+        if self.after_rejection.contains(&true) {
+            for lane in lanes.clone() {
+                let after_rejection = self.after_rejection[lane];
+                factors[lane] = controller.kept(wishes[lane], after_rejection);
+                keeps[lane] = if after_rejection { 0.0 } else { keeps[lane] };
+            }
+        } else {
+            for lane in lanes.clone() {
+                factors[lane] = controller.kept(wishes[lane], false);
+            }
+        }
+        let (mut sizes, mut too_small) = ([0.0; B], 0);
+        for lane in lanes.clone() {
+            let longest = control.max_step.min(length[lane]);
+            sizes[lane] = (tried[lane] * factors[lane]).max(keeps[lane]).min(longest);
+        }
+        for lane in lanes.clone() {
+            let rejected = controller.kept_rejected(wishes[lane]);
+            let rejected = if errs[lane].is_finite() { rejected } else { controller.min_factor };
+            let rejected = tried[lane] * rejected;
+            let ok = errs[lane] <= 1.0;
+            sizes[lane] = if ok { sizes[lane] } else { rejected };
+            too_small |= u64::from(!ok & (rejected < control.shortest(t[lane])));
+        }
+        self.size = sizes;
+        let (mut last, mut last2) = (before, before2);
+        for lane in lanes {
+            let ok = errs[lane] <= 1.0;
+            last2[lane] = if ok { before[lane] } else { before2[lane] };
+            last[lane] = if ok { logs[lane].max(Past::FLOOR) } else { before[lane] };
+        }
+        self.logs = [last, last2];
+        too_small > 0
+    }
+
+    /// The same, lane by lane, for a rule of any kind.
+    fn judge_each<T: Real, A>(&mut self, errs: &[f64; B], block: &Block<T, A, B>) -> bool {
         let mut too_small = false;
         for lane in 0..B {
             let (err, tried, before) = (errs[lane], self.tried[lane], self.size[lane]);
             let after_rejection = self.after_rejection[lane];
-            let ok = err <= 1.0;
-            if ok {
+            if err <= 1.0 {
                 let mut past = self.past(lane);
                 let factor = self.controller.accepted(self.q, (tried, err), after_rejection, 1.0, &mut past);
                 self.set_past(lane, past);
                 let planned = if tried < before && !after_rejection { before } else { 0.0 };
                 let longest = self.control.max_step.min(block.length[lane]);
                 self.size[lane] = (tried * factor).max(planned).min(longest);
-                block.count.accepted[lane] += 1;
-                block.count.next_step[lane] = block.direction[lane] * self.size[lane];
             } else {
                 self.size[lane] = tried * self.controller.rejected(self.q, err, 1.0);
-                block.count.rejected[lane] += 1;
-                block.count.non_finite[lane] += u64::from(!err.is_finite());
                 too_small |= self.size[lane] < self.control.shortest(block.t[lane]);
             }
-            (self.after_rejection[lane], accepted[lane]) = (!ok, ok & block.live[lane]);
         }
         too_small
     }
