@@ -294,30 +294,111 @@ fn special_values_of_pow() {
     pow(1.0 + f64::EPSILON, 4_503_599_627_370_496.0, std::f64::consts::E);
 }
 
-/// `f32` functions are the `f64` ones rounded once.
+/// Functions that `f32` has expansions of its own for, and their largest errors in ulps, with and
+/// without fused multiply-add.
+const SINGLE: [(ScalarOp, [f64; 2]); 8] = [
+    (ScalarOp::Exp, [2.0, 2.0]),
+    (ScalarOp::Expm1, [2.0, 2.0]),
+    (ScalarOp::Tanh, [1.5, 1.5]),
+    (ScalarOp::Sigmoid, [2.0, 2.0]),
+    (ScalarOp::Softplus, [2.0, 2.5]),
+    (ScalarOp::Log, [1.0, 1.0]),
+    (ScalarOp::Log1p, [1.0, 1.0]),
+    (ScalarOp::Erf, [1.5, 1.5]),
+];
+
+/// `op` of `f32` numbers on these back ends, which agree to the last bit.
+fn evaluate_single(
+    backends: &[Arc<dyn Backend>],
+    op: ScalarOp,
+    n_args: usize,
+    xs: &[f32],
+    fma: bool,
+) -> Vec<f32> {
+    let func = elementwise(op, n_args, xs.len(), DType::F32, Target { fma });
+    let module = Arc::new(LoopModule { funcs: vec![func] });
+    let mut results = backends.iter().map(|backend| {
+        let executable = backend.compile(module.clone()).expect("the function compiles");
+        let mut got = vec![0.0_f32; xs.len()];
+        let inputs: Vec<Input<'_>> = (0..n_args).map(|_| Input::F32(xs)).collect();
+        executable.call(0, &inputs, &mut [Output::F32(&mut got)], &mut Workspace::default());
+        got
+    });
+    let first = results.next().expect("there is a back end");
+    for other in results {
+        for (i, (a, b)) in first.iter().zip(&other).enumerate() {
+            assert!(a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()), "{op:?} of {}: {a} {b}", xs[i]);
+        }
+    }
+    first
+}
+
+/// `f32` functions without expansions of their own are the `f64` ones rounded once.
 #[test]
 fn single_precision_rounds_the_double_result() {
-    let target = Target { fma: true };
+    let xs: Vec<f32> = (-40..40).map(|i| i as f32 * 0.173).collect();
+    let wide: Vec<f64> = xs.iter().map(|x| f64::from(*x)).collect();
     for (_, op, _) in BOUNDS {
+        if SINGLE.iter().any(|(own, _)| *own == op) {
+            continue;
+        }
         let n_args = if op == ScalarOp::Pow { 2 } else { 1 };
-        let xs: Vec<f32> = (-40..40).map(|i| i as f32 * 0.173).collect();
+        let expected = evaluate(op, &vec![wide.clone(); n_args], true);
+        for (a, b) in expected.iter().zip(evaluate_single(&backend::all(), op, n_args, &xs, true)) {
+            assert!((*a as f32).to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()), "{op:?}: {a} {b}");
+        }
+    }
+}
+
+/// Numbers of all sizes and signs, subnormals, infinities and NaN among them, and more where the
+/// functions bend. The exact value is that of the `f64` function, which is known to 2^-28 ulps of `f32`.
+#[test]
+fn functions_of_single_precision_stay_below_their_bounds() {
+    // Every nth number: all 2^32 of them, in pieces, with `SINGLE_STEP=1`.
+    let step: u32 = std::env::var("SINGLE_STEP").map_or(1_000_003, |step| step.parse().expect("a step"));
+    let mut all = (0..=u32::MAX).step_by(step as usize).map(f32::from_bits).peekable();
+    let bends = (-22_000..22_000).map(|i| (i as f32 * 0.0049).sinh() * 1e-3 + i as f32 * 0.004_771);
+    let edges =
+        [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MIN_POSITIVE, 1.0, -1.0, f32::MAX];
+    // Every back end for these, the fastest for all others.
+    let (every, fastest) = (backend::all(), backend::all().pop().expect("there is a back end"));
+    let mut pieces: Vec<Vec<f32>> = vec![edges.into_iter().chain(bends.step_by(7)).collect()];
+    let mut worst: Vec<(f64, f32)> = vec![(0.0, 0.0); SINGLE.len()];
+    loop {
+        let (backends, xs) = match (pieces.pop(), all.peek()) {
+            (Some(xs), _) => (&every[..], xs),
+            (None, Some(_)) => (std::slice::from_ref(&fastest), all.by_ref().take(1 << 22).collect()),
+            (None, None) => break,
+        };
         let wide: Vec<f64> = xs.iter().map(|x| f64::from(*x)).collect();
-        let expected = evaluate(op, &vec![wide; n_args], true);
-        let func = elementwise(op, n_args, xs.len(), DType::F32, target);
-        for backend in backend::all() {
-            let module = Arc::new(LoopModule { funcs: vec![func.clone()] });
-            let executable = backend.compile(module).expect("the function compiles");
-            let mut got = vec![0.0_f32; xs.len()];
-            let inputs: Vec<Input<'_>> = (0..n_args).map(|_| Input::F32(&xs)).collect();
-            executable.call(0, &inputs, &mut [Output::F32(&mut got)], &mut Workspace::default());
-            for (a, b) in expected.iter().zip(got) {
-                assert!(
-                    (*a as f32).to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
-                    "{op:?}: {a} {b}"
-                );
+        for ((op, bounds), worst) in SINGLE.iter().zip(&mut worst) {
+            let func = elementwise(*op, 1, wide.len(), DType::F64, Target { fma: true });
+            let exact = run64(fastest.as_ref(), func, std::slice::from_ref(&wide));
+            for (fma, bound) in [true, false].into_iter().zip(bounds) {
+                for ((x, exact), got) in
+                    xs.iter().zip(&exact).zip(evaluate_single(backends, *op, 1, &xs, fma))
+                {
+                    let rounded = *exact as f32;
+                    if !rounded.is_finite() || *exact == 0.0 {
+                        let same = rounded.to_bits() == got.to_bits() || rounded.is_nan() && got.is_nan();
+                        // Just beyond the largest number, that is as good.
+                        let edge = rounded.is_infinite() && exact.is_finite() && got == f32::MAX;
+                        assert!(same || edge, "{op:?} of {x:?}, fma {fma}: {got:?}, not {rounded:?}");
+                        continue;
+                    }
+                    // The distance of neighbours at the exact value.
+                    let unit = 2.0_f64.powi((exact.abs().log2().floor() as i32).max(-126) - 23);
+                    let error = (f64::from(got) - exact).abs() / unit;
+                    assert!(
+                        error <= *bound,
+                        "{op:?} of {x:?}, fma {fma}: {got:?} for {exact:?}, {error} ulp"
+                    );
+                    *worst = if error > worst.0 { (error, *x) } else { *worst };
+                }
             }
         }
     }
+    println!("{:?}", SINGLE.iter().zip(&worst).collect::<Vec<_>>());
 }
 
 /// Integer powers of small integers are exact; `x^0 = 1` for every `x` (`pown` of IEEE 754-2019).

@@ -10,8 +10,7 @@ use super::vector::{At, Base, Carry, Class, ClassId, Fill, Home, Inst, Looped, S
 use crate::backend::lanes::{LaneFunc, Spread};
 use crate::base::hash::FastMap;
 use crate::base::index::IndexVec;
-use crate::lower::loops::{BufferId, BufferKind, DType, Index, LoopFunc, ScalarId, Stmt};
-use crate::lower::prim::convert;
+use crate::lower::loops::{BufferId, BufferKind, DType, Index, LoopFunc, Prim, ScalarId, Stmt};
 use smallvec::{SmallVec, smallvec};
 
 mod prims;
@@ -234,7 +233,7 @@ impl Select<'_> {
                         let offset = self.out.constants.len().next_multiple_of(64);
                         self.out.constants.resize(offset, 0);
                         for bits in bits.iter() {
-                            let bits = convert(DType::F64, dtype, *bits);
+                            let bits = Prim::Convert.eval(DType::F64, dtype, &[*bits]);
                             self.out.constants.extend_from_slice(&bits.to_le_bytes()[..dtype.bytes()]);
                         }
                         self.tables.insert(buffer, offset);

@@ -8,7 +8,7 @@ use crate::lower::code::Code;
 use crate::lower::loops::{DType, Prim, ScalarId};
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Sub};
 
-/// A scalar of some `Code`: `f64`, `i64` or `bool`.
+/// A scalar of some `Code`.
 #[derive(Clone, Copy)]
 pub(super) struct Scalar<'c> {
     code: &'c Code,
@@ -28,9 +28,13 @@ impl<'c> Scalar<'c> {
         self.code
     }
 
-    /// An `f64` constant beside this scalar.
+    /// A constant beside this scalar: of its type if that is a float, else an `f64`.
     pub(super) fn number(self, value: f64) -> Scalar<'c> {
-        Scalar::new(self.code, self.code.number(DType::F64, value))
+        let dtype = match self.code.dtype(self.id) {
+            DType::F32 => DType::F32,
+            DType::F64 | DType::I64 | DType::Bool => DType::F64,
+        };
+        Scalar::new(self.code, self.code.number(dtype, value))
     }
 
     /// An `i64` constant beside this scalar.
@@ -104,7 +108,7 @@ impl<'c> Scalar<'c> {
         self.with(Prim::Select, &[a, b])
     }
 
-    /// The bits of an `f64` as `i64`.
+    /// The bits of an `f64` as `i64`; of an `f32`, zero-extended.
     pub(super) fn bits(self) -> Scalar<'c> {
         Scalar::new(self.code, self.code.typed(Prim::Bitcast, DType::I64, &[self.id]))
     }
@@ -112,6 +116,16 @@ impl<'c> Scalar<'c> {
     /// The `f64` with these bits.
     pub(super) fn float(self) -> Scalar<'c> {
         Scalar::new(self.code, self.code.typed(Prim::Bitcast, DType::F64, &[self.id]))
+    }
+
+    /// The `f32` with these low 32 bits.
+    pub(super) fn float32(self) -> Scalar<'c> {
+        Scalar::new(self.code, self.code.typed(Prim::Bitcast, DType::F32, &[self.id]))
+    }
+
+    /// The `f32` nearest to an `i64`.
+    pub(super) fn to_f32(self) -> Scalar<'c> {
+        Scalar::new(self.code, self.code.convert(self.id, DType::F32))
     }
 
     /// The `f64` nearest to an `i64` or `bool`.

@@ -47,7 +47,7 @@ pub(super) fn log1p(x: Scalar<'_>) -> Scalar<'_> {
 }
 
 /// The value at the edges of the domain of `log`.
-fn with_edges<'c>(x: Scalar<'c>, inside: Scalar<'c>) -> Scalar<'c> {
+pub(super) fn with_edges<'c>(x: Scalar<'c>, inside: Scalar<'c>) -> Scalar<'c> {
     let zero = x.number(0.0);
     let not_positive = x.equals(zero).then(x.number(f64::NEG_INFINITY), x.number(f64::NAN));
     x.lt(f64::INFINITY).then(zero.lt(x).then(inside, not_positive), x)
