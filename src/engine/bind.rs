@@ -472,6 +472,7 @@ impl Work {
             data: Arc::new(Data::new(&program.data, &values)),
             params: program.params.iter().flat_map(|param| param.init.iter().copied()).collect(),
             controls: Controls { options, seed: settings.run.seed, save, adjoints: adjoints(&plan, &solves) },
+            lanes: plan.backend().is_wide(),
             plan,
             settings: Arc::new(settings),
             dataset,

@@ -36,7 +36,8 @@ pub(crate) fn values(ports: &[DataPort], dataset: &Dataset, seed: u64, at: At) -
     ports.iter().map(|port| value(port, dataset, seed, at)).collect()
 }
 
-fn value(port: &DataPort, dataset: &Dataset, seed: u64, at: At) -> Vec<f64> {
+/// The values of one port at an example, row-major.
+pub(crate) fn value(port: &DataPort, dataset: &Dataset, seed: u64, at: At) -> Vec<f64> {
     let unknown = || crate::bug!("`{}` has no values at {at:?}", port.path);
     match (&port.source, port.axis, &port.value) {
         (_, _, Some(value)) => value.clone(),

@@ -49,8 +49,9 @@ impl Run {
             let context = Context { plan: &parts.plan, p: &p, data: &data };
             context.alone(&alone, &controls).unwrap_or(f64::NAN)
         };
-        let mut found = Vec::with_capacity(heat.points * heat.points);
-        in_order(0..heat.points * heat.points, self.threads(), of, |_, value| {
+        let n_cells = heat.points * heat.points;
+        let mut found = Vec::with_capacity(n_cells);
+        in_order(0..n_cells, n_cells, self.threads(), of, |_, value| {
             found.push(value);
             ControlFlow::Continue(())
         });

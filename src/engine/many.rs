@@ -9,22 +9,17 @@
 use crate::diag::{Code, Diagnostic};
 use crate::engine::accuracy::{OwnError, keep_worst};
 use crate::engine::axes::Axes;
+use crate::engine::blocks::{Kept, Left, Told, told};
 use crate::engine::diagnostics::{Diagnostics, Error};
-use crate::engine::example::{self, At};
 use crate::engine::run::{Run, RunParts};
-use crate::engine::solution::{Solution, TrajectoryKind};
-use crate::ir::program::{Outside, Role, Swept};
-use crate::plan::controls::Save;
-use crate::plan::operands::Context;
-use crate::plan::unit::{Data, Element};
+use crate::engine::solution::{Solution, TrajectoryKind, solution};
+use crate::ir::program::Role;
+use crate::plan::unit::Element;
 use crate::settings::Precision;
 use crate::solve::outcome::Stats;
 use std::ops::{ControlFlow, Index, Range};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-
-/// Runs that are under way or wait for an earlier one to be looked at, at most.
-const WINDOW: usize = 256;
 
 /// Failures that [`Runs`] keeps.
 const KEPT_FAILURES: usize = 100;
@@ -111,7 +106,7 @@ impl Solution {
 }
 
 /// Whether a result of this role is among [`Solution::numbers`].
-fn is_told(role: Role) -> bool {
+pub(super) fn is_told(role: Role) -> bool {
     match role {
         Role::Loss | Role::Likelihood | Role::Metric | Role::Output => true,
         Role::Prior | Role::Plot => false,
@@ -197,21 +192,29 @@ impl Run {
         visit: impl FnMut(usize, R) -> ControlFlow<()>,
     ) {
         assert!(numbers.end <= self.n_runs(), "runs {numbers:?} of {}", self.n_runs());
-        let solved = |number: usize| {
-            let solution = self.numbered(number).and_then(|mut run| {
-                if !saved {
-                    run.parts_mut().controls.save = Save::Nothing;
-                }
-                run.solve()
-            });
-            of(number, solution)
+        let kept = if saved { Kept::Saved } else { Kept::Path };
+        match self.settings().run.precision {
+            Precision::F64 => self.map_in::<f64, R>(numbers, kept, of, visit),
+            Precision::F32 => self.map_in::<f32, R>(numbers, kept, of, visit),
+        }
+    }
+
+    fn map_in<T: Element, R: Send>(
+        &self,
+        numbers: Range<usize>,
+        kept: Kept,
+        of: impl Fn(usize, Result<Solution, Error>) -> R + Sync,
+        visit: impl FnMut(usize, R) -> ControlFlow<()>,
+    ) {
+        let look = |parts: &RunParts, number: usize, left: Result<Left<T>, Error>| {
+            let solved = |Left { p, data, simulation }| solution(&parts.plan, &Arc::new(data), p, simulation);
+            of(number, left.map(solved))
         };
-        in_order(numbers, self.threads(), solved, visit);
+        self.solve_many(numbers, kept, look, visit);
     }
 
     /// Solves all runs and gathers [`Solution::numbers`] of each. A run that fails leaves NaN.
     pub fn solve_all(&self) -> Runs {
-        let n_runs = self.n_runs();
         let mut failures: Vec<(usize, Error)> = Vec::new();
         let (mut n_failed, mut stats, mut own_errors) = (0, Stats::default(), Vec::new());
         let sweeps = self.sweeps();
@@ -221,18 +224,19 @@ impl Run {
             let shape: Vec<usize> = axes.iter().chain(&own).copied().collect();
             Array { name, values: vec![f64::NAN; shape.iter().product()], shape }
         };
-        let mut arrays: Vec<Array> = self.quantities().into_iter().map(empty).collect();
-        let of = |_: usize, solution: Result<Solution, Error>| {
-            solution.map(|solution| (solution.stats(), solution.numbers(), solution.own_errors().to_vec()))
-        };
-        self.map_runs(0..n_runs, of, |number, found| {
+        let quantities = self.quantities();
+        let widths: Vec<usize> = quantities.iter().map(|(_, own)| own.iter().product()).collect();
+        let mut arrays: Vec<Array> = quantities.into_iter().map(empty).collect();
+        let gather = |number: usize, found: Result<Told, Error>| {
             match found {
-                Ok((cost, numbers, own)) => {
-                    stats = stats.plus(cost);
-                    keep_worst(&mut own_errors, own);
-                    for (array, one) in arrays.iter_mut().zip(numbers) {
-                        let width = one.values.len();
-                        array.values[number * width..][..width].copy_from_slice(&one.values);
+                Ok(told) => {
+                    stats = stats.plus(told.stats);
+                    keep_worst(&mut own_errors, told.own_errors);
+                    let mut rest = told.numbers.as_slice();
+                    for (array, width) in arrays.iter_mut().zip(&widths) {
+                        let (own, behind) = rest.split_at(*width);
+                        array.values[number * width..][..*width].copy_from_slice(own);
+                        rest = behind;
                     }
                 }
                 Err(error) => {
@@ -243,68 +247,18 @@ impl Run {
                 }
             }
             ControlFlow::Continue(())
-        });
+        };
+        match self.settings().run.precision {
+            Precision::F64 => self.tell_all::<f64>(gather),
+            Precision::F32 => self.tell_all::<f32>(gather),
+        }
         Runs { sweeps, members: self.n_members(), arrays, failures, n_failed, stats, own_errors }
     }
 
-    /// Run `number` by itself, with its numbers in place.
-    pub(crate) fn numbered(&self, number: usize) -> Result<Run, Error> {
-        let Some(axes) = self.axes() else { return Ok(self.clone()) };
-        assert!(number < axes.n_runs(), "run {number} of {}", axes.n_runs());
-        let own = axes.programs.get(axes.program(number)).unwrap_or(self.parts());
-        let mut parts = own.clone();
-        let (point, member) = axes.place(number);
-        let program = parts.plan.program.clone();
-        let at = At::evaluated(crate::data::Part::Train, member);
-        let mut values = example::values(&program.data, &parts.dataset, parts.settings.run.seed, at);
-        for (sweep, value) in axes.sweeps.iter().zip(&point) {
-            match sweep.of {
-                Swept::Const => {}
-                Swept::Outside(outside) => put(&mut parts, &mut values, outside, &[*value]),
-            }
-        }
-        if !program.redrawn.is_empty() {
-            let data = Data::new(&program.data, &values);
-            let drawn = match parts.settings.run.precision {
-                Precision::F64 => draws::<f64>(&parts, &data),
-                Precision::F32 => draws::<f32>(&parts, &data),
-            };
-            let mut rest = drawn.as_slice();
-            for outside in &program.redrawn {
-                let (own, behind) = rest.split_at(count(&parts, *outside));
-                put(&mut parts, &mut values, *outside, own);
-                rest = behind;
-            }
-        }
-        parts.data = Arc::new(Data::new(&program.data, &values).of_member(member as u64));
-        let run = Run::new(parts, None);
-        match run.outside_its_set() {
-            None => Ok(run),
-            Some(diagnostic) => {
-                let diagnostics = Diagnostics::new(vec![diagnostic], run.parts().sources.clone());
-                Err(Error::Failed { diagnostics, outcome: None })
-            }
-        }
-    }
-
-    /// What is wrong with the params of a run, which are swept or drawn.
-    fn outside_its_set(&self) -> Option<Diagnostic> {
-        let mut rest = self.parts().params.as_slice();
-        for param in &self.program().params {
-            let (own, behind) = rest.split_at(param.ty.shape.count());
-            rest = behind;
-            if param.constraint.free(own, &param.ty.shape).is_none() {
-                let values: Vec<String> = own.iter().map(f64::to_string).collect();
-                let message = format!(
-                    "param `{}` is {} here, outside the set it lives in",
-                    param.path,
-                    values.join(", ")
-                );
-                let help = "sweep over values of the set, or draw from a distribution on it";
-                return Some(Diagnostic::new(Code("E0806"), message, param.span, "declared here").help(help));
-            }
-        }
-        None
+    fn tell_all<T: Element>(&self, gather: impl FnMut(usize, Result<Told, Error>) -> ControlFlow<()>) {
+        let look =
+            |parts: &RunParts, _: usize, left: Result<Left<T>, Error>| left.map(|left| told(parts, &left));
+        self.solve_many(0..self.n_runs(), Kept::Ends, look, gather);
     }
 
     /// Refuses a model with sweeps or an ensemble where one run is meant.
@@ -320,41 +274,19 @@ impl Run {
     }
 }
 
-fn count(parts: &RunParts, outside: Outside) -> usize {
-    let program = &parts.plan.program;
-    match outside {
-        Outside::Param(number) => program.params[number].ty.shape.count(),
-        Outside::Port(number) => program.data[number].ty.shape.count(),
-    }
-}
-
-/// Gives a param or a port its numbers.
-fn put(parts: &mut RunParts, values: &mut [Vec<f64>], outside: Outside, numbers: &[f64]) {
-    match outside {
-        Outside::Param(number) => {
-            let before = parts.plan.program.params[..number].iter().map(|param| param.ty.shape.count());
-            let at: usize = before.sum();
-            parts.params[at..at + numbers.len()].copy_from_slice(numbers);
-        }
-        Outside::Port(number) => values[number].copy_from_slice(numbers),
-    }
-}
-
-fn draws<T: Element>(parts: &RunParts, data: &Data) -> Vec<f64> {
-    let p: Vec<T> = parts.params.iter().map(|value| T::from_f64(*value)).collect();
-    Context { plan: &parts.plan, p: &p, data }.draws()
-}
-
-/// Computes `of` for each number on several threads, and shows what it gives in their order.
+/// Computes `of` for each number on several threads, and shows what it gives in their order. No more
+/// than `window` of them are under way or wait for an earlier one to be looked at, or than there are
+/// threads.
 pub(crate) fn in_order<R: Send>(
     numbers: Range<usize>,
+    window: usize,
     threads: usize,
     of: impl Fn(usize) -> R + Sync,
     mut visit: impl FnMut(usize, R) -> ControlFlow<()>,
 ) {
-    let mut from = numbers.start;
+    let (mut from, size) = (numbers.start, window.max(threads).max(1));
     while from < numbers.end {
-        let window = from..numbers.end.min(from + WINDOW);
+        let window = from..numbers.end.min(from.saturating_add(size));
         let threads = threads.clamp(1, window.len());
         if threads == 1 {
             for number in window.clone() {

@@ -22,6 +22,7 @@
 mod accuracy;
 mod axes;
 mod bind;
+mod blocks;
 mod cause;
 mod controls;
 mod dataset;

@@ -10,7 +10,7 @@ use crate::engine::diagnostics::{Diagnostics, Error};
 use crate::engine::example::{self, At};
 use crate::engine::outcome::{Given, diagnose, uncompiled};
 use crate::engine::solution::{Checkpoint, Solution, solution};
-use crate::ir::program::{Examples, Program};
+use crate::ir::program::{DataPort, Examples, Program};
 use crate::plan::Plan;
 use crate::plan::adjoint::Cost;
 use crate::plan::controls::{Controls, Failure, Save};
@@ -42,6 +42,8 @@ pub(crate) struct RunParts {
     pub warnings: Vec<Diagnostic>,
     pub sources: Arc<Sources>,
     pub source: SourceId,
+    /// See [`Run::in_lanes`].
+    pub lanes: bool,
 }
 
 impl RunParts {
@@ -206,9 +208,32 @@ impl Run {
 
     /// The numbers of an example.
     pub(crate) fn example(&self, at: At) -> Data {
-        let parts = &self.parts;
-        let ports = &parts.plan.program.data;
-        Data::new(ports, &example::values(ports, &parts.dataset, parts.settings.run.seed, at))
+        self.with_own_data(&self.shared_data(at), at)
+    }
+
+    /// The numbers that all examples share; those that differ are of any of them.
+    pub(crate) fn shared_data(&self, at: At) -> Data {
+        let mut data = Data::clone(&self.parts.data);
+        for (number, port) in self.program().data.iter().enumerate() {
+            if !port.differs() && !port.is_constant() {
+                data.set(number, port, &self.value(port, at));
+            }
+        }
+        data
+    }
+
+    /// `shared` with the numbers of an example that are its own.
+    pub(crate) fn with_own_data(&self, shared: &Data, at: At) -> Data {
+        let mut data = shared.clone();
+        for (number, port) in self.program().data.iter().enumerate().filter(|(_, port)| port.differs()) {
+            data.set(number, port, &self.value(port, at));
+        }
+        data
+    }
+
+    /// The numbers of one port at an example.
+    pub(crate) fn value(&self, port: &DataPort, at: At) -> Vec<f64> {
+        example::value(port, &self.parts.dataset, self.parts.settings.run.seed, at)
     }
 
     /// Solves example number `example` of `part` with the present params.

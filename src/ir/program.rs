@@ -181,6 +181,29 @@ pub struct DataPort {
     pub span: Span,
 }
 
+impl DataPort {
+    /// Whether its numbers are those of an example: else they are the same for all examples of a step
+    /// of training.
+    pub fn differs(&self) -> bool {
+        match (&self.source, self.axis) {
+            _ if self.value.is_some() => false,
+            (PortSource::Given, Axis::Example) => true,
+            (PortSource::Given, Axis::Whole) | (PortSource::Step | PortSource::Epoch, _) => false,
+            (PortSource::Length(_) | PortSource::Drawn(_), _) => true,
+        }
+    }
+
+    /// Whether its numbers are the same wherever training stands, and for every example.
+    pub fn is_constant(&self) -> bool {
+        match self.source {
+            PortSource::Given => !self.differs(),
+            PortSource::Length(_) | PortSource::Drawn(_) | PortSource::Step | PortSource::Epoch => {
+                self.value.is_some()
+            }
+        }
+    }
+}
+
 /// Whether a port has one value or one for every example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axis {

@@ -11,6 +11,7 @@ use crate::ir::program::Program;
 use crate::ir::system::System;
 use crate::opt;
 use crate::plan::adjoint::augmented::augmented;
+use crate::plan::block::kernels::BlockKernels;
 use crate::plan::controls::Adjoint;
 use crate::plan::derivatives::{Derivatives, mass_pattern};
 use crate::plan::halves::Halves;
@@ -19,12 +20,14 @@ use crate::plan::kernels::{
     ScaleKernels, SolveCotangents, SolveCurvature, SolveKernels, SystemCurvature, SystemKernels, compile_run,
     rate, reversed, step, with_tangent,
 };
+use crate::plan::lanes::{Apart, LaneKernels};
 use crate::plan::layout::Layout;
 use crate::plan::motion::{self, PackedMotion};
 use crate::plan::pack::{Packed, PackedSolve, RunFunc, Target, objective, pack};
 use crate::plan::resolve::resolved;
 use crate::plan::step as steps;
 use crate::plan::tangents::{ObjectiveTangent, SensitiveKernels, SolveTangents};
+use crate::plan::trace::Keep;
 use crate::plan::unit::{Element, Kernel, PlanError, compile};
 use crate::solve::implicit::sparse::Form;
 use crate::solve::method::{Kind, Method, Stiff};
@@ -49,8 +52,8 @@ pub struct Plan {
     pub(crate) solves: Vec<SolveKernels>,
     pub(crate) values: ResultKernels,
     pub(crate) draws: RunKernel,
-    objectives: Mutex<BTreeMap<Target, Made<ObjectiveKernels>>>,
-    objective_tangents: Mutex<BTreeMap<Target, Made<Kernel>>>,
+    objectives: Remembered<Target, ObjectiveKernels>,
+    objective_tangents: Remembered<Target, Kernel>,
     scale: OnceLock<Made<ScaleKernels>>,
     rate_cotangents: Vec<OnceLock<Made<Kernel>>>,
     step_cotangents: Vec<OnceLock<Made<Kernel>>>,
@@ -58,13 +61,15 @@ pub struct Plan {
     diffusion_cotangents: Vec<OnceLock<Made<Kernel>>>,
     event_cotangents: Vec<OnceLock<Made<EventCotangents>>>,
     solve_cotangents: Vec<OnceLock<Made<SolveCotangents>>>,
+    lanes: Remembered<(usize, Apart), Arc<LaneKernels>>,
     back: Vec<OnceLock<Made<BackKernels>>>,
     sensitive: Vec<OnceLock<Made<SensitiveKernels>>>,
     solve_tangents: Vec<OnceLock<Made<SolveTangents>>>,
-    directional: Mutex<BTreeMap<Target, Made<ObjectiveTangent>>>,
+    directional: Remembered<Target, ObjectiveTangent>,
     scale_curvature: OnceLock<Made<ScaleCurvature>>,
     system_curvature: Vec<OnceLock<Made<SystemCurvature>>>,
     solve_curvature: Vec<OnceLock<Made<SolveCurvature>>>,
+    pub(crate) block: BlockKernels,
     backend: Arc<dyn Backend>,
     compile_time: Duration,
 }
@@ -77,7 +82,10 @@ pub(crate) struct Alone {
     pub needs: Vec<usize>,
 }
 
-type Made<K> = Result<K, PlanError>;
+pub(crate) type Made<K> = Result<K, PlanError>;
+
+/// What has been made so far.
+type Remembered<N, K> = Mutex<BTreeMap<N, Made<K>>>;
 
 /// The functions of a plan in the tensor IR.
 #[derive(Clone, Debug)]
@@ -128,6 +136,7 @@ impl Plan {
             diffusion_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             event_cotangents: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_cotangents: program.solves.iter().map(|_| OnceLock::new()).collect(),
+            lanes: Mutex::default(),
             back: program.systems.iter().map(|_| OnceLock::new()).collect(),
             sensitive: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_tangents: program.solves.iter().map(|_| OnceLock::new()).collect(),
@@ -135,6 +144,7 @@ impl Plan {
             scale_curvature: OnceLock::new(),
             system_curvature: program.systems.iter().map(|_| OnceLock::new()).collect(),
             solve_curvature: program.solves.iter().map(|_| OnceLock::new()).collect(),
+            block: BlockKernels::new(&program),
             layout,
             program,
             methods,
@@ -166,6 +176,22 @@ impl Plan {
     /// The system that `solve` integrates.
     pub fn system_of(&self, solve: usize) -> &System {
         self.program.system_of(solve)
+    }
+
+    /// What a run keeps, so that the solution of `system` can be had at any time.
+    pub(crate) fn whole_path(&self, system: usize) -> Keep {
+        // Of an explicit method the inside of a step can be had again.
+        match self.methods[system].tableau() {
+            Some(_) => Keep::Every,
+            None => Keep::Path,
+        }
+    }
+
+    /// The functions of `system` for blocks of runs that differ in `apart`.
+    pub fn lane_kernels(&self, system: usize, apart: &Apart) -> Result<Arc<LaneKernels>, PlanError> {
+        remembered(&self.lanes, (system, apart.clone()), || {
+            self.make_lane_kernels(system, apart).map(Arc::new)
+        })
     }
 
     /// How long [`Plan::compile`] took.
@@ -551,7 +577,7 @@ impl Funcs {
     }
 
     /// The step of `system`, whose method is explicit.
-    fn step(&self, system: usize) -> &Func {
+    pub(crate) fn step(&self, system: usize) -> &Func {
         match &self.steps[system] {
             Some(step) => step,
             None => crate::bug!("system {system} has no explicit method"),
@@ -624,21 +650,17 @@ fn derivatives(
     Derivatives::of(rate, n_states, form, mass, backend)
 }
 
-fn optimised(func: RunFunc) -> RunFunc {
+pub(crate) fn optimised(func: RunFunc) -> RunFunc {
     RunFunc { func: opt::optimise(func.func), reads: func.reads }
 }
 
 /// What is in `place`, made if it is not there.
-fn made<K>(place: &OnceLock<Made<K>>, make: impl FnOnce() -> Made<K>) -> Result<&K, PlanError> {
+pub(crate) fn made<K>(place: &OnceLock<Made<K>>, make: impl FnOnce() -> Made<K>) -> Result<&K, PlanError> {
     place.get_or_init(make).as_ref().map_err(Clone::clone)
 }
 
-/// The entry of `target`, made if it is not there.
-fn remembered<K: Clone>(
-    known: &Mutex<BTreeMap<Target, Made<K>>>,
-    target: Target,
-    make: impl FnOnce() -> Made<K>,
-) -> Made<K> {
+/// The entry of `key`, made if it is not there.
+fn remembered<N: Ord, K: Clone>(known: &Remembered<N, K>, key: N, make: impl FnOnce() -> Made<K>) -> Made<K> {
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    known.entry(target).or_insert_with(make).clone()
+    known.entry(key).or_insert_with(make).clone()
 }

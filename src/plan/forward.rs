@@ -42,7 +42,7 @@ pub struct Simulation<T> {
 }
 
 /// A finished solve, and what was saved of it: the times, and the states at them end to end.
-type Finished<T> = (Solved<T>, (Vec<f64>, Vec<T>));
+pub(super) type Finished<T> = (Solved<T>, (Vec<f64>, Vec<T>));
 
 /// What a solve leaves.
 #[derive(Clone, Debug)]
@@ -78,6 +78,20 @@ pub struct Solved<T> {
 }
 
 impl<T: Element> Simulation<T> {
+    /// Before anything has run of `n_solves` solves.
+    pub(super) fn empty(n_solves: usize) -> Simulation<T> {
+        let solves = (0..n_solves).map(|_| None).collect();
+        Simulation { solves, saved_t: Vec::new(), saved_y: Vec::new() }
+    }
+
+    /// Takes in what solve `number` leaves.
+    pub(super) fn take(&mut self, number: usize, is_main: bool, (solved, saved): Finished<T>) {
+        self.solves[number] = Some(solved);
+        if is_main {
+            (self.saved_t, self.saved_y) = saved;
+        }
+    }
+
     /// What solve number `number` left. Panics if it did not run.
     pub fn of(&self, number: usize) -> &Solved<T> {
         match &self.solves[number] {
@@ -99,15 +113,49 @@ struct Start<T> {
     fixed: Fixed<T>,
 }
 
+/// A solve before its first step.
+pub(super) struct Begun<T> {
+    pub ends: (f64, f64),
+    pub y0: Vec<T>,
+    pub fixed: Fixed<T>,
+    /// The time of each row of all sites.
+    pub times: Vec<f64>,
+    /// The times that are saved.
+    pub save_times: Vec<f64>,
+    /// The times that the model says steps must end on, `[S]`.
+    pub stops: Vec<T>,
+    pub resume: Option<Carried>,
+    pub keep: Keep,
+}
+
+/// What is kept of a solve while it runs.
+pub(super) struct Recording<T> {
+    pub trace: Trace<T>,
+    /// The solution inside the steps, of methods whose steps are not computed again.
+    pub recorded: Option<Recorded<T>>,
+    /// The states at the rows of all sites.
+    pub rows: SaveAt<T>,
+    /// Those that are saved.
+    pub saved: SaveAt<T>,
+}
+
+impl<T: Element> Begun<T> {
+    /// Nothing yet.
+    pub fn recording(&self) -> Recording<T> {
+        let (ends, dim) = (self.ends, self.y0.len());
+        Recording {
+            trace: Trace::starting(ends.0, &self.y0, self.keep),
+            recorded: (self.keep == Keep::Path).then(Recorded::default),
+            rows: SaveAt::new(&self.times, ends, dim),
+            saved: SaveAt::new(&self.save_times, ends, dim),
+        }
+    }
+}
+
 impl<T: Element> Context<'_, T> {
     /// Runs all solves that results and curves need.
     pub fn simulate(&self, controls: &Controls) -> Result<Simulation<T>, Failure> {
-        // Of an explicit method the inside of a step can be had again.
-        let keep = |system: usize| match self.plan.methods[system].tableau() {
-            Some(_) => Keep::Every,
-            None => Keep::Path,
-        };
-        self.simulate_solves(&self.plan.needed(), controls, keep)
+        self.simulate_solves(&self.plan.needed(), controls, |system| self.plan.whole_path(system))
     }
 
     /// Runs the solves in `needed`: ascending, with those that they need. Of solves of system `s`
@@ -118,58 +166,76 @@ impl<T: Element> Context<'_, T> {
         controls: &Controls,
         keep: impl Fn(usize) -> Keep,
     ) -> Result<Simulation<T>, Failure> {
-        let mut solves = vec![None; self.plan.program.solves.len()];
-        let (mut saved_t, mut saved_y) = (Vec::new(), Vec::new());
+        let mut simulation = Simulation::empty(self.plan.program.solves.len());
         for number in needed {
             let is_main = self.plan.program.main == Some(*number);
             let save = if is_main { &controls.save } else { &Save::Nothing };
             let keep = keep(self.plan.layout.solves[*number].system);
-            let (solved, saved) = self.solve(*number, &solves, controls, (save, keep))?;
-            solves[*number] = Some(solved);
-            if is_main {
-                (saved_t, saved_y) = saved;
-            }
+            let finished = self.solve(*number, &simulation.solves, controls, (save, keep))?;
+            simulation.take(*number, is_main, finished);
         }
-        Ok(Simulation { solves, saved_t, saved_y })
+        Ok(simulation)
     }
 
-    #[allow(clippy::type_complexity, reason = "a solve, and what became known by it")]
-    fn solve(
+    /// Solves number `number` alone.
+    pub(super) fn solve(
         &self,
         number: usize,
         known: &Known<T>,
         controls: &Controls,
         (save, keep): (&Save, Keep),
     ) -> Result<Finished<T>, Failure> {
+        let begun = self.begin(number, known, (save, keep))?;
+        let mut options = controls.options[self.plan.layout.solves[number].system].clone();
+        options.resume = begun.resume;
+        options.stops.extend(begun.stops.iter().map(|stop| stop.to_f64()));
+        let fresh = Cell::new(false);
+        let Recording { trace, recorded, rows, saved } = begun.recording();
+        let mut recording = (Tracing { trace, recorded, fresh: &fresh }, (rows, saved));
+        let (ends, y0) = (begun.ends, &begun.y0);
+        let motion = || Motion::new(self, number, &begun.fixed, &fresh, (ends.0, y0.clone()));
+        let mut events = Interrupts::new(motion());
+        let paths = self.paths(number, ends, controls.seed);
+        let motions = (motion(), motion());
+        let end = self.integrate(number, motions, &mut events, &paths, ends, y0, &options, &mut recording)?;
+        let (Tracing { trace, recorded, .. }, (rows, saved)) = recording;
+        let recording = Recording { trace, recorded, rows, saved };
+        self.finish(number, known, (begun, paths), recording, end, save)
+    }
+
+    /// What is known of solve `number` before its first step.
+    pub(super) fn begin(
+        &self,
+        number: usize,
+        known: &Known<T>,
+        (save, keep): (&Save, Keep),
+    ) -> Result<Begun<T>, Failure> {
         let mut workspace = Workspace::default();
         let Start { mut ends, y0, fixed } = self.start(number, known, &mut workspace);
         let resume = self.data.resume.filter(|_| self.plan.program.main == Some(number));
         if let Some((t, _)) = resume {
             ends.0 = t;
         }
-        let mut times = self.site_times(number, ends, known, &mut workspace)?;
+        let times = self.site_times(number, ends, known, &mut workspace)?;
         let save_times = save_times(save, ends)?;
         let stops = self.stops(number, known, &mut workspace);
-        let mut options = controls.options[self.plan.layout.solves[number].system].clone();
-        options.resume = resume.and_then(|(_, carried)| carried);
-        options.stops.extend(stops.iter().map(|stop| stop.to_f64()));
         // Saved steps are all of them.
         let keep = if *save == Save::Steps && keep != Keep::Path { Keep::Every } else { keep };
-        let (dim, fresh) = (y0.len(), Cell::new(false));
-        let mut recording = (
-            Tracing {
-                trace: Trace::starting(ends.0, &y0, keep),
-                recorded: (keep == Keep::Path).then(Recorded::default),
-                fresh: &fresh,
-            },
-            (SaveAt::new(&times, ends, dim), SaveAt::new(&save_times, ends, dim)),
-        );
-        let motion = || Motion::new(self, number, &fixed, &fresh, (ends.0, y0.clone()));
-        let mut events = Interrupts::new(motion());
-        let paths = self.paths(number, ends, controls.seed);
-        let motions = (motion(), motion());
-        let end =
-            self.integrate(number, motions, &mut events, &paths, ends, &y0, &options, &mut recording)?;
+        let resume = resume.and_then(|(_, carried)| carried);
+        Ok(Begun { ends, y0, fixed, times, save_times, stops, resume, keep })
+    }
+
+    /// What solve `number` leaves, which has come to `end`.
+    pub(super) fn finish(
+        &self,
+        number: usize,
+        known: &Known<T>,
+        (begun, paths): (Begun<T>, Vec<Brownian>),
+        recording: Recording<T>,
+        end: End<T>,
+        save: &Save,
+    ) -> Result<Finished<T>, Failure> {
+        let Begun { ends, fixed, mut times, save_times, stops, .. } = begun;
         if !end.outcome.is_success() {
             return Err(Failure::Outcome(Box::new(Stuck {
                 solve: number,
@@ -181,8 +247,8 @@ impl<T: Element> Context<'_, T> {
                 n_data: self.plan.program.data.len(),
             })));
         }
-        let (Tracing { trace, recorded, .. }, (sites, saved)) = recording;
-        let (mut sites, ends) = (sites.ys().to_vec(), (ends.0, end.t));
+        let Recording { trace, recorded, rows, saved } = recording;
+        let (mut sites, ends) = (rows.into_ys(), (ends.0, end.t));
         let stopped = end.outcome == Outcome::Stopped;
         if stopped {
             self.end_early(number, ends, &end.y, &mut times, &mut sites)?;
@@ -370,6 +436,7 @@ impl<T: Element> Context<'_, T> {
         let trace = &solved.trace;
         let step = match trace.place(t)? {
             Place::Node(node) => return Some(trace.state(node).to_vec()),
+            Place::Inside { .. } if trace.keep == Keep::Ends => return None,
             Place::Inside { step, .. } => step,
         };
         let mut out = vec![T::default(); trace.n];

@@ -4,9 +4,10 @@
 //! makes the method's step of a field, [`compiled`] compiles both, [`forward`] runs the solves in
 //! their order, [`adjoint`] runs them backwards, `tangents` carries
 //! derivatives along, [`objective`] puts value, gradient and Hessian
-//! together.
+//! together, `block` does so for several examples at once.
 
 pub mod adjoint;
+pub(crate) mod block;
 pub mod compiled;
 pub mod controls;
 pub(crate) mod derivatives;
@@ -14,7 +15,9 @@ pub mod estimate;
 pub mod forward;
 pub mod halves;
 mod kernels;
+pub mod lanes;
 pub mod layout;
+pub mod many;
 pub mod modes;
 pub mod motion;
 pub mod objective;

@@ -114,7 +114,7 @@ impl<'a> Objective<'a> {
 
     /// The run at an evaluated point with every step kept: made again if it was not so.
     fn every_step<'s, T: Element>(&self, at: &'s Evaluation<T>) -> Result<Cow<'s, Simulation<T>>, Failure> {
-        if at.simulation.solves.iter().flatten().all(|solved| solved.trace.stride == 1) {
+        if at.simulation.solves.iter().flatten().all(|solved| solved.trace.has_every_step()) {
             return Ok(Cow::Borrowed(&at.simulation));
         }
         let context = Context { plan: self.plan, p: &at.p, data: self.data };

@@ -111,6 +111,15 @@ pub fn objective(program: &Program, layout: &Layout, target: Target) -> RunFunc 
     Packer { program, layout }.objective(target)
 }
 
+/// `known.., p, data.. -> each` of the results numbered in `wanted`, as reals.
+pub fn results(program: &Program, layout: &Layout, wanted: &[usize]) -> RunFunc {
+    let packer = Packer { program, layout };
+    let mut b = Builder::new("results");
+    let (reads, values) = packer.results(&mut b, wanted);
+    let results = packer.named(&mut b, wanted, &values);
+    RunFunc { func: b.finish(results), reads }
+}
+
 pub(super) struct Packer<'a> {
     pub program: &'a Program,
     layout: &'a Layout,
@@ -281,33 +290,32 @@ impl Packer<'_> {
         RunFunc { func, reads }
     }
 
-    /// The body of `post` for the results in `wanted`: the sum of the terms of `target`, and the
-    /// value of every result, of which those not wanted must not be used.
-    fn results(
-        &self,
-        b: &mut Builder,
-        target: Target,
-        wanted: &[usize],
-    ) -> (Vec<usize>, ValueId, Vec<ValueId>) {
+    /// The body of `post` for the results in `wanted`: the value of every result, of which those not
+    /// wanted must not be used.
+    fn results(&self, b: &mut Builder, wanted: &[usize]) -> (Vec<usize>, Vec<ValueId>) {
         let n_solves = self.program.solves.len();
         let reads = self.solves_read(&self.program.post, 0, n_solves, wanted);
         let mut args = self.known(b, n_solves, &reads);
         args.extend(self.params_and_data(b));
-        let values = b.inline(&self.program.post, &args);
-        let sum = match target {
+        (reads, b.inline(&self.program.post, &args))
+    }
+
+    /// The sum of the terms of `target`, of the values of all results.
+    fn sum(&self, b: &mut Builder, target: Target, values: &[ValueId]) -> ValueId {
+        match target {
             Target::Result(number) => values[number],
             Target::Total | Target::Example | Target::Priors => {
                 let zero = b.splat(0.0, self.scalar());
                 target.terms(self.program).iter().fold(zero, |sum, number| b.add(sum, values[*number]))
             }
-        };
-        (reads, sum, values)
+        }
     }
 
     fn post(&self) -> RunFunc {
         let mut b = Builder::new("post");
         let all: Vec<usize> = (0..self.program.results.len()).collect();
-        let (reads, total, values) = self.results(&mut b, Target::Total, &all);
+        let (reads, values) = self.results(&mut b, &all);
+        let total = self.sum(&mut b, Target::Total, &values);
         let mut results = vec![("total".into(), total)];
         results.extend(self.named(&mut b, &all, &values));
         RunFunc { func: b.finish(results), reads }
@@ -316,7 +324,8 @@ impl Packer<'_> {
     fn objective(&self, target: Target) -> RunFunc {
         let mut b = Builder::new("objective");
         let terms = target.terms(self.program);
-        let (reads, value, values) = self.results(&mut b, target, &terms);
+        let (reads, values) = self.results(&mut b, &terms);
+        let value = self.sum(&mut b, target, &values);
         let mut results = vec![("value".into(), value)];
         results.extend(self.named(&mut b, &terms, &values));
         RunFunc { func: b.finish(results), reads }

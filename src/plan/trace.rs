@@ -39,6 +39,8 @@ pub enum Keep {
     Every,
     /// That of every node, and beside the trace the solution inside the steps.
     Path,
+    /// Those of the start and the end: the trace is one step, inside which nothing is known.
+    Ends,
     /// So many at most, at least 1, evenly spread over a run whose length nobody knows beforehand: a
     /// trace that is full lets go of every other one. The end is kept besides.
     AtMost(usize),
@@ -142,6 +144,9 @@ impl<T: Element> Trace<T> {
 
     /// Appends a step from the last node.
     pub fn push(&mut self, h: f64, k1: &[T], fresh: bool, t_new: f64, y_new: &[T]) {
+        if self.keep == Keep::Ends {
+            return self.reach(t_new, y_new);
+        }
         if self.n_steps().is_multiple_of(self.stride) {
             self.k1.extend_from_slice(k1);
         }
@@ -153,13 +158,26 @@ impl<T: Element> Trace<T> {
             self.y.extend_from_slice(y_new);
         }
         match self.keep {
-            Keep::Every | Keep::Path => {}
+            Keep::Every | Keep::Path | Keep::Ends => {}
             Keep::AtMost(count) => {
                 while self.n_kept() > count.max(1) {
                     self.thin();
                 }
             }
         }
+    }
+
+    /// The one step of the trace ends at `(t_new, y_new)`.
+    pub(crate) fn reach(&mut self, t_new: f64, y_new: &[T]) {
+        if self.h.is_empty() {
+            self.h.push(0.0);
+            self.fresh.push(true);
+            self.t.push(t_new);
+            self.y.extend_from_slice(y_new);
+        }
+        (self.h[0], self.t[1]) = (t_new - self.t[0], t_new);
+        self.y[self.n..].copy_from_slice(y_new);
+        self.end.copy_from_slice(y_new);
     }
 
     /// Lets go of every other state.
@@ -169,6 +187,11 @@ impl<T: Element> Trace<T> {
             let kept: Vec<T> = rows.chunks(self.n.max(1)).step_by(2).flatten().copied().collect();
             *rows = kept;
         }
+    }
+
+    /// Whether the start of every step is kept.
+    pub fn has_every_step(&self) -> bool {
+        self.stride == 1 && self.keep != Keep::Ends
     }
 
     /// How many states are kept, that of the end not counted unless it lies among them.

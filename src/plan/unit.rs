@@ -111,17 +111,53 @@ impl Element for f32 {
 
 /// One tensor from outside, in the element type its port declares.
 #[derive(Clone, Debug)]
-enum Column {
+pub(crate) enum Column {
     F64(Vec<f64>),
     F32(Vec<f32>),
     I64(Vec<i64>),
     Bool(Vec<u8>),
 }
 
-/// Everything a plan takes from outside, in the order of `Program::data`.
+impl Column {
+    /// `len` zeros.
+    pub fn zeros(dtype: DType, len: usize) -> Column {
+        match dtype {
+            DType::F64 => Column::F64(vec![0.0; len]),
+            DType::F32 => Column::F32(vec![0.0; len]),
+            DType::I64 => Column::I64(vec![0; len]),
+            DType::Bool => Column::Bool(vec![0; len]),
+        }
+    }
+
+    /// Writes `values`, converted, to every `stride`-th place from `first` on.
+    pub fn set(&mut self, values: &[f64], first: usize, stride: usize) {
+        fn write<T>(to: &mut [T], from: &[f64], first: usize, stride: usize, as_t: impl Fn(f64) -> T) {
+            let places = to.iter_mut().skip(first).step_by(stride);
+            places.zip(from).for_each(|(to, from)| *to = as_t(*from));
+        }
+        match self {
+            Column::F64(to) => write(to, values, first, stride, |v| v),
+            Column::F32(to) => write(to, values, first, stride, |v| v as f32),
+            Column::I64(to) => write(to, values, first, stride, |v| v as i64),
+            Column::Bool(to) => write(to, values, first, stride, |v| u8::from(v != 0.0)),
+        }
+    }
+
+    /// As an input of a call.
+    pub fn input(&self) -> Input<'_> {
+        match self {
+            Column::F64(values) => Input::F64(values),
+            Column::F32(values) => Input::F32(values),
+            Column::I64(values) => Input::I64(values),
+            Column::Bool(values) => Input::Bool(values),
+        }
+    }
+}
+
+/// Everything a plan takes from outside, in the order of `Program::data`. Clones share the tensors.
 #[derive(Clone, Debug, Default)]
 pub struct Data {
-    columns: Vec<Column>,
+    columns: Vec<Arc<Column>>,
     /// Which of many runs it is for: what the paths of noises are keyed by.
     pub member: u64,
     /// Entries of the main run's start that are given instead of computed: where they begin among the
@@ -134,16 +170,13 @@ pub struct Data {
 impl Data {
     /// The values of `ports`, row-major. `values[i]` has the length of port `i`'s shape.
     pub fn new(ports: &[DataPort], values: &[Vec<f64>]) -> Data {
-        let column = |(port, values): (&DataPort, &Vec<f64>)| {
-            assert_eq!(port.ty.shape.count(), values.len(), "elements of `{}`", port.path);
-            match port.ty.dtype {
-                DType::F64 => Column::F64(values.clone()),
-                DType::F32 => Column::F32(values.iter().map(|v| *v as f32).collect()),
-                DType::I64 => Column::I64(values.iter().map(|v| *v as i64).collect()),
-                DType::Bool => Column::Bool(values.iter().map(|v| u8::from(*v != 0.0)).collect()),
-            }
-        };
+        let column = |(port, values): (&DataPort, &Vec<f64>)| column(port, values);
         Data { columns: ports.iter().zip(values).map(column).collect(), ..Data::default() }
+    }
+
+    /// Replaces the values of port number `number`, which is `port`.
+    pub fn set(&mut self, number: usize, port: &DataPort, values: &[f64]) {
+        self.columns[number] = column(port, values);
     }
 
     /// The same for run number `member`.
@@ -158,15 +191,51 @@ impl Data {
         Data { start: Some((at, numbers)), ..self }
     }
 
+    /// The tensors of ports in `own`, `[len, width]` with these values in every lane; the others empty.
+    pub(crate) fn in_lanes(&self, own: &[bool], width: usize) -> Data {
+        fn repeated<V: Copy>(values: &[V], count: usize) -> Vec<V> {
+            values.iter().flat_map(|value| std::iter::repeat_n(*value, count)).collect()
+        }
+        let column = |(column, own): (&Arc<Column>, &bool)| {
+            let count = if *own { width } else { 0 };
+            Arc::new(match &**column {
+                Column::F64(values) => Column::F64(repeated(values, count)),
+                Column::F32(values) => Column::F32(repeated(values, count)),
+                Column::I64(values) => Column::I64(repeated(values, count)),
+                Column::Bool(values) => Column::Bool(repeated(values, count)),
+            })
+        };
+        Data { columns: self.columns.iter().zip(own).map(column).collect(), ..Data::default() }
+    }
+
+    /// Puts the tensors of `one` at ports in `own` into lane `lane` of these, which are in lanes.
+    pub(crate) fn put_lane(&mut self, (lane, width): (usize, usize), one: &Data, own: &[bool]) {
+        fn put<V: Copy>(values: &[V], all: &mut [V], lane: usize, width: usize) {
+            all.iter_mut().skip(lane).step_by(width).zip(values).for_each(|(to, value)| *to = *value);
+        }
+        let both = self.columns.iter_mut().zip(&one.columns).zip(own);
+        for ((all, one), _) in both.filter(|(_, own)| **own) {
+            match (Arc::make_mut(all), &**one) {
+                (Column::F64(all), Column::F64(one)) => put(one, all, lane, width),
+                (Column::F32(all), Column::F32(one)) => put(one, all, lane, width),
+                (Column::I64(all), Column::I64(one)) => put(one, all, lane, width),
+                (Column::Bool(all), Column::Bool(one)) => put(one, all, lane, width),
+                _ => crate::bug!("two examples whose data are of different types"),
+            }
+        }
+    }
+
     /// The tensors as inputs of a call.
     pub fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
-        self.columns.iter().map(|column| match column {
-            Column::F64(values) => Input::F64(values),
-            Column::F32(values) => Input::F32(values),
-            Column::I64(values) => Input::I64(values),
-            Column::Bool(values) => Input::Bool(values),
-        })
+        self.columns.iter().map(|column| column.input())
     }
+}
+
+fn column(port: &DataPort, values: &[f64]) -> Arc<Column> {
+    assert_eq!(port.ty.shape.count(), values.len(), "elements of `{}`", port.path);
+    let mut column = Column::zeros(port.ty.dtype, values.len());
+    column.set(values, 0, 1);
+    Arc::new(column)
 }
 
 /// The elements of an input as `f64`.

@@ -5,6 +5,7 @@
 
 use super::controller::Controller;
 use super::outcome::Invalid;
+use super::power::power;
 use super::problem::Real;
 
 /// What an adaptive run is asked for.
@@ -97,13 +98,15 @@ pub enum Landing {
 impl Landing {
     /// The step to take when `size` is wished and `remaining` is left to the next target, and whether
     /// it lands there.
+    #[inline(always)]
     pub fn fitted(self, size: f64, remaining: f64) -> (f64, bool) {
-        match self {
-            Landing::Shared if remaining <= size * (1.0 + 1e-10) => (remaining, true),
-            Landing::Shared if remaining < 2.0 * size => (0.5 * remaining, false),
-            Landing::Cut { slack } if remaining <= size * (1.0 + slack.max(1e-10)) => (remaining, true),
-            Landing::Shared | Landing::Cut { .. } => (size, false),
-        }
+        let (slack, shared) = match self {
+            Landing::Shared => (1e-10, 2.0),
+            Landing::Cut { slack } => (slack.max(1e-10), 0.0),
+        };
+        let lands = remaining <= size * (1.0 + slack);
+        let tried = if remaining < shared * size { 0.5 * remaining } else { size };
+        (if lands { remaining } else { tried }, lands)
     }
 }
 
@@ -223,16 +226,43 @@ impl Adaptive {
         y_try: &mut [T],
         dy_try: &mut [T],
     ) -> f64 {
+        let trial = self.first_trial((direction, limit), y, dy, y_try);
+        rate(t + trial, y_try, dy_try);
+        self.first_size_after(trial.abs(), q, limit, y, dy, dy_try)
+    }
+
+    /// The step, with its sign, of the trial that [`first_step_size`](Adaptive::first_step_size)
+    /// makes, and its end `y_try`.
+    pub(super) fn first_trial<T: Real>(
+        &self,
+        (direction, limit): (f64, f64),
+        y: &[T],
+        dy: &[T],
+        y_try: &mut [T],
+    ) -> f64 {
         let (d0, d1) = (self.start_norm(y, y), self.start_norm(dy, y));
         let h0 = if d0 < 1e-5 || d1 < 1e-5 { 1e-6 } else { 0.01 * (d0 / d1) };
-        let h0 = h0.min(limit);
+        let trial = direction * h0.min(limit);
         for at in 0..y.len() {
-            y_try[at] = T::from_f64(y[at].to_f64() + direction * h0 * dy[at].to_f64());
+            y_try[at] = T::from_f64(y[at].to_f64() + trial * dy[at].to_f64());
         }
-        rate(t + direction * h0, y_try, dy_try);
+        trial
+    }
+
+    /// What comes of a trial of size `h0`, at whose end the rate is `dy_try`.
+    pub(super) fn first_size_after<T: Real>(
+        &self,
+        h0: f64,
+        q: u32,
+        limit: f64,
+        y: &[T],
+        dy: &[T],
+        dy_try: &mut [T],
+    ) -> f64 {
         for at in 0..y.len() {
             dy_try[at] = T::from_f64(dy_try[at].to_f64() - dy[at].to_f64());
         }
+        let d1 = self.start_norm(dy, y);
         let d2 = self.start_norm(dy_try, y) / h0;
         let largest = match self.start {
             StartNorm::Own | StartNorm::Sum => d1.max(d2),
@@ -244,7 +274,7 @@ impl Adaptive {
         } else if largest <= 1e-15 {
             f64::max(1e-6, h0 * 1e-3)
         } else {
-            libm::pow(0.01 / largest, 1.0 / f64::from(q))
+            power(0.01 / largest, 1.0 / f64::from(q))
         };
         h1.min(100.0 * h0).min(limit)
     }
@@ -261,6 +291,7 @@ impl Adaptive {
     }
 
     /// No step from `t` can be shorter: ten units in the last place of `t`, or as the options say.
+    #[inline(always)]
     pub fn shortest(&self, t: f64) -> f64 {
         self.min_step.max(10.0 * f64::EPSILON * t.abs()).max(f64::MIN_POSITIVE)
     }
@@ -288,7 +319,8 @@ impl Errors {
 }
 
 /// The larger of both; unlike `f64::max`, what is not a number if one of them is not.
-fn larger(a: f64, b: f64) -> f64 {
+#[inline(always)]
+pub(super) fn larger(a: f64, b: f64) -> f64 {
     if b > a || b.is_nan() { b } else { a }
 }
 

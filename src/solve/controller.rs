@@ -1,5 +1,7 @@
 //! Step-size controllers: the error norm of a step in, a factor for the step size out.
 
+use super::power::{exp2, log2, power};
+
 /// Answers the error norm of a step with a factor for the step size, kept in
 /// `[min_factor, max_factor]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,27 +64,27 @@ impl Rule {
     }
 }
 
-/// What a controller knows of the steps before.
+/// What a controller knows of the steps before: each rule what it reads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Past {
-    /// The error norms of the last two accepted steps, never below a floor.
-    err: [f64; 2],
+    /// The binary logarithms of the error norms of the last two accepted steps, never below a floor.
+    pub(super) logs: [f64; 2],
     /// Size and error norm of the last accepted step.
-    last: Option<(f64, f64)>,
+    pub(super) last: Option<(f64, f64)>,
 }
 
 impl Past {
-    /// DOPRI5 takes an error below this for this, lest one lucky step stop the growth, and begins with
-    /// it.
-    const FLOOR: f64 = 1e-4;
-    /// The same of RADAU5, for the predictive rule.
+    /// `log₂` of `1e-4`: DOPRI5 takes an error below this for this, lest one lucky step stop the
+    /// growth, and begins with it.
+    pub(super) const FLOOR: f64 = -13.287_712_379_549_449;
+    /// The floor of RADAU5, `1e-2`, for the predictive rule.
     const PREDICTIVE_FLOOR: f64 = 1e-2;
 }
 
 /// Of a run that begins.
 impl Default for Past {
     fn default() -> Past {
-        Past { err: [Past::FLOOR; 2], last: None }
+        Past { logs: [Past::FLOOR; 2], last: None }
     }
 }
 
@@ -107,7 +109,7 @@ impl Controller {
         Controller { rule: Some(self.rule.unwrap_or(rule)), ..self }
     }
 
-    fn rule(&self) -> Rule {
+    pub(super) fn rule(&self) -> Rule {
         self.rule.unwrap_or(Rule::PI)
     }
 
@@ -122,27 +124,22 @@ impl Controller {
         ease: f64,
         past: &mut Past,
     ) -> f64 {
-        let per = |coefficient: f64| coefficient / f64::from(q);
-        let safety = self.safety * ease;
-        let wish = match self.rule() {
-            Rule::Pid { pcoeff, dcoeff, .. } => {
-                let [prev, prev2] = past.err;
-                let wish = safety * libm::pow(err, -per(self.rule().weight()));
-                let wish = wish * libm::pow(prev, per(pcoeff + 2.0 * dcoeff));
-                if dcoeff == 0.0 { wish } else { wish * libm::pow(prev2, -per(dcoeff)) }
+        let log = log_of(err);
+        let answer = match self.rule() {
+            Rule::Pid { .. } => {
+                let [before, _] = past.logs;
+                let exponent = self.weights(q).exponent(log, past.logs);
+                past.logs = [log.max(Past::FLOOR), before];
+                exp2(exponent)
             }
             Rule::Predictive => {
-                let trend =
-                    past.last.map_or(1.0, |(size, before)| h / size * libm::pow(before / err, per(1.0)));
-                safety * trend.min(1.0) * libm::pow(err, -per(1.0))
+                let per = 1.0 / f64::from(q);
+                let trend = past.last.map_or(1.0, |(size, before)| h / size * power(before / err, per));
+                past.last = Some((h, err.max(Past::PREDICTIVE_FLOOR)));
+                trend.min(1.0) * exp2(-per * log)
             }
         };
-        past.err = [err.max(Past::FLOOR), past.err[0]];
-        past.last = Some((h, err.max(Past::PREDICTIVE_FLOOR)));
-        // An error of zero gives infinity, hence the largest factor.
-        let least = if self.keeps_accepted { 1.0 } else { self.min_factor };
-        let most = if after_rejection && !self.grows_after_rejection { 1.0 } else { self.max_factor };
-        wish.clamp(least, self.max_factor.max(least)).min(most)
+        self.kept(self.safety * ease * answer, after_rejection)
     }
 
     /// Ratio of the next step size to this one, after a rejected step; never above 1. An error that is
@@ -151,8 +148,61 @@ impl Controller {
         if !err.is_finite() {
             return self.min_factor;
         }
-        let weight = if self.rejects_alike { self.rule().weight() } else { 1.0 };
-        let wish = self.safety * ease * libm::pow(err, -weight / f64::from(q));
-        wish.clamp(self.min_factor, self.max_factor).min(1.0)
+        self.kept_rejected(self.safety * ease * exp2(self.rejected_weight(q) * log_of(err)))
     }
+
+    /// What the errors of an accepted step and those before it weigh, by a rule of the errors alone.
+    pub(super) fn weights(&self, q: u32) -> Weights {
+        let per = |coefficient: f64| coefficient / f64::from(q);
+        match self.rule() {
+            Rule::Pid { pcoeff, dcoeff, .. } => Weights {
+                last: -per(self.rule().weight()),
+                before: [per(pcoeff + 2.0 * dcoeff), -per(dcoeff)],
+            },
+            Rule::Predictive => crate::bug!("the predictive rule knows more than errors"),
+        }
+    }
+
+    /// What the error of a rejected step weighs.
+    #[inline(always)]
+    pub(super) fn rejected_weight(&self, q: u32) -> f64 {
+        let weight = if self.rejects_alike { self.rule().weight() } else { 1.0 };
+        -weight / f64::from(q)
+    }
+
+    /// The factor wished for after an accepted step, within the limits.
+    #[inline(always)]
+    pub(super) fn kept(&self, wish: f64, after_rejection: bool) -> f64 {
+        // An error of zero gives infinity, hence the largest factor.
+        let least = if self.keeps_accepted { 1.0 } else { self.min_factor };
+        let most = if after_rejection && !self.grows_after_rejection { 1.0 } else { self.max_factor };
+        wish.max(least).min(self.max_factor.max(least)).min(most)
+    }
+
+    /// The same after a rejected step.
+    #[inline(always)]
+    pub(super) fn kept_rejected(&self, wish: f64) -> f64 {
+        wish.max(self.min_factor).min(self.max_factor).min(1.0)
+    }
+}
+
+/// Exponents of the error norms of the last step and of the two accepted before it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weights {
+    last: f64,
+    before: [f64; 2],
+}
+
+impl Weights {
+    /// The binary logarithm of the factor, of those of the norms.
+    #[inline(always)]
+    pub(super) fn exponent(self, log: f64, [before, before2]: [f64; 2]) -> f64 {
+        self.last * log + (self.before[0] * before + self.before[1] * before2)
+    }
+}
+
+/// `log₂ err`, finite also where `err` is zero, so that a weight of zero takes nothing from it.
+#[inline(always)]
+pub(super) fn log_of(err: f64) -> f64 {
+    log2(err).max(f64::MIN)
 }

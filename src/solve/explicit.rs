@@ -322,6 +322,7 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
 /// The error estimate of a table that has two, of orders 5 and 3: see [`Embedded::third`].
 ///
 /// [`Embedded::third`]: super::tableau::Embedded::third
-fn mixed(err: f64, err_3: f64) -> f64 {
+#[inline(always)]
+pub(super) fn mixed(err: f64, err_3: f64) -> f64 {
     if err == 0.0 { 0.0 } else { err * err.abs() / (err * err + 0.01 * err_3 * err_3).sqrt() }
 }

@@ -27,8 +27,11 @@ pub mod dense;
 pub mod event;
 pub mod explicit;
 pub mod implicit;
+#[allow(clippy::needless_range_loop, reason = "the indices are the lanes")]
+pub mod lanes;
 pub mod method;
 pub mod outcome;
+pub mod power;
 pub mod problem;
 pub mod record;
 pub mod reverse;

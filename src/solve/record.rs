@@ -130,6 +130,21 @@ impl<T: Real> SaveAt<T> {
         &self.ys
     }
 
+    /// See [`ys`](SaveAt::ys).
+    pub fn into_ys(self) -> Vec<T> {
+        self.ys
+    }
+
+    /// The next time that the run has not reached; a NaN if there is none.
+    pub fn next_time(&self) -> f64 {
+        self.order.get(self.n_passed).map_or(f64::NAN, |row| self.ts[*row])
+    }
+
+    /// Whether a run of this direction comes to time `a` before it comes to `b`.
+    pub fn comes_first(&self, a: f64, b: f64) -> bool {
+        (a - b) * self.direction < 0.0
+    }
+
     /// How many rows are saved.
     pub fn n_saved(&self) -> usize {
         self.n_saved

@@ -197,11 +197,7 @@ impl<'a, T: Real, M: Stepper<T> + ?Sized, E: Events<T> + ?Sized> Run<'a, T, M, E
         options: &Options,
     ) -> Self {
         let direction = if t1 >= t0 { 1.0 } else { -1.0 };
-        let ahead = |stop: &f64| (*stop - t0) * direction > 0.0 && (t1 - *stop) * direction > 0.0;
-        let mut stops: Vec<f64> = options.stops.iter().copied().filter(ahead).collect();
-        stops.push(t1);
-        stops.sort_by(|a, b| (b * direction).total_cmp(&(a * direction)));
-        stops.dedup();
+        let stops = Leg::stops(&options.stops, (t0, t1));
         let leg = Leg { target: t1, direction, length: (t1 - t0).abs(), max_steps: options.max_steps };
         Run {
             method,

@@ -95,6 +95,18 @@ pub trait Stepper<T: Real> {
 }
 
 impl Leg {
+    /// The times to land on of a run along `(t0, t1)`, the next one last, of those in `wanted` that lie
+    /// inside, and its end.
+    pub(super) fn stops(wanted: &[f64], (t0, t1): (f64, f64)) -> Vec<f64> {
+        let direction = if t1 >= t0 { 1.0 } else { -1.0 };
+        let ahead = |stop: &f64| (*stop - t0) * direction > 0.0 && (t1 - *stop) * direction > 0.0;
+        let mut stops: Vec<f64> = wanted.iter().copied().filter(ahead).collect();
+        stops.push(t1);
+        stops.sort_by(|a, b| (b * direction).total_cmp(&(a * direction)));
+        stops.dedup();
+        stops
+    }
+
     /// A time strictly inside the smooth piece that begins at `t`.
     pub fn inside(&self, t: f64) -> f64 {
         t + 0.5 * (self.target - t)
@@ -116,13 +128,14 @@ pub struct Grid {
     dt: f64,
     base: f64,
     target: f64,
+    n_steps: u64,
     n_taken: u64,
 }
 
 impl Grid {
     /// Steps of size `dt > 0`.
     pub fn new(dt: f64) -> Grid {
-        Grid { dt, base: f64::NAN, target: f64::NAN, n_taken: 0 }
+        Grid { dt, base: f64::NAN, target: f64::NAN, n_steps: 0, n_taken: 0 }
     }
 
     /// Counts from `t`, whatever the target was before.
@@ -135,11 +148,11 @@ impl Grid {
         let dt = self.dt * leg.direction;
         if self.target != leg.target {
             (self.base, self.target, self.n_taken) = (t, leg.target, 0);
+            // A ratio that is whole but for rounding counts as whole.
+            self.n_steps = ((self.target - self.base) / dt * (1.0 - 1e-12)).ceil().max(1.0) as u64;
         }
-        // A ratio that is whole but for rounding counts as whole.
-        let n_steps = ((self.target - self.base) / dt * (1.0 - 1e-12)).ceil().max(1.0) as u64;
         self.n_taken += 1;
-        if self.n_taken >= n_steps {
+        if self.n_taken >= self.n_steps {
             (self.target - t, self.target)
         } else {
             (dt, self.base + self.n_taken as f64 * dt)

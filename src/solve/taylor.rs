@@ -10,6 +10,7 @@ use super::control::{Adaptive, positive};
 use super::controller::Past;
 use super::dense::{Accepted, Interior, polynomial};
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
+use super::power::{exp2, log2};
 use super::problem::Real;
 use super::solve::Stepping;
 use super::stepper::{Carried, Flow, Grid, Leg, Mode, Stepper, non_finite, require_finite};
@@ -35,6 +36,19 @@ pub trait Expand<T: Real> {
 pub fn order_for(rtol: f64) -> usize {
     let order = (1.0 - 0.5 * libm::log(rtol.max(f64::EPSILON))).ceil();
     order.clamp(2.0, 30.0) as usize
+}
+
+/// The safety factor of Jorba and Zou, eq. (3.11), for a series of this order.
+pub(super) fn radius_factor(order: usize) -> f64 {
+    libm::exp(-0.7 / (order as f64 - 1.0))
+}
+
+/// The step at which the last two terms, of these norms, are the tolerance: the smaller of
+/// `last^(-1/p)` and `before^(-1/(p - 1))`.
+#[inline(always)]
+pub(super) fn radius_of(order: usize, last: f64, before: f64) -> f64 {
+    let (order, before_it) = (order as f64, order as f64 - 1.0);
+    exp2((-1.0 / order * log2(last)).min(-1.0 / before_it * log2(before)))
 }
 
 /// The method at work on one system.
@@ -86,8 +100,8 @@ impl<'a, T: Real, S: Expand<T> + ?Sized> Taylor<'a, T, S> {
     /// factor of Jorba and Zou, eq. (3.11). Infinite if both terms are zero.
     fn radius(&self, control: &Adaptive, y: &[T]) -> f64 {
         let order = self.system.order();
-        let allowed = |k: usize| libm::pow(control.norm(self.term(k), y, y), -1.0 / k as f64);
-        allowed(order).min(allowed(order - 1)) * libm::exp(-0.7 / (order as f64 - 1.0))
+        let norm = |k: usize| control.norm(self.term(k), y, y);
+        radius_of(order, norm(order), norm(order - 1)) * radius_factor(order)
     }
 
     /// The state at the end of a step of size `h`.

@@ -11,29 +11,51 @@ use crate::data::Part;
 use crate::data::split::permutation;
 use crate::settings::TrainSettings;
 use crate::train::rule::{Rule, clip};
-use crate::train::sum::mean;
+use crate::train::sum::Adder;
 use std::ops::ControlFlow;
 
 /// A part of a data set with a model on it.
 pub trait Examples: Sync {
     /// Why an example has no value.
     type Failure: Send;
+    /// A point in free space, made ready for all examples of a call.
+    type Point: Sync;
 
     /// Numbers in free space.
     fn n_params(&self) -> usize;
 
+    /// Numbers that the gradients of examples have: they may be by other coordinates than those of free
+    /// space, of which there may be more.
+    fn n_slopes(&self) -> usize {
+        self.n_params()
+    }
+
     /// The named terms of an example: losses and likelihoods, which are lowered, and metrics.
     fn terms(&self) -> &[Term];
 
-    /// Adds the value of each term at `u` to `terms` and, if there is one, the gradient of the sum
-    /// of those that are lowered to `gradient`. With a gradient, metrics may be left out: NaN.
-    fn example(
+    /// How many examples are best taken at once: with a gradient, or without.
+    fn block(&self, gradient: bool) -> usize {
+        let _ = gradient;
+        1
+    }
+
+    /// The point `u`, for examples of `call`.
+    fn point(&self, u: &[f64], call: Call) -> Result<Self::Point, Self::Failure>;
+
+    /// Adds the value of each term of all `examples` at a point to `terms` and, if there is one, the
+    /// gradient of the sum of those that are lowered to `slopes`. With a gradient, metrics may be left
+    /// out: NaN.
+    fn examples(
         &self,
-        u: &[f64],
+        point: &Self::Point,
         call: Call,
+        examples: &[usize],
         terms: &mut [f64],
-        gradient: Option<&mut [f64]>,
+        slopes: Option<&mut [f64]>,
     ) -> Result<(), Self::Failure>;
+
+    /// The gradient in free space that a gradient of examples is.
+    fn in_free_space(&self, point: &Self::Point, slopes: &[f64]) -> Result<Vec<f64>, Self::Failure>;
 
     /// The sum of the priors at `u`; adds its gradient times `weight` to `gradient`.
     fn priors(&self, u: &[f64], weight: f64, gradient: &mut [f64]) -> Result<f64, Self::Failure>;
@@ -48,13 +70,11 @@ pub struct Term {
     pub lowered: bool,
 }
 
-/// Which example, and when.
+/// Examples of which part of the data, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
     /// The part of the data.
     pub part: Part,
-    /// Its number in the part.
-    pub example: usize,
     /// The step of training, from 0.
     pub step: u64,
     /// The epoch, from 0.
@@ -162,7 +182,7 @@ pub fn train<E: Examples>(
     state: &mut State,
     observe: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Ended<E::Failure> {
-    let mut session = Session { examples, amounts, settings, observe };
+    let mut session = Session { examples, amounts, settings, observe, adder: Adder::default() };
     let ended = session.run(state);
     if let (Some(_), Some((best, _))) = (&settings.early_stop, &state.best) {
         state.u.clone_from(best);
@@ -175,6 +195,7 @@ struct Session<'a, E: Examples> {
     amounts: Amounts,
     settings: &'a TrainSettings,
     observe: &'a mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    adder: Adder,
 }
 
 impl<E: Examples> Session<'_, E> {
@@ -230,7 +251,8 @@ impl<E: Examples> Session<'_, E> {
 
     /// The objective of a batch and its gradient, clipped; `Err` if they are not finite.
     fn step(&self, state: &State, chosen: &[usize]) -> Result<(Report, Vec<f64>), Option<E::Failure>> {
-        let found = objective(self.examples, &state.u, self.amounts, chosen, (state.step, state.epoch));
+        let at = (state.step, state.epoch);
+        let found = objective(self.examples, &state.u, self.amounts, chosen, at, &self.adder);
         let (mut report, mut gradient) = found.map_err(Some)?;
         let gradient_norm = clip(&mut gradient, self.settings.clip);
         if !report.objective.is_finite() || !gradient_norm.is_finite() {
@@ -289,18 +311,37 @@ pub fn objective<E: Examples>(
     amounts: Amounts,
     chosen: &[usize],
     (step, epoch): (u64, u64),
+    adder: &Adder,
 ) -> Result<(Report, Vec<f64>), E::Failure> {
-    let n_terms = examples.terms().len();
-    let mut terms = mean(chosen, n_terms + examples.n_params(), amounts.threads, |example, sum| {
-        let (terms, gradient) = sum.split_at_mut(n_terms);
-        let call = Call { part: Part::Train, example, step, epoch, in_step: true };
-        examples.example(u, call, terms, Some(gradient))
-    })?;
-    let mut gradient = terms.split_off(n_terms);
+    let call = Call { part: Part::Train, step, epoch, in_step: true };
+    let (point, mean) = slopes(examples, u, call, chosen, amounts.threads, adder)?;
+    let (terms, slopes) = mean.split_at(examples.terms().len());
+    let mut gradient = examples.in_free_space(&point, slopes)?;
     let weight = 1.0 / amounts.train as f64;
     let priors = examples.priors(u, weight, &mut gradient)?;
-    let objective = lowered(examples.terms(), &terms) + weight * priors;
+    let (objective, terms) = (lowered(examples.terms(), terms) + weight * priors, terms.to_vec());
+    adder.keep(mean);
     Ok((Report { step, epoch, objective, terms, gradient_norm: None, rate: None }, gradient))
+}
+
+/// The means of all terms of the examples `chosen`, and behind them those of their slopes, at the point
+/// that `u` is.
+#[allow(clippy::type_complexity, reason = "a point and numbers there")]
+pub(super) fn slopes<E: Examples>(
+    examples: &E,
+    u: &[f64],
+    call: Call,
+    chosen: &[usize],
+    threads: usize,
+    adder: &Adder,
+) -> Result<(E::Point, Vec<f64>), E::Failure> {
+    let (n_terms, n_slopes) = (examples.terms().len(), examples.n_slopes());
+    let (point, block) = (examples.point(u, call)?, examples.block(true));
+    let mean = adder.mean(chosen, block, n_terms + n_slopes, threads, |chosen, sum| {
+        let (terms, slopes) = sum.split_at_mut(n_terms);
+        examples.examples(&point, call, chosen, terms, Some(slopes))
+    })?;
+    Ok((point, mean))
 }
 
 /// The means of all terms over the `count` examples of `part` at `u`, priors left out.
@@ -315,8 +356,10 @@ pub fn evaluate<E: Examples>(
     (step, epoch): (u64, u64),
 ) -> Result<Report, E::Failure> {
     let all: Vec<usize> = (0..count).collect();
-    let terms = mean(&all, examples.terms().len(), threads, |example, sum| {
-        examples.example(u, Call { part, example, step, epoch, in_step: false }, sum, None)
+    let call = Call { part, step, epoch, in_step: false };
+    let (point, block) = (examples.point(u, call)?, examples.block(false));
+    let terms = Adder::default().mean(&all, block, examples.terms().len(), threads, |chosen, sum| {
+        examples.examples(&point, call, chosen, sum, None)
     })?;
     let objective = lowered(examples.terms(), &terms);
     Ok(Report { step, epoch, objective, terms, gradient_norm: None, rate: None })

@@ -7,6 +7,7 @@ pub mod lbfgs;
 pub mod line_search;
 pub mod minibatch;
 pub mod model;
+mod on_model;
 pub mod optimizer;
 pub mod rule;
 pub mod schedule;
@@ -15,7 +16,7 @@ pub mod trainer;
 
 pub use covariance::{Covariance, NotPositiveDefinite};
 pub use lbfgs::Lbfgs;
-pub use model::Trained;
+pub use model::{BatchGradient, BatchGradients, Trained};
 pub use optimizer::{FirstOrder, Limits, Minimum, Optimizer, Progress, Why};
 pub use rule::Rule;
 pub use trainer::{Curvature, Fit, NoErrors};

@@ -1,20 +1,16 @@
-//! A compiled model as [`Examples`], and [`Run::train`], which puts the loop over minibatches to
-//! work on it.
+//! [`Run::train`] and [`Run::evaluate`], which put the loop over minibatches to work on a compiled model.
 
 use crate::data::Part;
 use crate::diag::{Code, Diagnostic};
-use crate::engine::example::At;
 use crate::engine::{Error, ParamValue, Run};
 use crate::ir::program::{Examples as Axis, PortSource, Role};
-use crate::plan::controls::{Controls, Failure, Save};
-use crate::plan::objective::Objective;
-use crate::plan::operands::Context;
-use crate::plan::pack::Target;
+use crate::plan::controls::Failure;
 use crate::plan::unit::Element;
 use crate::settings::{OptimizerChoice, Precision};
 use crate::train::minibatch::{self, Amounts, Call, Ended, Event, Examples, Report, State, Term};
+use crate::train::on_model::OnModel;
 use crate::train::optimizer::Why;
-use std::marker::PhantomData;
+use crate::train::sum::Adder;
 use std::ops::{AddAssign, ControlFlow};
 use std::time::{Duration, Instant};
 
@@ -35,94 +31,21 @@ pub struct Trained {
     pub time: Duration,
 }
 
-/// A run as examples, in the precision `T`.
-struct OnModel<'a, T> {
-    run: &'a Run,
-    controls: Controls,
-    terms: Vec<Term>,
-    /// The results that `terms` are, by their number.
-    results: Vec<usize>,
-    has_priors: bool,
-    precision: PhantomData<T>,
+/// The mean of the objective of some examples, and its gradient.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchGradient {
+    /// The mean of the sum of losses and likelihoods.
+    pub objective: f64,
+    /// The means of losses and likelihoods, by name.
+    pub terms: Vec<(String, f64)>,
+    /// The derivative of the objective by each param, on its declared scale.
+    pub by: Vec<ParamValue>,
+    /// Evaluations of the rates on the way forward, of all examples together.
+    pub evaluations: u64,
 }
 
-impl<'a, T: Element + AddAssign> OnModel<'a, T> {
-    fn new(run: &'a Run) -> OnModel<'a, T> {
-        let (mut terms, mut results) = (Vec::new(), Vec::new());
-        for (number, result) in run.program().results.iter().enumerate() {
-            let lowered = match result.role {
-                Role::Loss | Role::Likelihood => true,
-                Role::Metric => false,
-                Role::Prior | Role::Output | Role::Plot => continue,
-            };
-            terms.push(Term { name: result.name.to_string(), lowered });
-            results.push(number);
-        }
-        let controls = Controls { save: Save::Nothing, ..run.parts().controls.clone() };
-        let has_priors = run.program().results.iter().any(|result| result.role == Role::Prior);
-        OnModel { run, controls, terms, results, has_priors, precision: PhantomData }
-    }
-}
-
-impl<T: Element + AddAssign> Examples for OnModel<'_, T> {
-    type Failure = Failure;
-
-    fn n_params(&self) -> usize {
-        crate::plan::scale::n_free(self.run.program())
-    }
-
-    fn terms(&self) -> &[Term] {
-        &self.terms
-    }
-
-    fn example(
-        &self,
-        u: &[f64],
-        call: Call,
-        terms: &mut [f64],
-        gradient: Option<&mut [f64]>,
-    ) -> Result<(), Failure> {
-        let Call { part, example, step, epoch, in_step } = call;
-        let draws = if in_step { step } else { At::EVALUATION };
-        let data = self.run.example(At { part, example, step, epoch, draws });
-        let plan = self.run.plan();
-        let u: Vec<T> = u.iter().map(|u| T::from_f64(*u)).collect();
-        let Some(gradient) = gradient else {
-            let p = plan.constrained(&u)?;
-            let context = Context { plan, p: &p, data: &data };
-            let (_, values) = context.results(&context.simulate(&self.controls)?);
-            let each = terms.iter_mut().zip(&self.results);
-            each.for_each(|(sum, number)| *sum += values[*number][0]);
-            return Ok(());
-        };
-        // Only what is lowered is computed: a metric may need solves of its own.
-        let objective = Objective::new(plan, &data, &self.controls, Target::Example);
-        let at = objective.at(&u)?;
-        let mut lowered = at.terms.iter();
-        for (sum, term) in terms.iter_mut().zip(&self.terms) {
-            *sum += match term.lowered {
-                true => *lowered.next().expect("losses and likelihoods are the terms of an example"),
-                false => f64::NAN,
-            };
-        }
-        let by_u = objective.gradient(&u, &at)?;
-        gradient.iter_mut().zip(by_u).for_each(|(sum, g)| *sum += g.to_f64());
-        Ok(())
-    }
-
-    fn priors(&self, u: &[f64], weight: f64, gradient: &mut [f64]) -> Result<f64, Failure> {
-        if !self.has_priors {
-            return Ok(0.0);
-        }
-        let parts = self.run.parts();
-        let objective = Objective::new(&parts.plan, &parts.data, &self.controls, Target::Priors);
-        let u: Vec<T> = u.iter().map(|u| T::from_f64(*u)).collect();
-        let at = objective.at(&u)?;
-        let by_u = objective.gradient(&u, &at)?;
-        gradient.iter_mut().zip(by_u).for_each(|(sum, g)| *sum += weight * g.to_f64());
-        Ok(at.value)
-    }
-}
+/// What gives the gradient of any batch: see [`Run::batch_gradients`].
+pub type BatchGradients<'a> = Box<dyn FnMut(&[usize]) -> Result<BatchGradient, Error> + 'a>;
 
 impl Run {
     /// Whether training takes the examples by [`Run::train`]: there are many, or the model draws
@@ -138,7 +61,7 @@ impl Run {
 
     /// The losses, likelihoods and metrics of the model, in the order in which reports have them.
     pub fn terms(&self) -> Vec<Term> {
-        OnModel::<f64>::new(self).terms
+        OnModel::<f64>::new(self).terms().to_vec()
     }
 
     /// Lowers the mean over the training examples of losses and likelihoods, plus the priors divided
@@ -173,13 +96,46 @@ impl Run {
         }
     }
 
+    /// What gives the mean of losses and likelihoods over any examples of `part` with the present params,
+    /// and its gradient: the work of a step of training. Its memory is kept from one call to the next.
+    ///
+    /// Refused for a model without a loss or without params (E0807). The calls panic if there is no
+    /// example of a number, or none at all.
+    pub fn batch_gradients(&self, part: Part) -> Result<BatchGradients<'_>, Error> {
+        self.check_can_fit()?;
+        match self.settings().run.precision {
+            Precision::F64 => self.batch_gradients_in::<f64>(part),
+            Precision::F32 => self.batch_gradients_in::<f32>(part),
+        }
+    }
+
+    fn batch_gradients_in<T: Element + AddAssign>(&self, part: Part) -> Result<BatchGradients<'_>, Error> {
+        let (on_model, u, adder) = (OnModel::<T>::new(self), self.free_params()?, Adder::default());
+        let call = Call { part, step: 0, epoch: 0, in_step: true };
+        Ok(Box::new(move |examples| {
+            let before = on_model.evaluations();
+            let mean = minibatch::slopes(&on_model, &u, call, examples, self.threads(), &adder);
+            let (_, mean) = mean.map_err(|failure| self.failed(&failure))?;
+            let (terms, slopes) = mean.split_at(on_model.terms().len());
+            let lowered = on_model.terms().iter().zip(terms).filter(|(term, _)| term.lowered);
+            let gradient = BatchGradient {
+                objective: lowered.clone().map(|(_, value)| value).sum(),
+                terms: lowered.map(|(term, value)| (term.name.clone(), *value)).collect(),
+                by: self.by_path(slopes),
+                evaluations: on_model.evaluations() - before,
+            };
+            adder.keep(mean);
+            Ok(gradient)
+        }))
+    }
+
     fn evaluate_in<T: Element + AddAssign>(&self, part: Part) -> Result<Vec<(Term, f64)>, Error> {
         let on_model = OnModel::<T>::new(self);
         let u = self.free_params()?;
         let report =
             minibatch::evaluate(&on_model, &u, (part, self.n_examples(part)), self.threads(), (0, 0));
         let report = report.map_err(|failure| self.failed(&failure))?;
-        Ok(on_model.terms.into_iter().zip(report.terms).collect())
+        Ok(on_model.terms().iter().cloned().zip(report.terms).collect())
     }
 
     fn train_in<T: Element + AddAssign>(
@@ -200,11 +156,9 @@ impl Run {
         let on_model = OnModel::<T>::new(&run);
         // Compiled before threads ask for it, and said at once if it cannot be.
         let start = self.free_params()?;
-        let first = Call { part: Part::Train, example: 0, step: 0, epoch: 0, in_step: true };
-        let (mut terms, mut gradient) = (vec![0.0; on_model.terms.len()], vec![0.0; start.len()]);
-        on_model
-            .example(&start, first, &mut terms, Some(&mut gradient))
-            .and_then(|()| on_model.priors(&start, 1.0, &mut gradient))
+        let several = amounts.train > 1 && settings.batch != Some(1);
+        let first: &[usize] = if several { &[0, 0] } else { &[0] };
+        minibatch::objective(&on_model, &start, amounts, first, (0, 0), &Adder::default())
             .map_err(|failure| self.failed(&failure))?;
         let (state, why, failure) = match settings.optimizer {
             OptimizerChoice::Lbfgs { .. } => {
@@ -242,7 +196,7 @@ impl Run {
                 parts.push((
                     part,
                     count,
-                    report.unwrap_or_else(|_| Report::unknown(at, on_model.terms.len())),
+                    report.unwrap_or_else(|_| Report::unknown(at, on_model.terms().len())),
                 ));
             }
         }
@@ -296,18 +250,24 @@ fn whole_batch<E: Examples>(
     start: Vec<f64>,
     observe: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> (Vec<f64>, Why) {
-    let all: Vec<usize> = (0..amounts.train).collect();
-    let mut value_and_gradient =
-        |u: &[f64], gradient: &mut [f64]| match minibatch::objective(examples, u, amounts, &all, (0, 0)) {
-            Ok((report, by_u)) => {
-                gradient.copy_from_slice(&by_u);
-                report.objective
-            }
-            Err(_) => {
-                gradient.fill(f64::NAN);
-                f64::NAN
-            }
-        };
+    let (all, adder): (Vec<usize>, _) = ((0..amounts.train).collect(), Adder::default());
+    let mut value_and_gradient = |u: &[f64], gradient: &mut [f64]| match minibatch::objective(
+        examples,
+        u,
+        amounts,
+        &all,
+        (0, 0),
+        &adder,
+    ) {
+        Ok((report, by_u)) => {
+            gradient.copy_from_slice(&by_u);
+            report.objective
+        }
+        Err(_) => {
+            gradient.fill(f64::NAN);
+            f64::NAN
+        }
+    };
     let minimum =
         settings.method().minimise(&mut value_and_gradient, &start, &settings.limits(), &mut |at| {
             let report = Report {

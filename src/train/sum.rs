@@ -1,86 +1,146 @@
 //! Means over examples whose bits do not depend on how many threads there are.
 //!
-//! The examples of a batch are cut into at most [`LEAVES`] runs of neighbours. A run is added up
-//! from its first example to its last, the runs pairwise as the leaves of a binary tree. Which
-//! thread takes which run is left to chance; what is added to what is not.
+//! The examples of a batch are cut into blocks of neighbours, the blocks into at most [`LEAVES`] runs.
+//! A run is added up from its first block to its last, the runs pairwise as the leaves of a binary
+//! tree. Which thread takes which run is left to chance; what is added to what is not. Two sums that
+//! belong together are added as soon as both are there, so only a few are held at once: one for each
+//! thread, and one for each level of the tree.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Runs of neighbours in a batch: more threads than this find nothing to do, and as many gradients
-/// are held at once.
+/// Runs of blocks in a batch: more threads than this find nothing to do.
 pub const LEAVES: usize = 32;
 
-/// The sum of a run, or why there is none.
-type Sum<E> = Result<Vec<f64>, E>;
+/// Adds up vectors of numbers, and keeps the memory for the next time.
+#[derive(Debug, Default)]
+pub struct Adder {
+    spare: Mutex<Vec<Vec<f64>>>,
+}
 
-/// The mean of `of(example)` over `examples`, each a vector of `width` numbers that `of` adds to
-/// what it is given. The first failure (in the order of the examples) is the result if there is
-/// one.
-///
-/// # Panics
-/// If `examples` is empty.
-pub fn mean<E: Send>(
-    examples: &[usize],
-    width: usize,
-    threads: usize,
-    of: impl Fn(usize, &mut [f64]) -> Result<(), E> + Sync,
-) -> Result<Vec<f64>, E> {
-    assert!(!examples.is_empty(), "a mean of something");
-    let n_leaves = examples.len().min(LEAVES);
-    let run =
-        |leaf: usize| &examples[leaf * examples.len() / n_leaves..(leaf + 1) * examples.len() / n_leaves];
-    let leaf_sum = |leaf: usize| {
-        let mut sum = vec![0.0; width];
-        run(leaf).iter().try_for_each(|example| of(*example, &mut sum)).map(|()| sum)
-    };
-    let sums: Vec<Mutex<Option<Sum<E>>>> = (0..n_leaves).map(|_| Mutex::new(None)).collect();
-    let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
-    let work = || {
-        while !failed.load(Ordering::Relaxed) {
-            let leaf = next.fetch_add(1, Ordering::Relaxed);
-            if leaf >= n_leaves {
-                return;
+/// Sums that wait for their neighbours.
+struct Tree {
+    /// By level, the leaves first: the sums of the nodes whose neighbour is not done.
+    levels: Vec<Vec<Option<Vec<f64>>>>,
+}
+
+impl Tree {
+    fn new(n_leaves: usize) -> Tree {
+        let (mut levels, mut nodes) = (Vec::new(), n_leaves);
+        loop {
+            levels.push((0..nodes).map(|_| None).collect());
+            if nodes == 1 {
+                return Tree { levels };
             }
-            let sum = leaf_sum(leaf);
-            if sum.is_err() {
-                failed.store(true, Ordering::Relaxed);
-            }
-            *sums[leaf].lock().expect("no thread panics while it holds a sum") = Some(sum);
+            nodes = nodes.div_ceil(2);
         }
-    };
-    let threads = threads.clamp(1, n_leaves);
-    if threads == 1 {
-        work();
-    } else {
+    }
+
+    /// Puts the sum of a node to where it waits. If it need not, because its neighbour is there: both, in
+    /// order.
+    fn meet(&mut self, level: usize, node: usize, sum: Vec<f64>) -> Option<[Vec<f64>; 2]> {
+        let nodes = &mut self.levels[level];
+        match nodes.get_mut(node ^ 1).and_then(Option::take) {
+            Some(other) => Some(if node.is_multiple_of(2) { [sum, other] } else { [other, sum] }),
+            None => {
+                nodes[node] = Some(sum);
+                None
+            }
+        }
+    }
+}
+
+impl Adder {
+    /// The mean of `of` over `examples`, each a vector of `width` numbers: `of` adds those of a block of
+    /// at most `block` neighbours to what it is given. The first failure (in the order of the blocks) is
+    /// the result if there is one.
+    ///
+    /// # Panics
+    /// If `examples` is empty, or `block` is 0.
+    pub fn mean<E: Send>(
+        &self,
+        examples: &[usize],
+        block: usize,
+        width: usize,
+        threads: usize,
+        of: impl Fn(&[usize], &mut [f64]) -> Result<(), E> + Sync,
+    ) -> Result<Vec<f64>, E> {
+        assert!(!examples.is_empty(), "a mean of something");
+        let blocks: Vec<&[usize]> = examples.chunks(block).collect();
+        let n_leaves = blocks.len().min(LEAVES);
+        let run = |leaf: usize| &blocks[leaf * blocks.len() / n_leaves..(leaf + 1) * blocks.len() / n_leaves];
+        let (tree, failures) = (Mutex::new(Tree::new(n_leaves)), Mutex::new(Vec::new()));
+        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let work = || {
+            while !failed.load(Ordering::Relaxed) {
+                let leaf = next.fetch_add(1, Ordering::Relaxed);
+                if leaf >= n_leaves {
+                    return;
+                }
+                let mut sum = self.zeros(width);
+                match run(leaf).iter().try_for_each(|block| of(block, &mut sum)) {
+                    Ok(()) => self.climb(&tree, leaf, sum),
+                    Err(failure) => {
+                        failed.store(true, Ordering::Relaxed);
+                        locked(&failures).push((leaf, failure));
+                    }
+                }
+            }
+        };
         std::thread::scope(|scope| {
-            for _ in 0..threads {
+            for _ in 1..threads.clamp(1, n_leaves) {
                 scope.spawn(work);
             }
+            work();
         });
-    }
-    // Leaves are taken in order, so before the first failure none is missing.
-    let mut level = Vec::with_capacity(n_leaves);
-    for sum in sums {
-        let sum = sum.into_inner().expect("no thread panicked");
-        level.push(sum.expect("every leaf before the first failure was taken")?);
-    }
-    while level.len() > 1 {
-        let mut pairs = level.into_iter();
-        let mut above = Vec::new();
-        while let Some(mut left) = pairs.next() {
-            if let Some(right) = pairs.next() {
-                left.iter_mut().zip(right).for_each(|(left, right)| *left += right);
-            }
-            above.push(left);
+        // Leaves are taken in order, so the first of all failures is among those that were met.
+        let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, failure)) = failures.into_iter().min_by_key(|(leaf, _)| *leaf) {
+            return Err(failure);
         }
-        level = above;
+        let root = locked(&tree).levels.last_mut().and_then(|level| level[0].take());
+        let mut mean = root.expect("all leaves were added up");
+        let count = examples.len() as f64;
+        mean.iter_mut().for_each(|sum| *sum /= count);
+        Ok(mean)
     }
-    let mut mean = level.pop().expect("a tree has a root");
-    let count = examples.len() as f64;
-    mean.iter_mut().for_each(|sum| *sum /= count);
-    Ok(mean)
+
+    /// Gives back the memory of a mean.
+    pub fn keep(&self, mean: Vec<f64>) {
+        locked(&self.spare).push(mean);
+    }
+
+    /// Adds the sum of a leaf to what is there, as far up the tree as that goes.
+    fn climb(&self, tree: &Mutex<Tree>, leaf: usize, sum: Vec<f64>) {
+        let (mut node, mut sum) = (leaf, sum);
+        for level in 0.. {
+            let (root, alone) = {
+                let tree = locked(tree);
+                let nodes = tree.levels[level].len();
+                (nodes == 1, node + 1 == nodes && node.is_multiple_of(2))
+            };
+            if root || !alone {
+                let met = locked(tree).meet(level, node, sum);
+                let Some([mut left, right]) = met else { return };
+                left.iter_mut().zip(&right).for_each(|(left, right)| *left += right);
+                self.keep(right);
+                sum = left;
+            }
+            node /= 2;
+        }
+    }
+
+    fn zeros(&self, width: usize) -> Vec<f64> {
+        let mut sum = locked(&self.spare).pop().unwrap_or_default();
+        sum.clear();
+        sum.resize(width, 0.0);
+        sum
+    }
+}
+
+/// What a mutex guards: no thread leaves it half changed.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -88,35 +148,66 @@ mod tests {
     use super::*;
 
     /// 0.1, 0.2, … do not add exactly, so another order would give other bits.
-    fn value(example: usize, sum: &mut [f64]) -> Result<(), usize> {
-        sum[0] += 0.1 * example as f64;
-        sum[1] += 1.0;
+    fn values(block: &[usize], sum: &mut [f64]) -> Result<(), usize> {
+        for example in block {
+            sum[0] += 0.1 * *example as f64;
+            sum[1] += 1.0;
+        }
         Ok(())
     }
 
     #[test]
     fn bits_do_not_depend_on_threads() {
         let examples: Vec<usize> = (0..1001).rev().collect();
-        let one = mean(&examples, 2, 1, value).unwrap();
-        // 0.1·1000/2, within the rounding of a thousand sums.
-        assert!((one[0] - 50.0).abs() < 1e-11 && one[1] == 1.0, "{one:?}");
-        for threads in [2, 3, 7, 64] {
-            let several = mean(&examples, 2, threads, value).unwrap();
-            assert_eq!(several[0].to_bits(), one[0].to_bits(), "{threads} threads");
+        for block in [1, 8, 100] {
+            let adder = Adder::default();
+            let one = adder.mean(&examples, block, 2, 1, values).unwrap();
+            // 0.1·1000/2, within the rounding of a thousand sums.
+            assert!((one[0] - 50.0).abs() < 1e-11 && one[1] == 1.0, "{one:?}");
+            for threads in [2, 3, 7, 64] {
+                let several = adder.mean(&examples, block, 2, threads, values).unwrap();
+                assert_eq!(several[0].to_bits(), one[0].to_bits(), "{threads} threads");
+                adder.keep(several);
+            }
         }
+    }
+
+    /// The tree of 3 leaves: the first two, then the third.
+    #[test]
+    fn neighbours_are_added_first() {
+        let of = |block: &[usize], sum: &mut [f64]| {
+            sum[0] += [1.0, 1e-16, 1e-16][block[0]];
+            Ok::<(), ()>(())
+        };
+        let mean = Adder::default().mean(&[0, 1, 2], 1, 1, 1, of).unwrap();
+        assert_eq!(mean, [1.0 / 3.0]);
+        let mean = Adder::default().mean(&[1, 2, 0], 1, 1, 1, of).unwrap();
+        assert_eq!(mean, [(2e-16 + 1.0) / 3.0]);
+    }
+
+    #[test]
+    fn one_thread_holds_a_sum_for_each_level() {
+        let adder = Adder::default();
+        let examples: Vec<usize> = (0..320).collect();
+        adder.mean(&examples, 10, 2, 1, values).unwrap();
+        // Of 32 leaves: at most one at each of the levels 16, 8, 4, 2, 1 and two leaves; the mean is out.
+        assert!(locked(&adder.spare).len() <= 6, "{} sums", locked(&adder.spare).len());
     }
 
     #[test]
     fn the_first_failure_is_the_result_whatever_the_threads() {
         let examples: Vec<usize> = (0..100).collect();
-        let of = |example: usize, _: &mut [f64]| if example >= 40 { Err(example) } else { Ok(()) };
-        for threads in [1, 2, 8] {
-            assert_eq!(mean(&examples, 1, threads, of), Err(40));
+        let of = |block: &[usize], _: &mut [f64]| match block.iter().find(|example| **example >= 40) {
+            Some(example) => Err(*example),
+            None => Ok(()),
+        };
+        for (threads, block) in [(1, 1), (2, 1), (8, 3)] {
+            assert_eq!(Adder::default().mean(&examples, block, 1, threads, of), Err(40));
         }
     }
 
     #[test]
     fn a_batch_smaller_than_the_tree() {
-        assert_eq!(mean(&[4, 2], 2, 8, value).unwrap()[1], 1.0);
+        assert_eq!(Adder::default().mean(&[4, 2], 1, 2, 8, values).unwrap()[1], 1.0);
     }
 }

@@ -1,9 +1,9 @@
 //! Measurements, run by hand: `cargo bench` prints what a call costs, what compiling costs, what a
-//! fit costs, what models of many sizes take to be ready, what dense
-//! layers cost, how many runs there are in a second, what sparse Jacobians save,
-//! and what derivatives cost; `cargo bench -- compile` (`dense`, `many`, `sparse`, `derivatives`) one of the
-//! last five alone. Nothing is
-//! asserted; quote medians and ratios from one run.
+//! fit costs, what models of many sizes take to be ready, what dense layers cost, how many runs there
+//! are in a second, what sparse Jacobians save, what derivatives cost, and what a step of training
+//! costs; `cargo bench -- compile` (`dense`, `many`, `sparse`, `derivatives`, `train`) one of the last six
+//! alone; `cargo bench -- train small/plain mnist` some of the tasks of the last. Nothing is asserted;
+//! quote medians and ratios from one run.
 
 mod compile;
 mod dense;
@@ -11,6 +11,7 @@ mod derivatives;
 mod peers;
 mod single;
 mod sparse;
+mod train;
 
 use nodec::backend::cranelift::Cranelift;
 use nodec::backend::{Backend, Input, Output, Workspace};
@@ -55,6 +56,9 @@ fn main() {
         derivatives::taylor();
         derivatives::seminorm();
         derivatives::million_steps();
+    }
+    if wanted("train") {
+        train::lines(named.get(1..).unwrap_or(&[]));
     }
 }
 
@@ -112,23 +116,35 @@ fn fit() {
     println!("\nthe fit of the hares and lynxes: {milliseconds:.1} ms");
 }
 
-/// Ten thousand trajectories of Lorenz, each with a rho and a step size of its own, to t = 10.
+/// Ten thousand trajectories of Lorenz, each with a rho and a step size of its own, to t = 10: one after
+/// the other, and in lanes.
 fn many() {
     const RUNS: usize = 10_000;
     let text = "param sigma = 10.0, rho = 28.0, beta = 8/3\ntime t in 0..10\nstate u: [3] = [1, 1, 1]\n\
-                let (x, y, z) = u\nu' = [sigma*(y - x), x*(rho - z) - y, x*y - beta*z]\n\
-                solve { method = tsit5, rtol = 1e-8, atol = 1e-8 }\n";
+                let (x, y, z) = u\nu' = [sigma*(y - x), x*(rho - z) - y, x*y - beta*z]\n";
     let model = nodec::Model::parse(text).expect("it checks");
     let rho: Vec<f64> = (0..RUNS).map(|run| 60.0 * run as f64 / (RUNS - 1) as f64).collect();
-    println!("\n| threads | trajectories a second | steps a second |\n| --- | --- | --- |");
-    for threads in ["1", "2"] {
-        let run =
-            model.bind().sweep("rho", &rho).setting("run.threads", threads).build().expect("it compiles");
-        let begun = Instant::now();
-        let runs = run.solve_all();
-        let seconds = begun.elapsed().as_secs_f64();
-        let steps = runs.stats.attempts() as f64;
-        println!("| {threads} | {:.0} | {:.2e} |", RUNS as f64 / seconds, steps / seconds);
+    println!(
+        "\n| method | rtol | threads | lanes | trajectories a second | steps a second | ns a step |\n\
+         | --- | --- | --- | --- | --- | --- | --- |"
+    );
+    for (method, tolerance) in [("tsit5", "1e-8"), ("taylor", "1e-9"), ("taylor", "1e-15")] {
+        for (threads, lanes) in [("1", false), ("1", true), ("2", true)] {
+            let bind = model.bind().sweep("rho", &rho).setting("run.threads", threads);
+            let bind = bind.setting("solve.method", method).setting("solve.rtol", tolerance);
+            let mut run = bind.setting("solve.atol", tolerance).build().expect("it compiles");
+            run.in_lanes(lanes);
+            let begun = Instant::now();
+            let runs = run.solve_all();
+            let seconds = begun.elapsed().as_secs_f64();
+            let steps = runs.stats.attempts() as f64;
+            println!(
+                "| {method} | {tolerance} | {threads} | {lanes} | {:.0} | {:.2e} | {:.1} |",
+                RUNS as f64 / seconds,
+                steps / seconds,
+                seconds / steps * 1e9
+            );
+        }
     }
 }
 

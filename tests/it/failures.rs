@@ -32,7 +32,7 @@ error[E0901]: the step size fell to 1.94e-15 at t = 1.000000874 (tsit5, step 323
 3 | x' = x^2
   |      ^^^ `x` runs into a pole near t = 1: at this rate it doubles within 1.08e-14
   |
-  = note: state: x = 9.289268772e13
+  = note: state: x = 9.289268591e13
   = help: if the model is right, end the run before the pole
 ",
     );
@@ -44,13 +44,13 @@ fn an_entry_of_a_vector_is_named() {
         "time t in 0..2\nstate u: [2] = [1, 1]\nu' = [-u[0], 1/(t - 1)]\n",
         &[],
         "
-error[E0901]: the step size fell to 2.07e-15 at t = 1 (tsit5, step 190)
+error[E0901]: the step size fell to 2.17e-15 at t = 1 (tsit5, step 190)
  --> model.node:3:6
   |
 3 | u' = [-u[0], 1/(t - 1)]
-  |      ^^^^^^^^^^^^^^^^^^ `u[1]` runs into a pole near t = 1: at this rate it doubles within 7.54e-13
+  |      ^^^^^^^^^^^^^^^^^^ `u[1]` runs into a pole near t = 1: at this rate it doubles within 1.02e-12
   |
-  = note: state: u[0] = 0.3678794421, u[1] = -30.32810609
+  = note: state: u[0] = 0.3678794421, u[1] = -30.01614121
   = help: if the model is right, end the run before the pole
 ",
     );
@@ -72,7 +72,7 @@ error[E0902]: `x` is not a finite number after t = 1
   |      |      `log` gives the first one here
   |      in the equation for `x`
   |
-  = note: state: x = 2.775512643e-15 at t = 1, the last time all was finite
+  = note: state: x = 2.983434327e-15 at t = 1, the last time all was finite
 ",
     );
 }
@@ -139,13 +139,13 @@ fn the_steps_are_used_up() {
         "time t in 0..10\nstate x = 1.0\nx' = -x + 3*cos(t)\nsolve { max_steps = 5 }\n",
         &[],
         "
-error[E0904]: the run used up its 5 steps at t = 0.8349324119 (tsit5, step size 0.270)
+error[E0904]: the run used up its 5 steps at t = 0.8349324737 (tsit5, step size 0.270)
  --> model.node:4:9
   |
 4 | solve { max_steps = 5 }
   |         ^^^^^^^^^^^^^ set here
   |
-  = note: state: x = 1.901766416
+  = note: state: x = 1.901766422
   = help: allow more with `solve.max_steps`, or loosen `solve.rtol` and `solve.atol`
 ",
     );

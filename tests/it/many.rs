@@ -203,3 +203,97 @@ fn many_runs_are_not_trained() {
     let error = run.evaluate(nodec::data::Part::Train).err().unwrap();
     assert!(error.diagnostics().render().contains("E0810"), "{}", error.diagnostics().render());
 }
+
+/// Starts of a second system at sites of the first, channels, dense output inside steps, a port and a
+/// param that differ by run, a const that is swept, stops, and runs that fail.
+const COUPLED: &str = "
+    const c = 1.0
+    param k in positive = 1.0, m = 0.5
+    input b = 0.0
+    random eps ~ normal(0, 1)
+    system Wave {
+      time t in 0..2
+      state u = 0.5
+      u' = -m*u
+      channel sum' = u
+    }
+    param wave = Wave()
+    time t in 0..3
+    state x = 1.0, v = wave(u = k).u
+    x' = v
+    v' = -c*k*x + 0.1*b*sin(t) - 0.01*eps*x^2 + (if t > 1.25 then 0.5 else 0)
+    channel work' = v^2
+    output early = x([0.3, 1.0, 2.71]), speed = v, area = wave(u = b).sum
+    sweep k in linspace(-0.5, 3, 8)
+    sweep c in [1, 2]
+    ensemble 3 { b ~ normal(0, 1) }
+    solve { rtol = 1e-7, atol = 1e-8 }
+";
+
+/// `x' = x²` from `a` is infinite at 1/a, before the end of some of these runs.
+const POLES: &str = "
+    param a = 1.0
+    time t in 0..1
+    state x = a
+    x' = x^2
+    sweep a in linspace(-3, 2, 21)
+    solve { rtol = 1e-5, max_steps = 2000 }
+";
+
+#[test]
+fn runs_in_lanes_have_the_bits_that_they_have_alone() {
+    let settings: [&[(&str, &str)]; 7] = [
+        &[],
+        &[("solve.method", "dopri5"), ("run.threads", "2")],
+        &[("solve.method", "verner7"), ("solve.error_norm", "all")],
+        &[("solve.method", "rk4"), ("solve.dt", "0.1")],
+        &[("run.precision", "f32"), ("solve.rtol", "1e-4")],
+        &[("solve.method", "taylor")],
+        &[("solve.method", "radau5")],
+    ];
+    for (text, back_end) in [(COUPLED, "cranelift"), (POLES, "interp")] {
+        for settings in settings {
+            let settings = [settings, &[("run.backend", back_end)]].concat();
+            let mut run = built(text, &settings);
+            let told = |run: &Run| {
+                let Runs { arrays, failures, stats, own_errors, n_failed, .. } = run.solve_all();
+                let arrays: Vec<Vec<u64>> = arrays.iter().map(|array| bits(&array.values)).collect();
+                let failures: Vec<String> =
+                    failures.iter().map(|(number, error)| format!("{number} {error}")).collect();
+                (arrays, failures, stats, own_errors, n_failed)
+            };
+            let path = |run: &Run| {
+                let mut found = Vec::new();
+                let of = |number: usize, solution: Result<nodec::Solution, Error>| {
+                    let at = |solution: &nodec::Solution, t: f64| {
+                        let trajectories = solution.trajectories().iter();
+                        trajectories
+                            .flat_map(|one| bits(&one.at(t).unwrap_or_default()))
+                            .collect::<Vec<u64>>()
+                    };
+                    let solution = solution.ok();
+                    let numbers = solution.as_ref().map(|one| {
+                        one.numbers().iter().flat_map(|one| bits(&one.values)).collect::<Vec<u64>>()
+                    });
+                    let inside = solution.map(|one| [0.0, 0.37, 0.9, 1.0].map(|t| at(&one, t)));
+                    (number, numbers, inside)
+                };
+                run.map_runs(0..run.n_runs(), of, |_, row| {
+                    found.push(row);
+                    ControlFlow::Continue(())
+                });
+                found
+            };
+            run.in_lanes(false);
+            let alone = (told(&run), path(&run));
+            run.in_lanes(true);
+            assert!(alone.0 == told(&run), "{settings:?} {text}");
+            assert!(alone.1 == path(&run), "{settings:?} {text}");
+            assert!(alone.0.4 > 0, "{settings:?} {text}");
+            let number = run.n_runs() - 1;
+            let last = run.solve_run(number).map(|one| one.numbers());
+            let last = last.map(|all| all.iter().flat_map(|one| bits(&one.values)).collect::<Vec<u64>>());
+            assert_eq!(last.ok(), alone.1[number].1, "{settings:?} {text}");
+        }
+    }
+}

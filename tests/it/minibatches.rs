@@ -30,6 +30,7 @@ impl Targets {
 
 impl Examples for Targets {
     type Failure = usize;
+    type Point = f64;
 
     fn n_params(&self) -> usize {
         1
@@ -39,27 +40,40 @@ impl Examples for Targets {
         &self.terms
     }
 
-    fn example(
+    fn point(&self, u: &[f64], _: Call) -> Result<f64, usize> {
+        Ok(u[0])
+    }
+
+    fn examples(
         &self,
-        u: &[f64],
+        u: &f64,
         call: Call,
+        examples: &[usize],
         terms: &mut [f64],
-        gradient: Option<&mut [f64]>,
+        slopes: Option<&mut [f64]>,
     ) -> Result<(), usize> {
-        let target = match call.part {
-            Part::Train => self.targets[call.example],
-            Part::Valid | Part::Test => self.valid[call.example],
-        };
-        if u[0] > self.pole {
-            return Err(call.example);
+        let mut slope = 0.0;
+        for example in examples {
+            let target = match call.part {
+                Part::Train => self.targets[*example],
+                Part::Valid | Part::Test => self.valid[*example],
+            };
+            if *u > self.pole {
+                return Err(*example);
+            }
+            let away = u - target;
+            terms[0] += 0.5 * away * away;
+            terms[1] += away.abs();
+            slope += away;
         }
-        let away = u[0] - target;
-        terms[0] += 0.5 * away * away;
-        terms[1] += away.abs();
-        if let Some(gradient) = gradient {
-            gradient[0] += away;
+        if let Some(slopes) = slopes {
+            slopes[0] += slope;
         }
         Ok(())
+    }
+
+    fn in_free_space(&self, _: &f64, slopes: &[f64]) -> Result<Vec<f64>, usize> {
+        Ok(slopes.to_vec())
     }
 
     fn priors(&self, u: &[f64], weight: f64, gradient: &mut [f64]) -> Result<f64, usize> {

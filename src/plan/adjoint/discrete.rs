@@ -230,6 +230,7 @@ impl<T: Element + AddAssign> Pass<'_, '_, '_, T> {
         let room = match self.solved.trace.keep {
             Keep::Every | Keep::Path => usize::MAX,
             Keep::AtMost(count) => count.max(2),
+            Keep::Ends => crate::bug!("steps of a run that kept none"),
         };
         let spacing = steps.len().div_ceil(room);
         let kept: Vec<usize> = steps.clone().step_by(spacing).collect();

@@ -1,0 +1,323 @@
+//! Many runs, a block at a time: each with its own params and data, and nothing else of a [`Run`].
+//!
+//! Where a model's solves go in lanes ([`Plan::has_lanes`](crate::plan::Plan::has_lanes)), the runs of
+//! a block go side by side; else a block is one run. The bits of a run are the same either way.
+
+use crate::diag::{Code, Diagnostic};
+use crate::engine::accuracy::{OwnError, own_errors};
+use crate::engine::diagnostics::{Diagnostics, Error};
+use crate::engine::example::{self, At};
+use crate::engine::many::{in_order, is_told};
+use crate::engine::run::{Run, RunParts};
+use crate::ir::program::{Axis, Outside, PortSource, Program, Swept};
+use crate::plan::controls::{Controls, Save};
+use crate::plan::forward::Simulation;
+use crate::plan::lanes::Apart;
+use crate::plan::operands::Context;
+use crate::plan::trace::Keep;
+use crate::plan::unit::{Data, Element};
+use crate::settings::Precision;
+use crate::solve::outcome::Stats;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+/// Runs in a block, at most: so many that few lanes stand idle while the last of them end.
+const MAX_BLOCK: usize = 256;
+
+/// Numbers in the states of a block, at most, if it is not to be less than full: every step of every run
+/// is kept while the block is under way.
+const MAX_STATES: usize = 8192;
+
+/// The numbers of one run among many.
+struct Member {
+    params: Vec<f64>,
+    data: Data,
+}
+
+/// What one run leaves.
+pub(super) struct Left<T> {
+    pub p: Vec<T>,
+    pub data: Data,
+    pub simulation: Simulation<T>,
+}
+
+/// What is kept of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Its values and its end.
+    Ends,
+    /// The whole solution.
+    Path,
+    /// The whole solution, and what `solve.save` says.
+    Saved,
+}
+
+/// What is told of a run in [`Runs`](crate::Runs).
+pub(super) struct Told {
+    /// The entries of [`Solution::numbers`](crate::Solution::numbers), end to end.
+    pub numbers: Vec<f64>,
+    pub stats: Stats,
+    pub own_errors: Vec<OwnError>,
+}
+
+impl Run {
+    /// Whether many runs go in lanes wherever their methods do. The machine code of a back end that has
+    /// wide vectors makes it worth while, and is the default; the results are the same to the last bit.
+    pub fn in_lanes(&mut self, lanes: bool) {
+        self.parts_mut().lanes = lanes;
+    }
+
+    /// The model that run `number` is of.
+    fn parts_of(&self, number: usize) -> &RunParts {
+        let axes = self.axes();
+        axes.and_then(|axes| axes.programs.get(axes.program(number))).unwrap_or(self.parts())
+    }
+
+    /// The numbers of run `number`.
+    fn member(&self, number: usize) -> Result<Member, Error> {
+        let parts = self.parts_of(number);
+        let Some(axes) = self.axes() else {
+            return Ok(Member { params: parts.params.clone(), data: Data::clone(&parts.data) });
+        };
+        let (point, member) = axes.place(number);
+        let program = &parts.plan.program;
+        let mut params = parts.params.clone();
+        let at = At::evaluated(crate::data::Part::Train, member);
+        let mut values = example::values(&program.data, &parts.dataset, parts.settings.run.seed, at);
+        let mut own = Vec::new();
+        for (sweep, value) in axes.sweeps.iter().zip(&point) {
+            match sweep.of {
+                Swept::Const => {}
+                Swept::Outside(outside) => {
+                    own.push(outside);
+                    put(program, (&mut params, &mut values), outside, &[*value]);
+                }
+            }
+        }
+        if !program.redrawn.is_empty() {
+            let data = Data::new(&program.data, &values);
+            let drawn = match parts.settings.run.precision {
+                Precision::F64 => draws::<f64>(parts, &params, &data),
+                Precision::F32 => draws::<f32>(parts, &params, &data),
+            };
+            let mut rest = drawn.as_slice();
+            for outside in &program.redrawn {
+                let (now, behind) = rest.split_at(count(program, *outside));
+                own.push(*outside);
+                put(program, (&mut params, &mut values), *outside, now);
+                rest = behind;
+            }
+        }
+        if let Some(diagnostic) = outside_its_set(program, &params, &own) {
+            let diagnostics = Diagnostics::new(vec![diagnostic], parts.sources.clone());
+            return Err(Error::Failed { diagnostics, outcome: None });
+        }
+        Ok(Member { params, data: Data::new(&program.data, &values).of_member(member as u64) })
+    }
+
+    /// Run `number` by itself, with its numbers in place.
+    pub(crate) fn numbered(&self, number: usize) -> Result<Run, Error> {
+        let Some(axes) = self.axes() else { return Ok(self.clone()) };
+        assert!(number < axes.n_runs(), "run {number} of {}", axes.n_runs());
+        let Member { params, data } = self.member(number)?;
+        Ok(Run::new(RunParts { params, data: Arc::new(data), ..self.parts_of(number).clone() }, None))
+    }
+
+    /// Solves the runs in `numbers` on as many threads as `run.threads` says; `look` looks at what each
+    /// leaves where it is solved, `visit` at what `look` says, in the order of the numbers, and may end
+    /// it all.
+    pub(super) fn solve_many<T: Element, R: Send>(
+        &self,
+        numbers: Range<usize>,
+        kept: Kept,
+        look: impl Fn(&RunParts, usize, Result<Left<T>, Error>) -> R + Sync,
+        mut visit: impl FnMut(usize, R) -> ControlFlow<()>,
+    ) {
+        let (first, n_runs) = (numbers.start, numbers.len());
+        let threads = self.threads();
+        let size = if self.goes_in_lanes() {
+            let width = crate::backend::lanes::width(T::DTYPE);
+            let dim = self.parts().plan.layout.systems.iter().map(|system| system.n).max().unwrap_or(1);
+            let most = (MAX_STATES / dim.max(1)).min(MAX_BLOCK).max(width);
+            n_runs.div_ceil(threads.clamp(1, n_runs.max(1))).next_multiple_of(width).min(most)
+        } else {
+            1
+        };
+        let block = |number: usize| first + number * size..first + n_runs.min((number + 1) * size);
+        let of = |number: usize| self.solve_block(block(number), kept, &look);
+        let window = (MAX_BLOCK / size).max(2 * threads.min(n_runs));
+        in_order(0..n_runs.div_ceil(size), window, threads, of, |number, found| {
+            let mut each = block(number).zip(found);
+            each.try_for_each(|(number, found)| visit(number, found))
+        });
+    }
+
+    /// Whether a system has lanes, and they are wanted.
+    fn goes_in_lanes(&self) -> bool {
+        let plan = &self.parts().plan;
+        self.parts().lanes && (0..plan.program.systems.len()).any(|system| plan.has_lanes(system))
+    }
+
+    fn solve_block<T: Element, R>(
+        &self,
+        numbers: Range<usize>,
+        kept: Kept,
+        look: &impl Fn(&RunParts, usize, Result<Left<T>, Error>) -> R,
+    ) -> Vec<R> {
+        let mut found = Vec::with_capacity(numbers.len());
+        let mut from = numbers.start;
+        while from < numbers.end {
+            // Runs of one program: consts that are swept make several.
+            let parts = self.parts_of(from);
+            let same = |number: &usize| std::ptr::eq(self.parts_of(*number), parts);
+            let until = (from..numbers.end).take_while(same).last().map_or(from, |last| last + 1);
+            self.solve_alike(parts, from..until, kept, |number, left| found.push(look(parts, number, left)));
+            from = until;
+        }
+        found
+    }
+
+    /// Solves runs of one program.
+    fn solve_alike<T: Element>(
+        &self,
+        parts: &RunParts,
+        numbers: Range<usize>,
+        kept: Kept,
+        mut look: impl FnMut(usize, Result<Left<T>, Error>),
+    ) {
+        let plan = &parts.plan;
+        let save = if kept == Kept::Saved { parts.controls.save.clone() } else { Save::Nothing };
+        let controls = Controls { save, ..parts.controls.clone() };
+        let keep = |system: usize| match kept {
+            Kept::Ends => Keep::Ends,
+            Kept::Path | Kept::Saved => plan.whole_path(system),
+        };
+        let members: Vec<Result<Member, Error>> = numbers.clone().map(|number| self.member(number)).collect();
+        let p = |member: &Member| member.params.iter().map(|value| T::from_f64(*value)).collect();
+        let ps: Vec<Vec<T>> = members.iter().flatten().map(p).collect();
+        let contexts: Vec<Context<'_, T>> = (members.iter().flatten().zip(&ps))
+            .map(|(member, p)| Context { plan, p, data: &member.data })
+            .collect();
+        let simulations = if self.parts().lanes {
+            plan.simulate_many(&contexts, &self.apart(parts), &plan.needed(), &controls, keep)
+        } else {
+            let alone = |context: &Context<'_, T>| context.simulate_solves(&plan.needed(), &controls, keep);
+            contexts.iter().map(alone).collect()
+        };
+        let mut simulations = simulations.into_iter().zip(ps);
+        for (number, member) in numbers.zip(members) {
+            let left = member.and_then(|Member { params, data }| {
+                let (simulation, p) = simulations.next().expect("one for each that has numbers");
+                match simulation {
+                    Ok(simulation) => Ok(Left { p, data, simulation }),
+                    Err(failure) => {
+                        let parts = RunParts { params, data: Arc::new(data), ..parts.clone() };
+                        Err(Run::new(parts, None).failed(&failure))
+                    }
+                }
+            });
+            look(number, left);
+        }
+    }
+
+    /// In what the runs differ.
+    fn apart(&self, parts: &RunParts) -> Apart {
+        let program = &parts.plan.program;
+        let own = |port: &crate::ir::program::DataPort| match (&port.source, port.axis) {
+            _ if port.value.is_some() => false,
+            (PortSource::Given, Axis::Whole) | (PortSource::Step | PortSource::Epoch, _) => false,
+            (PortSource::Given, Axis::Example) => true,
+            (PortSource::Length(_) | PortSource::Drawn(_), _) => true,
+        };
+        let mut apart = Apart { params: false, ports: program.data.iter().map(own).collect() };
+        let swept =
+            self.axes().into_iter().flat_map(|axes| &axes.sweeps).filter_map(|sweep| match sweep.of {
+                Swept::Const => None,
+                Swept::Outside(outside) => Some(outside),
+            });
+        for outside in swept.chain(program.redrawn.iter().copied()) {
+            match outside {
+                Outside::Param(_) => apart.params = true,
+                Outside::Port(port) => apart.ports[port] = true,
+            }
+        }
+        apart
+    }
+}
+
+/// What is told of a run: see [`Told`].
+pub(super) fn told<T: Element>(parts: &RunParts, left: &Left<T>) -> Told {
+    let Left { p, data, simulation } = left;
+    let (plan, program) = (&parts.plan, &parts.plan.program);
+    let context = Context { plan, p, data };
+    let (_, values) = context.results(simulation);
+    let told = program.results.iter().zip(values).filter(|(result, _)| is_told(result.role));
+    let mut numbers: Vec<f64> = told.flat_map(|(_, values)| values).collect();
+    if let Some(main) = program.main {
+        let trace = &simulation.of(main).trace;
+        let system = plan.system_of(main);
+        let count = |unknowns: &[crate::ir::system::Unknown]| -> usize {
+            unknowns.iter().map(|unknown| unknown.ty.shape.count()).sum()
+        };
+        let (states, rest) = trace.end.split_at(count(&system.states));
+        let channels = &rest[count(&system.modes)..];
+        numbers.extend(states.iter().chain(channels).map(|value| value.to_f64()));
+        if program.curves.iter().any(|curve| curve.output) {
+            let curves = context.curves(simulation, &[trace.t[trace.n_steps()]], &trace.end);
+            let mut rest = curves.as_slice();
+            for curve in &program.curves {
+                let (own, behind) = rest.split_at(curve.ty.shape.count());
+                if curve.output {
+                    numbers.extend(own);
+                }
+                rest = behind;
+            }
+        }
+    }
+    Told { numbers, stats: simulation.stats(), own_errors: own_errors(plan, simulation) }
+}
+
+/// What is wrong with the params `own` of a run, which are swept or drawn.
+fn outside_its_set(program: &Program, params: &[f64], own: &[Outside]) -> Option<Diagnostic> {
+    let mut rest = params;
+    for (number, param) in program.params.iter().enumerate() {
+        let (values, behind) = rest.split_at(param.ty.shape.count());
+        rest = behind;
+        if own.contains(&Outside::Param(number)) && param.constraint.free(values, &param.ty.shape).is_none() {
+            let values: Vec<String> = values.iter().map(f64::to_string).collect();
+            let message =
+                format!("param `{}` is {} here, outside the set it lives in", param.path, values.join(", "));
+            let help = "sweep over values of the set, or draw from a distribution on it";
+            return Some(Diagnostic::new(Code("E0806"), message, param.span, "declared here").help(help));
+        }
+    }
+    None
+}
+
+fn count(program: &Program, outside: Outside) -> usize {
+    match outside {
+        Outside::Param(number) => program.params[number].ty.shape.count(),
+        Outside::Port(number) => program.data[number].ty.shape.count(),
+    }
+}
+
+/// Gives a param or a port its numbers.
+fn put(
+    program: &Program,
+    (params, values): (&mut [f64], &mut [Vec<f64>]),
+    outside: Outside,
+    numbers: &[f64],
+) {
+    match outside {
+        Outside::Param(number) => {
+            let at: usize = program.params[..number].iter().map(|param| param.ty.shape.count()).sum();
+            params[at..at + numbers.len()].copy_from_slice(numbers);
+        }
+        Outside::Port(number) => values[number].copy_from_slice(numbers),
+    }
+}
+
+fn draws<T: Element>(parts: &RunParts, params: &[f64], data: &Data) -> Vec<f64> {
+    let p: Vec<T> = params.iter().map(|value| T::from_f64(*value)).collect();
+    Context { plan: &parts.plan, p: &p, data }.draws()
+}

@@ -1,0 +1,179 @@
+//! What a solve of a block leaves, in lanes.
+//!
+//! A [`LaneTrace`] keeps the start of every accepted step of every lane. Row `i` holds step `i` of each
+//! lane, whenever that was taken, so a reverse pass that goes down the rows comes to the first step of
+//! all lanes at once.
+
+use crate::plan::trace::Place;
+use crate::plan::unit::Element;
+
+/// What a solve of a block leaves.
+#[derive(Debug, Default)]
+pub(crate) struct LaneSolved<T> {
+    /// Start and end, `[width]` each.
+    pub ends: [Vec<T>; 2],
+    /// The states at the rows of all sites, `[rows, n, width]`.
+    pub sites: Vec<T>,
+    /// The states at the start, `[n, width]`.
+    pub y0: Vec<T>,
+    /// The args, `[A, width]`.
+    pub a: Vec<T>,
+    /// The time of each row, `[width, rows]`.
+    pub times: Vec<f64>,
+    /// The accepted steps.
+    pub trace: LaneTrace<T>,
+    /// Evaluations of the rate in each lane.
+    pub evaluations: Vec<u64>,
+}
+
+/// The accepted steps of the lanes on states of length `n`.
+#[derive(Debug, Default)]
+pub(crate) struct LaneTrace<T> {
+    /// How many steps each lane has taken, `[width]`.
+    pub n_steps: Vec<usize>,
+    /// Start of each step, `[rows, width]`.
+    pub t: Vec<f64>,
+    /// Size of each step, `[rows, width]`.
+    pub h: Vec<f64>,
+    /// The state at the start of each, `[rows, n, width]`.
+    pub y: Vec<T>,
+    /// The rate there, `[rows, n, width]`.
+    pub k1: Vec<T>,
+    /// Whether that rate was evaluated there: `[rows, width]`. Else it is the last stage of the step
+    /// before.
+    pub fresh: Vec<bool>,
+    /// Where each lane stands, `[width]`.
+    end: Vec<f64>,
+    n: usize,
+}
+
+/// A step of every lane, of which those that are `taken` are meant.
+pub(crate) struct LaneStepTaken<'a, T> {
+    pub taken: &'a [bool],
+    pub t: &'a [f64],
+    pub h: &'a [f64],
+    pub t_new: &'a [f64],
+    /// `[n, width]`
+    pub y: &'a [T],
+    /// `[n, width]`
+    pub k1: &'a [T],
+    pub fresh: &'a [bool],
+}
+
+impl<T: Element> LaneTrace<T> {
+    /// Of lanes that have not left `t0`; states have `n` entries.
+    pub fn start(&mut self, t0: impl Iterator<Item = f64>, n: usize) {
+        self.n = n;
+        self.end.clear();
+        self.end.extend(t0);
+        self.n_steps.clear();
+        self.n_steps.resize(self.end.len(), 0);
+        self.t.clear();
+        self.h.clear();
+        self.y.clear();
+        self.k1.clear();
+        self.fresh.clear();
+    }
+
+    /// Rows: the most steps that a lane has taken.
+    pub fn n_rows(&self) -> usize {
+        self.h.len() / self.n_steps.len().max(1)
+    }
+
+    /// Appends a step to the lanes that have taken it.
+    pub fn push(&mut self, step: &LaneStepTaken<'_, T>) {
+        let width = self.n_steps.len();
+        let lanes = || (0..width).filter(|lane| step.taken[*lane]);
+        let Some(last) = lanes().map(|lane| self.n_steps[lane]).max() else { return };
+        if last == self.n_rows() {
+            self.t.extend_from_slice(step.t);
+            self.h.extend_from_slice(step.h);
+            self.y.extend_from_slice(step.y);
+            self.k1.extend_from_slice(step.k1);
+            self.fresh.extend_from_slice(step.fresh);
+            if lanes().count() == width && self.n_steps.iter().all(|n_steps| *n_steps == last) {
+                self.end.copy_from_slice(step.t_new);
+                self.n_steps.fill(last + 1);
+                return;
+            }
+        }
+        for lane in lanes() {
+            let at = self.n_steps[lane] * width + lane;
+            (self.t[at], self.h[at], self.fresh[at]) = (step.t[lane], step.h[lane], step.fresh[lane]);
+            self.end[lane] = step.t_new[lane];
+        }
+        let rows = &self.n_steps;
+        for (numbers, new) in [(&mut self.y, step.y), (&mut self.k1, step.k1)] {
+            for (entry, new) in new.chunks_exact(width).enumerate() {
+                for lane in (0..width).filter(|lane| step.taken[*lane]) {
+                    numbers[(rows[lane] * self.n + entry) * width + lane] = new[lane];
+                }
+            }
+        }
+        (0..width).filter(|lane| step.taken[*lane]).for_each(|lane| self.n_steps[lane] += 1);
+    }
+
+    /// Gives the rows beyond the end of a lane what its last step has, so that there is a step
+    /// everywhere. A lane without any gets one of length zero from its start, `y0: [n, width]`.
+    pub fn fill(&mut self, y0: &[T]) {
+        let (width, n_rows, n) = (self.n_steps.len(), self.n_rows(), self.n);
+        for lane in (0..width).filter(|_| n_rows > 0) {
+            let n_steps = self.n_steps[lane];
+            let at = |row: usize, entry: usize| (row * n + entry) * width + lane;
+            if n_steps == 0 {
+                (self.t[lane], self.h[lane], self.fresh[lane]) = (self.end[lane], 0.0, true);
+                for entry in 0..n {
+                    (self.y[at(0, entry)], self.k1[at(0, entry)]) = (y0[at(0, entry)], T::default());
+                }
+            }
+            let last = n_steps.saturating_sub(1);
+            for row in last + 1..n_rows {
+                let (from, to) = (last * width + lane, row * width + lane);
+                (self.t[to], self.h[to], self.fresh[to]) = (self.t[from], self.h[from], false);
+                for entry in 0..n {
+                    self.y[at(row, entry)] = self.y[at(last, entry)];
+                    self.k1[at(row, entry)] = self.k1[at(last, entry)];
+                }
+            }
+        }
+    }
+
+    /// Whether [`fill`](LaneTrace::fill) gave a lane a first step.
+    pub fn has_filled_starts(&self) -> bool {
+        self.n_rows() > 0 && self.n_steps.contains(&0)
+    }
+
+    /// The states at the starts of the steps in `row`, `[n, width]`.
+    pub fn states(&self, row: usize) -> &[T] {
+        let len = self.n * self.n_steps.len();
+        &self.y[row * len..][..len]
+    }
+
+    /// The rates there, `[n, width]`.
+    pub fn rates(&self, row: usize) -> &[T] {
+        let len = self.n * self.n_steps.len();
+        &self.k1[row * len..][..len]
+    }
+
+    /// Where `t` lies on the way of `lane`, or `None` if it did not come there: see
+    /// [`Trace::place`](crate::plan::trace::Trace::place).
+    pub fn place(&self, lane: usize, t: f64) -> Option<Place> {
+        let (width, n_steps) = (self.n_steps.len(), self.n_steps[lane]);
+        let at = |node: usize| if node == n_steps { self.end[lane] } else { self.t[node * width + lane] };
+        let forward = at(n_steps) >= at(0);
+        let before = |at: f64| if forward { at < t } else { at > t };
+        let (mut lo, mut hi) = (0, n_steps + 1);
+        while lo < hi {
+            let middle = (lo + hi) / 2;
+            if before(at(middle)) { lo = middle + 1 } else { hi = middle }
+        }
+        if lo <= n_steps && at(lo) == t {
+            return Some(Place::Node(lo));
+        }
+        if lo == 0 || lo > n_steps || t.is_nan() {
+            return None;
+        }
+        let step = lo - 1;
+        Some(Place::Inside { step, theta: (t - at(step)) / self.h[step * width + lane] })
+    }
+}

@@ -1,0 +1,263 @@
+//! A compiled motion of many runs at once: the kernels, and the step that the blocks of
+//! [`solve::lanes`](crate::solve::lanes) take.
+//!
+//! A motion takes times, states and args of each run in lanes. Params and data are in lanes where they
+//! differ by run and the function reads them, else there is one for all.
+
+use crate::backend::lanes::Spread;
+use crate::backend::{Input, Output, Workspace};
+use crate::ir::func::Func;
+use crate::opt;
+use crate::plan::Plan;
+use crate::plan::motion;
+use crate::plan::operands::Fixed;
+use crate::plan::step as steps;
+use crate::plan::unit::{Data, Element, Inputs, LaneKernel, PlanError, compile_lanes};
+use crate::solve::lanes::{LaneExpand, LaneStep};
+use crate::solve::method::Kind;
+
+/// In what runs that share a block differ, beside their starts and args.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Apart {
+    /// Whether each has params of its own.
+    pub params: bool,
+    /// By port of the data: whether each has its own.
+    pub ports: Vec<bool>,
+}
+
+impl Apart {
+    /// Runs that share params, and the data but for `ports`.
+    pub fn sharing_params(ports: Vec<bool>) -> Apart {
+        Apart { params: false, ports }
+    }
+
+    /// What `a, q, data..` are to the runs, for a function whose operands these are from `at` on. What
+    /// it does not read is shared: nobody looks at it.
+    fn spreads(&self, func: &Func, at: usize) -> Vec<Spread> {
+        let reads = func.reads(0..func.results.len());
+        let own = [true, self.params].into_iter().chain(self.ports.iter().copied());
+        let spread = |(operand, own): (usize, bool)| match own && reads[operand] {
+            true => Spread::Lanes,
+            false => Spread::Shared,
+        };
+        own.enumerate().map(|(operand, own)| spread((at + operand, own))).collect()
+    }
+}
+
+/// A compiled function of a motion, and what `a, q, data..` are to it.
+pub(super) struct Spreading {
+    pub kernel: LaneKernel,
+    pub spreads: Vec<Spread>,
+}
+
+/// The compiled functions of a motion for a block of runs.
+pub struct LaneKernels {
+    /// See [`Packed::rates`](crate::plan::pack::Packed::rates).
+    pub(super) rate: Spreading,
+    /// See [`steps::step`].
+    pub(super) step: Option<Spreading>,
+    /// See [`steps::extension`].
+    pub(super) extension: Option<Spreading>,
+    /// The series of the solution, to this order.
+    series: Option<(Spreading, usize)>,
+}
+
+impl LaneKernels {
+    /// How many runs a block has.
+    pub fn width(&self) -> usize {
+        self.rate.kernel.width()
+    }
+
+    /// Whether a function takes an operand of `a, q, data..` of each run.
+    fn reads_own(&self, operand: usize) -> bool {
+        let series = self.series.as_ref().map(|(series, _)| series);
+        let all = [Some(&self.rate), self.step.as_ref(), self.extension.as_ref(), series];
+        all.into_iter().flatten().any(|one| one.spreads[operand] == Spread::Lanes)
+    }
+}
+
+impl Plan {
+    /// Whether runs of `system` can share a block: its method is one that blocks know, and nothing
+    /// happens to one of them alone.
+    pub fn has_lanes(&self, system: usize) -> bool {
+        let of = &self.program.systems[system];
+        let known = match self.methods[system].kind {
+            Kind::Explicit(_) | Kind::Taylor { .. } => true,
+            Kind::Stiff(_)
+            | Kind::Multistep
+            | Kind::Auto(_)
+            | Kind::Symplectic(_)
+            | Kind::Reversible(_)
+            | Kind::Stochastic(_) => false,
+        };
+        known && of.events.is_empty() && of.noises.is_empty()
+    }
+
+    /// Compiles what `system` needs for blocks of runs that differ in `apart`.
+    pub(super) fn make_lane_kernels(&self, system: usize, apart: &Apart) -> Result<LaneKernels, PlanError> {
+        let rate = &self.funcs.packed.rates[system];
+        let dtype = rate.ty(rate.params[0].value).dtype;
+        // The first operands of each function are the run's own: times, states, stages.
+        let compiled = |func: &Func, n_first: usize| {
+            let spreads = apart.spreads(func, n_first);
+            let inputs = [vec![Spread::Lanes; n_first], spreads.clone()].concat();
+            let outputs = vec![Spread::Lanes; func.results.len()];
+            let [kernel] = compile_lanes([(func, inputs, outputs)], dtype, self.backend())?;
+            Ok::<_, PlanError>(Spreading { kernel, spreads })
+        };
+        let (mut step, mut extension, mut series) = (None, None, None);
+        if let Some(tableau) = self.methods[system].tableau() {
+            step = Some(compiled(self.funcs.step(system), 4)?);
+            let func = steps::extension(rate, tableau).map(opt::optimise);
+            extension = func.as_ref().map(|func| compiled(func, 4)).transpose()?;
+        } else if let Kind::Taylor { order } = self.methods[system].kind {
+            series = Some((compiled(&motion::series(rate, order)?, 3)?, order));
+        }
+        Ok(LaneKernels { rate: compiled(rate, 3)?, step, extension, series })
+    }
+}
+
+/// The numbers that the motion of one run depends on.
+#[derive(Clone, Debug)]
+pub struct LaneArgs<'a, T> {
+    /// Args and params.
+    pub fixed: Fixed<T>,
+    /// The data.
+    pub data: &'a Data,
+}
+
+/// The compiled motion of a block of runs.
+pub struct LaneMotion<'a, T, const B: usize> {
+    kernels: &'a LaneKernels,
+    n_stages: usize,
+    dim: usize,
+    /// By port of the data: whether a function takes that of each run.
+    own: Vec<bool>,
+    /// What the runs share.
+    shared: LaneArgs<'a, T>,
+    /// The args, `[A]`.
+    a: Vec<[T; B]>,
+    /// The params that the motion reads, `[Q]`; empty if the runs share them.
+    q: Vec<[T; B]>,
+    /// The data, in lanes at ports in which the runs differ.
+    data: Data,
+    workspace: Workspace,
+}
+
+impl<'a, T: Element, const B: usize> LaneMotion<'a, T, B> {
+    /// The motion of runs of `system` with kernels for the way in which they differ. What they share is
+    /// what `args`, those of any of them, has.
+    pub fn new(plan: &Plan, system: usize, kernels: &'a LaneKernels, args: LaneArgs<'a, T>) -> Self {
+        assert_eq!(kernels.width(), B, "lanes of a block");
+        let n_ports = plan.program.data.len();
+        let own: Vec<bool> = (0..n_ports).map(|port| kernels.reads_own(2 + port)).collect();
+        let n_own_params = if kernels.reads_own(1) { args.fixed.q.len() } else { 0 };
+        LaneMotion {
+            kernels,
+            n_stages: plan.methods[system].tableau().map_or(0, |tableau| tableau.n_stages()),
+            dim: plan.layout.systems[system].n,
+            a: vec![[T::default(); B]; args.fixed.a.len()],
+            q: vec![[T::default(); B]; n_own_params],
+            data: args.data.in_lanes(&own, B),
+            own,
+            shared: args,
+            workspace: Workspace::default(),
+        }
+    }
+
+    /// Calls a function of the motion, whose operands are `first` and `a, q, data..`.
+    fn call(&mut self, function: &Spreading, first: &[Input<'_>], outputs: &mut [Output<'_>]) {
+        let Spreading { kernel, spreads } = function;
+        let (shared, is_own) = (&self.shared, |at: usize| spreads[at] == Spread::Lanes);
+        let mut inputs = Inputs::from_slice(first);
+        inputs.push(if is_own(0) { T::input(self.a.as_flattened()) } else { T::input(&shared.fixed.a) });
+        inputs.push(if is_own(1) { T::input(self.q.as_flattened()) } else { T::input(&shared.fixed.q) });
+        let both = shared.data.inputs().zip(self.data.inputs()).zip(&spreads[2..]);
+        inputs.extend(both.map(|((one, each), spread)| if *spread == Spread::Lanes { each } else { one }));
+        kernel.call(&inputs, outputs, &mut self.workspace);
+    }
+}
+
+impl<'a, T: Element, const B: usize> LaneStep<T, B> for LaneMotion<'a, T, B> {
+    type Args = LaneArgs<'a, T>;
+
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn n_stages(&self) -> usize {
+        self.n_stages
+    }
+
+    fn load(&mut self, lane: usize, args: &LaneArgs<'a, T>) {
+        let Fixed { a, q } = &args.fixed;
+        self.a.iter_mut().zip(a).for_each(|(row, a)| row[lane] = *a);
+        self.q.iter_mut().zip(q).for_each(|(row, q)| row[lane] = *q);
+        self.data.put_lane((lane, B), args.data, &self.own);
+    }
+
+    fn rate(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], dy: &mut [[T; B]]) {
+        let (t, inside) = (t.map(T::from_f64), inside.map(T::from_f64));
+        let first = [T::input(&t), T::input(&inside), T::input(y.as_flattened())];
+        let kernels = self.kernels;
+        self.call(&kernels.rate, &first, &mut [T::output(dy.as_flattened_mut())]);
+    }
+
+    fn step(
+        &mut self,
+        t: &[f64; B],
+        h: &[f64; B],
+        y: &[[T; B]],
+        stages: &mut [[T; B]],
+        y_new: &mut [[T; B]],
+        err: &mut [[T; B]],
+    ) {
+        let kernels = self.kernels;
+        let Some(step) = &kernels.step else { crate::bug!("not an explicit method") };
+        let (t, h) = (t.map(T::from_f64), h.map(T::from_f64));
+        let (k1, tail) = stages.split_at_mut(y.len());
+        let first = [T::input(&t), T::input(&h), T::input(y.as_flattened()), T::input(k1.as_flattened())];
+        let mut outputs = [tail, y_new, err].map(|rows| T::output(rows.as_flattened_mut()));
+        self.call(step, &first, &mut outputs);
+    }
+
+    fn extend(&mut self, t: &[f64; B], h: &[f64; B], y: &[[T; B]], stages: &mut [[T; B]]) {
+        let kernels = self.kernels;
+        let Some(extension) = &kernels.extension else { return };
+        let (t, h) = (t.map(T::from_f64), h.map(T::from_f64));
+        let (known, extra) = stages.split_at_mut(self.n_stages * y.len());
+        let first = [T::input(&t), T::input(&h), T::input(y.as_flattened()), T::input(known.as_flattened())];
+        self.call(extension, &first, &mut [T::output(extra.as_flattened_mut())]);
+    }
+}
+
+impl<'a, T: Element, const B: usize> LaneExpand<T, B> for LaneMotion<'a, T, B> {
+    type Args = LaneArgs<'a, T>;
+
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn order(&self) -> usize {
+        match &self.kernels.series {
+            Some((_, order)) => *order,
+            None => crate::bug!("not a Taylor method"),
+        }
+    }
+
+    fn load(&mut self, lane: usize, args: &LaneArgs<'a, T>) {
+        LaneStep::load(self, lane, args);
+    }
+
+    fn series(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], out: &mut [[T; B]]) {
+        let kernels = self.kernels;
+        let Some((series, _)) = &kernels.series else { crate::bug!("not a Taylor method") };
+        let (t, inside) = (t.map(T::from_f64), inside.map(T::from_f64));
+        let first = [T::input(&t), T::input(&inside), T::input(y.as_flattened())];
+        self.call(series, &first, &mut [T::output(out.as_flattened_mut())]);
+    }
+
+    fn rate(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], dy: &mut [[T; B]]) {
+        LaneStep::rate(self, t, inside, y, dy);
+    }
+}

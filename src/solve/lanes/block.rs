@@ -1,0 +1,331 @@
+//! Where the runs of a block stand: their times, states and counters, and who waits for a lane.
+
+use super::super::outcome::{End, Invalid, Outcome, Stats, Unsteered};
+use super::super::problem::Real;
+use super::super::stepper::{Carried, Leg};
+use super::{LaneObserver, all};
+
+/// A run that waits for a lane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trip<T, A> {
+    /// Which of the caller's runs it is.
+    pub number: usize,
+    /// Where it goes from and to.
+    pub span: (f64, f64),
+    /// The state at the start, `[dim]`.
+    pub y0: Vec<T>,
+    /// See [`Options::stops`](super::super::Options::stops).
+    pub stops: Vec<f64>,
+    /// See [`Options::resume`](super::super::Options::resume).
+    pub resume: Option<Carried>,
+    /// The numbers that its field depends on.
+    pub args: A,
+}
+
+impl<T, A> Trip<T, A> {
+    /// From `y0` along `span`, without stops.
+    pub fn new(number: usize, span: (f64, f64), y0: Vec<T>, args: A) -> Trip<T, A> {
+        Trip { number, span, y0, stops: Vec::new(), resume: None, args }
+    }
+}
+
+/// A run in its lane.
+struct Seat<T, A> {
+    trip: Trip<T, A>,
+    /// Times to land on, the next one last; the first is the end.
+    stops: Vec<f64>,
+}
+
+/// Where the runs of a block stand. A lane without a run goes on at a time that is its own target, by
+/// steps of length zero from a state that was a run's, so that nothing in it grows.
+pub(super) struct Block<T, A, const B: usize> {
+    seats: [Option<Seat<T, A>>; B],
+    max_steps: u64,
+    /// Whether a run is in the lane.
+    pub live: [bool; B],
+    pub t: [f64; B],
+    pub target: [f64; B],
+    /// 1 or -1.
+    pub direction: [f64; B],
+    /// Length of the whole run.
+    pub length: [f64; B],
+    /// When the run is to be looked at next; a NaN if never.
+    pub wanted: [f64; B],
+    /// `[dim]`
+    pub y: Vec<[T; B]>,
+    /// `[dim]`
+    pub y_new: Vec<[T; B]>,
+    pub t_new: [f64; B],
+    /// Size of the step in hand, with its sign.
+    pub h: [f64; B],
+    pub count: Counters<B>,
+}
+
+/// What [`Stats`] count, of each lane.
+pub(super) struct Counters<const B: usize> {
+    pub accepted: [u64; B],
+    pub rejected: [u64; B],
+    pub non_finite: [u64; B],
+    pub evaluations: [u64; B],
+    pub first_step: [f64; B],
+    pub next_step: [f64; B],
+}
+
+impl<T: Real, A, const B: usize> Block<T, A, B> {
+    pub fn new(dim: usize, max_steps: u64) -> Self {
+        Block {
+            seats: std::array::from_fn(|_| None),
+            max_steps,
+            live: [false; B],
+            t: [0.0; B],
+            target: [0.0; B],
+            direction: [1.0; B],
+            length: [1.0; B],
+            wanted: [f64::NAN; B],
+            y: vec![[T::default(); B]; dim],
+            y_new: vec![[T::default(); B]; dim],
+            t_new: [0.0; B],
+            h: [0.0; B],
+            count: Counters {
+                accepted: [0; B],
+                rejected: [0; B],
+                non_finite: [0; B],
+                evaluations: [0; B],
+                first_step: [0.0; B],
+                next_step: [0.0; B],
+            },
+        }
+    }
+
+    /// Puts runs that wait into free lanes; marks those lanes.
+    pub fn fill(
+        &mut self,
+        runs: &mut impl Iterator<Item = Trip<T, A>>,
+        observer: &mut impl LaneObserver<T, A, B>,
+        mut load: impl FnMut(usize, &A),
+    ) -> [bool; B] {
+        let mut begins = [false; B];
+        for lane in 0..B {
+            while self.seats[lane].is_none() {
+                let Some(trip) = runs.next() else { break };
+                if let Err(invalid) = self.check(&trip) {
+                    observer.ended(lane, trip, Err(invalid));
+                    continue;
+                }
+                load(lane, &trip.args);
+                self.seat(lane, trip);
+                begins[lane] = true;
+            }
+        }
+        begins
+    }
+
+    /// Gives lanes that never had a run the numbers of lane 0.
+    pub fn furnish(&mut self, mut load: impl FnMut(usize, &A)) {
+        let Some(first) = &self.seats[0] else { return };
+        for lane in (1..B).filter(|lane| self.seats[*lane].is_none()) {
+            load(lane, &first.trip.args);
+            self.y.iter_mut().for_each(|row| row[lane] = row[0]);
+            (self.t[lane], self.target[lane]) = (self.t[0], self.t[0]);
+        }
+    }
+
+    fn check(&self, trip: &Trip<T, A>) -> Result<(), Invalid> {
+        let (expected, found) = (self.y.len(), trip.y0.len());
+        if found != expected {
+            return Err(Invalid::Dimension { expected, found });
+        }
+        for (name, value) in [("the start", trip.span.0), ("the end", trip.span.1)] {
+            if !value.is_finite() {
+                return Err(Invalid::Time { name, value });
+            }
+        }
+        Ok(())
+    }
+
+    fn seat(&mut self, lane: usize, trip: Trip<T, A>) {
+        let (t0, t1) = trip.span;
+        let direction = if t1 >= t0 { 1.0 } else { -1.0 };
+        let stops = Leg::stops(&trip.stops, trip.span);
+        (self.t[lane], self.direction[lane], self.length[lane]) = (t0, direction, (t1 - t0).abs());
+        self.wanted[lane] = f64::NAN;
+        self.y.iter_mut().zip(&trip.y0).for_each(|(row, y)| row[lane] = *y);
+        self.seats[lane] = Some(Seat { trip, stops });
+        self.live[lane] = true;
+        self.aim(lane);
+        let count = &mut self.count;
+        for counter in
+            [&mut count.accepted, &mut count.rejected, &mut count.non_finite, &mut count.evaluations]
+        {
+            counter[lane] = 0;
+        }
+        (count.first_step[lane], count.next_step[lane]) = (0.0, 0.0);
+    }
+
+    /// Sets the next time to land on.
+    pub fn aim(&mut self, lane: usize) {
+        let stops = &mut self.seats[lane].as_mut().expect("a run is in the lane").stops;
+        while stops.len() > 1 && stops.last() == Some(&self.t[lane]) {
+            stops.pop();
+        }
+        self.target[lane] = stops.last().copied().expect("the end of the run is never popped");
+    }
+
+    /// The run in the lane, as it waited.
+    pub fn trip(&self, lane: usize) -> &Trip<T, A> {
+        &self.seats[lane].as_ref().expect("a run is in the lane").trip
+    }
+
+    /// The road ahead of the run in the lane.
+    pub fn leg(&self, lane: usize) -> Leg {
+        Leg {
+            target: self.target[lane],
+            direction: self.direction[lane],
+            length: self.length[lane],
+            max_steps: self.max_steps,
+        }
+    }
+
+    /// Whether the run in the lane has come to its end.
+    pub fn is_over(&self, lane: usize) -> bool {
+        self.t[lane] == self.trip(lane).span.1
+    }
+
+    /// Whether any lane has tried as many steps as it may.
+    pub fn any_is_spent(&self) -> bool {
+        let Counters { accepted, rejected, .. } = &self.count;
+        let mut most = 0;
+        for lane in 0..B {
+            most = most.max(accepted[lane] + rejected[lane]);
+        }
+        most >= self.max_steps
+    }
+
+    /// Times strictly inside the smooth pieces ahead.
+    pub fn insides(&self) -> [f64; B] {
+        std::array::from_fn(|lane| self.t[lane] + 0.5 * (self.target[lane] - self.t[lane]))
+    }
+
+    /// Whether any of the steps accepted reaches a time wanted, and whether any lands.
+    #[inline(always)]
+    pub fn looks(&self, accepted: &[bool; B]) -> (bool, bool) {
+        let (mut reaches, mut lands) = (false, false);
+        for lane in all::<B>() {
+            let left = (self.t_new[lane] - self.wanted[lane]) * self.direction[lane];
+            reaches |= accepted[lane] & (left >= 0.0);
+            lands |= accepted[lane] & (self.t_new[lane] == self.target[lane]);
+        }
+        (reaches, lands)
+    }
+
+    /// Moves the lanes whose steps were accepted to the ends of these.
+    #[inline(always)]
+    pub fn advance(&mut self, accepted: &[bool; B]) {
+        for (y, y_new) in self.y.iter_mut().zip(&self.y_new) {
+            for lane in all::<B>() {
+                y[lane] = if accepted[lane] { y_new[lane] } else { y[lane] };
+            }
+        }
+        for lane in all::<B>() {
+            self.t[lane] = if accepted[lane] { self.t_new[lane] } else { self.t[lane] };
+        }
+    }
+
+    /// The column of a lane.
+    pub fn state(&self, lane: usize) -> Vec<T> {
+        column(&self.y, lane)
+    }
+
+    pub fn stats(&self, lane: usize) -> Stats {
+        let Counters { accepted, rejected, non_finite, evaluations, first_step, next_step } = &self.count;
+        Stats {
+            accepted: accepted[lane],
+            rejected: rejected[lane],
+            non_finite: non_finite[lane],
+            evaluations: evaluations[lane],
+            first_step: first_step[lane],
+            next_step: next_step[lane],
+            ..Stats::default()
+        }
+    }
+
+    /// Ends the run in the lane, which is free from then on.
+    pub fn end(
+        &mut self,
+        lane: usize,
+        outcome: Outcome,
+        (carried, unsteered): (Option<Carried>, Vec<Unsteered>),
+        observer: &mut impl LaneObserver<T, A, B>,
+    ) {
+        let end = End {
+            t: self.t[lane],
+            y: self.state(lane),
+            outcome,
+            stats: self.stats(lane),
+            true_at_start: Vec::new(),
+            unsteered,
+            carried,
+        };
+        let seat = self.seats[lane].take().expect("a run is in the lane");
+        self.live[lane] = false;
+        (self.target[lane], self.t_new[lane], self.h[lane]) = (self.t[lane], self.t[lane], 0.0);
+        self.wanted[lane] = f64::NAN;
+        observer.ended(lane, seat.trip, Ok(end));
+    }
+}
+
+/// The entries of one lane.
+pub(super) fn column<T: Copy, const B: usize>(rows: &[[T; B]], lane: usize) -> Vec<T> {
+    rows.iter().map(|row| row[lane]).collect()
+}
+
+/// `sum` and, for each lane, 0 if all its numbers in `rows` are finite; else not a number.
+#[inline(always)]
+pub(super) fn zeros<T: Real, const B: usize>(rows: &[[T; B]], mut sum: [f64; B]) -> [f64; B] {
+    for row in rows {
+        for lane in all::<B>() {
+            sum[lane] += row[lane].to_f64() * 0.0;
+        }
+    }
+    sum
+}
+
+/// A method at work on a block.
+pub(super) trait Method<T: Real, A, const B: usize> {
+    /// From now on the lane is of a run with `args`.
+    fn load(&mut self, lane: usize, args: &A);
+
+    /// Begins the runs in the lanes that `begins` marks. Whether a lane is free after that.
+    fn start<O: LaneObserver<T, A, B>>(
+        &mut self,
+        begins: &[bool; B],
+        block: &mut Block<T, A, B>,
+        observer: &mut O,
+    ) -> bool;
+
+    /// Tries a step in every lane. Whether a lane is free after that.
+    fn attempt<O: LaneObserver<T, A, B>>(&mut self, block: &mut Block<T, A, B>, observer: &mut O) -> bool;
+}
+
+/// Takes all `runs` through the block.
+pub(super) fn drive<T, A, M, O, const B: usize>(
+    method: &mut M,
+    mut block: Block<T, A, B>,
+    mut runs: impl Iterator<Item = Trip<T, A>>,
+    observer: &mut O,
+) where
+    T: Real,
+    M: Method<T, A, B>,
+    O: LaneObserver<T, A, B>,
+{
+    let mut begins = block.fill(&mut runs, observer, |lane, args| method.load(lane, args));
+    block.furnish(|lane, args| method.load(lane, args));
+    while block.live.contains(&true) {
+        let free = begins.contains(&true) && method.start(&begins, &mut block, observer);
+        let free = free || method.attempt(&mut block, observer);
+        begins = match free {
+            true => block.fill(&mut runs, observer, |lane, args| method.load(lane, args)),
+            false => [false; B],
+        };
+    }
+}

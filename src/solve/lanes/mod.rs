@@ -1,0 +1,124 @@
+//! Many runs of one system side by side: a block of `B` lanes, a run in each.
+//!
+//! Every lane has its own time, step size and control; an attempt is one call for all of them. A lane
+//! whose run has ended takes the next one that waits. A run gets the very bits that
+//! [`integrate`](super::integrate) gives it alone, whatever runs beside it: steps are bits of the
+//! lanes' own, and control is the same sums in the same order.
+//!
+//! Vectors are lane-minor, `[dim][B]`. There are no events and no noise here.
+
+mod block;
+mod explicit;
+mod norm;
+mod steering;
+mod taylor;
+
+pub use block::Trip;
+pub use explicit::integrate;
+pub use taylor::integrate_series;
+
+use super::dense::Accepted;
+use super::outcome::{End, Invalid};
+use super::problem::Real;
+
+/// One step of an explicit method for `B` runs of one system: what [`Step`](super::Step) is for one.
+pub trait LaneStep<T: Real, const B: usize> {
+    /// What a run takes beside its start: the numbers that its field depends on.
+    type Args;
+
+    /// Length of the state vector, channels included.
+    fn dim(&self) -> usize;
+
+    /// Number of stages `s` of the method.
+    fn n_stages(&self) -> usize;
+
+    /// From now on lane `lane` is of a run with `args`.
+    fn load(&mut self, lane: usize, args: &Self::Args);
+
+    /// The rate of change in each lane at `(t, y)`, see [`Step::rate`](super::Step::rate); `[dim]`.
+    fn rate(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], dy: &mut [[T; B]]);
+
+    /// A step in each lane, see [`Step::step`](super::Step::step): `stages` is `[s * dim]`, of which
+    /// the first `dim` rows hold the rate at `(t, y)` on entry.
+    fn step(
+        &mut self,
+        t: &[f64; B],
+        h: &[f64; B],
+        y: &[[T; B]],
+        stages: &mut [[T; B]],
+        y_new: &mut [[T; B]],
+        err: &mut [[T; B]],
+    );
+
+    /// The stages that only dense output needs, see [`Step::extend`](super::Step::extend): `stages` is
+    /// `[(s + e) * dim]`.
+    fn extend(&mut self, t: &[f64; B], h: &[f64; B], y: &[[T; B]], stages: &mut [[T; B]]);
+}
+
+/// The expansion of the solutions of `B` runs of one system: what [`Expand`](super::Expand) is for one.
+pub trait LaneExpand<T: Real, const B: usize> {
+    /// See [`LaneStep::Args`].
+    type Args;
+
+    /// Length of the state vector, channels included.
+    fn dim(&self) -> usize;
+
+    /// Number of the highest coefficient, at least 2.
+    fn order(&self) -> usize;
+
+    /// See [`LaneStep::load`].
+    fn load(&mut self, lane: usize, args: &Self::Args);
+
+    /// The coefficients in each lane, `[order * dim]`; see [`Expand::series`](super::Expand::series).
+    fn series(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], out: &mut [[T; B]]);
+
+    /// See [`LaneStep::rate`].
+    fn rate(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], dy: &mut [[T; B]]);
+}
+
+/// Sees the runs of a block.
+pub trait LaneObserver<T: Real, A, const B: usize> {
+    /// `trip` begins in lane `lane`, at `y`. Answers with the first time after the start at which the
+    /// solution is wanted; a NaN if there is none.
+    fn start(&mut self, lane: usize, trip: &Trip<T, A>, y: &[T]) -> f64;
+
+    /// Every lane has tried a step; those of some have been accepted.
+    fn accepted(&mut self, steps: &Steps<'_, T, B>) {
+        let _ = steps;
+    }
+
+    /// An accepted step of lane `lane` reaches the time that was wanted. Answers with the next one.
+    fn reached(&mut self, lane: usize, step: &Accepted<'_, T>) -> f64;
+
+    /// The run in lane `lane` is over, or could not begin: see [`integrate`](super::integrate).
+    fn ended(&mut self, lane: usize, trip: Trip<T, A>, end: Result<End<T>, Invalid>);
+}
+
+/// The steps of all lanes in one attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps<'a, T, const B: usize> {
+    /// Whether that of a lane was accepted; nothing is meant by the others.
+    pub accepted: &'a [bool; B],
+    /// Start of each.
+    pub t: &'a [f64; B],
+    /// Size of each, with its sign.
+    pub h: &'a [f64; B],
+    /// End of each: see [`Accepted::t_new`].
+    pub t_new: &'a [f64; B],
+    /// The states at the start, `[dim]`.
+    pub y: &'a [[T; B]],
+    /// The states at the end, `[dim]`.
+    pub y_new: &'a [[T; B]],
+    /// The rates at the start, `[dim]`; empty of a method that keeps none.
+    pub k1: &'a [[T; B]],
+    /// Whether that rate was evaluated there; else it is the last stage of the step before.
+    pub fresh: &'a [bool; B],
+}
+
+/// The numbers of the lanes, for a loop over all of them. How many there are is hidden from the compiler,
+/// which writes a short loop out turn by turn, with branches, if it knows its length: this way it becomes
+/// vector code.
+#[inline(always)]
+fn all<const B: usize>() -> std::ops::Range<usize> {
+    0..B
+}

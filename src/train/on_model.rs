@@ -1,0 +1,226 @@
+//! A compiled model as [`Examples`]: several of them at once where that can be, one at a time where it
+//! cannot.
+
+use crate::engine::Run;
+use crate::engine::example::At;
+use crate::ir::program::Role;
+use crate::plan::Plan;
+use crate::plan::block::{Point, Room};
+use crate::plan::controls::{Controls, Failure, Save};
+use crate::plan::objective::Objective;
+use crate::plan::operands::Context;
+use crate::plan::pack::Target;
+use crate::plan::unit::{Data, Element};
+use crate::train::minibatch::{Call, Examples, Term};
+use std::ops::AddAssign;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// A run as examples, in the precision `T`.
+pub(super) struct OnModel<'a, T> {
+    run: &'a Run,
+    controls: Controls,
+    terms: Vec<Term>,
+    /// The results that `terms` are, by their number.
+    results: Vec<usize>,
+    has_priors: bool,
+    /// How many examples are taken at once: without a gradient, and with one.
+    blocks: [usize; 2],
+    /// Where blocks are run, when no thread is in them.
+    rooms: Mutex<Vec<Room<T>>>,
+    evaluations: AtomicU64,
+}
+
+/// A point in free space, and there the params and data that all examples share.
+pub(super) struct Standing<T> {
+    u: Vec<T>,
+    point: Point<T>,
+}
+
+impl<'a, T: Element + AddAssign> OnModel<'a, T> {
+    /// The examples of `run`.
+    pub fn new(run: &'a Run) -> OnModel<'a, T> {
+        let (mut terms, mut results) = (Vec::new(), Vec::new());
+        for (number, result) in run.program().results.iter().enumerate() {
+            let lowered = match result.role {
+                Role::Loss | Role::Likelihood => true,
+                Role::Metric => false,
+                Role::Prior | Role::Output | Role::Plot => continue,
+            };
+            terms.push(Term { name: result.name.to_string(), lowered });
+            results.push(number);
+        }
+        let controls = Controls { save: Save::Nothing, ..run.parts().controls.clone() };
+        let plan = run.plan();
+        let of = |at_once: bool| if at_once { plan.block_width() } else { 1 };
+        let blocks = [of(plan.runs_in_blocks()), of(plan.differentiates_in_blocks(&controls))];
+        let has_priors = run.program().results.iter().any(|result| result.role == Role::Prior);
+        let (rooms, evaluations) = (Mutex::default(), AtomicU64::new(0));
+        OnModel { run, controls, terms, results, has_priors, blocks, rooms, evaluations }
+    }
+
+    /// Evaluations of rates so far, on all ways forward.
+    pub fn evaluations(&self) -> u64 {
+        self.evaluations.load(Ordering::Relaxed)
+    }
+
+    fn plan(&self) -> &'a Plan {
+        self.run.plan()
+    }
+
+    /// Several examples at once; `false` and nothing done if one of them has to be looked at alone.
+    fn at_once(
+        &self,
+        standing: &Standing<T>,
+        call: Call,
+        examples: &[usize],
+        terms: &mut [f64],
+        slopes: Option<&mut [f64]>,
+    ) -> Result<bool, Failure> {
+        let (plan, ports) = (self.plan(), &self.run.program().data);
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = rooms.pop();
+        drop(rooms);
+        let mut room = room.unwrap_or_else(|| Room::new(plan));
+        let width = plan.block_width();
+        for (lane, example) in examples.iter().enumerate() {
+            let lanes = if lane + 1 == examples.len() { lane..width } else { lane..lane + 1 };
+            for port in room.data.ports() {
+                let values = self.run.value(&ports[port], at(call, *example));
+                room.data.set(port, lanes.clone(), &values);
+            }
+        }
+        let (point, controls, count) = (&standing.point, &self.controls, examples.len());
+        let mut add = |values: &[T], lowered_alone: bool| {
+            let mut rows = values.chunks_exact(width);
+            for (sum, term) in terms.iter_mut().zip(&self.terms) {
+                if lowered_alone && !term.lowered {
+                    *sum = f64::NAN;
+                    continue;
+                }
+                let row = rows.next().expect("a row for each term");
+                row[..count].iter().for_each(|value| *sum += value.to_f64());
+            }
+        };
+        let done = match slopes {
+            None => room.terms(plan, point, controls)?.map(|values| add(values, false)),
+            Some(slopes) => room.gradient(plan, point, controls, count)?.map(|(values, by)| {
+                add(values, true);
+                slopes.iter_mut().zip(by).for_each(|(sum, by)| *sum += by.to_f64());
+            }),
+        };
+        if done.is_some() {
+            self.evaluations.fetch_add(room.evaluations(count), Ordering::Relaxed);
+        }
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
+        Ok(done.is_some())
+    }
+
+    /// One example.
+    fn alone(
+        &self,
+        standing: &Standing<T>,
+        data: &Data,
+        terms: &mut [f64],
+        slopes: Option<&mut [f64]>,
+    ) -> Result<(), Failure> {
+        let (plan, p) = (self.plan(), &standing.point.p);
+        let Some(slopes) = slopes else {
+            let context = Context { plan, p, data };
+            let simulation = context.simulate(&self.controls)?;
+            self.evaluations.fetch_add(simulation.stats().evaluations, Ordering::Relaxed);
+            let (_, values) = context.results(&simulation);
+            let each = terms.iter_mut().zip(&self.results);
+            each.for_each(|(sum, number)| *sum += values[*number][0]);
+            return Ok(());
+        };
+        // Only what is lowered is computed: a metric may need solves of its own.
+        let objective = Objective::new(plan, data, &self.controls, Target::Example);
+        let at = objective.at_params(p.clone())?;
+        self.evaluations.fetch_add(at.simulation.stats().evaluations, Ordering::Relaxed);
+        let mut lowered = at.terms.iter();
+        for (sum, term) in terms.iter_mut().zip(&self.terms) {
+            *sum += match term.lowered {
+                true => *lowered.next().expect("losses and likelihoods are the terms of an example"),
+                false => f64::NAN,
+            };
+        }
+        let (by, _) = objective.gradient_in_params(&at)?;
+        slopes.iter_mut().zip(by).for_each(|(sum, by)| *sum += by.to_f64());
+        Ok(())
+    }
+}
+
+fn at(call: Call, example: usize) -> At {
+    let Call { part, step, epoch, in_step } = call;
+    At { part, example, step, epoch, draws: if in_step { step } else { At::EVALUATION } }
+}
+
+impl<T: Element + AddAssign> Examples for OnModel<'_, T> {
+    type Failure = Failure;
+    type Point = Standing<T>;
+
+    fn n_params(&self) -> usize {
+        crate::plan::scale::n_free(self.run.program())
+    }
+
+    /// The params on their declared scale.
+    fn n_slopes(&self) -> usize {
+        self.plan().layout.n_params
+    }
+
+    fn terms(&self) -> &[Term] {
+        &self.terms
+    }
+
+    fn block(&self, gradient: bool) -> usize {
+        self.blocks[usize::from(gradient)]
+    }
+
+    fn point(&self, u: &[f64], call: Call) -> Result<Standing<T>, Failure> {
+        let u: Vec<T> = u.iter().map(|u| T::from_f64(*u)).collect();
+        let p = self.plan().constrained(&u)?;
+        let data = self.run.shared_data(at(call, 0));
+        Ok(Standing { point: Point::new(self.plan(), p, data), u })
+    }
+
+    fn examples(
+        &self,
+        standing: &Standing<T>,
+        call: Call,
+        examples: &[usize],
+        terms: &mut [f64],
+        mut slopes: Option<&mut [f64]>,
+    ) -> Result<(), Failure> {
+        // One alone costs less than a block of it.
+        if examples.len() > 1 && self.at_once(standing, call, examples, terms, slopes.as_deref_mut())? {
+            return Ok(());
+        }
+        for example in examples {
+            let data = self.run.with_own_data(&standing.point.data, at(call, *example));
+            self.alone(standing, &data, terms, slopes.as_deref_mut())?;
+        }
+        Ok(())
+    }
+
+    fn in_free_space(&self, standing: &Standing<T>, slopes: &[f64]) -> Result<Vec<f64>, Failure> {
+        let bar_p: Vec<T> = slopes.iter().map(|slope| T::from_f64(*slope)).collect();
+        let parts = self.run.parts();
+        let objective = Objective::new(&parts.plan, &parts.data, &self.controls, Target::Example);
+        let by_u = objective.free_cotangent(&standing.u, &bar_p)?;
+        Ok(by_u.into_iter().map(T::to_f64).collect())
+    }
+
+    fn priors(&self, u: &[f64], weight: f64, gradient: &mut [f64]) -> Result<f64, Failure> {
+        if !self.has_priors {
+            return Ok(0.0);
+        }
+        let parts = self.run.parts();
+        let objective = Objective::new(&parts.plan, &parts.data, &self.controls, Target::Priors);
+        let u: Vec<T> = u.iter().map(|u| T::from_f64(*u)).collect();
+        let at = objective.at(&u)?;
+        let by_u = objective.gradient(&u, &at)?;
+        gradient.iter_mut().zip(by_u).for_each(|(sum, g)| *sum += weight * g.to_f64());
+        Ok(at.value)
+    }
+}
