@@ -345,9 +345,10 @@ impl<T: Element + AddAssign> Walk<'_, '_, T> {
     /// The starts of the steps in a row, and what `second` makes of start and size.
     fn times_of(&self, row: usize, times: &mut [Vec<T>; 2], second: impl Fn(f64, f64) -> f64) {
         let (trace, width) = (&self.solved.trace, self.block.width());
-        for lane in 0..width {
-            let (t, h) = (trace.t[row * width + lane], trace.h[row * width + lane]);
-            (times[0][lane], times[1][lane]) = (T::from_f64(t), T::from_f64(second(t, h)));
+        let [starts, others] = times;
+        let (t, h) = (&trace.t[row * width..][..width], &trace.h[row * width..][..width]);
+        for ((start, other), (t, h)) in starts.iter_mut().zip(others).zip(t.iter().zip(h)) {
+            (*start, *other) = (T::from_f64(*t), T::from_f64(second(*t, *h)));
         }
     }
 }
