@@ -7,16 +7,20 @@
 
 use super::encode::{self as x, Len};
 use super::vector::{
-    At, Base, Carry, Class, ClassId, Fill, Home, Inst, Looped, Step, Value, Vectors, result, sources,
+    At, Base, Carry, Class, ClassId, Fill, Home, Inst, Looped, Step, Value, Vectors, needed,
 };
 use crate::backend::lanes::{LaneFunc, Spread};
 use crate::base::hash::FastMap;
 use crate::base::index::IndexVec;
-use crate::lower::loops::{BufferId, BufferKind, DType, Index, LoopFunc, Prim, ScalarId, Stmt};
+use crate::lower::loops::{
+    BufferId, BufferKind, DType, Index, Loop, LoopFunc, LoopVar, Prim, ScalarId, Stmt,
+};
 use smallvec::{SmallVec, smallvec};
 
+mod loops;
 mod prims;
 
+use loops::{pairs, spreads};
 use prims::Narrow;
 
 /// Why a function has no wide code.
@@ -39,6 +43,9 @@ pub fn select(lane_func: &LaneFunc, width: usize) -> Result<Vectors, Unsupported
         negated: FastMap::default(),
         constants: FastMap::default(),
         narrow: FastMap::default(),
+        paired: None,
+        turn: 0,
+        second: FastMap::default(),
         known_classes: FastMap::default(),
         known_constants: FastMap::default(),
         tables: FastMap::default(),
@@ -47,104 +54,6 @@ pub fn select(lane_func: &LaneFunc, width: usize) -> Result<Vectors, Unsupported
     select.block(&func.body)?;
     select.flush_sums()?;
     Ok(needed(select.out))
-}
-
-/// The same without instructions whose result nothing reads.
-fn needed(mut vectors: Vectors) -> Vectors {
-    let mut read: IndexVec<Value, bool> = vectors.homes.iter().map(|_| false).collect();
-    for carry in vectors.loops.iter().flat_map(|looped| &looped.carried) {
-        (read[carry.init], read[carry.next]) = (true, true);
-    }
-    let mut kept = vec![true; vectors.insts.len()];
-    for (at, inst) in vectors.insts.iter().enumerate().rev() {
-        kept[at] = result(inst).is_none_or(|dst| read[dst]);
-        if kept[at] {
-            sources(inst, &mut |value| read[value] = true);
-        }
-    }
-    // Where each instruction has gone: those before it that are kept.
-    let mut places = Vec::with_capacity(kept.len() + 2);
-    let mut count = 0;
-    for kept in &kept {
-        places.push(count);
-        count += usize::from(*kept);
-    }
-    // A value may be defined after the last instruction.
-    places.extend([count, count + 1]);
-    let defined = vectors.defined.iter().map(|at| places[*at]).collect();
-    vectors.defined = defined;
-    let mut kept = kept.into_iter();
-    vectors.insts.retain(|_| kept.next().expect("one for each"));
-    vectors
-}
-
-/// What each buffer is to the lanes: a local one that the lanes have in common is stored once.
-fn spreads(lane_func: &LaneFunc) -> IndexVec<BufferId, Spread> {
-    let func = &lane_func.func;
-    let mut spreads: IndexVec<BufferId, Spread> = func
-        .buffers
-        .iter()
-        .map(|buffer| match buffer.kind {
-            BufferKind::Local(_) if !buffer.dtype.is_float() => Spread::Lanes,
-            _ => Spread::Shared,
-        })
-        .collect();
-    for (id, spread) in func.inputs.iter().zip(&lane_func.inputs) {
-        spreads[*id] = *spread;
-    }
-    for (id, spread) in func.outputs.iter().zip(&lane_func.outputs) {
-        spreads[*id] = *spread;
-    }
-    let mut varies: IndexVec<ScalarId, bool> = func.scalars.ids().map(|_| false).collect();
-    loop {
-        let mut changed = false;
-        vary(func, &func.body, &mut spreads, &mut varies, &mut changed);
-        if !changed {
-            return spreads;
-        }
-    }
-}
-
-/// Marks scalars that differ between lanes, and local buffers they are stored to.
-fn vary(
-    func: &LoopFunc,
-    stmts: &[Stmt],
-    spreads: &mut IndexVec<BufferId, Spread>,
-    varies: &mut IndexVec<ScalarId, bool>,
-    changed: &mut bool,
-) {
-    for stmt in stmts {
-        match stmt {
-            Stmt::Let { id, args, .. } => {
-                let any = args.iter().any(|arg| varies[*arg]);
-                *changed |= any && !varies[*id];
-                varies[*id] |= any;
-            }
-            Stmt::Load { id, buffer, index } => {
-                let any =
-                    spreads[*buffer] == Spread::Lanes || index.dynamic.is_some_and(|index| varies[index]);
-                *changed |= any && !varies[*id];
-                varies[*id] |= any;
-            }
-            Stmt::Store { buffer, index, value } => {
-                let local = matches!(func.buffers[*buffer].kind, BufferKind::Local(_));
-                if local && spreads[*buffer] == Spread::Shared && (varies[*value] || index.dynamic.is_some())
-                {
-                    spreads[*buffer] = Spread::Lanes;
-                    *changed = true;
-                }
-            }
-            Stmt::Loop(looped) => {
-                for carried in &looped.carried {
-                    let any = varies[carried.init] || varies[carried.next];
-                    *changed |= any && !(varies[carried.inside] && varies[carried.after]);
-                    varies[carried.inside] |= any;
-                    varies[carried.after] |= any;
-                }
-                vary(func, &looped.body, spreads, varies, changed);
-            }
-        }
-    }
 }
 
 struct Select<'f> {
@@ -156,7 +65,14 @@ struct Select<'f> {
     /// Of what a scalar is the negative.
     negated: FastMap<ScalarId, ScalarId>,
     constants: FastMap<ScalarId, u64>,
-    narrow: FastMap<ScalarId, Narrow>,
+    /// By scalar and turn.
+    narrow: FastMap<(ScalarId, usize), Narrow>,
+    /// The loop of which two turns are done at once, see [`pairs`].
+    paired: Option<LoopVar>,
+    /// Which of them is in hand.
+    turn: usize,
+    /// Values of the second.
+    second: FastMap<ScalarId, Parts>,
     known_classes: FastMap<(Base, Option<Step>), ClassId>,
     known_constants: FastMap<(Vec<u8>, bool), Value>,
     tables: FastMap<BufferId, usize>,
@@ -199,6 +115,11 @@ impl Select<'_> {
     }
 
     fn get(&self, id: ScalarId) -> Parts {
+        if self.turn == 1
+            && let Some(parts) = self.second.get(&id)
+        {
+            return parts.clone();
+        }
         self.values[id].clone().expect("verified: defined before use")
     }
 
@@ -283,11 +204,17 @@ impl Select<'_> {
         let mut class = self.class(base, None);
         let mut terms = index.terms.clone();
         terms.sort_unstable();
+        let mut bytes = index.offset * stride;
         for (var, coefficient) in terms {
-            i32::try_from(coefficient * stride).map_err(|_| "a long way from one turn to the next")?;
-            class = self.class(base, Some((class, var, coefficient * stride)));
+            let mut step = coefficient * stride;
+            if self.paired == Some(var) {
+                bytes += step * self.turn as i64;
+                step *= 2;
+            }
+            i32::try_from(step).map_err(|_| "a long way from one turn to the next")?;
+            class = self.class(base, Some((class, var, step)));
         }
-        let disp = i32::try_from(index.offset * stride).map_err(|_| "a large buffer")?;
+        let disp = i32::try_from(bytes).map_err(|_| "a large buffer")?;
         Ok(At { class, disp })
     }
 
@@ -296,25 +223,39 @@ impl Select<'_> {
     fn block(&mut self, stmts: &[Stmt]) -> Result<(), Unsupported> {
         for stmt in stmts {
             match stmt {
-                Stmt::Let { id, prim, args } => {
-                    let parts = self.prim(*id, *prim, args)?;
-                    self.values[*id] = Some(parts);
-                }
-                Stmt::Load { id, buffer, index } => {
-                    let parts = self.load(*buffer, index)?;
-                    self.values[*id] = Some(parts);
-                }
-                Stmt::Store { buffer, index, value } => self.store(*buffer, index, *value)?,
                 Stmt::Loop(looped) => {
                     self.flush_sums()?;
                     self.looped(looped)?;
                 }
+                plain if self.paired.is_some() => {
+                    for turn in 0..2 {
+                        self.turn = turn;
+                        self.plain(plain)?;
+                    }
+                    self.turn = 0;
+                }
+                plain => self.plain(plain)?,
             }
         }
         Ok(())
     }
 
-    fn looped(&mut self, looped: &crate::lower::loops::Loop) -> Result<(), Unsupported> {
+    /// A statement that is no loop.
+    fn plain(&mut self, stmt: &Stmt) -> Result<(), Unsupported> {
+        let (id, parts) = match stmt {
+            Stmt::Let { id, prim, args } => (*id, self.prim(*id, *prim, args)?),
+            Stmt::Load { id, buffer, index } => (*id, self.load(*buffer, index)?),
+            Stmt::Store { buffer, index, value } => return self.store(*buffer, index, *value),
+            Stmt::Loop(_) => crate::bug!("a loop is no plain statement"),
+        };
+        match self.turn {
+            0 => self.values[id] = Some(parts),
+            _ => drop(self.second.insert(id, parts)),
+        }
+        Ok(())
+    }
+
+    fn looped(&mut self, looped: &Loop) -> Result<(), Unsupported> {
         if looped.count == 0 {
             for carried in &looped.carried {
                 self.values[carried.after] = Some(self.get(carried.init));
@@ -322,9 +263,11 @@ impl Select<'_> {
             return Ok(());
         }
         let number = self.out.loops.len();
+        let paired = pairs(self.func, &self.spreads, looped);
+        let count = if paired { looped.count / 2 } else { looped.count };
         self.out.loops.push(Looped {
             var: looped.var,
-            count: i32::try_from(looped.count).map_err(|_| "a loop of many turns")?,
+            count: i32::try_from(count).map_err(|_| "a loop of many turns")?,
             carried: Vec::new(),
             classes: Vec::new(),
             innermost: !looped.body.iter().any(|stmt| matches!(stmt, Stmt::Loop(_))),
@@ -335,7 +278,9 @@ impl Select<'_> {
             let n_parts = self.parts(self.dtype(carried.inside));
             self.values[carried.inside] = Some((0..n_parts).map(|_| self.fresh()).collect());
         }
+        self.paired = paired.then_some(looped.var);
         self.block(&looped.body)?;
+        self.paired = None;
         self.flush_sums()?;
         let mut all = Vec::new();
         for carried in &looped.carried {

@@ -197,3 +197,32 @@ pub fn result(inst: &Inst) -> Option<Value> {
         | Inst::End { .. } => None,
     }
 }
+
+/// The same without instructions whose result nothing reads.
+pub fn needed(mut vectors: Vectors) -> Vectors {
+    let mut read: IndexVec<Value, bool> = vectors.homes.iter().map(|_| false).collect();
+    for carry in vectors.loops.iter().flat_map(|looped| &looped.carried) {
+        (read[carry.init], read[carry.next]) = (true, true);
+    }
+    let mut kept = vec![true; vectors.insts.len()];
+    for (at, inst) in vectors.insts.iter().enumerate().rev() {
+        kept[at] = result(inst).is_none_or(|dst| read[dst]);
+        if kept[at] {
+            sources(inst, &mut |value| read[value] = true);
+        }
+    }
+    // Where each instruction has gone: those before it that are kept.
+    let mut places = Vec::with_capacity(kept.len() + 2);
+    let mut count = 0;
+    for kept in &kept {
+        places.push(count);
+        count += usize::from(*kept);
+    }
+    // A value may be defined after the last instruction.
+    places.extend([count, count + 1]);
+    let defined = vectors.defined.iter().map(|at| places[*at]).collect();
+    vectors.defined = defined;
+    let mut kept = kept.into_iter();
+    vectors.insts.retain(|_| kept.next().expect("one for each"));
+    vectors
+}

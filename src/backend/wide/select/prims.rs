@@ -236,11 +236,11 @@ impl Select<'_> {
         let a = self.get(arg);
         match (from, to) {
             (DType::F32, DType::I64) => {
-                self.narrow.insert(id, Narrow { low: a[0], is_all: true });
+                self.narrow.insert((id, self.turn), Narrow { low: a[0], is_all: true });
                 let halves = self.halves(a[0]);
                 self.each(&halves, |dst, a| Inst::One { form: x::D_TO_Q, dst, a, imm: None })
             }
-            (DType::I64, DType::F32) => match self.narrow.get(&arg) {
+            (DType::I64, DType::F32) => match self.narrow.get(&(arg, self.turn)) {
                 Some(narrow) => smallvec![narrow.low],
                 None => self.narrowed(x::Q_TO_D, &a),
             },
@@ -251,14 +251,15 @@ impl Select<'_> {
     /// A shift by a constant of an integer whose lower half is known by itself: that of the result, from
     /// it alone, if the upper half has no part in it.
     fn shift_narrow(&mut self, id: ScalarId, args: &[ScalarId], op: u8) {
-        let (Some(narrow), Some(by)) = (self.narrow.get(&args[0]), self.constants.get(&args[1])) else {
+        let (Some(narrow), Some(by)) = (self.narrow.get(&(args[0], self.turn)), self.constants.get(&args[1]))
+        else {
             return;
         };
         let (a, is_all, by, left) = (narrow.low, narrow.is_all, *by, op == 6);
         if by < 32 && (left || is_all) {
             let low = self.fresh();
             self.push(Inst::Shift { form: x::SHIFT_D, op, dst: low, a, by: by as u8 });
-            self.narrow.insert(id, Narrow { low, is_all: !left });
+            self.narrow.insert((id, self.turn), Narrow { low, is_all: !left });
         }
     }
 
