@@ -17,7 +17,7 @@ use super::steering::Steering;
 use super::{LaneObserver, LaneStep, Steps};
 use std::iter::zip;
 
-/// Solves all `runs` with the explicit method `tableau`, as [`solve`](super::super::solve) does each of
+/// Solves all `runs` with the explicit method `tableau`, as [`solve`](fn@super::super::solve) does each of
 /// them: `options.stepping` and `options.max_steps` hold for all, stops and what a run goes on with are
 /// its own. Every run is told to `observer` when it ends.
 ///
