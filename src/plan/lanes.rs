@@ -181,6 +181,11 @@ impl<'a, T: Element, const B: usize> LaneMotion<'a, T, B> {
 impl<'a, T: Element, const B: usize> LaneStep<T, B> for LaneMotion<'a, T, B> {
     type Args = LaneArgs<'a, T>;
 
+    #[inline(always)]
+    fn widely<R>(work: impl FnOnce() -> R) -> R {
+        crate::backend::wide::widely(work)
+    }
+
     fn dim(&self) -> usize {
         self.dim
     }
@@ -233,6 +238,11 @@ impl<'a, T: Element, const B: usize> LaneStep<T, B> for LaneMotion<'a, T, B> {
 
 impl<'a, T: Element, const B: usize> LaneExpand<T, B> for LaneMotion<'a, T, B> {
     type Args = LaneArgs<'a, T>;
+
+    #[inline(always)]
+    fn widely<R>(work: impl FnOnce() -> R) -> R {
+        crate::backend::wide::widely(work)
+    }
 
     fn dim(&self) -> usize {
         self.dim

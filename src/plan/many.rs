@@ -84,6 +84,7 @@ impl Plan {
                     trip.stops.extend(&options.stops);
                     trip.stops.extend(begun.stops.iter().map(|stop| stop.to_f64()));
                     trip.resume = begun.resume;
+                    recorder.keeps_steps |= begun.keep != Keep::Ends;
                     recorder.begun.push(Some(begun));
                     trips.push(trip);
                 }
@@ -154,6 +155,8 @@ struct Recorder<T> {
     lanes: Vec<Option<Recording<T>>>,
     /// The runs that are over.
     ended: Vec<Ended<T>>,
+    /// Whether more than start and end are kept of any.
+    keeps_steps: bool,
     y: Vec<T>,
     k1: Vec<T>,
 }
@@ -164,7 +167,7 @@ type Ended<T> = (usize, Fixed<T>, Recording<T>, Result<End<T>, Invalid>);
 impl<T> Default for Recorder<T> {
     fn default() -> Recorder<T> {
         let (begun, lanes, ended) = (Vec::new(), Vec::new(), Vec::new());
-        Recorder { begun, lanes, ended, y: Vec::new(), k1: Vec::new() }
+        Recorder { begun, lanes, ended, keeps_steps: false, y: Vec::new(), k1: Vec::new() }
     }
 }
 
@@ -207,6 +210,9 @@ impl<T: Element, const B: usize> LaneObserver<T, LaneArgs<'_, T>, B> for Recorde
     }
 
     fn accepted(&mut self, steps: &Steps<'_, T, B>) {
+        if !self.keeps_steps {
+            return;
+        }
         for lane in (0..B).filter(|lane| steps.accepted[*lane]) {
             let Some(Recording { trace, .. }) = &mut self.lanes[lane] else { continue };
             if trace.keep == Keep::Ends {

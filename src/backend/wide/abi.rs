@@ -37,6 +37,17 @@ enum Code {
 #[repr(C, align(64))]
 struct CacheLine([u8; 64]);
 
+/// Calls `work`, compiled for AVX-512, on a machine that has it.
+#[inline(always)]
+pub(super) fn widely<R>(work: impl FnOnce() -> R) -> R {
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+    fn compiled<R>(work: impl FnOnce() -> R) -> R {
+        work()
+    }
+    // SAFETY: the machine has these features: `is_supported` holds.
+    unsafe { compiled(work) }
+}
+
 /// Functions for `width` lanes on a machine with AVX-512.
 pub(super) fn compile(
     funcs: Vec<LaneFunc>,

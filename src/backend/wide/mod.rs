@@ -30,6 +30,17 @@ pub fn is_supported() -> bool {
     false
 }
 
+/// Calls `work`: what of it is compiled in place (`#[inline(always)]`) is so for the vectors of this machine.
+/// Results are the same to the last bit.
+#[inline(always)]
+pub fn widely<R>(work: impl FnOnce() -> R) -> R {
+    #[cfg(all(target_arch = "x86_64", unix))]
+    if is_supported() {
+        return abi::widely(work);
+    }
+    work()
+}
+
 /// The code of `lane_func` for `width` lanes and the numbers it reads, or why there is none.
 pub fn code(lane_func: &LaneFunc, width: usize) -> Result<(Vec<u8>, Vec<u8>), &'static str> {
     let vectors = select::select(lane_func, width)?;

@@ -3,7 +3,7 @@
 use super::super::outcome::{End, Invalid, Outcome, Stats, Unsteered};
 use super::super::problem::Real;
 use super::super::stepper::{Carried, Leg};
-use super::{LaneObserver, all};
+use super::LaneObserver;
 
 /// A run that waits for a lane.
 #[derive(Clone, Debug, PartialEq)]
@@ -210,7 +210,7 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
     #[inline(always)]
     pub fn looks(&self, accepted: &[bool; B]) -> (bool, bool) {
         let (mut reaches, mut lands) = (false, false);
-        for lane in all::<B>() {
+        for lane in 0..B {
             let left = (self.t_new[lane] - self.wanted[lane]) * self.direction[lane];
             reaches |= accepted[lane] & (left >= 0.0);
             lands |= accepted[lane] & (self.t_new[lane] == self.target[lane]);
@@ -222,11 +222,11 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
     #[inline(always)]
     pub fn advance(&mut self, accepted: &[bool; B]) {
         for (y, y_new) in self.y.iter_mut().zip(&self.y_new) {
-            for lane in all::<B>() {
+            for lane in 0..B {
                 y[lane] = if accepted[lane] { y_new[lane] } else { y[lane] };
             }
         }
-        for lane in all::<B>() {
+        for lane in 0..B {
             self.t[lane] = if accepted[lane] { self.t_new[lane] } else { self.t[lane] };
         }
     }
@@ -283,7 +283,7 @@ pub(super) fn column<T: Copy, const B: usize>(rows: &[[T; B]], lane: usize) -> V
 #[inline(always)]
 pub(super) fn zeros<T: Real, const B: usize>(rows: &[[T; B]], mut sum: [f64; B]) -> [f64; B] {
     for row in rows {
-        for lane in all::<B>() {
+        for lane in 0..B {
             sum[lane] += row[lane].to_f64() * 0.0;
         }
     }
@@ -292,6 +292,9 @@ pub(super) fn zeros<T: Real, const B: usize>(rows: &[[T; B]], mut sum: [f64; B])
 
 /// A method at work on a block.
 pub(super) trait Method<T: Real, A, const B: usize> {
+    /// See [`LaneStep::widely`](super::LaneStep::widely).
+    fn widely<R>(work: impl FnOnce() -> R) -> R;
+
     /// From now on the lane is of a run with `args`.
     fn load(&mut self, lane: usize, args: &A);
 
@@ -322,7 +325,11 @@ pub(super) fn drive<T, A, M, O, const B: usize>(
     block.furnish(|lane, args| method.load(lane, args));
     while block.live.contains(&true) {
         let free = begins.contains(&true) && method.start(&begins, &mut block, observer);
-        let free = free || method.attempt(&mut block, observer);
+        let free = free
+            || M::widely(
+                #[inline(always)]
+                || method.attempt(&mut block, observer),
+            );
         begins = match free {
             true => block.fill(&mut runs, observer, |lane, args| method.load(lane, args)),
             false => [false; B],

@@ -14,7 +14,7 @@ use super::super::stepper::{Carried, Grid, Mode, non_finite};
 use super::super::tableau::{Coeff, Tableau};
 use super::block::{Block, Method, Trip, column, drive, zeros};
 use super::steering::Steering;
-use super::{LaneObserver, LaneStep, Steps, all};
+use super::{LaneObserver, LaneStep, Steps};
 use std::iter::zip;
 
 /// Solves all `runs` with the explicit method `tableau`, as [`solve`](fn@super::super::solve) does each of
@@ -98,6 +98,11 @@ enum Pace<'a, const B: usize> {
 }
 
 impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Explicit<'_, T, S, B> {
+    #[inline(always)]
+    fn widely<R>(work: impl FnOnce() -> R) -> R {
+        S::widely(work)
+    }
+
     fn load(&mut self, lane: usize, args: &S::Args) {
         self.step.load(lane, args);
     }
@@ -156,6 +161,7 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Expli
         free
     }
 
+    #[inline(always)]
     fn attempt<O: LaneObserver<T, S::Args, B>>(
         &mut self,
         block: &mut Block<T, S::Args, B>,
@@ -193,7 +199,7 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Expli
         let (dim, n_stages) = (block.y.len(), self.tableau.n_stages());
         let stages = &mut self.stages[..n_stages * dim];
         self.step.step(&block.t, &block.h, &block.y, stages, &mut block.y_new, &mut self.err);
-        for lane in all::<B>() {
+        for lane in 0..B {
             let count = &mut block.count;
             count.evaluations[lane] += n_stages as u64 - 1;
             let is_first = count.accepted[lane] + count.rejected[lane] == 0;
@@ -203,7 +209,7 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Expli
             Pace::Fixed(..) => {
                 let zeros = zeros(&block.y_new, [0.0; B]);
                 let mut failed = false;
-                for lane in all::<B>() {
+                for lane in 0..B {
                     let ok = zeros[lane] == 0.0;
                     self.accepted[lane] = ok & block.live[lane];
                     failed |= !ok & block.live[lane];
@@ -219,7 +225,7 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Expli
                     zero = zeros(&stages[(n_stages - 1) * dim..], zero);
                 }
                 let mut errs = steering.norms.of(&self.err, &block.y, &block.y_new);
-                for lane in all::<B>() {
+                for lane in 0..B {
                     errs[lane] *= steering.scale;
                 }
                 if let Some(third) = self.tableau.third() {
@@ -230,7 +236,7 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Expli
                     let norms = steering.norms.of(err_3, &block.y, &block.y_new);
                     errs = std::array::from_fn(|lane| mixed(errs[lane], norms[lane]));
                 }
-                for lane in all::<B>() {
+                for lane in 0..B {
                     errs[lane] += zero[lane];
                 }
                 steering.judge(&errs, block, &mut self.accepted)
@@ -422,14 +428,14 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Explicit<'_, T, S, B> {
         }
         let accepted = &self.accepted;
         block.advance(accepted);
-        for lane in all::<B>() {
+        for lane in 0..B {
             self.fresh[lane] &= !accepted[lane];
         }
         if self.fsal {
             let (first, rest) = self.stages.split_at_mut(dim);
             let last = &rest[(self.tableau.n_stages() - 2) * dim..];
             for (k1, last) in zip(first, last) {
-                for lane in all::<B>() {
+                for lane in 0..B {
                     k1[lane] = if accepted[lane] { last[lane] } else { k1[lane] };
                 }
             }
@@ -528,7 +534,7 @@ fn thirds<T: Real, const B: usize>(
 ) -> [f64; B] {
     let mut sums = [0.0; B];
     for (i, weight) in weights.iter().enumerate().filter(|(_, weight)| !weight.is_zero()) {
-        for lane in all::<B>() {
+        for lane in 0..B {
             sums[lane] += weight.value() * stages[i * dim + at][lane].to_f64();
         }
     }

@@ -26,6 +26,11 @@ pub trait LaneStep<T: Real, const B: usize> {
     /// What a run takes beside its start: the numbers that its field depends on.
     type Args;
 
+    /// Calls `work`, compiled for the vectors of this machine where the owner of the step can have that.
+    fn widely<R>(work: impl FnOnce() -> R) -> R {
+        work()
+    }
+
     /// Length of the state vector, channels included.
     fn dim(&self) -> usize;
 
@@ -59,6 +64,11 @@ pub trait LaneStep<T: Real, const B: usize> {
 pub trait LaneExpand<T: Real, const B: usize> {
     /// See [`LaneStep::Args`].
     type Args;
+
+    /// See [`LaneStep::widely`].
+    fn widely<R>(work: impl FnOnce() -> R) -> R {
+        work()
+    }
 
     /// Length of the state vector, channels included.
     fn dim(&self) -> usize;
@@ -115,10 +125,9 @@ pub struct Steps<'a, T, const B: usize> {
     pub fresh: &'a [bool; B],
 }
 
-/// The numbers of the lanes, for a loop over all of them. How many there are is hidden from the compiler,
-/// which writes a short loop out turn by turn, with branches, if it knows its length: this way it becomes
-/// vector code.
+/// The numbers of the lanes, for a long loop over all of them: how many there are is hidden from the
+/// compiler, which would write the loop out turn by turn, but makes vector code of one it knows nothing of.
 #[inline(always)]
 fn all<const B: usize>() -> std::ops::Range<usize> {
-    0..B
+    0..std::hint::black_box(B).min(B)
 }

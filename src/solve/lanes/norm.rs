@@ -3,7 +3,6 @@
 use super::super::control::{Adaptive, Norm, larger};
 use super::super::outcome::{Stats, Unsteered};
 use super::super::problem::Real;
-use super::all;
 
 /// Computes the norms of a run's errors in every lane.
 pub(super) struct Norms<'a, const B: usize> {
@@ -36,13 +35,13 @@ impl<'a, const B: usize> Norms<'a, B> {
             Norm::Rms => {
                 for at in &self.counted {
                     let ratios = self.ratios(*at, &v[*at], &y[*at], &y_new[*at]);
-                    for lane in all::<B>() {
+                    for lane in 0..B {
                         norms[lane] += ratios[lane] * ratios[lane];
                     }
                 }
                 if !self.counted.is_empty() {
                     let n = self.counted.len() as f64;
-                    for lane in all::<B>() {
+                    for lane in 0..B {
                         norms[lane] = (norms[lane] / n).sqrt();
                     }
                 }
@@ -50,7 +49,7 @@ impl<'a, const B: usize> Norms<'a, B> {
             Norm::Max => {
                 for at in &self.counted {
                     let ratios = self.ratios(*at, &v[*at], &y[*at], &y_new[*at]);
-                    for lane in all::<B>() {
+                    for lane in 0..B {
                         norms[lane] = larger(norms[lane], ratios[lane]);
                     }
                 }
@@ -60,12 +59,12 @@ impl<'a, const B: usize> Norms<'a, B> {
                 for at in &self.counted {
                     let ratios = self.ratios(*at, &v[*at], &y[*at], &y_new[*at]);
                     let (sums, _) = &mut self.blocks[of[*at]];
-                    for lane in all::<B>() {
+                    for lane in 0..B {
                         sums[lane] += ratios[lane] * ratios[lane];
                     }
                 }
                 for (sums, n) in self.blocks.iter().filter(|(_, n)| *n > 0) {
-                    for lane in all::<B>() {
+                    for lane in 0..B {
                         norms[lane] = larger(norms[lane], (sums[lane] / *n as f64).sqrt());
                     }
                 }
@@ -78,7 +77,7 @@ impl<'a, const B: usize> Norms<'a, B> {
     fn ratios<T: Real>(&self, at: usize, v: &[T; B], y: &[T; B], y_new: &[T; B]) -> [f64; B] {
         let (atol, rtol) = (self.control.atol.at(at), self.control.rtol);
         let mut ratios = [0.0; B];
-        for lane in all::<B>() {
+        for lane in 0..B {
             let size = y[lane].to_f64().abs().max(y_new[lane].to_f64().abs());
             let error = v[lane].to_f64().abs();
             let ratio = error / (atol + rtol * size);

@@ -68,14 +68,13 @@ impl<'a, const B: usize> Steering<'a, B> {
     /// Sizes of the steps to try: see [`Explicit::advance`](super::super::Explicit).
     #[inline(always)]
     pub fn plan<T: Real, A>(&mut self, block: &mut Block<T, A, B>) {
-        let lanes = all::<B>();
         let (control, landing) = (self.control, self.control.landing);
         let (t, target, direction) = (block.t, block.target, block.direction);
         let (mut size, mut tried, mut h, mut t_new) = (self.size, [0.0; B], [0.0; B], [0.0; B]);
-        for lane in lanes.clone() {
+        for lane in 0..B {
             size[lane] = size[lane].max(control.shortest(t[lane]));
         }
-        for lane in lanes.clone() {
+        for lane in 0..B {
             let ahead = target[lane] - t[lane];
             let (fitted, lands) = landing.fitted(size[lane], ahead.abs());
             tried[lane] = fitted;
@@ -97,30 +96,29 @@ impl<'a, const B: usize> Steering<'a, B> {
             Some(weights) => self.judge_all(weights, errs, block),
             None => self.judge_each(errs, block),
         };
-        let lanes = all::<B>();
         let (live, direction, size, errs) = (block.live, block.direction, self.size, *errs);
         let count = &mut block.count;
         let (mut ok, mut next_step) = ([false; B], count.next_step);
         let (mut taken, mut thrown) = (count.accepted, count.rejected);
-        for lane in lanes.clone() {
+        for lane in 0..B {
             ok[lane] = errs[lane] <= 1.0;
         }
-        for lane in lanes.clone() {
+        for lane in 0..B {
             taken[lane] += u64::from(errs[lane] <= 1.0);
             thrown[lane] += u64::from(!ok[lane]);
         }
         (count.accepted, count.rejected) = (taken, thrown);
         if ok.contains(&false) {
-            for lane in lanes.clone() {
+            for lane in 0..B {
                 count.non_finite[lane] += u64::from(!errs[lane].is_finite());
             }
         }
-        for lane in lanes.clone() {
+        for lane in 0..B {
             next_step[lane] = if errs[lane] <= 1.0 { direction[lane] * size[lane] } else { next_step[lane] };
         }
         count.next_step = next_step;
         self.after_rejection = ok.map(|ok| !ok);
-        for lane in lanes.clone() {
+        for lane in 0..B {
             accepted[lane] = ok[lane] & live[lane];
         }
         too_small
@@ -133,44 +131,43 @@ impl<'a, const B: usize> Steering<'a, B> {
         errs: &[f64; B],
         block: &mut Block<T, A, B>,
     ) -> bool {
-        let lanes = all::<B>();
         let (controller, control) = (self.controller, self.control);
         let (errs, tried, planned, length, t) = (*errs, self.tried, self.size, block.length, block.t);
         let ([before, before2], rejected_weight) = (self.logs, self.rejected_weight);
         let (mut logs, mut wishes) = ([0.0; B], [0.0; B]);
-        for lane in lanes.clone() {
+        for lane in all::<B>() {
             logs[lane] = log_of(errs[lane]);
         }
-        for lane in lanes.clone() {
+        for lane in 0..B {
             let exponent = weights.exponent(logs[lane], [before[lane], before2[lane]]);
             wishes[lane] = if errs[lane] <= 1.0 { exponent } else { rejected_weight * logs[lane] };
         }
-        for lane in lanes.clone() {
+        for lane in all::<B>() {
             wishes[lane] = controller.safety * 1.0 * exp2(wishes[lane]);
         }
         let mut keeps = [0.0; B];
-        for lane in lanes.clone() {
+        for lane in 0..B {
             // A step cut short by a target says nothing against the size that was planned.
             keeps[lane] = if tried[lane] < planned[lane] { planned[lane] } else { 0.0 };
         }
         let mut factors = [0.0; B];
         if self.after_rejection.contains(&true) {
-            for lane in lanes.clone() {
+            for lane in 0..B {
                 let after_rejection = self.after_rejection[lane];
                 factors[lane] = controller.kept(wishes[lane], after_rejection);
                 keeps[lane] = if after_rejection { 0.0 } else { keeps[lane] };
             }
         } else {
-            for lane in lanes.clone() {
+            for lane in 0..B {
                 factors[lane] = controller.kept(wishes[lane], false);
             }
         }
         let (mut sizes, mut too_small) = ([0.0; B], 0);
-        for lane in lanes.clone() {
+        for lane in 0..B {
             let longest = control.max_step.min(length[lane]);
             sizes[lane] = (tried[lane] * factors[lane]).max(keeps[lane]).min(longest);
         }
-        for lane in lanes.clone() {
+        for lane in 0..B {
             let rejected = controller.kept_rejected(wishes[lane]);
             let rejected = if errs[lane].is_finite() { rejected } else { controller.min_factor };
             let rejected = tried[lane] * rejected;
@@ -180,7 +177,7 @@ impl<'a, const B: usize> Steering<'a, B> {
         }
         self.size = sizes;
         let (mut last, mut last2) = (before, before2);
-        for lane in lanes {
+        for lane in 0..B {
             let ok = errs[lane] <= 1.0;
             last2[lane] = if ok { before[lane] } else { before2[lane] };
             last[lane] = if ok { logs[lane].max(Past::FLOOR) } else { before[lane] };

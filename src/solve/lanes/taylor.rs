@@ -81,6 +81,11 @@ enum Pace<'a, const B: usize> {
 }
 
 impl<T: Real, S: LaneExpand<T, B>, const B: usize> Method<T, S::Args, B> for Series<'_, S, T, B> {
+    #[inline(always)]
+    fn widely<R>(work: impl FnOnce() -> R) -> R {
+        S::widely(work)
+    }
+
     fn load(&mut self, lane: usize, args: &S::Args) {
         self.system.load(lane, args);
     }
@@ -130,6 +135,7 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Method<T, S::Args, B> for Ser
         free
     }
 
+    #[inline(always)]
     fn attempt<O: LaneObserver<T, S::Args, B>>(
         &mut self,
         block: &mut Block<T, S::Args, B>,
@@ -234,6 +240,7 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
     }
 
     /// Sizes of the steps to try.
+    #[inline(always)]
     fn plan(&mut self, block: &mut Block<T, S::Args, B>) {
         let (dim, order) = (block.y.len(), self.order);
         let Pace::Adaptive(control, norms, _) = &mut self.pace else { return };
@@ -245,7 +252,7 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
         for lane in all::<B>() {
             radius[lane] = radius_of(order, last[lane], before[lane]) * factor;
         }
-        for lane in all::<B>() {
+        for lane in 0..B {
             let (t, longest) = (block.t[lane], control.max_step.min(block.length[lane]));
             let shortest = control.shortest(t);
             // What is not a number says nothing: begin small.
@@ -253,7 +260,7 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
             let fresh = wish.min(self.size[lane]).min(longest).max(shortest);
             self.wished[lane] = if self.again[lane] { self.wished[lane] } else { fresh };
         }
-        for lane in all::<B>() {
+        for lane in 0..B {
             let (t, ahead) = (block.t[lane], block.target[lane] - block.t[lane]);
             let (tried, lands) = control.landing.fitted(self.wished[lane], ahead.abs());
             let h = if lands { ahead } else { block.direction[lane] * tried };
@@ -263,16 +270,17 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
     }
 
     /// The states at the ends of the steps.
+    #[inline(always)]
     fn sum(&mut self, block: &mut Block<T, S::Args, B>) {
         let (dim, h) = (block.y.len(), block.h);
         let mut power = [1.0; B];
         let each = self.series.chunks(dim.max(1)).zip(self.powers.chunks_mut(dim.max(1)));
         for (series, powers) in each {
-            for lane in all::<B>() {
+            for lane in 0..B {
                 power[lane] *= h[lane];
             }
             for (x, out) in series.iter().zip(powers) {
-                for lane in all::<B>() {
+                for lane in 0..B {
                     out[lane] = T::from_f64(power[lane] * x[lane].to_f64());
                 }
             }
@@ -281,11 +289,11 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
             let mut sum = [0.0; B];
             for k in (0..self.order).rev() {
                 let term = &self.powers[k * dim + at];
-                for lane in all::<B>() {
+                for lane in 0..B {
                     sum[lane] += term[lane].to_f64();
                 }
             }
-            for lane in all::<B>() {
+            for lane in 0..B {
                 let rise = T::from_f64(sum[lane]).to_f64();
                 y_new[lane] = T::from_f64(y[lane].to_f64() + rise);
             }
@@ -293,10 +301,11 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
     }
 
     /// The errors at the ends of the steps, which are finite where `zero` is zero.
+    #[inline(always)]
     fn defect(&mut self, block: &mut Block<T, S::Args, B>, zero: &[f64; B]) {
         let (dim, order, h) = (block.y.len(), self.order, block.h);
         let (mut ends, mut insides) = ([0.0; B], [0.0; B]);
-        for lane in all::<B>() {
+        for lane in 0..B {
             (ends[lane], insides[lane]) = (block.t[lane] + h[lane], block.t[lane] + 0.5 * h[lane]);
         }
         self.system.rate(&ends, &insides, &block.y_new, &mut self.rates);
@@ -307,11 +316,11 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
             let mut slope = [-0.0; B];
             for k in 1..=order {
                 let term = &self.powers[(k - 1) * dim + at];
-                for lane in all::<B>() {
+                for lane in 0..B {
                     slope[lane] += k as f64 * term[lane].to_f64();
                 }
             }
-            for lane in all::<B>() {
+            for lane in 0..B {
                 let short = h[lane] * self.rates[at][lane].to_f64() - slope[lane];
                 err[lane] = T::from_f64(short / (order as f64 + 1.0));
             }
@@ -360,13 +369,14 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
     }
 
     /// Moves the lanes whose steps were accepted to the ends of these.
+    #[inline(always)]
     fn pass<O: LaneObserver<T, S::Args, B>>(
         &mut self,
         block: &mut Block<T, S::Args, B>,
         observer: &mut O,
     ) -> bool {
         if let Pace::Adaptive(control, _, tallies) = &mut self.pace {
-            for lane in all::<B>() {
+            for lane in 0..B {
                 let (tried, wished) = (block.h[lane].abs(), self.wished[lane]);
                 let most = control.controller.max_factor * if tried < wished { wished } else { tried };
                 let next = block.direction[lane] * wished;
