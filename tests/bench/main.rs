@@ -1,9 +1,10 @@
 //! Measurements, run by hand: `cargo bench` prints what a call costs, what compiling costs, what a
 //! fit costs, what models of many sizes take to be ready, what dense layers cost, how many runs there
 //! are in a second, what sparse Jacobians save, what derivatives cost, and what a step of training
-//! costs; `cargo bench -- compile` (`dense`, `many`, `sparse`, `derivatives`, `train`) one of the last six
-//! alone; `cargo bench -- train small/plain mnist` some of the tasks of the last. Nothing is asserted;
-//! quote medians and ratios from one run.
+//! costs; `cargo bench -- compile` (`dense`, `wide`, `many`, `sparse`, `derivatives`, `train`) one of them
+//! alone; `cargo bench -- train small/plain mnist` some of the tasks of the last; `cargo bench -- single` and
+//! `peers` what the tasks of other solvers cost, and them beside. Nothing is asserted; quote medians and
+//! ratios from one run.
 
 mod compile;
 mod dense;
@@ -12,6 +13,7 @@ mod peers;
 mod single;
 mod sparse;
 mod train;
+mod wide;
 
 use nodec::backend::cranelift::Cranelift;
 use nodec::backend::{Backend, Input, Output, Workspace};
@@ -40,6 +42,9 @@ fn main() {
     if wanted("dense") {
         dense::table();
     }
+    if wanted("wide") {
+        wide::table();
+    }
     if wanted("many") {
         many();
     }
@@ -58,7 +63,9 @@ fn main() {
         derivatives::million_steps();
     }
     if wanted("train") {
-        train::lines(named.get(1..).unwrap_or(&[]));
+        for line in train::lines(named.get(1..).unwrap_or(&[])) {
+            println!("{line}");
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! of a table: who, the median milliseconds, the error of the end where there is a reference, and how
 //! many times longer it takes than the fastest of ours whose error is no larger.
 
-use crate::single;
+use crate::{single, train};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,6 +22,7 @@ struct Line {
 /// Prints the table.
 pub fn table() {
     let mut texts = single::lines();
+    texts.extend(train::lines(&[]));
     let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/peers");
     let rust = ["run", "--release", "--manifest-path"];
     texts.extend(output(Command::new("cargo").args(rust).arg(peers.join("Cargo.toml"))));

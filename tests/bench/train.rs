@@ -43,24 +43,22 @@ const TASKS: [Task; 11] = [
 ];
 
 /// The tasks whose names begin with one of `named`; all of `small` and plain `mnist` if none is.
-pub fn lines(named: &[String]) {
+pub fn lines(named: &[String]) -> Vec<String> {
     let Some(folder) = std::env::var_os("NODEC_BENCH_DATA").map(PathBuf::from) else {
         println!("no training tasks: NODEC_BENCH_DATA names no folder, see tests/bench/train/data.py");
-        return;
+        return Vec::new();
     };
     let usual = |task: &Task| task.data == "small" || task.name == "mnist/plain";
     let wanted = |task: &&Task| match named {
         [] => usual(task),
         named => named.iter().any(|name| task.name.starts_with(name.as_str())),
     };
-    for task in TASKS.iter().filter(wanted) {
-        for threads in ["1", "2"] {
-            line(task, &folder.join(task.data), threads);
-        }
-    }
+    let wanted = TASKS.iter().filter(wanted);
+    let each = |task: &Task| ["1", "2"].map(|threads| line(task, &folder.join(task.data), threads));
+    wanted.flat_map(each).collect()
 }
 
-fn line(task: &Task, folder: &Path, threads: &str) {
+fn line(task: &Task, folder: &Path, threads: &str) -> String {
     let begun = Instant::now();
     let run = built(task, folder, threads);
     let examples: Vec<usize> = (0..run.n_examples(Part::Train)).collect();
@@ -77,13 +75,13 @@ fn line(task: &Task, folder: &Path, threads: &str) {
     times.sort_by(f64::total_cmp);
     let norm = first.by.iter().flat_map(|param| &param.values).map(|g| g * g).sum::<f64>().sqrt();
     let nfe = first.evaluations as f64 / examples.len() as f64;
-    println!(
+    format!(
         "{{\"task\": \"train/{}/dopri5\", \"peer\": \"nodec\", \"seconds\": {:.4e}, \"loss\": {:.6}, \
          \"grad_norm\": {norm:.6}, \"nfe\": {nfe:.1}, \"threads\": {threads}, \"compile\": {compile:.3}}}",
         task.name,
         times[times.len() / 2],
         first.objective,
-    );
+    )
 }
 
 fn built(task: &Task, folder: &Path, threads: &str) -> Run {
