@@ -3,8 +3,9 @@
 
 use diffsol::{
     CraneliftJitModule, FaerSparseLU, FaerSparseMat, NalgebraLU, NalgebraMat, OdeBuilder, OdeSolverMethod,
-    OdeSolverState, Vector, VectorHost,
+    Vector,
 };
+use ode_solvers::dop_shared::OutputType;
 use ode_solvers::{Dop853, Dopri5, SVector, System};
 use std::time::Instant;
 
@@ -23,7 +24,9 @@ fn median(mut of: impl FnMut() -> Vec<f64>) -> (f64, Vec<f64>) {
 
 fn tell(task: &str, tolerance: f64, peer: &str, of: impl FnMut() -> Vec<f64>) {
     let (seconds, end) = median(of);
-    println!("{{\"task\": \"{task}/{tolerance:e}\", \"peer\": \"{peer}\", \"seconds\": {seconds:e}, \"end\": {end:?}}}");
+    println!(
+        "{{\"task\": \"{task}/{tolerance:e}\", \"peer\": \"{peer}\", \"seconds\": {seconds:e}, \"end\": {end:?}}}"
+    );
 }
 
 #[derive(Clone, Copy)]
@@ -75,12 +78,46 @@ fn explicit<const N: usize, S: System<f64, SVector<f64, N>> + Copy>(
 ) {
     let y0 = SVector::<f64, N>::from(y0);
     tell(task, tolerance, "ode_solvers dopri5", || {
-        let mut solver = Dopri5::new(system, 0.0, end, end, y0, tolerance, tolerance);
+        let mut solver = Dopri5::from_param(
+            system,
+            0.0,
+            end,
+            end,
+            y0,
+            tolerance,
+            tolerance,
+            0.9,
+            0.04,
+            0.2,
+            10.0,
+            end,
+            0.0,
+            1_000_000,
+            1000,
+            OutputType::Sparse,
+        );
         solver.integrate().expect("it can be solved");
         solver.y_out().last().expect("the end is there").iter().copied().collect()
     });
     tell(task, tolerance, "ode_solvers dop853", || {
-        let mut solver = Dop853::new(system, 0.0, end, end, y0, tolerance, tolerance);
+        let mut solver = Dop853::from_param(
+            system,
+            0.0,
+            end,
+            end,
+            y0,
+            tolerance,
+            tolerance,
+            0.9,
+            0.0,
+            0.333,
+            6.0,
+            end,
+            0.0,
+            1_000_000,
+            1000,
+            OutputType::Sparse,
+        );
         solver.integrate().expect("it can be solved");
         solver.y_out().last().expect("the end is there").iter().copied().collect()
     });
@@ -97,13 +134,13 @@ fn tsit45(task: &str, code: &str, end: f64, tolerance: f64) {
         .expect("it compiles");
     tell(task, tolerance, "diffsol tsit45", || {
         let mut solver = problem.tsit45().expect("it begins");
-        while solver.state().t() < end {
-            if solver.state().t() == 0.0 {
+        while solver.state().t < end {
+            if solver.state().t == 0.0 {
                 solver.set_stop_time(end).expect("the end lies ahead");
             }
             solver.step().expect("it steps");
         }
-        solver.state().y().as_slice().to_vec()
+        solver.state().y.clone_as_vec()
     });
 }
 
@@ -117,10 +154,10 @@ macro_rules! bdf {
         tell($task, $rtol, "diffsol bdf", || {
             let mut solver = problem.bdf::<$lu>().expect("it begins");
             solver.set_stop_time($end).expect("the end lies ahead");
-            while solver.state().t() < $end {
+            while solver.state().t < $end {
                 solver.step().expect("it steps");
             }
-            solver.state().y().as_slice().to_vec()
+            solver.state().y.clone_as_vec()
         });
     }};
 }
@@ -158,22 +195,22 @@ fn brusselator() -> String {
     let (mut start, mut rates) = (String::new(), String::new());
     for i in 0..N {
         let x = (i + 1) as f64 / (N + 1) as f64;
-        start += &format!("u{i} = {:?}, ", 1.0 + (2.0 * std::f64::consts::PI * x).sin());
+        start += &format!("a{i} = {:?}, ", 1.0 + (2.0 * std::f64::consts::PI * x).sin());
     }
     for i in 0..N {
-        start += &format!("v{i} = 3, ");
+        start += &format!("b{i} = 3, ");
     }
     let at = |name: &str, i: i64, edge: &str| match i {
         0..32 => format!("{name}{i}"),
         _ => edge.to_owned(),
     };
     for i in 0..N as i64 {
-        let (l, r) = (at("u", i - 1, "1"), at("u", i + 1, "1"));
-        rates += &format!("1 + u{i} * u{i} * v{i} - 4 * u{i} + {k:?} * ({l} - 2 * u{i} + {r}),\n");
+        let (l, r) = (at("a", i - 1, "1"), at("a", i + 1, "1"));
+        rates += &format!("1 + a{i} * a{i} * b{i} - 4 * a{i} + {k:?} * ({l} - 2 * a{i} + {r}),\n");
     }
     for i in 0..N as i64 {
-        let (l, r) = (at("v", i - 1, "3"), at("v", i + 1, "3"));
-        rates += &format!("3 * u{i} - u{i} * u{i} * v{i} + {k:?} * ({l} - 2 * v{i} + {r}),\n");
+        let (l, r) = (at("b", i - 1, "3"), at("b", i + 1, "3"));
+        rates += &format!("3 * a{i} - a{i} * a{i} * b{i} + {k:?} * ({l} - 2 * b{i} + {r}),\n");
     }
     format!("u_i {{ {start} }}\nF_i {{ {rates} }}\n")
 }
