@@ -19,7 +19,8 @@ pub enum Spread {
     Shared,
     /// One for each, `[len, width]`.
     Lanes,
-    /// `[len]`, to which the sum over the lanes is added; float outputs only. The sum is that of a
+    /// `[len]`, to which the sum over the lanes is added; float outputs only, each element of which the
+    /// function stores once, as `lower` does. The sum is that of a
     /// binary tree: lane `l` and lane `l + width/2` first, then those sums at a distance of
     /// `width/4`, and so on.
     Sum,

@@ -316,6 +316,10 @@ impl Select<'_> {
     fn load(&mut self, buffer: BufferId, index: &Index) -> Result<Parts, Unsupported> {
         let (dtype, at) = (self.func.buffers[buffer].dtype, self.at(buffer, index)?);
         let spread = self.spreads[buffer];
+        if spread == Spread::Sum {
+            // It holds the sum of other calls, not what this lane has stored.
+            return Err("a sum over lanes that it reads");
+        }
         if let Some(index) = index.dynamic {
             return self.gather(dtype, spread, at, index);
         }
