@@ -294,6 +294,60 @@ fn special_values_of_pow() {
     pow(1.0 + f64::EPSILON, 4_503_599_627_370_496.0, std::f64::consts::E);
 }
 
+/// `z[i] = x[i]^p` for a constant `p`.
+fn constant_power(p: f64, n: usize, dtype: DType) -> LoopFunc {
+    let code = Code::new(Target { fma: true });
+    let (x, z) =
+        (code.buffer("x", dtype, n, BufferKind::Input), code.buffer("z", dtype, n, BufferKind::Output));
+    let var = code.open_loop();
+    let index = Index { terms: [(var, 1)].into_iter().collect(), ..Index::default() };
+    let args = [code.load(x, index.clone()), code.number(dtype, p)];
+    code.store(z, index, expand(&code, ScalarOp::Pow, &args).expect("an op with an expansion"));
+    code.close_loop(n, &[]);
+    code.finish("power")
+}
+
+/// Constant exponents of ±1/2, ±3/2 and ±5/2: of squares in `f64`, whose powers are powers of their roots,
+/// and of all sizes in `f32`, beside `powf` of the host in `f64`. Special values: IEEE 754-2019, 9.2.1.
+#[test]
+fn powers_of_halves_are_within_two_ulps() {
+    let special = [(0.0, 0.0), (-0.0, 0.0), (INF, INF), (-INF, INF), (-1.0, NAN), (NAN, NAN), (1.0, 1.0)];
+    for (p, n) in [(0.5, 1_i32), (1.5, 3), (2.5, 5), (-0.5, -1), (-1.5, -3), (-2.5, -5)] {
+        let roots: Vec<f64> = (1..1400).map(f64::from).collect();
+        let mut xs: Vec<f64> = roots.iter().map(|root| root * root).collect();
+        xs.extend(special.map(|(x, _)| x));
+        let got =
+            run64(&Interp::new(Target { fma: true }), constant_power(p, xs.len(), DType::F64), &[xs.clone()]);
+        for (root, got) in roots.iter().zip(&got) {
+            // m^5 is below 2^53, so that the power and its reciprocal are exact and correctly rounded.
+            let whole = root.powi(n.abs());
+            let exact = if n < 0 { 1.0 / whole } else { whole };
+            assert!((got - exact).abs() <= 2.0 * f64::EPSILON * exact, "({root}^2)^{p}: {got} for {exact}");
+        }
+        for ((x, expected), got) in special.iter().zip(&got[roots.len()..]) {
+            let expected = if n < 0 { 1.0 / expected } else { *expected };
+            let same = got.to_bits() == expected.to_bits() || (got.is_nan() && expected.is_nan());
+            assert!(same, "{x}^{p}: {got} for {expected}");
+        }
+
+        let xs: Vec<f32> = (0..0x7f80_0000_u32).step_by(100_003).map(f32::from_bits).collect();
+        let module = LoopModule { funcs: vec![constant_power(p, xs.len(), DType::F32)] };
+        let executable =
+            Interp::new(Target { fma: true }).compile(Arc::new(module)).expect("the function compiles");
+        let mut got = vec![0.0_f32; xs.len()];
+        executable.call(0, &[Input::F32(&xs)], &mut [Output::F32(&mut got)], &mut Workspace::default());
+        for (x, got) in xs.iter().zip(&got) {
+            let exact = f64::from(*x).powf(p);
+            let ordinary = exact >= f64::from(f32::MIN_POSITIVE) && exact <= f64::from(f32::MAX);
+            if !ordinary || !x.is_normal() {
+                continue;
+            }
+            let unit = f64::from(f32::from_bits((exact as f32).to_bits() + 1)) - f64::from(exact as f32);
+            assert!((f64::from(*got) - exact).abs() <= 2.0 * unit, "{x}^{p}: {got} for {exact}");
+        }
+    }
+}
+
 /// Functions that `f32` has expansions of its own for, and their largest errors in ulps, with and
 /// without fused multiply-add.
 const SINGLE: [(ScalarOp, [f64; 2]); 8] = [
