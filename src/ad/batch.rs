@@ -22,12 +22,12 @@ pub fn batch_func(func: &Func, mapped: &[bool], n: usize) -> Result<Func, AdErro
         if *mapped {
             ty.shape = batch.batched(&ty.shape);
         }
-        params.push(Value { id: batch.b.param(port.name.clone(), ty), mapped: *mapped });
+        params.push(Lifted { id: batch.b.param(port.name.clone(), ty), mapped: *mapped });
     }
-    let mut values: IndexVec<ValueId, Value> = IndexVec::new();
+    let mut values: IndexVec<ValueId, Lifted> = IndexVec::new();
     for node in func.nodes.iter() {
         batch.b.set_span(node.span);
-        let args: Vec<Value> = node.args.iter().map(|arg| values[*arg]).collect();
+        let args: Vec<Lifted> = node.args.iter().map(|arg| values[*arg]).collect();
         values.push(match (node.op, &node.attr) {
             (Op::Param, Attr::Index(index)) => params[*index as usize],
             _ => batch.node(node, &args)?,
@@ -38,10 +38,21 @@ pub fn batch_func(func: &Func, mapped: &[bool], n: usize) -> Result<Func, AdErro
     Ok(batch.b.finish(results))
 }
 
-#[derive(Clone, Copy)]
-struct Value {
-    id: ValueId,
-    mapped: bool,
+/// A value of one example, or of many.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lifted {
+    /// The value.
+    pub id: ValueId,
+    /// Whether it has a leading axis, one place for each example.
+    pub mapped: bool,
+}
+
+/// `node` with operands of `n` examples.
+pub(crate) fn lift(b: &mut Builder, node: &Node, args: &[Lifted], n: usize) -> Result<Lifted, AdError> {
+    let mut batch = Batch { b: std::mem::take(b), n };
+    let lifted = batch.node(node, args);
+    *b = batch.b;
+    lifted
 }
 
 struct Batch {
@@ -55,7 +66,7 @@ impl Batch {
     }
 
     /// The value with a leading axis, whatever it is.
-    fn spread(&mut self, value: Value) -> ValueId {
+    fn spread(&mut self, value: Lifted) -> ValueId {
         if value.mapped {
             return value.id;
         }
@@ -64,7 +75,7 @@ impl Batch {
         self.b.broadcast(value.id, shape, &axes)
     }
 
-    fn node(&mut self, node: &Node, args: &[Value]) -> Result<Value, AdError> {
+    fn node(&mut self, node: &Node, args: &[Lifted]) -> Result<Lifted, AdError> {
         if node.op.def().lowering == Lowering::Expanded {
             return Err(AdError::Request { op: node.op.def().name, span: node.span });
         }
@@ -75,7 +86,7 @@ impl Batch {
                 Op::Variable => self.b.variable(ids[0]),
                 op => self.b.must(op, &ids, node.attr.clone()),
             };
-            return Ok(Value { id, mapped: false });
+            return Ok(Lifted { id, mapped: false });
         }
         let id = match node.op.def().lowering {
             Lowering::Scalar(_) => {
@@ -95,10 +106,10 @@ impl Batch {
                 crate::bug!("`{}` has no mapped operands", node.op.def().name)
             }
         };
-        Ok(Value { id, mapped: true })
+        Ok(Lifted { id, mapped: true })
     }
 
-    fn rearranged(&mut self, node: &Node, args: &[Value]) -> ValueId {
+    fn rearranged(&mut self, node: &Node, args: &[Lifted]) -> ValueId {
         let x = args[0].id;
         let n = self.n as u32;
         let attr = match &node.attr {
@@ -128,7 +139,7 @@ impl Batch {
         self.b.must(node.op, &[x], attr)
     }
 
-    fn gathered(&mut self, x: Value, index: Value) -> ValueId {
+    fn gathered(&mut self, x: Lifted, index: Lifted) -> ValueId {
         if !index.mapped {
             // The rows of all examples at once: the batch axis stands second meanwhile.
             let turned = self.second_axis_first(x.id);
@@ -145,7 +156,7 @@ impl Batch {
         self.b.reshape(rows, Shape(dims))
     }
 
-    fn scattered(&mut self, x: Value, index: Value, shape: &Shape) -> ValueId {
+    fn scattered(&mut self, x: Lifted, index: Lifted, shape: &Shape) -> ValueId {
         let batched = self.batched(shape);
         let spread = self.spread(x);
         if !index.mapped {
@@ -192,7 +203,7 @@ impl Batch {
         self.b.reshape(x, Shape(joined))
     }
 
-    fn contraction(&mut self, node: &Node, args: &[Value]) -> ValueId {
+    fn contraction(&mut self, node: &Node, args: &[Lifted]) -> ValueId {
         let Attr::Contract(spec) = &node.attr else { crate::bug!("contract with {:?}", node.attr) };
         let mut spec = spec.clone();
         let used = spec.lhs.iter().chain(&spec.rhs);

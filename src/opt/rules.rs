@@ -26,6 +26,10 @@ pub const RULES: &[Rule] = &[
     Rule { law: "x / 2^k = x * 2^-k", rewrite: divided_by_power_of_two },
     Rule { law: "|-x| = |x|", rewrite: absolute_of_negated },
     Rule { law: "a contraction that sums nothing and keeps every axis is a product", rewrite: plain_product },
+    Rule {
+        law: "a sum along an axis of what was joined along it leaves out zeros",
+        rewrite: sum_without_zeros,
+    },
     Rule { law: "neighbours, each with zeros around it, add to both side by side", rewrite: joined_paddings },
 ];
 
@@ -113,6 +117,21 @@ fn plain_product(b: &mut Builder, value: ValueId) -> Option<ValueId> {
         }
         _ => None,
     }
+}
+
+fn sum_without_zeros(b: &mut Builder, value: ValueId) -> Option<ValueId> {
+    let node = b.node(value).clone();
+    let joined = b.node(*node.args.first()?).clone();
+    let (Attr::Axes(axes), Attr::Axis(axis)) = (&node.attr, &joined.attr) else { return None };
+    if node.op != Op::Sum || !axes.contains(axis) {
+        return None;
+    }
+    let parts: Vec<ValueId> = joined.args.iter().copied().filter(|x| b.as_splat(*x) != Some(0.0)).collect();
+    if parts.is_empty() || parts.len() == joined.args.len() {
+        return None;
+    }
+    let joined = b.concat(&parts, *axis);
+    Some(b.sum_axes(joined, axes))
 }
 
 /// The gradient of a state that was taken apart arrives as a sum of its parts, each padded with

@@ -57,6 +57,7 @@ mod random_loops;
 mod references;
 mod restart;
 mod reversible;
+mod rolling;
 mod runs;
 mod sema;
 mod series;

@@ -14,7 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("solve", &["base"]),
     ("sema", &["base", "diag", "syntax", "ir", "ad"]),
     ("ad", &["base", "diag", "ir"]),
-    ("opt", &["base", "ir"]),
+    ("opt", &["base", "ir", "ad"]),
     ("lower", &["base", "diag", "ir"]),
     ("backend", &["base", "lower"]),
     ("plan", &["base", "diag", "ir", "ad", "opt", "lower", "backend", "solve"]),
