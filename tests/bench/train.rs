@@ -20,6 +20,7 @@ struct Task {
 const SMALL: &str = include_str!("train/small.node");
 const MNIST: &str = include_str!("train/mnist.node");
 const FFJORD: &str = include_str!("train/ffjord.node");
+const CONV: &str = include_str!("train/conv.node");
 
 const RNODE: &str = "let e = vjp(z', z, d.eps)\nchannel logdet' = sum(e*d.eps)\nchannel kinetic' = sumsq(z')\n\
                      channel jacobian' = sumsq(e)\nloss reg = 0.01*kinetic(end) + 0.01*jacobian(end)\n";
@@ -28,7 +29,7 @@ const RNODE_ON: &str = "channel kinetic' = sumsq(z')\nchannel jacobian' = sumsq(
 const TAY2: &str = "channel r' = mean(z''^2)\nloss reg = 0.01*r(end)\n";
 const TAY3: &str = "channel r' = mean(z'''^2)\nloss reg = 0.01*r(end)\n";
 
-const TASKS: [Task; 11] = [
+const TASKS: [Task; 12] = [
     Task { name: "small/plain", data: "small", program: SMALL, more: "" },
     Task { name: "small/rnode", data: "small", program: SMALL, more: RNODE },
     Task { name: "small/tay2", data: "small", program: SMALL, more: TAY2 },
@@ -40,6 +41,7 @@ const TASKS: [Task; 11] = [
     Task { name: "ffjord256/rnode", data: "ffjord256", program: FFJORD, more: RNODE_ON },
     Task { name: "ffjord860/plain", data: "ffjord860", program: FFJORD, more: "" },
     Task { name: "ffjord860/rnode", data: "ffjord860", program: FFJORD, more: RNODE_ON },
+    Task { name: "conv/plain", data: "conv", program: CONV, more: "" },
 ];
 
 /// The tasks whose names begin with one of `named`; all of `small` and plain `mnist` if none is.
@@ -76,16 +78,23 @@ fn line(task: &Task, folder: &Path, threads: &str) -> String {
     let norm = first.by.iter().flat_map(|param| &param.values).map(|g| g * g).sum::<f64>().sqrt();
     let nfe = first.evaluations as f64 / examples.len() as f64;
     format!(
-        "{{\"task\": \"train/{}/dopri5\", \"peer\": \"nodec\", \"seconds\": {:.4e}, \"loss\": {:.6}, \
+        "{{\"task\": \"train/{}/{}\", \"peer\": \"nodec\", \"seconds\": {:.4e}, \"loss\": {:.6}, \
          \"grad_norm\": {norm:.6}, \"nfe\": {nfe:.1}, \"threads\": {threads}, \"compile\": {compile:.3}}}",
         task.name,
+        method(task),
         times[times.len() / 2],
         first.objective,
     )
 }
 
+/// The convolutions take two steps of the 3/8 rule, which torchdiffeq has.
+fn method(task: &Task) -> &'static str {
+    if task.data == "conv" { "rk38" } else { "dopri5" }
+}
+
 fn built(task: &Task, folder: &Path, threads: &str) -> Run {
-    let settings = "solve { method = dopri5, rtol = 1e-5, atol = 1e-5 }\nrun { precision = f32 }\n";
+    let steps = if task.data == "conv" { "dt = 0.5" } else { "rtol = 1e-5, atol = 1e-5" };
+    let settings = format!("solve {{ method = {}, {steps} }}\nrun {{ precision = f32 }}\n", method(task));
     let text = format!("{}{}{settings}", task.program, task.more);
     let model = Model::from_text("task.node", &text, folder.to_path_buf());
     let model = model.unwrap_or_else(|all| panic!("{}", all.render()));
