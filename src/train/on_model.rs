@@ -91,10 +91,12 @@ impl<'a, T: Element + AddAssign> OnModel<'a, T> {
         drop(rooms);
         let mut room = room.unwrap_or_else(|| Room::new(plan, self.kept_bytes));
         let width = plan.block_width();
+        let mut values = Vec::new();
         for (lane, example) in examples.iter().enumerate() {
             let lanes = if lane + 1 == examples.len() { lane..width } else { lane..lane + 1 };
             for port in room.data.ports() {
-                let values = self.run.value(&ports[port], at(call, *example));
+                values.resize(ports[port].ty.shape.count(), 0.0);
+                self.run.read(&ports[port], at(call, *example), &mut values);
                 room.data.set(port, lanes.clone(), &values);
             }
         }

@@ -111,6 +111,7 @@ impl<T: Element> Block<'_, T> {
             visits: Visits::new(times, B, |lane| (t0[lane].to_f64(), t1[lane].to_f64())),
             times,
             sites,
+            column: vec![T::default(); layout.n],
             live: [true; B],
             finished: true,
             evaluations,
@@ -282,6 +283,8 @@ struct Watching<'a, T, const B: usize> {
     times: &'a [f64],
     /// `[rows, n, width]`
     sites: &'a mut [T],
+    /// Scratch, `[n]`.
+    column: Vec<T>,
     finished: bool,
     evaluations: &'a mut [u64],
 }
@@ -289,22 +292,16 @@ struct Watching<'a, T, const B: usize> {
 impl<T: Element, const B: usize> Watching<'_, T, B> {
     /// Saves the rows of `lane`, from the next one on, whose times are `reached`; the next time that
     /// is not.
-    fn save(
-        &mut self,
-        lane: usize,
-        reached: impl Fn(f64) -> bool,
-        state: impl Fn(f64, &mut [T]),
-        n: usize,
-    ) -> f64 {
-        let mut column = vec![T::default(); n];
+    fn save(&mut self, lane: usize, reached: impl Fn(f64) -> bool, state: impl Fn(f64, &mut [T])) -> f64 {
+        let n = self.column.len();
         while let Some(row) = self.visits.next(lane) {
             let time = self.times[lane * self.visits.n_rows + row];
             if !reached(time) {
                 return time;
             }
-            state(time, &mut column);
+            state(time, &mut self.column);
             let entries = self.sites[row * n * B..][..n * B].iter_mut().skip(lane).step_by(B);
-            entries.zip(&column).for_each(|(to, from)| *to = *from);
+            entries.zip(&self.column).for_each(|(to, from)| *to = *from);
             self.visits.passed[lane] += 1;
         }
         f64::NAN
@@ -313,7 +310,7 @@ impl<T: Element, const B: usize> Watching<'_, T, B> {
 
 impl<T: Element, const B: usize> LaneObserver<T, (), B> for Watching<'_, T, B> {
     fn start(&mut self, lane: usize, trip: &Trip<T, ()>, y: &[T]) -> f64 {
-        self.save(lane, |time| time == trip.span.0, |_, out| out.copy_from_slice(y), y.len())
+        self.save(lane, |time| time == trip.span.0, |_, out| out.copy_from_slice(y))
     }
 
     fn accepted(&mut self, steps: &Steps<'_, T, B>) {
@@ -336,7 +333,7 @@ impl<T: Element, const B: usize> LaneObserver<T, (), B> for Watching<'_, T, B> {
     }
 
     fn reached(&mut self, lane: usize, step: &Accepted<'_, T>) -> f64 {
-        self.save(lane, |time| step.covers(time), |time, out| step.at(time, out), step.y.len())
+        self.save(lane, |time| step.covers(time), |time, out| step.at(time, out))
     }
 
     fn ended(&mut self, lane: usize, _: Trip<T, ()>, end: Result<End<T>, Invalid>) {

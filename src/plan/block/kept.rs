@@ -38,10 +38,11 @@ impl<T> Default for Lines<T> {
 impl<T: Element> Lines<T> {
     const LINE: usize = 64 / size_of::<T>();
 
-    /// Makes sure that there are `len` numbers; those that there are may move.
-    fn reserve(&mut self, len: usize) {
+    /// Makes sure that there are `len` numbers. Where there are fewer, there will be `ahead` at least, and
+    /// those that there are move.
+    fn reserve(&mut self, len: usize, ahead: usize) {
         if self.numbers.len() < len + Self::LINE {
-            let mut more = vec![T::default(); (2 * self.numbers.len()).max(len + Self::LINE)];
+            let mut more = vec![T::default(); len.max(ahead) + Self::LINE];
             if let Some(known) = self.numbers.len().checked_sub(Self::LINE) {
                 let (from, to) = (self.start(), Lines::start_of(&more));
                 more[to..to + known].copy_from_slice(&self.numbers[from..from + known]);
@@ -60,7 +61,7 @@ impl<T: Element> Lines<T> {
 
     /// `len` numbers, of which nothing is known.
     pub fn of(&mut self, len: usize) -> &mut [T] {
-        self.reserve(len);
+        self.reserve(len, len);
         let start = self.start();
         &mut self.numbers[start..start + len]
     }
@@ -83,7 +84,7 @@ impl<T: Element> Kept<T> {
         let (from, until) = (self.n_attempts * self.size, (self.n_attempts + 1) * self.size);
         let fits = self.size > 0 && until <= self.most;
         fits.then(|| {
-            self.numbers.reserve(until);
+            self.numbers.reserve(until, (2 * from).min(self.most));
             let start = self.numbers.start();
             &mut self.numbers.numbers[start + from..start + until]
         })
@@ -138,4 +139,49 @@ fn blend<T: Element, const B: usize>(to: &mut [T], from: &[T], which: impl Fn(us
             }
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attempts of two numbers in each of 16 lanes: `10·attempt + number + lane/100`.
+    fn attempt(kept: &mut Kept<f64>) -> u32 {
+        let number = kept.n_attempts;
+        if let Some(place) = kept.place() {
+            assert_eq!(place.as_ptr().align_offset(64), 0);
+            for (at, place) in place.iter_mut().enumerate() {
+                *place = (10 * number + at / 16) as f64 + (at % 16) as f64 / 100.0;
+            }
+        }
+        kept.take()
+    }
+
+    #[test]
+    fn lanes_are_gathered_from_their_attempts() {
+        let (mut kept, mut scratch) = (Kept::within(4 * 32 * 8), Lines::default());
+        for _ in 0..2 {
+            kept.start(32);
+            let numbers: Vec<u32> = (0..6).map(|_| attempt(&mut kept)).collect();
+            assert_eq!(numbers, [0, 1, 2, 3, NOT_KEPT, NOT_KEPT]);
+            let of_one = kept.of(&[2; 16], &mut scratch).to_vec();
+            let mixed: Vec<u32> = (0..16).map(|lane| [3, 0, 3, 1][lane % 4]).collect();
+            let gathered = kept.of(&mixed, &mut scratch);
+            for at in 0..32 {
+                let of = |number: u32| (10 * number as usize + at / 16) as f64 + (at % 16) as f64 / 100.0;
+                assert_eq!((of_one[at], gathered[at]), (of(2), of(mixed[at % 16])));
+            }
+        }
+    }
+
+    /// A place that was not taken is that of the next attempt.
+    #[test]
+    fn what_nobody_accepts_is_written_over() {
+        let mut kept = Kept::<f32>::within(1 << 20);
+        kept.start(16);
+        kept.place().expect("there is room").fill(1.0);
+        kept.place().expect("there is room").fill(2.0);
+        assert_eq!(kept.take(), 0);
+        assert_eq!(kept.of(&[0; 16], &mut Lines::default()), [2.0; 16]);
+    }
 }

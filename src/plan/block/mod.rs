@@ -6,6 +6,9 @@
 //! [`Spread::Sum`](crate::backend::lanes::Spread::Sum) says, so that there are never as many of them as
 //! lanes times params. A block that is not full repeats its last example, with cotangents of zero.
 //!
+//! A step puts out what its reverse needs of it (`kept`): activations are computed once, as long as there
+//! is room for them.
+//!
 //! Explicit methods alone come here, without events and noise; a gradient goes back through the steps,
 //! [`reverse`], and no time may depend on params. The rest goes one example at a time.
 
