@@ -38,22 +38,30 @@ pub(crate) fn values(ports: &[DataPort], dataset: &Dataset, seed: u64, at: At) -
 
 /// The values of one port at an example, row-major.
 pub(crate) fn value(port: &DataPort, dataset: &Dataset, seed: u64, at: At) -> Vec<f64> {
+    let mut values = vec![0.0; port.ty.shape.count()];
+    read(port, dataset, seed, at, &mut values);
+    values
+}
+
+/// Writes the values of one port at an example, row-major, to `out`, which has a place for each.
+pub(crate) fn read(port: &DataPort, dataset: &Dataset, seed: u64, at: At, out: &mut [f64]) {
     let unknown = || crate::bug!("`{}` has no values at {at:?}", port.path);
     match (&port.source, port.axis, &port.value) {
-        (_, _, Some(value)) => value.clone(),
+        (_, _, Some(value)) => out.copy_from_slice(value),
         (PortSource::Given, Axis::Example, None) => {
-            dataset.field(&port.path, at.part).unwrap_or_else(unknown).to_f64(at.example)
+            dataset.field(&port.path, at.part).unwrap_or_else(unknown).read_f64(at.example, out);
         }
         (PortSource::Given, Axis::Whole, None) => unknown_whole(port),
         (PortSource::Length(size), ..) => {
-            vec![dataset.length(size, at.part, at.example).unwrap_or_else(|| unknown_length(size)) as f64]
+            let length = dataset.length(size, at.part, at.example).unwrap_or_else(|| unknown_length(size));
+            out.fill(length as f64);
         }
         (PortSource::Drawn(draw), ..) => {
             let mut stream = Stream::new(seed, &port.path, at.draws, at.example as u64);
-            (0..port.ty.shape.count()).map(|entry| drawn(draw, entry, &mut stream)).collect()
+            out.iter_mut().enumerate().for_each(|(entry, out)| *out = drawn(draw, entry, &mut stream));
         }
-        (PortSource::Step, ..) => vec![at.step as f64],
-        (PortSource::Epoch, ..) => vec![at.epoch as f64],
+        (PortSource::Step, ..) => out.fill(at.step as f64),
+        (PortSource::Epoch, ..) => out.fill(at.epoch as f64),
     }
 }
 

@@ -236,6 +236,11 @@ impl Run {
         example::value(port, &self.parts.dataset, self.parts.settings.run.seed, at)
     }
 
+    /// Writes the numbers of one port at an example to `out`, which has a place for each.
+    pub(crate) fn read(&self, port: &DataPort, at: At, out: &mut [f64]) {
+        example::read(port, &self.parts.dataset, self.parts.settings.run.seed, at, out);
+    }
+
     /// Solves example number `example` of `part` with the present params.
     ///
     /// # Panics

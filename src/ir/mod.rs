@@ -14,6 +14,7 @@ pub mod ops;
 pub mod parse;
 pub mod print;
 pub mod program;
+pub(crate) mod rounding;
 pub mod system;
 pub mod tensor;
 pub mod types;

@@ -9,6 +9,7 @@ use crate::base::index::{Idx, IndexVec};
 use crate::ir::func::{Attr, Func, Node, ValueId};
 use crate::ir::op::{Lowering, Op};
 use crate::ir::ops::contract::summed_letters;
+use crate::ir::rounding::multiplies;
 use smallvec::SmallVec;
 
 /// At most this many ops are computed together where their result is used. It bounds the size of
@@ -139,29 +140,6 @@ pub(super) fn summed_turns(func: &Func, node: &Node) -> usize {
         }
         _ => 1,
     }
-}
-
-/// Whether a contraction only multiplies: an outer product.
-fn multiplies(node: &Node) -> bool {
-    matches!(&node.attr, Attr::Contract(spec) if summed_letters(spec).is_empty())
-}
-
-/// Whether a product is computed by the sum that is its only user, so that both round once.
-pub(super) fn lone_products(func: &Func) -> IndexVec<ValueId, bool> {
-    let mut users: IndexVec<ValueId, (usize, bool)> = func.nodes.iter().map(|_| (0, true)).collect();
-    for node in func.nodes.iter() {
-        for arg in &node.args {
-            users[*arg].0 += 1;
-            users[*arg].1 &= matches!(node.op, Op::Add | Op::Sub);
-        }
-    }
-    for port in &func.results {
-        users[port.value].1 = false;
-    }
-    let lone = |(id, node): (ValueId, &Node)| {
-        (node.op == Op::Mul || multiplies(node)) && node.ty.dtype.is_float() && users[id] == (1, true)
-    };
-    func.nodes.entries().map(lone).collect()
 }
 
 /// Whether the node only says where its elements are found.

@@ -13,11 +13,12 @@ mod sums;
 mod tiles;
 
 use super::LowerError;
-use super::place::{Arena, Place, last_readers, lone_products, places, summed_turns, unravel};
+use super::place::{Arena, Place, last_readers, places, summed_turns, unravel};
 use crate::base::index::{Idx, IndexVec};
 use crate::ir::func::{Attr, Func, Node, ValueId};
 use crate::ir::op::{Lowering, Op, ScalarOp};
 use crate::ir::ops::arith::exponent;
+use crate::ir::rounding::lone_products;
 use crate::lower::code::Code;
 use crate::lower::loops::{BufferId, BufferKind, DType, Index, LoopFunc, Prim, ScalarId, Target};
 use crate::lower::math;

@@ -33,7 +33,7 @@ impl Apart {
 
     /// What `a, q, data..` are to the runs, for a function whose operands these are from `at` on. What
     /// it does not read is shared: nobody looks at it.
-    fn spreads(&self, func: &Func, at: usize) -> Vec<Spread> {
+    pub(super) fn spreads(&self, func: &Func, at: usize) -> Vec<Spread> {
         let reads = func.reads(0..func.results.len());
         let own = [true, self.params].into_iter().chain(self.ports.iter().copied());
         let spread = |(operand, own): (usize, bool)| match own && reads[operand] {
@@ -45,7 +45,7 @@ impl Apart {
 }
 
 /// A compiled function of a motion, and what `a, q, data..` are to it.
-pub(super) struct Spreading {
+pub(crate) struct Spreading {
     pub kernel: LaneKernel,
     pub spreads: Vec<Spread>,
 }

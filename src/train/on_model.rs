@@ -16,6 +16,11 @@ use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// What a thread keeps of the steps of its block, at most: what a hundred steps of a net of some hundred
+/// neurons need. Of longer runs the last steps are computed again on the way back, at about the price of
+/// half of it.
+const KEPT_BYTES: usize = 64 << 20;
+
 /// A run as examples, in the precision `T`.
 pub(super) struct OnModel<'a, T> {
     run: &'a Run,
@@ -26,6 +31,8 @@ pub(super) struct OnModel<'a, T> {
     has_priors: bool,
     /// How many examples are taken at once: without a gradient, and with one.
     blocks: [usize; 2],
+    /// Bytes that the steps of a block keep for the way back, at most.
+    kept_bytes: usize,
     /// Where blocks are run, when no thread is in them.
     rooms: Mutex<Vec<Room<T>>>,
     evaluations: AtomicU64,
@@ -56,7 +63,8 @@ impl<'a, T: Element + AddAssign> OnModel<'a, T> {
         let blocks = [of(plan.runs_in_blocks()), of(plan.differentiates_in_blocks(&controls))];
         let has_priors = run.program().results.iter().any(|result| result.role == Role::Prior);
         let (rooms, evaluations) = (Mutex::default(), AtomicU64::new(0));
-        OnModel { run, controls, terms, results, has_priors, blocks, rooms, evaluations }
+        let kept_bytes = KEPT_BYTES;
+        OnModel { run, controls, terms, results, has_priors, blocks, kept_bytes, rooms, evaluations }
     }
 
     /// Evaluations of rates so far, on all ways forward.
@@ -81,12 +89,14 @@ impl<'a, T: Element + AddAssign> OnModel<'a, T> {
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         let room = rooms.pop();
         drop(rooms);
-        let mut room = room.unwrap_or_else(|| Room::new(plan));
+        let mut room = room.unwrap_or_else(|| Room::new(plan, self.kept_bytes));
         let width = plan.block_width();
+        let mut values = Vec::new();
         for (lane, example) in examples.iter().enumerate() {
             let lanes = if lane + 1 == examples.len() { lane..width } else { lane..lane + 1 };
             for port in room.data.ports() {
-                let values = self.run.value(&ports[port], at(call, *example));
+                values.resize(ports[port].ty.shape.count(), 0.0);
+                self.run.read(&ports[port], at(call, *example), &mut values);
                 room.data.set(port, lanes.clone(), &values);
             }
         }
@@ -222,5 +232,69 @@ impl<T: Element + AddAssign> Examples for OnModel<'_, T> {
         let by_u = objective.gradient(&u, &at)?;
         gradient.iter_mut().zip(by_u).for_each(|(sum, g)| *sum += weight * g.to_f64());
         Ok(at.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Model;
+    use crate::data::Part;
+    use crate::train::minibatch;
+    use crate::train::sum::Adder;
+
+    const NET: &str = "
+        use std.layers (MLP)
+        fn point() { (x = [sample(normal(0, 1)), sample(normal(0, 3))]) }
+        data d = synthetic(point(n = 40), seed = 3) { x: [batch, 2] }
+        param net = MLP[2, 2](hidden = [12, 12], act = tanh)
+        time t in 0..1
+        state z: [2] = d.x
+        z' = 4*net(z)
+        channel speed' = sumsq(z')
+        loss fit = sumsq(z(end)) + sumsq(z(0.37)) + speed(end)
+    ";
+
+    fn run(solve: &str, precision: &str) -> Run {
+        let text = format!("{NET}\nsolve {{ {solve} }}\nrun {{ precision = {precision} }}\n");
+        let model = Model::parse(&text).unwrap_or_else(|all| panic!("{}", all.render()));
+        model.bind().build().unwrap_or_else(|all| panic!("{}", all.render()))
+    }
+
+    fn gradient<T: Element + AddAssign>(run: &Run, kept_bytes: usize) -> Vec<u64> {
+        let on_model = OnModel::<T> { kept_bytes, ..OnModel::new(run) };
+        let system = on_model.plan().layout.solves[0].system;
+        let pulls = on_model.plan().system_pulls(system).expect("it compiles");
+        assert!(pulls.keeping.is_some(), "activations are worth keeping");
+        let call = Call { part: Part::Train, step: 0, epoch: 0, in_step: true };
+        let (u, examples): (_, Vec<usize>) = (run.free_params().expect("it has params"), (0..40).collect());
+        let of = |adder: &Adder| {
+            let found = minibatch::slopes(&on_model, &u, call, &examples, 1, adder);
+            let (_, mean) = found.unwrap_or_else(|_| panic!("it solves"));
+            mean.iter().map(|number| number.to_bits()).collect::<Vec<u64>>()
+        };
+        let (adder, first) = (Adder::default(), of(&Adder::default()));
+        assert_eq!(of(&adder), first, "in a room that was used");
+        first
+    }
+
+    /// Steps that are kept, that are computed again, some of each; lanes that go apart by rejections and
+    /// lanes that do not.
+    #[test]
+    fn the_gradient_has_the_same_bits_whatever_is_kept() {
+        let methods = [
+            "method = dopri5, rtol = 1e-6, atol = 1e-6",
+            "method = dop853, rtol = 1e-8, atol = 1e-8",
+            "method = rk4, dt = 0.1",
+        ];
+        for solve in methods {
+            let (double, single) = (run(solve, "f64"), run(solve, "f32"));
+            let (all, all_single) = (gradient::<f64>(&double, 1 << 26), gradient::<f32>(&single, 1 << 26));
+            // Of 16 lanes that keep some 150 numbers in a step: none, the first steps, all but the last.
+            for bytes in [0, 60_000, 150_000] {
+                assert_eq!(gradient::<f64>(&double, bytes), all, "{solve}: {bytes} bytes");
+                assert_eq!(gradient::<f32>(&single, bytes), all_single, "{solve}: {bytes} bytes");
+            }
+        }
     }
 }

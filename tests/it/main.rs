@@ -34,6 +34,7 @@ mod help;
 mod implicit_gradients;
 mod ir_roundtrip;
 mod jumps;
+mod keep;
 mod lanes;
 mod made_data;
 mod many;

@@ -2,6 +2,7 @@
 
 use crate::backend::{Output, Workspace};
 use crate::ir::system::SiteKind;
+use crate::plan::block::kept::Kept;
 use crate::plan::block::kernels::RunLanes;
 use crate::plan::block::operands::Block;
 use crate::plan::block::trace::{LaneSolved, LaneStepTaken, LaneTrace};
@@ -13,6 +14,7 @@ use crate::solve::lanes::{LaneObserver, LaneStep, Steps, Trip, integrate};
 use crate::solve::outcome::{End, Invalid};
 use crate::solve::solve::Options;
 use crate::solve::tableau::Tableau;
+use std::cell::RefCell;
 
 impl<T: Element> Block<'_, T> {
     /// Runs the solves in `needs`: ascending, with those that they need. Keeps their steps if `traces`
@@ -71,7 +73,7 @@ impl<T: Element> Block<'_, T> {
     ) -> Result<bool, PlanError> {
         let (kernels, layout) = (self.plan.solve_lanes(number)?, self.plan.layout.system_of(number));
         let system = self.plan.layout.solves[number].system;
-        let LaneSolved { ends, sites, a, y0, times, trace, evaluations } = own;
+        let LaneSolved { ends, sites, a, y0, times, trace, kept, evaluations } = own;
         ends.iter_mut().for_each(|end| end.resize(B, T::default()));
         y0.resize(layout.n * B, T::default());
         a.resize(layout.n_args * B, T::default());
@@ -96,16 +98,20 @@ impl<T: Element> Block<'_, T> {
         };
         let tableau = self.plan.tableau(number);
         let kernels = &*self.plan.lane_kernels(system, &self.plan.examples_apart())?;
-        let mut motion = LaneMotion { block: *self, number, kernels, tableau, a, workspace };
+        let keeping = if traces { self.plan.system_pulls(system)?.keeping.as_ref() } else { None };
+        kept.get_mut().start(keeping.map_or(0, |keeping| keeping.len * B));
+        let keeping = keeping.map(|keeping| (&keeping.step, &*kept));
+        let mut motion = LaneMotion { block: *self, number, kernels, keeping, tableau, a, workspace };
         sites.resize(self.plan.layout.solves[number].rows * layout.n * B, T::default());
         trace.start(t0.iter().map(|t0| t0.to_f64()), layout.n);
         evaluations.clear();
         evaluations.resize(B, 0);
         let mut watching = Watching {
-            trace: traces.then_some(trace),
+            trace: traces.then_some((&mut *trace, &*kept)),
             visits: Visits::new(times, B, |lane| (t0[lane].to_f64(), t1[lane].to_f64())),
             times,
             sites,
+            column: vec![T::default(); layout.n],
             live: [true; B],
             finished: true,
             evaluations,
@@ -160,6 +166,8 @@ struct LaneMotion<'a, T> {
     block: Block<'a, T>,
     number: usize,
     kernels: &'a LaneKernels,
+    /// The step that keeps what its reverse needs, and where.
+    keeping: Option<(&'a Spreading, &'a RefCell<Kept<T>>)>,
     tableau: &'static Tableau,
     /// The args, `[A, width]`.
     a: &'a [T],
@@ -215,9 +223,15 @@ impl<T: Element, const B: usize> LaneStep<T, B> for LaneMotion<'_, T> {
         err: &mut [[T; B]],
     ) {
         let (k1, tail) = stages.split_at_mut(y.len());
-        let mut outputs = [tail, y_new, err].map(|rows| T::output(rows.as_flattened_mut()));
+        let states = [y.as_flattened(), k1.as_flattened()];
+        let [tail, y_new, err] = [tail, y_new, err].map(|rows| T::output(rows.as_flattened_mut()));
+        if let Some((step, kept)) = self.keeping
+            && let Some(place) = kept.borrow_mut().place()
+        {
+            return self.call(step, [t, h], states, &mut [tail, y_new, err, T::output(place)]);
+        }
         let step = self.kernels.step.as_ref().expect("the method is explicit");
-        self.call(step, [t, h], [y.as_flattened(), k1.as_flattened()], &mut outputs);
+        self.call(step, [t, h], states, &mut [tail, y_new, err]);
     }
 
     fn extend(&mut self, t: &[f64; B], h: &[f64; B], y: &[[T; B]], stages: &mut [[T; B]]) {
@@ -262,12 +276,15 @@ impl Visits {
 struct Watching<'a, T, const B: usize> {
     /// Lanes whose run is not over: the others stay where they are, by steps that nobody wants.
     live: [bool; B],
-    trace: Option<&'a mut LaneTrace<T>>,
+    /// The steps, and what they keep.
+    trace: Option<(&'a mut LaneTrace<T>, &'a RefCell<Kept<T>>)>,
     visits: Visits,
     /// `[width, rows]`
     times: &'a [f64],
     /// `[rows, n, width]`
     sites: &'a mut [T],
+    /// Scratch, `[n]`.
+    column: Vec<T>,
     finished: bool,
     evaluations: &'a mut [u64],
 }
@@ -275,22 +292,16 @@ struct Watching<'a, T, const B: usize> {
 impl<T: Element, const B: usize> Watching<'_, T, B> {
     /// Saves the rows of `lane`, from the next one on, whose times are `reached`; the next time that
     /// is not.
-    fn save(
-        &mut self,
-        lane: usize,
-        reached: impl Fn(f64) -> bool,
-        state: impl Fn(f64, &mut [T]),
-        n: usize,
-    ) -> f64 {
-        let mut column = vec![T::default(); n];
+    fn save(&mut self, lane: usize, reached: impl Fn(f64) -> bool, state: impl Fn(f64, &mut [T])) -> f64 {
+        let n = self.column.len();
         while let Some(row) = self.visits.next(lane) {
             let time = self.times[lane * self.visits.n_rows + row];
             if !reached(time) {
                 return time;
             }
-            state(time, &mut column);
+            state(time, &mut self.column);
             let entries = self.sites[row * n * B..][..n * B].iter_mut().skip(lane).step_by(B);
-            entries.zip(&column).for_each(|(to, from)| *to = *from);
+            entries.zip(&self.column).for_each(|(to, from)| *to = *from);
             self.visits.passed[lane] += 1;
         }
         f64::NAN
@@ -299,12 +310,15 @@ impl<T: Element, const B: usize> Watching<'_, T, B> {
 
 impl<T: Element, const B: usize> LaneObserver<T, (), B> for Watching<'_, T, B> {
     fn start(&mut self, lane: usize, trip: &Trip<T, ()>, y: &[T]) -> f64 {
-        self.save(lane, |time| time == trip.span.0, |_, out| out.copy_from_slice(y), y.len())
+        self.save(lane, |time| time == trip.span.0, |_, out| out.copy_from_slice(y))
     }
 
     fn accepted(&mut self, steps: &Steps<'_, T, B>) {
-        if let Some(trace) = &mut self.trace {
+        if let Some((trace, kept)) = &mut self.trace {
             let taken: [bool; B] = std::array::from_fn(|lane| steps.accepted[lane] && self.live[lane]);
+            if !taken.contains(&true) {
+                return;
+            }
             trace.push(&LaneStepTaken {
                 taken: &taken,
                 t: steps.t,
@@ -313,12 +327,13 @@ impl<T: Element, const B: usize> LaneObserver<T, (), B> for Watching<'_, T, B> {
                 y: steps.y.as_flattened(),
                 k1: steps.k1.as_flattened(),
                 fresh: steps.fresh,
+                attempt: kept.borrow_mut().take(),
             });
         }
     }
 
     fn reached(&mut self, lane: usize, step: &Accepted<'_, T>) -> f64 {
-        self.save(lane, |time| step.covers(time), |time, out| step.at(time, out), step.y.len())
+        self.save(lane, |time| step.covers(time), |time, out| step.at(time, out))
     }
 
     fn ended(&mut self, lane: usize, _: Trip<T, ()>, end: Result<End<T>, Invalid>) {

@@ -1,11 +1,13 @@
 //! The functions of a plan for a block of examples, compiled when they are first asked for.
 
+use crate::ad::{self, Kept};
 use crate::backend::lanes::Spread;
 use crate::backend::lanes::Spread::{Lanes, Shared, Sum};
 use crate::ir::program::{Program, Role};
 use crate::plan::Plan;
 use crate::plan::compiled::{Made, made, optimised};
 use crate::plan::kernels::{rate, reversed, step};
+use crate::plan::lanes::Spreading;
 use crate::plan::pack::{RunFunc, Target, objective, results};
 use crate::plan::unit::{LaneKernel, PlanError, compile_lanes};
 use std::sync::OnceLock;
@@ -23,7 +25,17 @@ pub(crate) struct BlockKernels {
 /// The cotangent of the params is a sum over the lanes.
 pub(crate) struct SystemPulls {
     pub rate: LaneKernel,
+    /// `(t, h, y, k1, a, q, data.., bar tail, bar y_new, kept) -> bar y, bar k1, bar a, bar q`, without
+    /// `kept` if nothing is.
     pub step: LaneKernel,
+    pub keeping: Option<Keeping>,
+}
+
+/// A step that keeps what its reverse needs: `t, h, y, k1, a, q, data.. -> tail, y_new, err, kept`.
+pub(crate) struct Keeping {
+    pub step: Spreading,
+    /// Numbers that a lane keeps.
+    pub len: usize,
 }
 
 /// What a solve computes before it begins.
@@ -77,20 +89,26 @@ impl Plan {
     pub(crate) fn system_pulls(&self, system: usize) -> Result<&SystemPulls, PlanError> {
         made(&self.block.pulls[system], || {
             let (rate, step) = (self.rate_cotangent_func(system)?, self.step_cotangent_func(system)?);
-            let spreads = |before: usize, bars: usize| {
+            let spreads = |before: usize, more: usize| {
                 let mut spreads = self.of_motion(&vec![Lanes; before]);
-                spreads.extend(vec![Lanes; bars]);
+                spreads.extend(vec![Lanes; more]);
                 spreads
             };
-            let [rate, step] = compile_lanes(
-                [
-                    (&rate, spreads(rate::A, 1), vec![Lanes, Lanes, Sum]),
-                    (&step, spreads(step::A, 2), vec![Lanes, Lanes, Lanes, Sum]),
-                ],
-                self.program.real,
-                self.backend(),
-            )?;
-            Ok(SystemPulls { rate, step })
+            let (dtype, by_rate, by_step) =
+                (self.program.real, vec![Lanes, Lanes, Sum], vec![Lanes, Lanes, Lanes, Sum]);
+            let rate = (&rate, spreads(rate::A, 1), by_rate);
+            let Some(Kept { forward, reverse, len }) = ad::keep(self.funcs.step(system), &step) else {
+                let step = (&step, spreads(step::A, 2), by_step);
+                let [rate, step] = compile_lanes([rate, step], dtype, self.backend())?;
+                return Ok(SystemPulls { rate, step, keeping: None });
+            };
+            let own = self.examples_apart().spreads(&forward, step::A);
+            let inputs = [vec![Lanes; step::A], own.clone()].concat();
+            let keeping = (&forward, inputs, vec![Lanes; 4]);
+            let step = (&reverse, spreads(step::A, 3), by_step);
+            let [rate, step, kernel] = compile_lanes([rate, step, keeping], dtype, self.backend())?;
+            let keeping = Some(Keeping { step: Spreading { kernel, spreads: own }, len });
+            Ok(SystemPulls { rate, step, keeping })
         })
     }
 

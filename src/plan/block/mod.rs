@@ -6,10 +6,14 @@
 //! [`Spread::Sum`](crate::backend::lanes::Spread::Sum) says, so that there are never as many of them as
 //! lanes times params. A block that is not full repeats its last example, with cotangents of zero.
 //!
+//! A step puts out what its reverse needs of it (`kept`): activations are computed once, as long as there
+//! is room for them.
+//!
 //! Explicit methods alone come here, without events and noise; a gradient goes back through the steps,
 //! [`reverse`], and no time may depend on params. The rest goes one example at a time.
 
 mod forward;
+mod kept;
 pub(crate) mod kernels;
 pub(crate) mod operands;
 mod reverse;
@@ -84,10 +88,12 @@ struct Tape<T> {
 }
 
 impl<T: Element + AddAssign> Room<T> {
-    /// A room for blocks of `plan`.
-    pub fn new(plan: &Plan) -> Room<T> {
-        let width = plan.block_width();
-        let solves = plan.program.solves.iter().map(|_| LaneSolved::default()).collect();
+    /// A room for blocks of `plan`, whose steps keep at most `bytes` bytes for the way back. The numbers
+    /// do not depend on how much that is.
+    pub fn new(plan: &Plan, bytes: usize) -> Room<T> {
+        let (width, solves) = (plan.block_width(), &plan.program.solves);
+        let of_each = bytes / solves.len().max(1);
+        let solves = solves.iter().map(|_| LaneSolved::within(of_each)).collect();
         let (values, back, workspace) = (Vec::new(), Back::default(), Workspace::default());
         Room {
             data: LaneData::new(&plan.program.data, width),

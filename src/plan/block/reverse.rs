@@ -8,9 +8,11 @@
 
 use crate::backend::{Output, Workspace};
 use crate::plan::adjoint::discrete::add;
-use crate::plan::block::kernels::{Pull, SystemPulls};
+use crate::plan::block::kept::{Lines, NOT_KEPT};
+use crate::plan::block::kernels::{Keeping, Pull, SystemPulls};
 use crate::plan::block::operands::Block;
 use crate::plan::block::trace::LaneSolved;
+use crate::plan::lanes::Spreading;
 use crate::plan::layout::Layout;
 use crate::plan::trace::Place;
 use crate::plan::unit::{Element, Inputs, PlanError};
@@ -58,6 +60,10 @@ struct StepBars<T> {
     pulled: Vec<T>,
     /// Times and step sizes of a call, `[width]`.
     times: [Vec<T>; 2],
+    /// What the steps of a row keep, if it lies apart or is computed again, `[len, width]`, and what a
+    /// step puts out beside it.
+    kept: Lines<T>,
+    again: Vec<T>,
     visits: Vec<Visit>,
 }
 
@@ -300,18 +306,54 @@ impl<T: Element + AddAssign> Walk<'_, '_, T> {
     /// Turns the cotangents of the states at the ends of the steps in a row into those of the states
     /// at their starts, and gives `k` those of the rates there.
     fn pull_step(&self, row: usize, bars: &mut StepBars<T>, bar_q: &mut [T], workspace: &mut Workspace) {
-        let trace = &self.solved.trace;
-        let StepBars { y, k, a, share_y, share_a, stages, times, .. } = bars;
+        let stored = self.solved.kept.borrow();
+        let StepBars { y, k, a, share_y, share_a, stages, times, kept, again, .. } = bars;
         self.times_of(row, times, |_, h| h);
-        let mut inputs = Inputs::from_slice(&[T::input(&times[0]), T::input(&times[1])]);
-        inputs.extend([T::input(trace.states(row)), T::input(trace.rates(row))]);
+        let attempts = self.solved.trace.attempts(row);
+        let kept = self.pulls.keeping.as_ref().map(|keeping| match attempts.contains(&NOT_KEPT) {
+            true => self.keep_again(keeping, row, times, kept, again, workspace),
+            false => stored.of(attempts, kept),
+        });
+        let mut inputs = self.starts(row, times);
         self.block.push_motion(&mut inputs, self.number, &self.solved.a, None);
         inputs.extend([T::input(&stages[k.len()..]), T::input(y)]);
+        inputs.extend(kept.map(T::input));
         let mut outputs = [T::output(share_y), T::output(k), T::output(share_a), T::output(bar_q)];
         self.pulls.step.call(&inputs, &mut outputs, workspace);
         drop(inputs);
         std::mem::swap(y, share_y);
         add(a, share_a);
+    }
+
+    /// The first operands of a function of the steps in a row: `times`, states and rates.
+    fn starts<'i>(&'i self, row: usize, times: &'i [Vec<T>; 2]) -> Inputs<'i> {
+        let trace = &self.solved.trace;
+        let [t, h] = times;
+        Inputs::from_iter([t, h, trace.states(row), trace.rates(row)].map(T::input))
+    }
+
+    /// What the steps of a row keep, computed again.
+    fn keep_again<'k>(
+        &self,
+        keeping: &Keeping,
+        row: usize,
+        times: &[Vec<T>; 2],
+        kept: &'k mut Lines<T>,
+        again: &mut Vec<T>,
+        workspace: &mut Workspace,
+    ) -> &'k [T] {
+        let Keeping { step: Spreading { kernel, spreads }, len } = keeping;
+        let size = self.block.width() * self.block.plan.layout.system_of(self.number).n;
+        let stages = self.tableau.n_stages();
+        again.resize((stages + 1) * size, T::default());
+        let (tail, rest) = again.split_at_mut((stages - 1) * size);
+        let (y_new, err) = rest.split_at_mut(size);
+        let kept = kept.of(len * self.block.width());
+        let mut inputs = self.starts(row, times);
+        self.block.push_motion(&mut inputs, self.number, &self.solved.a, Some(spreads));
+        let mut outputs = [T::output(tail), T::output(y_new), T::output(err), T::output(kept)];
+        kernel.call(&inputs, &mut outputs, workspace);
+        kept
     }
 
     /// Adds to `y` what `k` sends there, in the lanes whose rates were evaluated at the start of the

@@ -4,11 +4,13 @@
 //! lane, whenever that was taken, so a reverse pass that goes down the rows comes to the first step of
 //! all lanes at once.
 
+use crate::plan::block::kept::{Kept, NOT_KEPT};
 use crate::plan::trace::Place;
 use crate::plan::unit::Element;
+use std::cell::RefCell;
 
 /// What a solve of a block leaves.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LaneSolved<T> {
     /// Start and end, `[width]` each.
     pub ends: [Vec<T>; 2],
@@ -22,6 +24,8 @@ pub(crate) struct LaneSolved<T> {
     pub times: Vec<f64>,
     /// The accepted steps.
     pub trace: LaneTrace<T>,
+    /// What they keep.
+    pub kept: RefCell<Kept<T>>,
     /// Evaluations of the rate in each lane.
     pub evaluations: Vec<u64>,
 }
@@ -42,9 +46,27 @@ pub(crate) struct LaneTrace<T> {
     /// Whether that rate was evaluated there: `[rows, width]`. Else it is the last stage of the step
     /// before.
     pub fresh: Vec<bool>,
+    /// The attempt in which it was made, by its number in [`Kept`]: `[rows, width]`.
+    attempts: Vec<u32>,
     /// Where each lane stands, `[width]`.
     end: Vec<f64>,
     n: usize,
+}
+
+impl<T: Element> LaneSolved<T> {
+    /// Nothing yet; the steps keep at most `bytes` bytes for the way back.
+    pub fn within(bytes: usize) -> LaneSolved<T> {
+        LaneSolved {
+            ends: [Vec::new(), Vec::new()],
+            sites: Vec::new(),
+            y0: Vec::new(),
+            a: Vec::new(),
+            times: Vec::new(),
+            trace: LaneTrace::default(),
+            kept: RefCell::new(Kept::within(bytes)),
+            evaluations: Vec::new(),
+        }
+    }
 }
 
 /// A step of every lane, of which those that are `taken` are meant.
@@ -58,6 +80,8 @@ pub(crate) struct LaneStepTaken<'a, T> {
     /// `[n, width]`
     pub k1: &'a [T],
     pub fresh: &'a [bool],
+    /// Its number in [`Kept`].
+    pub attempt: u32,
 }
 
 impl<T: Element> LaneTrace<T> {
@@ -73,6 +97,7 @@ impl<T: Element> LaneTrace<T> {
         self.y.clear();
         self.k1.clear();
         self.fresh.clear();
+        self.attempts.clear();
     }
 
     /// Rows: the most steps that a lane has taken.
@@ -91,6 +116,7 @@ impl<T: Element> LaneTrace<T> {
             self.y.extend_from_slice(step.y);
             self.k1.extend_from_slice(step.k1);
             self.fresh.extend_from_slice(step.fresh);
+            self.attempts.extend(std::iter::repeat_n(step.attempt, width));
             if lanes().count() == width && self.n_steps.iter().all(|n_steps| *n_steps == last) {
                 self.end.copy_from_slice(step.t_new);
                 self.n_steps.fill(last + 1);
@@ -100,6 +126,7 @@ impl<T: Element> LaneTrace<T> {
         for lane in lanes() {
             let at = self.n_steps[lane] * width + lane;
             (self.t[at], self.h[at], self.fresh[at]) = (step.t[lane], step.h[lane], step.fresh[lane]);
+            self.attempts[at] = step.attempt;
             self.end[lane] = step.t_new[lane];
         }
         let rows = &self.n_steps;
@@ -122,6 +149,7 @@ impl<T: Element> LaneTrace<T> {
             let at = |row: usize, entry: usize| (row * n + entry) * width + lane;
             if n_steps == 0 {
                 (self.t[lane], self.h[lane], self.fresh[lane]) = (self.end[lane], 0.0, true);
+                self.attempts[lane] = NOT_KEPT;
                 for entry in 0..n {
                     (self.y[at(0, entry)], self.k1[at(0, entry)]) = (y0[at(0, entry)], T::default());
                 }
@@ -130,6 +158,7 @@ impl<T: Element> LaneTrace<T> {
             for row in last + 1..n_rows {
                 let (from, to) = (last * width + lane, row * width + lane);
                 (self.t[to], self.h[to], self.fresh[to]) = (self.t[from], self.h[from], false);
+                self.attempts[to] = self.attempts[from];
                 for entry in 0..n {
                     self.y[at(row, entry)] = self.y[at(last, entry)];
                     self.k1[at(row, entry)] = self.k1[at(last, entry)];
@@ -147,6 +176,12 @@ impl<T: Element> LaneTrace<T> {
     pub fn states(&self, row: usize) -> &[T] {
         let len = self.n * self.n_steps.len();
         &self.y[row * len..][..len]
+    }
+
+    /// The attempts in which these steps were made, `[width]`.
+    pub fn attempts(&self, row: usize) -> &[u32] {
+        let width = self.n_steps.len();
+        &self.attempts[row * width..][..width]
     }
 
     /// The rates there, `[n, width]`.
