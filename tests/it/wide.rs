@@ -83,7 +83,8 @@ pub fn must_be_wide(func: &LoopFunc) {
     let lane_func = LaneFunc { func: func.clone(), inputs, outputs };
     for isa in Isa::ALL {
         if let Err(why) = wide::code(&lane_func, 16, isa) {
-            assert_eq!(why, "a computed index of bytes", "{isa:?}\n{func}");
+            let of_bytes = ["a computed index of bytes", "a computed index of what is stored"];
+            assert!(of_bytes.contains(&why), "{why}, {isa:?}\n{func}");
         }
     }
 }
