@@ -20,9 +20,9 @@ pub enum Spread {
     /// One for each, `[len, width]`.
     Lanes,
     /// `[len]`, to which the sum over the lanes is added; float outputs only, each element of which the
-    /// function stores once, as `lower` does. The sum is that of a
-    /// binary tree: lane `l` and lane `l + width/2` first, then those sums at a distance of
-    /// `width/4`, and so on.
+    /// function stores once, as `lower` does. The sum is that of a binary tree: lanes that are
+    /// neighbours first, then twos of these, and so on, so that lanes that a machine does together come
+    /// together.
     Sum,
 }
 
@@ -50,8 +50,8 @@ pub trait LaneExecutable: Send + Sync {
 }
 
 /// The lanes that functions of a run in this precision are called for: one 512-bit vector of `f32`, two
-/// of `f64`, which hide the latency of each other. The same on every machine, since the order of sums
-/// over lanes depends on it.
+/// of `f64`, or more of a machine whose vectors are shorter. The same on every machine, since the order
+/// of sums over lanes depends on it.
 pub fn width(dtype: DType) -> usize {
     match dtype {
         DType::F32 | DType::F64 | DType::I64 | DType::Bool => 16,
@@ -151,10 +151,7 @@ impl LaneExecutable for OneByOne {
         let declared = &lane_func.func;
         // Sums of lanes by how many lanes are in them: equal ones are added, the earlier first.
         let mut sums: Vec<(usize, Vec<Option<Column>>)> = Vec::new();
-        for turn in 0..self.width {
-            // Lanes a half apart come one after the other, then quarters, as the tree wants them.
-            let lane = turn.reverse_bits() >> (usize::BITS - self.width.ilog2()).min(usize::BITS - 1);
-            let lane = if self.width == 1 { 0 } else { lane };
+        for lane in 0..self.width {
             let own: Vec<Option<Column>> = (inputs.iter().zip(&lane_func.inputs))
                 .map(|(input, spread)| {
                     (*spread == Spread::Lanes).then(|| Column::of_lane(input, lane, self.width))
@@ -298,8 +295,8 @@ mod tests {
         made.call(0, &[Input::F64(&x), Input::F64(&[3.0])], &mut [Output::F64(&mut y)], &mut workspace);
         assert_eq!(y.to_vec(), x.iter().map(|x| 3.0 * x).collect::<Vec<f64>>());
         made.call(1, &[Input::F64(&x), Input::F64(&[3.0])], &mut [Output::F64(&mut sum)], &mut workspace);
-        let halves = [y[0] + y[4], y[1] + y[5], y[2] + y[6], y[3] + y[7]];
-        let tree = (halves[0] + halves[2]) + (halves[1] + halves[3]);
+        let twos = [y[0] + y[1], y[2] + y[3], y[4] + y[5], y[6] + y[7]];
+        let tree = (twos[0] + twos[1]) + (twos[2] + twos[3]);
         assert_eq!(sum[0], 1.0 + tree);
     }
 }

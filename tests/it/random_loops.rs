@@ -145,6 +145,7 @@ proptest! {
     fn back_ends_agree_on_loop_programs(seed in any::<u64>()) {
         let (func, inputs) = loop_program(seed);
         agreed(&func, Target { fma: true }, &inputs);
+        wide::must_be_wide(&func);
         wide::agrees(&func, &inputs.iter().map(Column::data).collect::<Vec<Data>>(), false);
     }
 }

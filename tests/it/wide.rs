@@ -2,14 +2,22 @@
 //! an independent decoder.
 
 use crate::backends::{Data, call_lanes};
+use nodec::backend::Backend;
 use nodec::backend::cranelift::Cranelift;
 use nodec::backend::interp::Interp;
 use nodec::backend::lanes::{LaneFunc, Spread, one_by_one};
-use nodec::backend::{Backend, wide};
+use nodec::backend::wide::{self, Isa};
 use nodec::lower::loops::{LoopFunc, Target};
 use std::sync::Arc;
 
-/// `func` in lanes on a machine with wide code gives what the interpreter gives lane by lane: for 8
+/// The instruction sets of this machine, or what is done without.
+fn isas() -> Vec<Option<Isa>> {
+    let supported = Isa::ALL.into_iter().filter(|isa| isa.is_supported()).map(Some);
+    let supported: Vec<Option<Isa>> = supported.collect();
+    if supported.is_empty() { vec![None] } else { supported }
+}
+
+/// `func` in wide code of every kind that this machine runs gives what the interpreter gives lane by lane: for 8
 /// and for 16 lanes, with operands in common and of their own, results in lanes and summed. The lanes
 /// differ from `args` a little, except in indices and truth values. An output that is summed (`sums`) has
 /// to be written once.
@@ -35,12 +43,20 @@ pub fn agrees(func: &LoopFunc, args: &[Data], sums: bool) {
             let reference =
                 one_by_one(vec![lane_func.clone()], width, |module| interp.compile(module)).unwrap();
             let expected = call_lanes(&*reference, &spread_args);
-            let made = Cranelift.compile_lanes(vec![lane_func.clone()], width).unwrap();
-            // Twice: what the first call leaves in the workspace is not read.
-            for _ in 0..2 {
-                let got = call_lanes(&*made, &spread_args);
-                for (a, b) in expected.iter().zip(&got) {
-                    assert_eq!(a.bits(), b.bits(), "width {width} of {inputs:?}\n{a:?}\n{b:?}\n{func}");
+            for isa in isas() {
+                let made =
+                    wide::compile(vec![lane_func.clone()], width, isa, |module| Cranelift.compile(module));
+                let made = made.unwrap();
+                // Twice: what the first call leaves in the workspace is not read.
+                for _ in 0..2 {
+                    let got = call_lanes(&*made, &spread_args);
+                    for (a, b) in expected.iter().zip(&got) {
+                        assert_eq!(
+                            a.bits(),
+                            b.bits(),
+                            "{isa:?}, width {width} of {inputs:?}\n{a:?}\n{b:?}\n{func}"
+                        );
+                    }
                 }
             }
         }
@@ -62,18 +78,19 @@ fn in_lanes(data: &Data, width: usize) -> Data {
 
 /// What `agrees` compares is wide code, not the portable way twice: no function of the suite is without.
 pub fn must_be_wide(func: &LoopFunc) {
-    if !wide::is_supported() {
-        return;
-    }
     let inputs = vec![Spread::Lanes; func.inputs.len()];
     let outputs = vec![Spread::Lanes; func.outputs.len()];
     let lane_func = LaneFunc { func: func.clone(), inputs, outputs };
-    if let Err(why) = wide::code(&lane_func, 16) {
-        assert_eq!(why, "a computed index of bytes", "{func}");
+    for isa in Isa::ALL {
+        if let Err(why) = wide::code(&lane_func, 16, isa) {
+            let of_bytes = ["a computed index of bytes", "a computed index of what is stored"];
+            assert!(of_bytes.contains(&why), "{why}, {isa:?}\n{func}");
+        }
     }
 }
 
 #[test]
 fn machines_without_wide_code_go_lane_by_lane() {
-    assert_eq!(Arc::new(Cranelift).is_wide(), wide::is_supported());
+    assert_eq!(Arc::new(Cranelift).is_wide(), wide::native().is_some());
+    assert_eq!(wide::native(), isas()[0]);
 }

@@ -46,11 +46,11 @@ impl Backend for Cranelift {
         funcs: Vec<LaneFunc>,
         width: usize,
     ) -> Result<Arc<dyn LaneExecutable>, CompileError> {
-        wide::compile(funcs, width, |module| self.compile(module))
+        wide::compile(funcs, width, wide::native(), |module| self.compile(module))
     }
 
     fn is_wide(&self) -> bool {
-        wide::is_supported()
+        wide::native().is_some()
     }
 }
 

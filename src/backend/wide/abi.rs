@@ -3,7 +3,7 @@
 //! A function is `extern "sysv64" fn(inputs, outputs, workspace, constants)`, where `inputs` and
 //! `outputs` point to arrays of buffer addresses in call order.
 
-use super::code;
+use super::{Isa, code};
 use crate::backend::cranelift::{free, input_address, new_module, output_address};
 use crate::backend::lanes::{LaneExecutable, LaneFunc, one_by_one};
 use crate::backend::{CompileError, Executable, Input, Output, Workspace};
@@ -37,21 +37,31 @@ enum Code {
 #[repr(C, align(64))]
 struct CacheLine([u8; 64]);
 
-/// Calls `work`, compiled for AVX-512, on a machine that has it.
+/// Calls `work`, compiled for `isa`, which the machine has.
 #[inline(always)]
-pub(super) fn widely<R>(work: impl FnOnce() -> R) -> R {
+pub(super) fn widely<R>(isa: Isa, work: impl FnOnce() -> R) -> R {
     #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
-    fn compiled<R>(work: impl FnOnce() -> R) -> R {
+    fn avx512<R>(work: impl FnOnce() -> R) -> R {
         work()
     }
-    // SAFETY: the machine has these features: `is_supported` holds.
-    unsafe { compiled(work) }
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2<R>(work: impl FnOnce() -> R) -> R {
+        work()
+    }
+    // SAFETY: the machine has these features: `Isa::is_supported` holds.
+    unsafe {
+        match isa {
+            Isa::Avx512 => avx512(work),
+            Isa::Avx2 => avx2(work),
+        }
+    }
 }
 
-/// Functions for `width` lanes on a machine with AVX-512.
+/// Functions for `width` lanes on a machine that has `isa`.
 pub(super) fn compile(
     funcs: Vec<LaneFunc>,
     width: usize,
+    isa: Isa,
     compile: impl FnOnce(Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError>,
 ) -> Result<Arc<dyn LaneExecutable>, CompileError> {
     funcs.iter().for_each(LaneFunc::check);
@@ -63,15 +73,15 @@ pub(super) fn compile(
     for (position, lane_func) in funcs.iter().enumerate() {
         let func = &lane_func.func;
         func.verify().map_err(|message| failed(&func.name, message))?;
-        match code(lane_func, width) {
-            Ok((bytes, constants)) => {
+        match code(lane_func, width, isa) {
+            Ok(wide) => {
                 let signature = jit.make_signature();
                 let name = format!("w{position}");
                 let id = jit.declare_function(&name, Linkage::Export, &signature);
                 let id = id.map_err(|e| failed(&func.name, e.to_string()))?;
-                jit.define_function_bytes(id, 64, &bytes, &[])
+                jit.define_function_bytes(id, 64, &wide.bytes, &[])
                     .map_err(|e| failed(&func.name, e.to_string()))?;
-                made.push(Ok((id, constants)));
+                made.push(Ok((id, wide)));
             }
             Err(why) => {
                 tracing::debug!("`{}` goes lane by lane: it has {why}", func.name);
@@ -81,13 +91,13 @@ pub(super) fn compile(
         }
     }
     jit.finalize_definitions().map_err(|e| failed("", e.to_string()))?;
-    let codes = made.into_iter().zip(&funcs).map(|(made, lane_func)| match made {
-        Ok((id, constants)) => {
+    let codes = made.into_iter().map(|made| match made {
+        Ok((id, wide)) => {
             let address = jit.get_finalized_function(id);
             // SAFETY: `allocate` makes every function with exactly these parameters in this calling
             // convention, and keeps what the convention says is the caller's.
             let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
-            Code::Wide { entry, workspace: lane_func.func.workspace * width, constants: lines(&constants) }
+            Code::Wide { entry, workspace: wide.workspace, constants: lines(&wide.constants) }
         }
         Err(number) => Code::Narrow(number),
     });
@@ -122,7 +132,7 @@ impl LaneExecutable for Wide {
                 let outputs: SmallVec<[*mut u8; 16]> = outputs.iter_mut().map(output_address).collect();
                 let workspace = workspace.reserve(*bytes);
                 // SAFETY: number, element type and length of the buffers are as declared (checked
-                // above), the workspace has `width` times the declared size and its alignment,
+                // above), the workspace has the size that the code needs and its alignment,
                 // outputs are exclusive borrows and so overlap nothing. The code reads and writes
                 // inside these buffers: `LoopFunc::verify`, run before compilation, bounds every
                 // affine index, `select` multiplies it by the lanes, and the producers of computed

@@ -6,7 +6,8 @@
 //! end each is brought back to that place, so that every turn begins alike. Two registers stay free
 //! for moves and for instructions that are several.
 
-use super::encode::{self as x, Assembler, Gpr, Len, Mem, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Rm};
+use super::encode::{self as x, Assembler, Form, Gpr, Mem, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Rm};
+use super::machine::Machine;
 use super::select::Unsupported;
 use super::vector::{At, Base, ClassId, Fill, Home, Inst, Value, Vectors, sources};
 use crate::base::index::IndexVec;
@@ -19,31 +20,30 @@ mod emit;
 mod sums;
 mod turns;
 
-/// Vector registers that hold values.
-const N_REGS: usize = 30;
-/// Free between instructions.
-const SCRATCH: [u8; 2] = [30, 31];
-/// Most values that a loop carries in registers.
-const CARRIED: usize = 24;
+/// Vector registers that hold values, on the machine that has most.
+const MOST_REGS: usize = 30;
 /// The address of the constants, and the counter of an innermost loop.
 const CONSTANTS: Gpr = RCX;
 const COUNTER: Gpr = 15;
-/// Registers for addresses; `RAX` is free between instructions.
+/// Free between instructions, as is `RAX`.
+const INDEX: Gpr = 11;
+/// Registers for addresses.
 const POINTERS: [Gpr; 10] = [RDI, RSI, RDX, RBX, 8, 9, 10, 12, 13, 14];
 /// What the calling convention wants back.
 const KEPT: [Gpr; 5] = [RBX, 12, 13, 14, 15];
 
-/// The code of `vectors`: `extern "sysv64" fn(inputs, outputs, workspace, constants)`.
-pub fn allocate(vectors: &Vectors) -> Result<Vec<u8>, Unsupported> {
+/// The code of `vectors` for a machine: `extern "sysv64" fn(inputs, outputs, workspace, constants)`.
+pub fn allocate(vectors: &Vectors, machine: &'static Machine) -> Result<Vec<u8>, Unsupported> {
     let mut out = Allocate {
         vectors,
-        asm: Assembler::default(),
+        machine,
+        asm: Assembler::new(machine.encoding),
         uses: vectors.homes.iter().map(|_| Vec::new()).collect(),
         cursor: vectors.homes.iter().map(|_| 0).collect(),
         reg_of: vectors.homes.iter().map(|_| None).collect(),
         slot_of: vectors.homes.iter().map(|_| None).collect(),
         given: BinaryHeap::new(),
-        owner: [None; N_REGS],
+        owner: [None; MOST_REGS],
         now: 0,
         pointer_of: vectors.classes.iter().map(|_| None).collect(),
         cached: [None; POINTERS.len()],
@@ -54,6 +54,7 @@ pub fn allocate(vectors: &Vectors) -> Result<Vec<u8>, Unsupported> {
         counters: Vec::new(),
         open: Vec::new(),
         in_mask: None,
+        aside: None,
     };
     out.find_uses();
     out.prologue();
@@ -69,6 +70,7 @@ pub fn allocate(vectors: &Vectors) -> Result<Vec<u8>, Unsupported> {
 
 struct Allocate<'v> {
     vectors: &'v Vectors,
+    machine: &'static Machine,
     asm: Assembler,
     /// Instructions that use a value, ascending; the end of a loop uses what comes from before it.
     uses: IndexVec<Value, Vec<u32>>,
@@ -77,7 +79,7 @@ struct Allocate<'v> {
     slot_of: IndexVec<Value, Option<i32>>,
     /// Slots of values, with the last instruction that uses what is in them; the earliest comes first.
     given: BinaryHeap<Reverse<(u32, i32)>>,
-    owner: [Option<Value>; N_REGS],
+    owner: [Option<Value>; MOST_REGS],
     now: usize,
     /// The register of an address.
     pointer_of: IndexVec<ClassId, Option<Gpr>>,
@@ -92,6 +94,8 @@ struct Allocate<'v> {
     open: Vec<Open>,
     /// The value that is in mask registers.
     in_mask: Option<Value>,
+    /// Slots for vectors whose elements are wanted one by one.
+    aside: Option<[i32; 2]>,
 }
 
 impl Allocate<'_> {
@@ -251,24 +255,32 @@ impl Allocate<'_> {
 
     // ---- values ---------------------------------------------------------------------------------
 
+    /// An instruction on whole vectors.
+    fn op(&mut self, form: &Form, dst: u8, src: u8, rm: Rm, imm: Option<u8>) {
+        self.asm.op(form, self.machine.full, dst, src, rm, imm);
+    }
+
     /// Fills a register from memory.
     fn fill(&mut self, reg: u8, at: At, fill: Fill) {
         let mem = Rm::Mem(self.mem(at, false));
         match fill {
             Fill::Full(len) => self.asm.op(&x::LOAD, len, reg, 0, mem, None),
-            Fill::Splat4 => self.asm.op(&x::BROADCAST_SS, Len::Z, reg, 0, mem, None),
-            Fill::Splat8 => self.asm.op(&x::BROADCAST_SD, Len::Z, reg, 0, mem, None),
+            Fill::Splat4 => self.op(&x::BROADCAST_SS, reg, 0, mem, None),
+            Fill::Splat8 => self.op(&x::BROADCAST_SD, reg, 0, mem, None),
+            Fill::Splat1 => self.op(&x::BROADCAST_B, reg, 0, mem, None),
+            Fill::Bytes4 => self.op(&x::B_TO_D, reg, 0, mem, None),
+            Fill::Bytes8 => self.op(&x::B_TO_Q, reg, 0, mem, None),
         }
     }
 
     fn load_slot(&mut self, reg: u8, slot: i32) {
         let mem = Mem { base: RSP, disp: slot, broadcast: false };
-        self.asm.op(&x::LOAD, Len::Z, reg, 0, Rm::Mem(mem), None);
+        self.op(&x::LOAD, reg, 0, Rm::Mem(mem), None);
     }
 
     fn store_slot(&mut self, reg: u8, slot: i32) {
         let mem = Mem { base: RSP, disp: slot, broadcast: false };
-        self.asm.op(&x::STORE, Len::Z, reg, 0, Rm::Mem(mem), None);
+        self.op(&x::STORE, reg, 0, Rm::Mem(mem), None);
     }
 
     /// Brings a value that is in no register into `reg`.
@@ -281,7 +293,7 @@ impl Allocate<'_> {
             Home::Counter(var) => {
                 let slot = self.counter(var);
                 let mem = Mem { base: RSP, disp: slot, broadcast: false };
-                self.asm.op(&x::BROADCAST_SD, Len::Z, reg, 0, Rm::Mem(mem), None);
+                self.op(&x::BROADCAST_SD, reg, 0, Rm::Mem(mem), None);
             }
             Home::Nowhere => crate::bug!("{value} is nowhere"),
         }
@@ -295,12 +307,12 @@ impl Allocate<'_> {
     /// A free register, none of `locked`; a value may have to go.
     fn take(&mut self, locked: u32) -> u8 {
         let free =
-            |reg: &usize, owner: &[Option<Value>; N_REGS]| owner[*reg].is_none() && locked >> reg & 1 == 0;
-        if let Some(reg) = (0..N_REGS).find(|reg| free(reg, &self.owner)) {
+            |reg: &usize, owner: &[Option<Value>; MOST_REGS]| owner[*reg].is_none() && locked >> reg & 1 == 0;
+        if let Some(reg) = (0..self.machine.n_regs).find(|reg| free(reg, &self.owner)) {
             return reg as u8;
         }
         let (mut best, mut farthest) = (None, 0);
-        for reg in (0..N_REGS).filter(|reg| locked >> reg & 1 == 0) {
+        for reg in (0..self.machine.n_regs).filter(|reg| locked >> reg & 1 == 0) {
             let value = self.owner[reg].expect("no register is free");
             let mut next = self.next_use(value).unwrap_or(usize::MAX / 2);
             if self.home(value) != Home::Nowhere || self.slot_of[value].is_some() {
@@ -327,7 +339,7 @@ impl Allocate<'_> {
                     self.given.pop();
                     slot
                 }
-                _ => self.slot(64),
+                _ => self.slot(self.machine.bytes() as i32),
             };
             let last = *self.uses[value].last().expect("it is used again");
             self.given.push(Reverse((last, slot)));
@@ -365,12 +377,14 @@ impl Allocate<'_> {
                 (Some(slot), _) if last => {
                     return Rm::Mem(Mem { base: RSP, disp: slot, broadcast: false });
                 }
-                (None, Home::Memory(at, Fill::Full(Len::Z))) if last => {
+                (None, Home::Memory(at, Fill::Full(len))) if last && len == self.machine.full => {
                     return Rm::Mem(self.mem(at, false));
                 }
                 (None, Home::Memory(at, fill)) => {
-                    let fits = matches!((fill, element), (Fill::Splat4, 4) | (Fill::Splat8, 8));
-                    let full = !(0..N_REGS).any(|reg| self.owner[reg].is_none() && *locked >> reg & 1 == 0);
+                    let fits = self.machine.broadcasts
+                        && matches!((fill, element), (Fill::Splat4, 4) | (Fill::Splat8, 8));
+                    let full = !(0..self.machine.n_regs)
+                        .any(|reg| self.owner[reg].is_none() && *locked >> reg & 1 == 0);
                     if fits && (last || full) {
                         return Rm::Mem(self.mem(at, true));
                     }
@@ -403,6 +417,7 @@ impl Allocate<'_> {
 
     /// What is still locked after operands were released.
     fn still(&self, locked: u32) -> u32 {
-        (0..N_REGS).filter(|reg| self.owner[*reg].is_some()).fold(0, |all, reg| all | 1 << reg) & locked
+        (0..self.machine.n_regs).filter(|reg| self.owner[*reg].is_some()).fold(0, |all, reg| all | 1 << reg)
+            & locked
     }
 }

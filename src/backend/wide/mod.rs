@@ -1,33 +1,29 @@
-//! Wide code: functions of many examples, side by side in AVX-512 registers.
+//! Wide code: functions of many examples, side by side in vector registers.
 //!
-//! A [`LaneFunc`] becomes machine code of our own: `select` turns scalars into vectors over the
-//! lanes, `allocate` gives them registers, `encode` writes the bytes, `abi` calls them. The order of
-//! operations is that of the loop IR, so each lane has the bits of the scalar code. A function that
-//! has something without a wide form goes lane by lane, as all do on a machine without AVX-512.
+//! A [`LaneFunc`] becomes machine code of our own for an [`Isa`]: `select` turns scalars into vectors
+//! over the lanes, `allocate` gives them registers, `encode` writes the bytes, `abi` calls them. The
+//! order of operations is that of the loop IR, so each lane has the bits of the scalar code, whatever
+//! the machine. A function that has something without a wide form goes lane by lane, as all do on a
+//! machine that has neither AVX-512 nor AVX2.
 
 #[cfg(all(target_arch = "x86_64", unix))]
 mod abi;
 mod allocate;
 mod encode;
+mod machine;
 mod select;
 mod vector;
+
+pub use machine::Isa;
 
 use crate::backend::lanes::{LaneExecutable, LaneFunc, one_by_one};
 use crate::backend::{CompileError, Executable};
 use crate::lower::loops::LoopModule;
 use std::sync::Arc;
 
-/// Whether this machine runs wide code.
-pub fn is_supported() -> bool {
-    #[cfg(all(target_arch = "x86_64", unix))]
-    {
-        std::arch::is_x86_feature_detected!("avx512f")
-            && std::arch::is_x86_feature_detected!("avx512dq")
-            && std::arch::is_x86_feature_detected!("avx512bw")
-            && std::arch::is_x86_feature_detected!("avx512vl")
-    }
-    #[cfg(not(all(target_arch = "x86_64", unix)))]
-    false
+/// The best that this machine has, if it runs wide code.
+pub fn native() -> Option<Isa> {
+    Isa::ALL.into_iter().find(|isa| isa.is_supported())
 }
 
 /// Calls `work`: what of it is compiled in place (`#[inline(always)]`) is so for the vectors of this machine.
@@ -35,27 +31,45 @@ pub fn is_supported() -> bool {
 #[inline(always)]
 pub fn widely<R>(work: impl FnOnce() -> R) -> R {
     #[cfg(all(target_arch = "x86_64", unix))]
-    if is_supported() {
-        return abi::widely(work);
+    if let Some(isa) = native() {
+        return abi::widely(isa, work);
     }
     work()
 }
 
-/// The code of `lane_func` for `width` lanes and the numbers it reads, or why there is none.
-pub fn code(lane_func: &LaneFunc, width: usize) -> Result<(Vec<u8>, Vec<u8>), &'static str> {
-    let vectors = select::select(lane_func, width)?;
-    Ok((allocate::allocate(&vectors)?, vectors.constants))
+/// A function in machine code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// `extern "sysv64" fn(inputs, outputs, workspace, constants)`
+    pub bytes: Vec<u8>,
+    /// The numbers it reads, 64 bytes aligned.
+    pub constants: Vec<u8>,
+    /// Bytes of workspace it needs.
+    pub workspace: usize,
 }
 
-/// Functions for `width` lanes: wide where this can be, else by way of `compile`.
-pub(super) fn compile(
+/// The code of `lane_func` for `width` lanes, or why there is none.
+pub fn code(lane_func: &LaneFunc, width: usize, isa: Isa) -> Result<Code, &'static str> {
+    let machine = isa.machine();
+    let vectors = select::select(lane_func, width, machine)?;
+    let bytes = allocate::allocate(&vectors, machine)?;
+    Ok(Code { bytes, constants: vectors.constants, workspace: vectors.workspace })
+}
+
+/// Functions for `width` lanes, in wide code for `isa` where this can be, else by way of `compile`.
+/// Panics if this machine has not `isa`.
+pub fn compile(
     funcs: Vec<LaneFunc>,
     width: usize,
+    isa: Option<Isa>,
     compile: impl FnOnce(Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError>,
 ) -> Result<Arc<dyn LaneExecutable>, CompileError> {
     #[cfg(all(target_arch = "x86_64", unix))]
-    if is_supported() {
-        return abi::compile(funcs, width, compile);
+    if let Some(isa) = isa {
+        assert!(isa.is_supported(), "code for {isa:?} on a machine without");
+        return abi::compile(funcs, width, isa, compile);
     }
+    #[cfg(not(all(target_arch = "x86_64", unix)))]
+    assert!(isa.is_none(), "code for {isa:?} on a machine without");
     one_by_one(funcs, width, compile)
 }

@@ -1,6 +1,6 @@
 //! Instructions on vectors, before they have registers.
 //!
-//! A [`Value`] is 512 bits: the lanes of a scalar, or half of them. Addresses are a [`Class`], which
+//! A [`Value`] is a vector of the machine: the lanes of a scalar, or part of them. Addresses are a [`Class`], which
 //! moves with the loops, and a distance from it.
 
 use super::encode::{Form, Len};
@@ -9,7 +9,7 @@ use crate::lower::loops::LoopVar;
 use smallvec::SmallVec;
 
 crate::index_type!(
-    /// 512 bits.
+    /// A vector.
     Value, "v"
 );
 crate::index_type!(
@@ -53,6 +53,12 @@ pub enum Fill {
     Splat4,
     /// One element of eight bytes in every lane.
     Splat8,
+    /// One byte in all bytes.
+    Splat1,
+    /// Byte after byte, each to four bytes with zeros.
+    Bytes4,
+    /// Byte after byte, each to eight bytes with zeros.
+    Bytes8,
 }
 
 /// Where a value can be had again.
@@ -83,6 +89,8 @@ pub enum Inst {
     Upper { dst: Value, a: Value },
     /// `dst` is the mask of `a ? b`, part after part.
     Compare { form: Form, dst: Value, parts: SmallVec<[(Value, Value); 2]>, imm: u8 },
+    /// `dst = mask ? a : b` where the mask is a vector of lanes as wide.
+    Choose { dst: Value, mask: Value, a: Value, b: Value },
     /// `dst = mask ? a : b` for lanes from `8·part` on if `double`.
     Select { double: bool, part: usize, dst: Value, mask: Value, a: Value, b: Value },
     /// `dst` is `one` where the mask is true, else 0.
@@ -95,16 +103,17 @@ pub enum Inst {
     LoadMask { dst: Value, at: At, len: Len },
     /// The mask of one byte.
     SplatMask { dst: Value, at: At },
-    /// Elements at `at + index·size`: eight of them.
+    /// Elements at `at + index·size`, one for each index.
     Gather { double: bool, dst: Value, index: Value, at: At },
-    /// Eight elements to there.
+    /// Elements to there.
     Scatter { double: bool, src: Value, index: Value, at: At },
     /// Memory = `src`: all of it, or the first element.
     Store { src: Value, at: At, fill: Fill },
     /// Bytes 0 or 1 of a mask.
     StoreMask { src: Value, at: At, len: Len },
-    /// Memory += the sum over the lanes of each value, one element after the other.
-    Sum { double: bool, len: Len, srcs: Vec<Value>, order: At, at: At },
+    /// Memory = the sum over the lanes of each source, one element after the other; where it `adds`,
+    /// memory += that. A source is `parts` values, with `lanes` lanes each.
+    Sum { double: bool, lanes: usize, parts: usize, srcs: Vec<Value>, adds: bool, at: At },
     /// A loop begins.
     Begin { number: usize },
     /// It ends.
@@ -143,6 +152,8 @@ pub struct Vectors {
     pub loops: Vec<Looped>,
     /// Numbers that the code reads, 64 bytes aligned.
     pub constants: Vec<u8>,
+    /// Bytes of workspace.
+    pub workspace: usize,
     /// Loop variables whose value is used.
     pub counted: Vec<LoopVar>,
 }
@@ -155,7 +166,9 @@ pub fn sources(inst: &Inst, visit: &mut dyn FnMut(Value)) {
             visit(*a);
         }
         Inst::Fma { a, b, c, .. } => [*a, *b, *c].into_iter().for_each(visit),
-        Inst::Ternary { a, b, mask, .. } | Inst::Select { a, b, mask, .. } => {
+        Inst::Ternary { a, b, mask, .. }
+        | Inst::Select { a, b, mask, .. }
+        | Inst::Choose { a, b, mask, .. } => {
             [*a, *b, *mask].into_iter().for_each(visit);
         }
         Inst::Compare { parts, .. } => parts.iter().for_each(|(a, b)| {
@@ -183,6 +196,7 @@ pub fn result(inst: &Inst) -> Option<Value> {
         | Inst::Upper { dst, .. }
         | Inst::Compare { dst, .. }
         | Inst::Select { dst, .. }
+        | Inst::Choose { dst, .. }
         | Inst::Masked { dst, .. }
         | Inst::ToInteger { dst, .. }
         | Inst::Load { dst, .. }

@@ -1,7 +1,8 @@
 //! Each instruction in machine code.
 
-use super::{Allocate, SCRATCH};
-use crate::backend::wide::encode::{self as x, Form, Len, Mask, Mem, RAX, Rm};
+use super::{Allocate, INDEX};
+use crate::backend::wide::encode::{self as x, Form, Gpr, Len, Mask, Mem, RAX, RSP, Rm};
+use crate::backend::wide::machine::Masks;
 use crate::backend::wide::vector::{At, Fill, Inst, Value, sources};
 
 /// The mask register, or the first of two, of a mask that only chooses.
@@ -26,7 +27,7 @@ impl Allocate<'_> {
                 let right = self.operand(b, form.element(), &mut locked);
                 self.release(&[a, b]);
                 let reg = self.result(*dst, self.still(locked));
-                self.asm.op(form, Len::Z, reg, left, right, *imm);
+                self.op(form, reg, left, right, *imm);
             }
             Inst::One { form, dst, a, imm } => {
                 let exact = matches!(*form, x::SQRT_PS | x::SQRT_PD | x::ROUND_PS | x::ROUND_PD);
@@ -38,9 +39,9 @@ impl Allocate<'_> {
                 let reg = self.result(*dst, self.still(locked));
                 match (*form, from) {
                     (x::Q_TO_D, Rm::Reg(from)) => {
-                        self.asm.op(form, Len::Z, from, 0, Rm::Reg(reg), *imm);
+                        self.op(form, from, 0, Rm::Reg(reg), *imm);
                     }
-                    _ => self.asm.op(form, Len::Z, reg, 0, from, *imm),
+                    _ => self.op(form, reg, 0, from, *imm),
                 }
             }
             Inst::Fma { double, negative, minus, dst, a, b, c } => {
@@ -53,10 +54,10 @@ impl Allocate<'_> {
                 let into = if self.is_dead(*a) && ![*b, *mask].contains(a) {
                     first
                 } else {
-                    self.asm.op(&x::MOVE, Len::Z, SCRATCH[0], 0, Rm::Reg(first), None);
-                    SCRATCH[0]
+                    self.op(&x::MOVE, self.machine.scratch[0], 0, Rm::Reg(first), None);
+                    self.machine.scratch[0]
                 };
-                self.asm.op(form, Len::Z, into, second, third, Some(*imm));
+                self.op(form, into, second, third, Some(*imm));
                 self.release(&[*a, *b, *mask]);
                 if into == first { self.owned_by(into, *dst) } else { self.scratch_to(*dst) }
             }
@@ -64,13 +65,13 @@ impl Allocate<'_> {
                 let from = self.ensure(*a, &mut locked);
                 self.release(&[*a]);
                 let reg = self.result(*dst, self.still(locked));
-                self.asm.op(form, Len::Z, *op, reg, Rm::Reg(from), Some(*by));
+                self.op(form, *op, reg, Rm::Reg(from), Some(*by));
             }
             Inst::Upper { dst, a } => {
                 let from = self.ensure(*a, &mut locked);
                 self.release(&[*a]);
                 let reg = self.result(*dst, self.still(locked));
-                self.asm.op(&x::EXTRACT_HALF, Len::Z, from, 0, Rm::Reg(reg), Some(1));
+                self.op(&self.machine.extract, from, 0, Rm::Reg(reg), Some(1));
             }
             Inst::Compare { form, dst, parts, imm } => {
                 let direct = self.only_chooses(*dst, parts.len());
@@ -78,7 +79,7 @@ impl Allocate<'_> {
                 for (part, (a, b)) in parts.iter().enumerate() {
                     let left = self.ensure(*a, &mut locked);
                     let right = self.operand(*b, form.element(), &mut locked);
-                    self.asm.op(form, Len::Z, first + part as u8, left, right, Some(*imm));
+                    self.op(form, first + part as u8, left, right, Some(*imm));
                 }
                 let all: Vec<Value> = parts.iter().flat_map(|(a, b)| [*a, *b]).collect();
                 self.release(&all);
@@ -90,7 +91,7 @@ impl Allocate<'_> {
                     self.asm.mask_join(1, 2, 1);
                 }
                 let reg = self.result(*dst, 0);
-                self.asm.op(&x::MASK_TO_D, Len::Z, reg, 0, Rm::Reg(1), None);
+                self.op(&x::MASK_TO_D, reg, 0, Rm::Reg(1), None);
             }
             Inst::Select { double, part, dst, mask, a, b } => {
                 let form = if *double { x::BLEND_PD } else { x::BLEND_PS };
@@ -107,6 +108,13 @@ impl Allocate<'_> {
                 let reg = self.result(*dst, self.still(locked));
                 self.asm.masked(&form, Len::Z, reg, no, yes, Mask { k, zero: false }, None);
             }
+            Inst::Choose { dst, mask, a, b } => {
+                let [mask_reg, no] = [*mask, *b].map(|value| self.ensure(value, &mut locked));
+                let yes = self.operand(*a, 0, &mut locked);
+                self.release(&[*a, *b, *mask]);
+                let reg = self.result(*dst, self.still(locked));
+                self.op(&x::CHOOSE, reg, no, yes, Some(mask_reg << 4));
+            }
             Inst::Masked { part, dst, mask, one } => {
                 let mask_reg = self.ensure(*mask, &mut locked);
                 self.mask(mask_reg, *part);
@@ -117,15 +125,16 @@ impl Allocate<'_> {
             }
             Inst::ToInteger { dst, a, limit, most } => {
                 let from = self.ensure(*a, &mut locked);
+                let [into, _] = self.machine.scratch;
                 // NaN is unordered with itself, and gives 0.
-                self.asm.op(&x::COMPARE_PD, Len::Z, 1, from, Rm::Reg(from), Some(7));
+                self.op(&x::COMPARE_PD, 1, from, Rm::Reg(from), Some(7));
                 let ordered = Mask { k: 1, zero: true };
-                self.asm.masked(&x::PD_TO_Q, Len::Z, SCRATCH[0], 0, Rm::Reg(from), ordered, None);
+                self.asm.masked(&x::PD_TO_Q, Len::Z, into, 0, Rm::Reg(from), ordered, None);
                 let limit = Rm::Mem(self.mem(*limit, true));
-                self.asm.op(&x::COMPARE_PD, Len::Z, 1, from, limit, Some(0x1d));
+                self.op(&x::COMPARE_PD, 1, from, limit, Some(0x1d));
                 let most = Rm::Mem(self.mem(*most, true));
                 let above = Mask { k: 1, zero: false };
-                self.asm.masked(&x::BLEND_PD, Len::Z, SCRATCH[0], SCRATCH[0], most, above, None);
+                self.asm.masked(&x::BLEND_PD, Len::Z, into, into, most, above, None);
                 self.release(&[*a]);
                 self.scratch_to(*dst);
             }
@@ -137,31 +146,45 @@ impl Allocate<'_> {
                 let reg = self.result(*dst, 0);
                 let mem = Rm::Mem(self.mem(*at, false));
                 self.asm.op(&x::B_TO_D, *len, reg, 0, mem, None);
-                self.asm.op(&x::TEST_D, Len::Z, 1, reg, Rm::Reg(reg), None);
-                self.asm.op(&x::MASK_TO_D, Len::Z, reg, 0, Rm::Reg(1), None);
+                self.op(&x::TEST_D, 1, reg, Rm::Reg(reg), None);
+                self.op(&x::MASK_TO_D, reg, 0, Rm::Reg(1), None);
             }
             Inst::SplatMask { dst, at } => {
                 let reg = self.result(*dst, 0);
                 let (base, disp) = self.address(*at);
                 self.asm.load_byte(RAX, base, disp);
                 self.asm.negate(RAX);
-                self.asm.op(&x::BROADCAST_D_GPR, Len::Z, reg, 0, Rm::Reg(RAX), None);
+                self.op(&x::BROADCAST_D_GPR, reg, 0, Rm::Reg(RAX), None);
             }
             Inst::Gather { double, dst, index, at } => {
                 let from = self.ensure(*index, &mut locked);
                 let address = self.address(*at);
-                self.asm.mask_all(1);
                 let form = if *double { x::GATHER_PD } else { x::GATHER_PS };
-                self.asm.indexed(&form, Len::Z, SCRATCH[0], from, address, 1);
+                let [into, ones] = self.machine.scratch;
+                let mask = match self.machine.masks {
+                    Masks::Registers => {
+                        self.asm.mask_all(1);
+                        1
+                    }
+                    Masks::Vectors => {
+                        self.op(&x::EQUAL_D, ones, ones, Rm::Reg(ones), None);
+                        ones
+                    }
+                };
+                self.asm.indexed(&form, self.machine.full, into, from, address, mask);
                 self.release(&[*index]);
                 self.scratch_to(*dst);
             }
             Inst::Scatter { double, src, index, at } => {
                 let [src_reg, index_reg] = [*src, *index].map(|value| self.ensure(value, &mut locked));
                 let address = self.address(*at);
-                self.asm.mask_all(1);
                 let form = if *double { x::SCATTER_PD } else { x::SCATTER_PS };
-                self.asm.indexed(&form, Len::Z, src_reg, index_reg, address, 1);
+                if self.machine.has(&form) {
+                    self.asm.mask_all(1);
+                    self.asm.indexed(&form, self.machine.full, src_reg, index_reg, address, 1);
+                } else {
+                    self.scatter_each(*double, src_reg, index_reg, address);
+                }
                 self.release(&[*src, *index]);
             }
             Inst::Store { src, at, fill } => {
@@ -171,27 +194,29 @@ impl Allocate<'_> {
                     Fill::Full(len) => self.asm.op(&x::STORE, *len, from, 0, mem, None),
                     Fill::Splat4 => self.asm.op(&x::STORE_SS, Len::X, from, 0, mem, None),
                     Fill::Splat8 => self.asm.op(&x::STORE_SD, Len::X, from, 0, mem, None),
+                    Fill::Splat1 | Fill::Bytes4 | Fill::Bytes8 => crate::bug!("bytes are loaded only"),
                 }
                 self.release(&[*src]);
             }
             Inst::StoreMask { src, at, len } => {
                 let from = self.ensure(*src, &mut locked);
-                self.asm.op(&x::SHIFT_D, Len::Z, 2, SCRATCH[0], Rm::Reg(from), Some(31));
+                self.op(&x::SHIFT_D, 2, self.machine.scratch[0], Rm::Reg(from), Some(31));
                 let mem = Rm::Mem(self.mem(*at, false));
-                self.asm.op(&x::D_TO_B, *len, SCRATCH[0], 0, mem, None);
+                self.asm.op(&x::D_TO_B, *len, self.machine.scratch[0], 0, mem, None);
                 self.release(&[*src]);
             }
-            Inst::Sum { double, len, srcs, order, at } => {
-                let whole = srcs.len() == if *double { 8 } else { 16 } && *len == Len::Z;
+            Inst::Sum { double, lanes, parts, srcs, adds, at } => {
+                let element = if *double { 8 } else { 4 };
+                let in_vector = self.machine.bytes() / element;
+                let whole = srcs.len() == in_vector * parts && *lanes == in_vector;
                 let alone = |value: &Value, rest: &[Value]| !rest.contains(value);
                 let apart = (0..srcs.len()).all(|i| alone(&srcs[i], &srcs[i + 1..]));
                 if whole && apart && srcs.iter().all(|src| self.is_dead(*src)) {
-                    self.sum_many(*double, srcs, *order, *at, locked);
+                    self.sum_many(*double, *parts, srcs, *adds, *at, locked);
                 } else {
-                    for (i, src) in srcs.iter().enumerate() {
-                        let element = if *double { 8 } else { 4 };
-                        let at = At { disp: at.disp + i as i32 * element, ..*at };
-                        self.sum_one(*double, *len, *src, at, &mut locked);
+                    for (i, parts) in srcs.chunks(*parts).enumerate() {
+                        let at = At { disp: at.disp + (i * element) as i32, ..*at };
+                        self.sum_one(*double, *lanes, parts, *adds, at, &mut locked);
                     }
                     self.release(srcs);
                 }
@@ -218,15 +243,36 @@ impl Allocate<'_> {
                 .any(|inst| matches!(inst, Inst::Compare { .. } | Inst::Begin { .. } | Inst::End { .. }))
     }
 
+    /// Stores the elements of a vector one by one.
+    fn scatter_each(&mut self, double: bool, src: u8, index: u8, address: (Gpr, i32)) {
+        let bytes = self.machine.bytes() as i32;
+        let aside = match self.aside {
+            Some(slots) => slots,
+            None => [self.slot(bytes), self.slot(bytes)],
+        };
+        self.aside = Some(aside);
+        self.store_slot(src, aside[0]);
+        self.store_slot(index, aside[1]);
+        let [element, _] = self.machine.scratch;
+        let (size, load, store) =
+            if double { (8, x::BROADCAST_SD, x::STORE_SD) } else { (4, x::BROADCAST_SS, x::STORE_SS) };
+        for lane in 0..bytes / 8 {
+            self.asm.load(INDEX, RSP, aside[1] + 8 * lane);
+            let mem = Mem { base: RSP, disp: aside[0] + size * lane, broadcast: false };
+            self.op(&load, element, 0, Rm::Mem(mem), None);
+            self.asm.indexed(&store, Len::X, element, INDEX, address, 0);
+        }
+    }
+
     /// Moves the first scratch register to where `dst` is to be.
     pub(super) fn scratch_to(&mut self, dst: Value) {
         let reg = self.result(dst, 0);
-        self.asm.op(&x::MOVE, Len::Z, reg, 0, Rm::Reg(SCRATCH[0]), None);
+        self.op(&x::MOVE, reg, 0, Rm::Reg(self.machine.scratch[0]), None);
     }
 
     /// Mask register 1 from a mask of 32 bits a lane, from lane `8·part` on.
     pub(super) fn mask(&mut self, reg: u8, part: usize) {
-        self.asm.op(&x::D_TO_MASK, Len::Z, 1, 0, Rm::Reg(reg), None);
+        self.op(&x::D_TO_MASK, 1, 0, Rm::Reg(reg), None);
         if part == 1 {
             self.asm.mask_high(1, 1);
         }
@@ -249,7 +295,7 @@ impl Allocate<'_> {
             let sum = self.reg_of[c].expect("it dies in a register");
             let left = self.ensure(a, &mut locked);
             let right = self.operand(b, element, &mut locked);
-            self.asm.op(&fused(signs, 231), Len::Z, sum, left, right, None);
+            self.op(&fused(signs, 231), sum, left, right, None);
             self.release(&[a, b, c]);
             self.owned_by(sum, dst);
         } else if dies(self, a, [b, c]) || dies(self, b, [a, c]) {
@@ -261,7 +307,7 @@ impl Allocate<'_> {
             };
             let second = self.ensure(second, &mut locked);
             let last = self.operand(last, element, &mut locked);
-            self.asm.op(&fused(signs, form), Len::Z, product, second, last, None);
+            self.op(&fused(signs, form), product, second, last, None);
             self.release(&[a, b, c]);
             self.owned_by(product, dst);
         } else {
@@ -270,20 +316,20 @@ impl Allocate<'_> {
             let sum = self.operand(c, element, &mut locked);
             let into = self.take(locked);
             match sum {
-                Rm::Reg(reg) => self.asm.op(&x::MOVE, Len::Z, into, 0, Rm::Reg(reg), None),
+                Rm::Reg(reg) => self.op(&x::MOVE, into, 0, Rm::Reg(reg), None),
                 Rm::Mem(mem) if mem.broadcast => {
                     let form = if element == 8 { x::BROADCAST_SD } else { x::BROADCAST_SS };
                     let mem = Rm::Mem(Mem { broadcast: false, ..mem });
-                    self.asm.op(&form, Len::Z, into, 0, mem, None);
+                    self.op(&form, into, 0, mem, None);
                 }
-                mem => self.asm.op(&x::LOAD, Len::Z, into, 0, mem, None),
+                mem => self.op(&x::LOAD, into, 0, mem, None),
             }
             // Addresses beyond those in registers share one.
             let right = match right {
                 Rm::Mem(Mem { base: RAX, .. }) => self.operand(b, element, &mut locked),
                 other => other,
             };
-            self.asm.op(&fused(signs, 231), Len::Z, into, left, right, None);
+            self.op(&fused(signs, 231), into, left, right, None);
             self.release(&[a, b, c]);
             self.owned_by(into, dst);
         }

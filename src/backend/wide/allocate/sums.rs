@@ -1,68 +1,99 @@
-//! Sums over the lanes, added to memory.
+//! Sums over the lanes, to memory.
+//!
+//! Neighbours are added, then twos of these, and so on; the parts of a value last. See [`Round`].
 
-use super::{Allocate, SCRATCH};
-use crate::backend::wide::encode::{self as x, Len, Rm};
+use super::Allocate;
+use crate::backend::wide::encode::{self as x, Form, Len, Rm};
+use crate::backend::wide::machine::Round;
 use crate::backend::wide::vector::{At, Value};
 
 impl Allocate<'_> {
-    /// Memory += the sum over the lanes: halves first, then quarters, and so on.
-    pub(super) fn sum_one(&mut self, double: bool, len: Len, src: Value, at: At, locked: &mut u32) {
-        let from = self.ensure(src, locked);
-        let [sum, other] = SCRATCH;
+    /// Memory is, or is added to (`adds`), the sum over the lanes of one value in parts.
+    pub(super) fn sum_one(
+        &mut self,
+        double: bool,
+        lanes: usize,
+        parts: &[Value],
+        adds: bool,
+        at: At,
+        locked: &mut u32,
+    ) {
+        let [sum, _] = self.machine.scratch;
         let (add, scalar_add) = if double { (x::ADD_PD, x::ADD_SD) } else { (x::ADD_PS, x::ADD_SS) };
-        let asm = &mut self.asm;
-        let mut whole = from;
-        if len == Len::Z {
-            asm.op(&x::EXTRACT_HALF, Len::Z, from, 0, Rm::Reg(other), Some(1));
-            asm.op(&add, Len::Y, sum, from, Rm::Reg(other), None);
+        let n_rounds = lanes.trailing_zeros() as usize;
+        let mut rounds = self.machine.rounds(double).take(n_rounds);
+        let regs: Vec<u8> = parts.iter().map(|part| self.ensure(*part, locked)).collect();
+        let mut whole = regs[0];
+        if let &[a, b] = regs.as_slice() {
+            // Neighbours of both parts side by side, so that one addition serves both.
+            let round = rounds.next().expect("two parts have lanes");
+            self.neighbours(round, add, sum, (a, b));
             whole = sum;
         }
-        asm.op(&x::EXTRACT_QUARTER, Len::Y, whole, 0, Rm::Reg(other), Some(1));
-        asm.op(&add, Len::X, sum, whole, Rm::Reg(other), None);
-        // The upper 64 bits.
-        asm.op(&x::UNPACK_HIGH, Len::X, other, sum, Rm::Reg(sum), None);
-        asm.op(&add, Len::X, sum, sum, Rm::Reg(other), None);
-        if !double {
-            asm.op(&x::SHUFFLE_PS, Len::X, other, sum, Rm::Reg(sum), Some(0x55));
-            asm.op(&add, Len::X, sum, sum, Rm::Reg(other), None);
+        for round in rounds {
+            self.swapped(round, add, sum, whole);
+            whole = sum;
+        }
+        if parts.len() == 2 {
+            let last = self.machine.rounds(double).next().expect("there are rounds");
+            self.swapped(last, add, sum, whole);
         }
         let mem = Rm::Mem(self.mem(at, false));
-        self.asm.op(&scalar_add, Len::X, sum, sum, mem, None);
+        if adds {
+            self.asm.op(&scalar_add, Len::X, sum, sum, mem, None);
+        }
         let store = if double { x::STORE_SD } else { x::STORE_SS };
         self.asm.op(&store, Len::X, sum, 0, mem, None);
     }
 
-    /// The same for as many neighbours as there are lanes, in the same order: pairs of values are
-    /// shuffled so that one addition serves both, until one value has all sums.
-    pub(super) fn sum_many(&mut self, double: bool, srcs: &[Value], order: At, at: At, mut locked: u32) {
-        let mut regs: Vec<u8> = srcs.iter().map(|src| self.ensure(*src, &mut locked)).collect();
+    /// The same for as many neighbours in memory as a vector has elements: pairs of vectors are shuffled
+    /// so that one addition serves both, until one vector has all sums.
+    pub(super) fn sum_many(
+        &mut self,
+        double: bool,
+        n_parts: usize,
+        srcs: &[Value],
+        adds: bool,
+        at: At,
+        mut locked: u32,
+    ) {
+        let all: Vec<u8> = srcs.iter().map(|src| self.ensure(*src, &mut locked)).collect();
         let add = if double { x::ADD_PD } else { x::ADD_PS };
-        let quarters = |low, high| ((x::SHUFFLE_QUARTERS, Some(low)), (x::SHUFFLE_QUARTERS, Some(high)));
-        let unpacked = ((x::UNPACK_LOW, None), (x::UNPACK_HIGH, None));
-        let pairs = ((x::SHUFFLE_PS, Some(0x88)), (x::SHUFFLE_PS, Some(0xdd)));
-        let rounds = match double {
-            true => vec![quarters(0x44, 0xee), quarters(0x88, 0xdd), unpacked],
-            false => vec![quarters(0x44, 0xee), quarters(0x88, 0xdd), unpacked, pairs],
-        };
-        let [low, high] = SCRATCH;
-        for ((low_form, low_imm), (high_form, high_imm)) in rounds {
-            let half = regs.len() / 2;
-            for i in 0..half {
-                let (a, b) = (regs[i], regs[i + half]);
-                self.asm.op(&low_form, Len::Z, low, a, Rm::Reg(b), low_imm);
-                self.asm.op(&high_form, Len::Z, high, a, Rm::Reg(b), high_imm);
-                self.asm.op(&add, Len::Z, a, low, Rm::Reg(high), None);
+        for part in 0..n_parts {
+            let mut regs: Vec<u8> = all.iter().skip(part).step_by(n_parts).copied().collect();
+            for round in self.machine.rounds(double) {
+                for i in 0..regs.len() / 2 {
+                    let (a, b) = (regs[2 * i], regs[2 * i + 1]);
+                    self.neighbours(round, add, a, (a, b));
+                    regs[i] = a;
+                }
+                regs.truncate(regs.len() / 2);
             }
-            regs.truncate(half);
         }
-        let sums = regs[0];
-        let order = self.mem(order, false);
-        self.asm.op(&x::LOAD, Len::Z, low, 0, Rm::Mem(order), None);
-        let permute = if double { x::PERMUTE_PD } else { x::PERMUTE_PS };
-        self.asm.op(&permute, Len::Z, sums, low, Rm::Reg(sums), None);
+        let sums = all[0];
+        for part in 1..n_parts {
+            self.op(&add, sums, sums, Rm::Reg(all[part]), None);
+        }
         let mem = Rm::Mem(self.mem(at, false));
-        self.asm.op(&add, Len::Z, sums, sums, mem, None);
-        self.asm.op(&x::STORE, Len::Z, sums, 0, mem, None);
+        if adds {
+            self.op(&add, sums, sums, mem, None);
+        }
+        self.op(&x::STORE, sums, 0, mem, None);
         self.release(srcs);
+    }
+
+    /// The sums of neighbours in two vectors.
+    fn neighbours(&mut self, round: &Round, add: Form, into: u8, (a, b): (u8, u8)) {
+        let [low, high] = self.machine.scratch;
+        self.op(&round.low.0, low, a, Rm::Reg(b), round.low.1);
+        self.op(&round.high.0, high, a, Rm::Reg(b), round.high.1);
+        self.op(&add, into, low, Rm::Reg(high), None);
+    }
+
+    /// Those in one vector, each twice.
+    fn swapped(&mut self, round: &Round, add: Form, into: u8, a: u8) {
+        let [_, other] = self.machine.scratch;
+        self.op(&round.swap.0, other, a, Rm::Reg(a), round.swap.1);
+        self.op(&add, into, a, Rm::Reg(other), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Loops: what is in which register when a turn begins, and how it gets back there.
 
-use super::{Allocate, CARRIED, COUNTER, N_REGS, POINTERS, SCRATCH};
-use crate::backend::wide::encode::{self as x, Label, Len, RAX, RSP, Rm};
+use super::{Allocate, COUNTER, POINTERS};
+use crate::backend::wide::encode::{self as x, Label, RAX, RSP, Rm};
 use crate::backend::wide::vector::{At, Base, Carry, ClassId, Home, Inst, Value, sources};
 use crate::lower::loops::LoopVar;
 use std::cmp::Reverse;
@@ -33,7 +33,7 @@ impl Allocate<'_> {
             .find(|at| matches!(vectors.insts[*at], Inst::End { number: n } if n == number))
             .expect("a loop ends");
         // What the loop does not use makes room.
-        for reg in 0..N_REGS {
+        for reg in 0..self.machine.n_regs {
             let Some(value) = self.owner[reg] else { continue };
             let is_init = looped.carried.iter().any(|carry| carry.init == value);
             let unused = self.next_use(value).is_none_or(|next| next > end);
@@ -45,7 +45,7 @@ impl Allocate<'_> {
         if looped.innermost {
             self.keep_at_hand(number, end);
         }
-        let head = (0..N_REGS).filter_map(|reg| self.owner[reg].map(|value| (value, reg as u8)));
+        let head = (0..self.machine.n_regs).filter_map(|reg| self.owner[reg].map(|value| (value, reg as u8)));
         let head = head.filter(|(value, _)| !looped.carried.iter().any(|carry| carry.inside == *value));
         let head: Vec<(Value, u8)> = head.collect();
         self.forget_addresses();
@@ -84,7 +84,7 @@ impl Allocate<'_> {
         }
         wanted.sort_by_key(|(uses, _)| Reverse(*uses));
         let held = self.owner.iter().flatten().count();
-        let room = N_REGS.saturating_sub(held + self.most_at_once(begin, end) + 1);
+        let room = self.machine.n_regs.saturating_sub(held + self.most_at_once(begin, end) + 1);
         for (_, value) in wanted.into_iter().take(room) {
             self.ensure(value, &mut 0);
         }
@@ -169,13 +169,16 @@ impl Allocate<'_> {
                     waiting |= 1 << reg;
                 }
             }
-            if places.len() >= CARRIED {
-                let slot = self.slot(64);
+            let kept = locked | waiting | self.reg_of[carry.init].map_or(0, |reg| 1 << reg);
+            let full = (0..self.machine.n_regs).all(|reg| kept >> reg & 1 == 1);
+            if places.len() >= self.machine.carried || full {
+                let slot = self.slot(self.machine.bytes() as i32);
                 let reg = match self.reg_of[carry.init] {
                     Some(reg) => reg,
                     None => {
-                        self.bring(SCRATCH[0], carry.init);
-                        SCRATCH[0]
+                        let [aside, _] = self.machine.scratch;
+                        self.bring(aside, carry.init);
+                        aside
                     }
                 };
                 self.store_slot(reg, slot);
@@ -193,7 +196,7 @@ impl Allocate<'_> {
                 }
                 Some(from) => {
                     let reg = self.take(locked | waiting | 1 << from);
-                    self.asm.op(&x::MOVE, Len::Z, reg, 0, Rm::Reg(from), None);
+                    self.op(&x::MOVE, reg, 0, Rm::Reg(from), None);
                     reg
                 }
                 None => {
@@ -229,7 +232,7 @@ impl Allocate<'_> {
         }
         self.move_all(moves);
         // Every turn ends as it began.
-        for reg in 0..N_REGS {
+        for reg in 0..self.machine.n_regs {
             if let Some(value) = self.owner[reg].take() {
                 self.reg_of[value] = None;
             }
@@ -292,10 +295,10 @@ impl Allocate<'_> {
                 None => {
                     // They go in circles: one waits aside.
                     let (to, _) = moves[0];
-                    self.move_one(Place::Reg(SCRATCH[1]), to);
+                    self.move_one(Place::Reg(self.machine.scratch[1]), to);
                     for (_, from) in &mut moves {
                         if *from == to {
-                            *from = Place::Reg(SCRATCH[1]);
+                            *from = Place::Reg(self.machine.scratch[1]);
                         }
                     }
                 }
@@ -306,14 +309,14 @@ impl Allocate<'_> {
     pub(super) fn move_one(&mut self, to: Place, from: Place) {
         match (to, from) {
             (Place::Reg(to), Place::Reg(from)) => {
-                self.asm.op(&x::MOVE, Len::Z, to, 0, Rm::Reg(from), None);
+                self.op(&x::MOVE, to, 0, Rm::Reg(from), None);
             }
             (Place::Reg(to), Place::Slot(slot)) => self.load_slot(to, slot),
             (Place::Reg(to), Place::Home(value)) => self.bring(to, value),
             (Place::Slot(slot), Place::Reg(from)) => self.store_slot(from, slot),
             (Place::Slot(_), from) => {
-                self.move_one(Place::Reg(SCRATCH[0]), from);
-                self.move_one(to, Place::Reg(SCRATCH[0]));
+                self.move_one(Place::Reg(self.machine.scratch[0]), from);
+                self.move_one(to, Place::Reg(self.machine.scratch[0]));
             }
             (Place::Home(_), _) => crate::bug!("nothing is moved to where it can be had again"),
         }

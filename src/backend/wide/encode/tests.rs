@@ -3,9 +3,17 @@
 use super::*;
 use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind, Register};
 
-const REGS: [u8; 6] = [0, 5, 8, 13, 16, 31];
+const BOTH: [Encoding; 2] = [Encoding::Evex, Encoding::Vex];
 const BASES: [Gpr; 6] = [RAX, RSP, RBP, 12, 13, 15];
 const DISPS: [i32; 8] = [0, 4, 8, 64, -128, 1000, 1 << 13, -100_003];
+
+/// Registers of either kind.
+fn regs(encoding: Encoding) -> [u8; 6] {
+    match encoding {
+        Encoding::Evex => [0, 5, 8, 13, 16, 31],
+        Encoding::Vex => [0, 5, 7, 8, 13, 15],
+    }
+}
 
 /// What an independent decoder makes of the bytes; all of them are one instruction.
 fn decoded(asm: &Assembler) -> Instruction {
@@ -18,6 +26,19 @@ fn decoded(asm: &Assembler) -> Instruction {
 
 fn name(instruction: &Instruction) -> String {
     format!("{:?}", instruction.mnemonic()).to_lowercase()
+}
+
+/// What the manual calls a form.
+fn expected_name(form: &Form, encoding: Encoding) -> &'static str {
+    match (encoding, form.name) {
+        (Encoding::Evex, name) => name,
+        (Encoding::Vex, "vpandd" | "vpandq") => "vpand",
+        (Encoding::Vex, "vpord" | "vporq") => "vpor",
+        (Encoding::Vex, "vpxord" | "vpxorq") => "vpxor",
+        (Encoding::Vex, "vrndscaleps") => "vroundps",
+        (Encoding::Vex, "vrndscalepd") => "vroundpd",
+        (Encoding::Vex, name) => name,
+    }
 }
 
 /// The register operands, by number.
@@ -54,18 +75,23 @@ fn is_ternary(form: &Form) -> bool {
         B_TO_D,
         D_TO_B,
         EXTRACT_HALF,
-        EXTRACT_QUARTER,
+        BROADCAST_B,
+        B_TO_Q,
+        D_TO_Q_SIGNED,
+        PD_TO_D,
+        EXTRACT_128,
+        PERMUTE_Q,
     ];
     !binary.contains(form)
 }
 
 /// Whether the first operand is a mask register.
-fn gives_mask(form: &Form) -> bool {
-    [COMPARE_PS, COMPARE_PD, COMPARE_Q, TEST_D].contains(form)
+fn gives_mask(form: &Form, encoding: Encoding) -> bool {
+    encoding == Encoding::Evex && [COMPARE_PS, COMPARE_PD, COMPARE_Q, TEST_D].contains(form)
 }
 
 /// Forms whose operands are all vectors, but for a mask as the first.
-fn plain() -> impl Iterator<Item = &'static Form> {
+fn plain(encoding: Encoding) -> impl Iterator<Item = &'static Form> {
     let others = [
         BROADCAST_D_GPR,
         MASK_TO_D,
@@ -76,33 +102,38 @@ fn plain() -> impl Iterator<Item = &'static Form> {
         GATHER_PD,
         SCATTER_PS,
         SCATTER_PD,
+        CHOOSE,
     ];
-    FORMS.iter().filter(move |form| !others.contains(form))
+    FORMS.iter().filter(move |form| form.has(encoding) && !others.contains(form))
 }
 
-fn len(form: &Form) -> Len {
-    match *form {
-        STORE_SS | STORE_SD | ADD_SS | ADD_SD => Len::X,
-        _ => Len::Z,
+fn len(form: &Form, encoding: Encoding) -> Len {
+    match (*form, encoding) {
+        (STORE_SS | STORE_SD | ADD_SS | ADD_SD, _) => Len::X,
+        (_, Encoding::Evex) => Len::Z,
+        (_, Encoding::Vex) => Len::Y,
     }
 }
 
 #[test]
 fn registers_are_where_they_belong() {
-    for form in plain().filter(|form| ![STORE_SS, STORE_SD].contains(form)) {
-        for dst in REGS.map(|reg| if gives_mask(form) { 1 + reg % 7 } else { reg }) {
-            for src in REGS.map(|src| if is_ternary(form) { src } else { 0 }) {
-                for rm in REGS {
-                    let mut asm = Assembler::default();
-                    let imm = needs_number(form).then_some(1);
-                    asm.op(form, len(form), dst, src, Rm::Reg(rm), imm);
-                    let found = decoded(&asm);
-                    assert_eq!(name(&found), form.name);
-                    let mut expected = if is_ternary(form) { vec![dst, src, rm] } else { vec![dst, rm] };
-                    if [STORE, Q_TO_D, D_TO_B, EXTRACT_HALF, EXTRACT_QUARTER].contains(form) {
-                        expected.reverse();
+    for encoding in BOTH {
+        let regs = regs(encoding);
+        for form in plain(encoding).filter(|form| ![STORE_SS, STORE_SD].contains(form)) {
+            for dst in regs.map(|reg| if gives_mask(form, encoding) { 1 + reg % 7 } else { reg }) {
+                for src in regs.map(|src| if is_ternary(form) { src } else { 0 }) {
+                    for rm in regs {
+                        let mut asm = Assembler::new(encoding);
+                        let imm = needs_number(form).then_some(1);
+                        asm.op(form, len(form, encoding), dst, src, Rm::Reg(rm), imm);
+                        let found = decoded(&asm);
+                        assert_eq!(name(&found), expected_name(form, encoding));
+                        let mut expected = if is_ternary(form) { vec![dst, src, rm] } else { vec![dst, rm] };
+                        if [STORE, Q_TO_D, D_TO_B, EXTRACT_HALF, EXTRACT_128].contains(form) {
+                            expected.reverse();
+                        }
+                        assert_eq!(registers(&found), expected, "{found:?}");
                     }
-                    assert_eq!(registers(&found), expected, "{found:?}");
                 }
             }
         }
@@ -111,25 +142,32 @@ fn registers_are_where_they_belong() {
 
 #[test]
 fn addresses_are_what_was_said() {
-    for form in plain().filter(|form| **form != MOVE) {
-        for base in BASES {
-            for disp in DISPS {
-                for broadcast in [false, true] {
-                    if broadcast && (form.element() == 0 || [LOAD, STORE].contains(form)) {
-                        continue;
+    for encoding in BOTH {
+        for form in plain(encoding).filter(|form| ![MOVE].contains(form)) {
+            for base in BASES {
+                for disp in DISPS {
+                    for broadcast in [false, true] {
+                        let can = encoding == Encoding::Evex && form.element() > 0;
+                        if broadcast && (!can || [LOAD, STORE].contains(form)) {
+                            continue;
+                        }
+                        let mut asm = Assembler::new(encoding);
+                        let imm = needs_number(form).then_some(1);
+                        let mem = Rm::Mem(Mem { base, disp, broadcast });
+                        let src = if is_ternary(form) { 7 } else { 0 };
+                        let dst = match encoding {
+                            _ if gives_mask(form, encoding) => 3,
+                            Encoding::Evex => 19,
+                            Encoding::Vex => 9,
+                        };
+                        asm.op(form, len(form, encoding), dst, src, mem, imm);
+                        let found = decoded(&asm);
+                        assert_eq!(name(&found), expected_name(form, encoding));
+                        assert_eq!(found.memory_base().number(), usize::from(base), "{found:?}");
+                        assert_eq!(found.memory_index(), Register::None, "{found:?}");
+                        assert_eq!(found.memory_displacement64() as i64, i64::from(disp), "{found:?}");
+                        assert_eq!(found.is_broadcast(), broadcast, "{found:?}");
                     }
-                    let mut asm = Assembler::default();
-                    let imm = needs_number(form).then_some(1);
-                    let mem = Rm::Mem(Mem { base, disp, broadcast });
-                    let src = if is_ternary(form) { 7 } else { 0 };
-                    let dst = if gives_mask(form) { 3 } else { 19 };
-                    asm.op(form, len(form), dst, src, mem, imm);
-                    let found = decoded(&asm);
-                    assert_eq!(name(&found), form.name);
-                    assert_eq!(found.memory_base().number(), usize::from(base), "{found:?}");
-                    assert_eq!(found.memory_index(), Register::None, "{found:?}");
-                    assert_eq!(found.memory_displacement64() as i64, i64::from(disp), "{found:?}");
-                    assert_eq!(found.is_broadcast(), broadcast, "{found:?}");
                 }
             }
         }
@@ -140,13 +178,13 @@ fn addresses_are_what_was_said() {
 fn masks_gathers_and_shifts() {
     for k in 1..8 {
         for zero in [false, true] {
-            let mut asm = Assembler::default();
+            let mut asm = Assembler::new(Encoding::Evex);
             asm.masked(&BLEND_PD, Len::Z, 17, 9, Rm::Reg(30), Mask { k, zero }, None);
             let found = decoded(&asm);
             assert_eq!((found.op_mask().number(), found.zeroing_masking()), (usize::from(k), zero));
         }
         let joined = |write: fn(&mut Assembler, u8)| {
-            let mut asm = Assembler::default();
+            let mut asm = Assembler::new(Encoding::Evex);
             write(&mut asm, k);
             let found = decoded(&asm);
             (name(&found), registers(&found))
@@ -157,37 +195,72 @@ fn masks_gathers_and_shifts() {
         assert_eq!(joined(|asm, k| asm.op(&MASK_TO_D, Len::Z, 20, 0, Rm::Reg(k), None)).1, vec![20, k]);
         assert_eq!(joined(|asm, k| asm.op(&D_TO_MASK, Len::Z, k, 0, Rm::Reg(20), None)).1, vec![k, 20]);
     }
-    for form in [GATHER_PS, GATHER_PD, SCATTER_PS, SCATTER_PD] {
-        for index in REGS {
+    for encoding in BOTH {
+        let forms = [GATHER_PS, GATHER_PD, SCATTER_PS, SCATTER_PD];
+        for form in forms.into_iter().filter(|form| form.has(encoding)) {
+            for index in regs(encoding) {
+                for base in BASES {
+                    for disp in DISPS {
+                        let mut asm = Assembler::new(encoding);
+                        let (reg, mask) = if encoding == Encoding::Evex { (29, 1) } else { (14, 11) };
+                        asm.indexed(&form, len(&form, encoding), reg, index, (base, disp), mask);
+                        let found = decoded(&asm);
+                        assert_eq!(name(&found), form.name);
+                        assert_eq!(found.memory_index().number(), usize::from(index), "{found:?}");
+                        assert_eq!(found.memory_base().number(), usize::from(base), "{found:?}");
+                        assert_eq!(found.memory_displacement64() as i64, i64::from(disp), "{found:?}");
+                        let scale = if [GATHER_PS, SCATTER_PS].contains(&form) { 4 } else { 8 };
+                        assert_eq!(found.memory_index_scale(), scale);
+                        if encoding == Encoding::Vex {
+                            assert_eq!(registers(&found), [reg, mask]);
+                        }
+                    }
+                }
+            }
+        }
+        let [.., src, rm] = regs(encoding);
+        for (form, op, mnemonic) in
+            [(SHIFT_D, 2, "vpsrld"), (SHIFT_D, 6, "vpslld"), (SHIFT_Q, 2, "vpsrlq"), (SHIFT_Q, 6, "vpsllq")]
+        {
+            let mut asm = Assembler::new(encoding);
+            asm.op(&form, len(&form, encoding), op, src, Rm::Reg(rm), Some(4));
+            let found = decoded(&asm);
+            assert_eq!((name(&found).as_str(), registers(&found)), (mnemonic, vec![src, rm]));
+        }
+    }
+}
+
+/// What only VEX has: a mask that is a fourth operand, and scalars stored at a computed place.
+#[test]
+fn choices_and_elements() {
+    for mask in regs(Encoding::Vex) {
+        let mut asm = Assembler::new(Encoding::Vex);
+        asm.op(&CHOOSE, Len::Y, 9, 3, Rm::Reg(12), Some(mask << 4));
+        let found = decoded(&asm);
+        assert_eq!((name(&found).as_str(), registers(&found)), ("vblendvps", vec![9, 3, 12, mask]));
+    }
+    for (form, scale) in [(STORE_SS, 4), (STORE_SD, 8)] {
+        for index in [RAX, RBX, 8, 11] {
             for base in BASES {
                 for disp in DISPS {
-                    let mut asm = Assembler::default();
-                    asm.indexed(&form, Len::Z, 29, index, (base, disp), 1);
+                    let mut asm = Assembler::new(Encoding::Vex);
+                    asm.indexed(&form, Len::X, 14, index, (base, disp), 0);
                     let found = decoded(&asm);
                     assert_eq!(name(&found), form.name);
                     assert_eq!(found.memory_index().number(), usize::from(index), "{found:?}");
                     assert_eq!(found.memory_base().number(), usize::from(base), "{found:?}");
                     assert_eq!(found.memory_displacement64() as i64, i64::from(disp), "{found:?}");
-                    let scale = if [GATHER_PS, SCATTER_PS].contains(&form) { 4 } else { 8 };
-                    assert_eq!(found.memory_index_scale(), scale);
+                    assert_eq!((found.memory_index_scale(), registers(&found)), (scale, vec![14]));
                 }
             }
         }
-    }
-    for (form, op, mnemonic) in
-        [(SHIFT_D, 2, "vpsrld"), (SHIFT_D, 6, "vpslld"), (SHIFT_Q, 2, "vpsrlq"), (SHIFT_Q, 6, "vpsllq")]
-    {
-        let mut asm = Assembler::default();
-        asm.op(&form, Len::Z, op, 18, Rm::Reg(27), Some(4));
-        let found = decoded(&asm);
-        assert_eq!((name(&found).as_str(), registers(&found)), (mnemonic, vec![18, 27]));
     }
 }
 
 #[test]
 fn general_registers() {
     let written = |write: &dyn Fn(&mut Assembler)| {
-        let mut asm = Assembler::default();
+        let mut asm = Assembler::new(Encoding::Evex);
         write(&mut asm);
         let found = decoded(&asm);
         (name(&found), found)
@@ -227,7 +300,7 @@ fn general_registers() {
     }
     assert_eq!(written(&|asm| asm.clear_upper()).0, "vzeroupper");
     assert_eq!(written(&|asm| asm.ret()).0, "ret");
-    let mut asm = Assembler::default();
+    let mut asm = Assembler::new(Encoding::Evex);
     asm.clear_upper();
     let label = asm.label();
     asm.zero(RAX);

@@ -101,3 +101,9 @@ pub(super) fn pairs(func: &LoopFunc, spreads: &IndexVec<BufferId, Spread>, loope
     }
     single >= WORTH && single > 2 * double && !read.iter().any(|buffer| written.contains(buffer))
 }
+
+/// Whether more is computed in `f32` than in `f64`.
+pub(super) fn mostly_single(func: &LoopFunc) -> bool {
+    let count = |dtype: DType| func.scalars.iter().filter(|scalar| **scalar == dtype).count();
+    count(DType::F32) > count(DType::F64)
+}

@@ -1,5 +1,6 @@
 //! Scalar primitives as instructions on vectors.
 
+use super::masks::Relation;
 use super::{Parts, Select, Unsupported};
 use crate::backend::wide::encode::{self as x, Form};
 use crate::backend::wide::vector::{Home, Inst, Value};
@@ -53,7 +54,7 @@ impl Select<'_> {
             Prim::Round => Ok(self.one(of(x::ROUND_PS, x::ROUND_PD), args[0], Some(8))),
             Prim::Neg if from.is_float() => {
                 self.negated.insert(id, args[0]);
-                let sign = if wide { self.splat8(1 << 63)? } else { self.splat4(1 << 31)? };
+                let sign = self.sign(wide)?;
                 Ok(self.with(of(x::XOR_D, x::XOR_Q), args[0], sign))
             }
             Prim::Neg => {
@@ -69,20 +70,12 @@ impl Select<'_> {
                 }))
             }
             Prim::Abs => {
-                let rest = if wide { self.splat8(!(1 << 63))? } else { self.splat4(!(1 << 31))? };
+                let rest = self.all_but_sign(wide)?;
                 Ok(self.with(of(x::AND_D, x::AND_Q), args[0], rest))
             }
             Prim::CopySign => {
-                let mask = if wide { self.splat8(1 << 63)? } else { self.splat4(1 << 31)? };
-                let form = of(x::TERNARY_D, x::TERNARY_Q);
                 let (a, b) = (self.get(args[0]), self.get(args[1]));
-                let mut parts = Parts::new();
-                for (a, b) in a.into_iter().zip(b) {
-                    let dst = self.fresh();
-                    self.push(Inst::Ternary { form, dst, a, b, mask, imm: 0xd8 });
-                    parts.push(dst);
-                }
-                Ok(parts)
+                a.into_iter().zip(b).map(|(a, b)| self.with_sign(wide, a, b)).collect()
             }
             Prim::Lt | Prim::Le | Prim::Eq if from == DType::Bool => {
                 // Only equality is defined on bools.
@@ -90,9 +83,15 @@ impl Select<'_> {
                 let ones = self.splat4(u32::MAX)?;
                 Ok(self.with_parts(x::XOR_D, &differ, ones))
             }
-            Prim::Lt => Ok(self.compare(from, args, if from.is_float() { 0x11 } else { 1 })),
-            Prim::Le => Ok(self.compare(from, args, if from.is_float() { 0x12 } else { 2 })),
-            Prim::Eq => Ok(self.compare(from, args, 0)),
+            Prim::Lt | Prim::Le | Prim::Eq => {
+                let relation = match prim {
+                    Prim::Lt => Relation::Less,
+                    Prim::Le => Relation::LessOrEqual,
+                    _ => Relation::Equal,
+                };
+                let pairs = self.get(args[0]).into_iter().zip(self.get(args[1]));
+                self.compare(id, from, relation, pairs)
+            }
             Prim::And => Ok(self.two(of(x::AND_D, x::AND_Q), args, true)),
             Prim::Or => Ok(self.two(of(x::OR_D, x::OR_Q), args, true)),
             Prim::Xor => Ok(self.two(of(x::XOR_D, x::XOR_Q), args, true)),
@@ -111,7 +110,7 @@ impl Select<'_> {
             }
             Prim::MulHi => self.high_product(args),
             Prim::Bitcast => Ok(self.bitcast((id, to), from, args[0])),
-            Prim::Convert => self.converted(from, to, args[0]),
+            Prim::Convert => self.converted((id, to), from, args[0]),
         }
     }
 
@@ -133,13 +132,7 @@ impl Select<'_> {
 
     pub(super) fn two(&mut self, form: Form, args: &[ScalarId], commutes: bool) -> Parts {
         let (a, b) = (self.get(args[0]), self.get(args[1]));
-        let mut parts = Parts::new();
-        for (a, b) in a.into_iter().zip(b) {
-            let dst = self.fresh();
-            self.push(Inst::Two { form, dst, a, b, imm: None, commutes });
-            parts.push(dst);
-        }
-        parts
+        a.into_iter().zip(b).map(|(a, b)| self.binary(form, a, b, commutes)).collect()
     }
 
     pub(super) fn with(&mut self, form: Form, a: ScalarId, b: Value) -> Parts {
@@ -171,34 +164,6 @@ impl Select<'_> {
         Ok(parts)
     }
 
-    pub(super) fn compare(&mut self, from: DType, args: &[ScalarId], imm: u8) -> Parts {
-        let form = match from {
-            DType::F64 => x::COMPARE_PD,
-            DType::F32 => x::COMPARE_PS,
-            DType::I64 => x::COMPARE_Q,
-            DType::Bool => crate::bug!("bools are not ordered"),
-        };
-        let parts = self.get(args[0]).into_iter().zip(self.get(args[1])).collect();
-        let dst = self.fresh();
-        self.push(Inst::Compare { form, dst, parts, imm });
-        smallvec![dst]
-    }
-
-    pub(super) fn choice(&mut self, to: DType, args: &[ScalarId]) -> Parts {
-        let [mask, a, b] = [args[0], args[1], args[2]].map(|arg| self.get(arg));
-        let mut parts = Parts::new();
-        for (part, (a, b)) in a.into_iter().zip(b).enumerate() {
-            let dst = self.fresh();
-            self.push(if to == DType::Bool {
-                Inst::Ternary { form: x::TERNARY_D, dst, a: b, b: a, mask: mask[0], imm: 0xd8 }
-            } else {
-                Inst::Select { double: to.bytes() == 8, part, dst, mask: mask[0], a, b }
-            });
-            parts.push(dst);
-        }
-        parts
-    }
-
     /// The high half of the product of unsigned integers, from products of their halves.
     pub(super) fn high_product(&mut self, args: &[ScalarId]) -> Result<Parts, Unsupported> {
         let low = self.splat8(u64::from(u32::MAX))?;
@@ -226,10 +191,26 @@ impl Select<'_> {
         dst
     }
 
+    /// `form(a, b)`, the same as `form(b, a)`.
     pub(super) fn pair(&mut self, form: Form, a: Value, b: Value) -> Value {
         let dst = self.fresh();
         self.push(Inst::Two { form, dst, a, b, imm: None, commutes: true });
         dst
+    }
+
+    /// `form(a, b)`
+    pub(super) fn ordered(&mut self, form: Form, a: Value, b: Value) -> Value {
+        let dst = self.fresh();
+        self.push(Inst::Two { form, dst, a, b, imm: None, commutes: false });
+        dst
+    }
+
+    pub(super) fn sign(&mut self, wide: bool) -> Result<Value, Unsupported> {
+        if wide { self.splat8(1 << 63) } else { self.splat4(1 << 31) }
+    }
+
+    pub(super) fn all_but_sign(&mut self, wide: bool) -> Result<Value, Unsupported> {
+        if wide { self.splat8(!(1 << 63)) } else { self.splat4(!(1 << 31)) }
     }
 
     pub(super) fn bitcast(&mut self, (id, to): (ScalarId, DType), from: DType, arg: ScalarId) -> Parts {
@@ -242,7 +223,7 @@ impl Select<'_> {
             }
             (DType::I64, DType::F32) => match self.narrow.get(&(arg, self.turn)) {
                 Some(narrow) => smallvec![narrow.low],
-                None => self.narrowed(x::Q_TO_D, &a),
+                None => self.fours(&a),
             },
             _ => a,
         }
@@ -269,62 +250,38 @@ impl Select<'_> {
         smallvec![self.joined(&halves)]
     }
 
-    pub(super) fn converted(&mut self, from: DType, to: DType, a: ScalarId) -> Result<Parts, Unsupported> {
+    pub(super) fn converted(
+        &mut self,
+        (id, to): (ScalarId, DType),
+        from: DType,
+        a: ScalarId,
+    ) -> Result<Parts, Unsupported> {
         let parts = self.get(a);
-        Ok(match (from, to) {
+        match (from, to) {
             (DType::F64, DType::F64)
             | (DType::F32, DType::F32)
             | (DType::I64, DType::I64)
-            | (DType::Bool, DType::Bool) => parts,
-            (DType::F32, DType::F64) => self.widened(&parts),
-            (DType::F64, DType::F32) => self.narrowed(x::PD_TO_PS, &parts),
-            (DType::I64, DType::F32) => self.narrowed(x::Q_TO_PS, &parts),
-            (DType::I64, DType::F64) => {
-                self.each(&parts, |dst, a| Inst::One { form: x::Q_TO_PD, dst, a, imm: None })
-            }
+            | (DType::Bool, DType::Bool) => Ok(parts),
+            (DType::F32, DType::F64) => Ok(self.widened(&parts)),
+            (DType::F64, DType::F32) => Ok(self.narrowed(x::PD_TO_PS, &parts)),
+            (DType::I64, DType::F32) => self.singles(&parts),
+            (DType::I64, DType::F64) => self.doubles(&parts),
             (DType::F32, DType::I64) => {
                 let wide = self.widened(&parts);
-                self.integers(&wide)?
+                self.integers(&wide)
             }
-            (DType::F64, DType::I64) => self.integers(&parts)?,
+            (DType::F64, DType::I64) => self.integers(&parts),
             (DType::F64 | DType::F32 | DType::I64, DType::Bool) => {
                 let zero = if from == DType::F32 { self.splat4(0)? } else { self.splat8(0)? };
-                let form = match from {
-                    DType::F64 => x::COMPARE_PD,
-                    DType::F32 => x::COMPARE_PS,
-                    _ => x::COMPARE_Q,
-                };
-                let dst = self.fresh();
-                let parts = parts.into_iter().map(|part| (part, zero)).collect();
-                // "Not equal", true for NaN.
-                self.push(Inst::Compare { form, dst, parts, imm: 4 });
-                smallvec![dst]
+                let pairs = parts.into_iter().map(|part| (part, zero));
+                self.compare(id, from, Relation::Unequal, pairs)
             }
-            (DType::Bool, DType::F32) => {
-                let one = self.splat4(1.0f32.to_bits())?;
-                self.with_parts(x::AND_D, &parts, one)
-            }
-            (DType::Bool, DType::F64 | DType::I64) => {
-                let one = self.address_of(if to == DType::F64 { 1.0f64.to_bits() } else { 1 })?;
-                let mut dsts = Parts::new();
-                for part in 0..self.parts(to) {
-                    let dst = self.fresh();
-                    self.push(Inst::Masked { part, dst, mask: parts[0], one });
-                    dsts.push(dst);
-                }
-                dsts
-            }
-        })
+            (DType::Bool, DType::F32 | DType::F64 | DType::I64) => self.truth(a, to),
+        }
     }
 
     pub(super) fn widened(&mut self, parts: &[Value]) -> Parts {
         let halves = self.halves(parts[0]);
         self.each(&halves, |dst, a| Inst::One { form: x::PS_TO_PD, dst, a, imm: None })
-    }
-
-    pub(super) fn integers(&mut self, parts: &[Value]) -> Result<Parts, Unsupported> {
-        let limit = self.address_of(9_223_372_036_854_775_808.0f64.to_bits())?;
-        let most = self.address_of(i64::MAX as u64)?;
-        Ok(self.each(parts, |dst, a| Inst::ToInteger { dst, a, limit, most }))
     }
 }
