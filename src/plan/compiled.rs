@@ -607,8 +607,10 @@ fn moves(
             Ok(Moves::Auto { step, derivatives: derivatives(funcs, layout, system, form, backend)? })
         }
         Kind::Taylor { order } => {
-            let [series] = compile([&motion::series(&funcs.packed.rates[system], order)?], backend)?;
-            Ok(Moves::Taylor { series, order })
+            let rate = &funcs.packed.rates[system];
+            let (series, finish) = (motion::series(rate, order)?, motion::finish(rate, order));
+            let [series, finish] = compile([&series, &finish], backend)?;
+            Ok(Moves::Taylor { series, finish, order })
         }
         Kind::Multistep | Kind::Reversible(_) => Ok(Moves::Multistep),
         Kind::Symplectic(_) => match Halves::of(&program.systems[system])? {

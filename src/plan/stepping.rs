@@ -231,8 +231,12 @@ impl<T: Element> Expand<T> for Motion<'_, T> {
         self.call(series, t, inside, y, out);
     }
 
-    fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
-        self.call(&self.kernels().rate, t, inside, y, dy);
+    fn finish(&mut self, t: f64, h: f64, y: &[T], series: &[T], y_new: &mut [T], err: &mut [T]) {
+        let Moves::Taylor { finish, .. } = &self.kernels().moves else { crate::bug!("not a Taylor method") };
+        let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
+        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(y), T::input(series)]);
+        self.context.push_motion(&mut inputs, self.fixed);
+        finish.call(&inputs, &mut [T::output(y_new), T::output(err)], &mut self.workspace);
     }
 }
 
