@@ -27,7 +27,7 @@ use crate::solve::sde::Sde;
 use crate::solve::solve::{Options, integrate};
 use crate::solve::stepper::{Carried, Stepper};
 use crate::solve::symplectic::Symplectic;
-use crate::solve::taylor::Taylor;
+use crate::solve::taylor::{Expand, Taylor, fill_powers};
 use std::cell::Cell;
 
 /// What a run leaves.
@@ -443,6 +443,10 @@ impl<T: Element> Context<'_, T> {
         if let Some(recorded) = &solved.recorded {
             return recorded.at(t, &mut out).then_some(out);
         }
+        if let Kind::Taylor { order } = self.plan.method(number).kind {
+            self.expand_again(number, solved, (step, order), |accepted| accepted.at(t, &mut out));
+            return Some(out);
+        }
         let start = (trace.state(step), trace.rate(step));
         self.again(number, solved, step, start, |accepted| accepted.at(t, &mut out));
         Some(out)
@@ -471,6 +475,26 @@ impl<T: Element> Context<'_, T> {
         let t_new = trace.t[step + 1];
         let interior = Interior::Stages { tableau, stages: &stages };
         look(&Accepted { t, h, t_new, y, y_new: &y_new, interior });
+    }
+
+    /// Expands the solution of solve `number` by the Taylor method again where a step began, to the same bits,
+    /// and shows the step.
+    fn expand_again(
+        &self,
+        number: usize,
+        solved: &Solved<T>,
+        (step, order): (usize, usize),
+        look: impl FnOnce(&Accepted<'_, T>),
+    ) {
+        let (trace, fresh) = (&solved.trace, Cell::new(false));
+        let (t, h, y) = (trace.t[step], trace.h[step], trace.state(step));
+        let mut series = vec![T::default(); order * trace.n];
+        let mut compiled = Motion::new(self, number, &solved.fixed, &fresh, (t, y.to_vec()));
+        compiled.series(t, t + 0.5 * h, y, &mut series);
+        let mut coefficients = Vec::with_capacity(series.len());
+        fill_powers(&series, trace.n, h, &mut coefficients);
+        let (t_new, y_new) = (trace.t[step + 1], trace.state(step + 1));
+        look(&Accepted { t, h, t_new, y, y_new, interior: Interior::Powers { coefficients: &coefficients } });
     }
 
     /// The numbers that a member of an ensemble draws before its run: those of

@@ -55,7 +55,7 @@ pub(super) fn radius_of(order: usize, last: f64, before: f64) -> f64 {
 }
 
 /// Replaces `powers` by the coefficients `x_k h^k` of a series in powers of `θ = τ/h`, `[order, dim]`.
-pub(super) fn fill_powers<T: Real>(series: &[T], dim: usize, h: f64, powers: &mut Vec<T>) {
+pub(crate) fn fill_powers<T: Real>(series: &[T], dim: usize, h: f64, powers: &mut Vec<T>) {
     powers.clear();
     let mut power = 1.0;
     for x in series.chunks(dim.max(1)) {

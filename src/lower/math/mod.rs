@@ -105,12 +105,7 @@ pub fn expand(code: &Code, op: ScalarOp, args: &[ScalarId]) -> Option<ScalarId> 
         ScalarOp::Pow => {
             let dtype = code.dtype(args[0]);
             let [x, y] = [args[0], args[1]].map(|arg| Scalar::new(code, code.convert(arg, DType::F64)));
-            let known = code.as_constant(y.id()).map(f64::from_bits);
-            let power = match known.filter(|p| pow::has_root(*p)) {
-                Some(p) => pow::with_root(x, p),
-                None => pow::pow(x, y),
-            };
-            Some(code.convert(power.id(), dtype))
+            Some(code.convert(pow::pow(x, y).id(), dtype))
         }
         ScalarOp::Lgamma => function(gamma::lgamma),
         ScalarOp::Digamma => function(gamma::digamma),

@@ -50,24 +50,6 @@ pub(super) fn pow<'c>(x: Scalar<'c>, y: Scalar<'c>) -> Scalar<'c> {
     (y.equals(0.0) | x.equals(1.0)).then(one, result)
 }
 
-/// Largest `|p|` for which `x^p` with `p = n + ½` is a product of `n` factors `x` and a root.
-const LARGEST_WITH_ROOT: f64 = 4.5;
-
-/// Whether `x^p` is cheaper by way of a root.
-pub(super) fn has_root(p: f64) -> bool {
-    (p.abs() - 0.5).fract() == 0.0 && p.abs() <= LARGEST_WITH_ROOT
-}
-
-/// `x^p` for `|p| = n + ½` as `|x^n √x|` or one over that: `n + 2` operations at most, each of which rounds
-/// once. Special values are those of [`pow`]; a result below the smallest normal number may be 0.
-pub(super) fn with_root(x: Scalar<'_>, p: f64) -> Scalar<'_> {
-    let infinity = x.number(f64::INFINITY);
-    let x = x.equals(-infinity).then(infinity, x);
-    let whole = super::pow_int(x.code(), x.id(), p.abs() as i32);
-    let magnitude = (Scalar::new(x.code(), whole) * x.sqrt()).abs();
-    if p < 0.0 { 1.0 / magnitude } else { magnitude }
-}
-
 /// `log a` for positive finite `a`.
 fn log_double(a: Scalar<'_>) -> Double<'_> {
     let (k, m) = split(a);
