@@ -54,7 +54,17 @@ pub trait Executable: Send + Sync {
     fn module(&self) -> &LoopModule;
     /// Runs function number `func`. Panics if number, type or length of the arguments differ from
     /// its declaration.
-    fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace);
+    fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
+        self.call_in_parts(func, [inputs, &[]], outputs, workspace);
+    }
+    /// The same with inputs in two parts, the second of which a caller may keep from call to call.
+    fn call_in_parts(
+        &self,
+        func: usize,
+        inputs: [&[Input<'_>]; 2],
+        outputs: &mut [Output<'_>],
+        workspace: &mut Workspace,
+    );
 }
 
 /// An input buffer. `bool` elements are bytes 0 or 1.
@@ -128,19 +138,32 @@ pub fn all() -> Vec<Arc<dyn Backend>> {
     vec![Arc::new(interp::Interp::new(target)), Arc::new(cranelift::Cranelift)]
 }
 
-/// Panics unless the arguments of a call are as `func` declares. Allocates only to say so.
-fn check_layouts(func: &LoopFunc, inputs: &[Input<'_>], outputs: &[Output<'_>]) {
-    let declared = |ids: &[BufferId]| -> Vec<(DType, usize)> {
-        ids.iter().map(|id| (func.buffers[*id].dtype, func.buffers[*id].len)).collect()
-    };
-    let fits = |id: &BufferId, given: (DType, usize)| {
-        let buffer = &func.buffers[*id];
-        (buffer.dtype, buffer.len) == given
-    };
-    let inputs_fit = inputs.len() == func.inputs.len()
-        && func.inputs.iter().zip(inputs).all(|(id, input)| fits(id, input.layout()));
-    let outputs_fit = outputs.len() == func.outputs.len()
-        && func.outputs.iter().zip(outputs).all(|(id, output)| fits(id, output.layout()));
-    assert!(inputs_fit, "inputs of `{}` should be {:?}", func.name, declared(&func.inputs));
-    assert!(outputs_fit, "outputs of `{}` should be {:?}", func.name, declared(&func.outputs));
+/// What a call of a function takes: element type and length of each buffer.
+#[derive(Debug)]
+struct Signature {
+    name: String,
+    inputs: Vec<(DType, usize)>,
+    outputs: Vec<(DType, usize)>,
+}
+
+impl Signature {
+    fn of(func: &LoopFunc) -> Signature {
+        let declared = |ids: &[BufferId]| {
+            ids.iter().map(|id| (func.buffers[*id].dtype, func.buffers[*id].len)).collect()
+        };
+        let (inputs, outputs) = (declared(&func.inputs), declared(&func.outputs));
+        Signature { name: func.name.clone(), inputs, outputs }
+    }
+
+    /// Panics unless the arguments are these.
+    #[inline]
+    fn check(&self, inputs: [&[Input<'_>]; 2], outputs: &[Output<'_>]) {
+        let given = inputs[0].iter().chain(inputs[1]);
+        let inputs_fit = inputs[0].len() + inputs[1].len() == self.inputs.len()
+            && self.inputs.iter().zip(given).all(|(declared, input)| *declared == input.layout());
+        let outputs_fit = outputs.len() == self.outputs.len()
+            && self.outputs.iter().zip(outputs).all(|(declared, output)| *declared == output.layout());
+        assert!(inputs_fit, "inputs of `{}` should be {:?}", self.name, self.inputs);
+        assert!(outputs_fit, "outputs of `{}` should be {:?}", self.name, self.outputs);
+    }
 }

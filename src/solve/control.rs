@@ -168,6 +168,15 @@ impl Adaptive {
     pub fn norm<T: Real>(&self, v: &[T], y: &[T], y_new: &[T]) -> f64 {
         let counted = || (0..v.len()).filter(|at| self.errors.count(*at));
         match &self.norm {
+            Norm::Rms if let (Atol::Scalar(atol), Some(n)) = (&self.atol, self.errors.first(v.len())) => {
+                let (v, y, y_new) = (&v[..n], &y[..n], &y_new[..n]);
+                let mut sum = 0.0_f64;
+                for at in 0..n {
+                    let r = ratio(v[at], y[at], y_new[at], *atol, self.rtol);
+                    sum += r * r;
+                }
+                if n == 0 { 0.0 } else { (sum / n as f64).sqrt() }
+            }
             Norm::Rms => {
                 let (mut sum, mut n) = (0.0_f64, 0_usize);
                 for at in counted() {
@@ -201,12 +210,7 @@ impl Adaptive {
     }
 
     fn ratio<T: Real>(&self, at: usize, v: &[T], y: &[T], y_new: &[T]) -> f64 {
-        let size = y[at].to_f64().abs().max(y_new[at].to_f64().abs());
-        match v[at].to_f64().abs() {
-            // Also where the tolerance is zero, because the state is and `atol` too.
-            0.0 => 0.0,
-            error => error / (self.atol.at(at) + self.rtol * size),
-        }
+        ratio(v[at], y[at], y_new[at], self.atol.at(at), self.rtol)
     }
 
     /// Size of the first step from `(t, y)` towards `direction` (±1), with `dy` the rate there, as
@@ -308,6 +312,15 @@ impl Atol {
 }
 
 impl Errors {
+    /// How many of `dim` components count, if those are the first ones.
+    fn first(&self, dim: usize) -> Option<usize> {
+        match self {
+            Errors::States(0) | Errors::All => Some(dim),
+            Errors::States(n) => Some(*n),
+            Errors::Mask(_) => None,
+        }
+    }
+
     /// Whether component `at` counts.
     pub fn count(&self, at: usize) -> bool {
         match self {
@@ -316,6 +329,15 @@ impl Errors {
             Errors::Mask(mask) => mask[at],
         }
     }
+}
+
+/// `|v| / (atol + rtol max(|y|, |y_new|))`; 0 of no error also where the tolerance is zero, because the
+/// state is and `atol` too.
+#[inline(always)]
+fn ratio<T: Real>(v: T, y: T, y_new: T, atol: f64, rtol: f64) -> f64 {
+    let (error, size) = (v.to_f64().abs(), y.to_f64().abs().max(y_new.to_f64().abs()));
+    let ratio = error / (atol + rtol * size);
+    if error == 0.0 { 0.0 } else { ratio }
 }
 
 /// The larger of both; unlike `f64::max`, what is not a number if one of them is not.

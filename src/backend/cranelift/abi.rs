@@ -4,11 +4,10 @@
 //! point to arrays of buffer addresses in call order. [`Compiled`] owns the module that holds the
 //! code; whoever can call it holds an `Arc` of it, so the code outlives every call.
 
-use crate::backend::{Executable, Input, Output, Workspace, check_layouts};
+use crate::backend::{Executable, Input, Output, Signature, Workspace};
 use crate::lower::loops::LoopModule;
 use cranelift_jit::JITModule;
 use cranelift_module::FuncId;
-use smallvec::SmallVec;
 use std::sync::{Arc, Mutex};
 
 type Entry = unsafe extern "C" fn(*const *const u8, *const *mut u8, *mut u8);
@@ -16,7 +15,7 @@ type Entry = unsafe extern "C" fn(*const *const u8, *const *mut u8, *mut u8);
 /// Code in memory, with what it was made from.
 pub(super) struct Compiled {
     module: Arc<LoopModule>,
-    entries: Vec<Entry>,
+    entries: Vec<(Entry, Signature)>,
     /// Never locked to call a function: the lock only makes the owner `Sync`.
     jit: Mutex<Option<JITModule>>,
 }
@@ -28,11 +27,13 @@ impl Compiled {
         assert_eq!(module.funcs.len(), ids.len(), "one piece of code per function");
         let entries = ids
             .iter()
-            .map(|id| {
+            .zip(&module.funcs)
+            .map(|(id, func)| {
                 let address = jit.get_finalized_function(*id);
                 // SAFETY: `emit` gives every function exactly the parameters of `Entry` and the
                 // host's default calling convention, which is that of `extern "C"`.
-                unsafe { std::mem::transmute::<*const u8, Entry>(address) }
+                let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
+                (entry, Signature::of(func))
             })
             .collect();
         Compiled { module, entries, jit: Mutex::new(Some(jit)) }
@@ -44,13 +45,22 @@ impl Executable for Compiled {
         &self.module
     }
 
-    fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
-        let entry = self.entries[func];
-        let func = &self.module.funcs[func];
-        check_layouts(func, inputs, outputs);
-        let inputs: SmallVec<[*const u8; 16]> = inputs.iter().map(input_address).collect();
-        let outputs: SmallVec<[*mut u8; 16]> = outputs.iter_mut().map(output_address).collect();
-        let workspace = workspace.reserve(func.workspace);
+    fn call_in_parts(
+        &self,
+        func: usize,
+        inputs: [&[Input<'_>]; 2],
+        outputs: &mut [Output<'_>],
+        workspace: &mut Workspace,
+    ) {
+        let (entry, signature) = &self.entries[func];
+        signature.check(inputs, outputs);
+        let (mut few_inputs, mut few_outputs) = ([std::ptr::null(); FEW], [std::ptr::null_mut(); FEW]);
+        let (mut more_inputs, mut more_outputs) = (Vec::new(), Vec::new());
+        let inputs = inputs[0].iter().chain(inputs[1]).map(input_address);
+        let inputs = listed(inputs, signature.inputs.len(), &mut few_inputs, &mut more_inputs);
+        let outputs = outputs.iter_mut().map(output_address);
+        let outputs = listed(outputs, signature.outputs.len(), &mut few_outputs, &mut more_outputs);
+        let workspace = workspace.reserve(self.module.funcs[func].workspace);
         // SAFETY: number, element type and length of the buffers are as declared (checked above),
         // the workspace has the declared size and alignment, outputs are exclusive borrows and so
         // overlap nothing. The code reads and writes inside these buffers: `LoopFunc::verify`, run
@@ -58,6 +68,25 @@ impl Executable for Compiled {
         // clamp them. The code is alive as long as `self`.
         unsafe { entry(inputs.as_ptr(), outputs.as_ptr(), workspace) }
     }
+}
+
+/// Most calls have no more inputs, nor outputs, and take no memory for their addresses.
+const FEW: usize = 12;
+
+/// The `count` addresses, in memory that is theirs.
+#[inline]
+fn listed<'a, P: Copy>(
+    addresses: impl Iterator<Item = P>,
+    count: usize,
+    few: &'a mut [P; FEW],
+    more: &'a mut Vec<P>,
+) -> &'a [P] {
+    if count > FEW {
+        more.extend(addresses);
+        return more;
+    }
+    few.iter_mut().zip(addresses).for_each(|(place, address)| *place = address);
+    &few[..count]
 }
 
 impl Drop for Compiled {
