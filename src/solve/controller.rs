@@ -167,7 +167,13 @@ impl Controller {
 
     /// [`accepted`](Controller::accepted) by a rule of the errors alone, whose `weights` are known.
     #[inline]
-    pub(super) fn accepted_by(&self, weights: Weights, err: f64, after_rejection: bool, past: &mut Past) -> f64 {
+    pub(super) fn accepted_by(
+        &self,
+        weights: Weights,
+        err: f64,
+        after_rejection: bool,
+        past: &mut Past,
+    ) -> f64 {
         self.kept(self.safety * weights.answer(log_of(err), past), after_rejection)
     }
 

@@ -69,7 +69,8 @@ const TASKS: [Task; 7] = [
 
 /// Those whose task and method have all of `words` in them.
 pub fn lines(words: &[String]) -> Vec<String> {
-    let wanted = |task: &str, method: &str| words.iter().all(|word| format!("{task} {method}").contains(word));
+    let wanted =
+        |task: &str, method: &str| words.iter().all(|word| format!("{task} {method}").contains(word));
     let mut lines = Vec::new();
     for task in &TASKS {
         for method in task.methods.iter().filter(|method| wanted(task.name, method)) {

@@ -405,7 +405,8 @@ fn functions_of_single_precision_stay_below_their_bounds() {
 /// and the products, here against `pow` whose bound is 1 unit in the last place.
 #[test]
 fn powers_of_roots_are_those_of_pow() {
-    for (exponent, n) in [(0.5, Some(1)), (-3.5, Some(-7)), (1.5, Some(3)), (1.0, None), (4.5, None), (NAN, None)]
+    for (exponent, n) in
+        [(0.5, Some(1)), (-3.5, Some(-7)), (1.5, Some(3)), (1.0, None), (4.5, None), (NAN, None)]
     {
         assert_eq!(half_integer(exponent), n, "{exponent}");
     }
