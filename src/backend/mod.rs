@@ -79,6 +79,7 @@ pub enum Input<'a> {
 
 impl Input<'_> {
     /// Element type and length.
+    #[inline(always)]
     pub fn layout(&self) -> (DType, usize) {
         match self {
             Input::F64(data) => (DType::F64, data.len()),
@@ -101,6 +102,7 @@ pub enum Output<'a> {
 
 impl Output<'_> {
     /// Element type and length.
+    #[inline(always)]
     pub fn layout(&self) -> (DType, usize) {
         match self {
             Output::F64(data) => (DType::F64, data.len()),
@@ -156,14 +158,33 @@ impl Signature {
     }
 
     /// Panics unless the arguments are these.
-    #[inline]
+    #[inline(always)]
     fn check(&self, inputs: [&[Input<'_>]; 2], outputs: &[Output<'_>]) {
-        let given = inputs[0].iter().chain(inputs[1]);
-        let inputs_fit = inputs[0].len() + inputs[1].len() == self.inputs.len()
-            && self.inputs.iter().zip(given).all(|(declared, input)| *declared == input.layout());
-        let outputs_fit = outputs.len() == self.outputs.len()
-            && self.outputs.iter().zip(outputs).all(|(declared, output)| *declared == output.layout());
-        assert!(inputs_fit, "inputs of `{}` should be {:?}", self.name, self.inputs);
-        assert!(outputs_fit, "outputs of `{}` should be {:?}", self.name, self.outputs);
+        let mut fit =
+            (inputs[0].len() + inputs[1].len(), outputs.len()) == (self.inputs.len(), self.outputs.len());
+        if fit {
+            let (first, second) = self.inputs.split_at(inputs[0].len());
+            for (declared, input) in first.iter().zip(inputs[0]) {
+                fit &= *declared == input.layout();
+            }
+            for (declared, input) in second.iter().zip(inputs[1]) {
+                fit &= *declared == input.layout();
+            }
+            for (declared, output) in self.outputs.iter().zip(outputs) {
+                fit &= *declared == output.layout();
+            }
+        }
+        if !fit {
+            self.complain(inputs, outputs);
+        }
+    }
+
+    #[cold]
+    fn complain(&self, inputs: [&[Input<'_>]; 2], outputs: &[Output<'_>]) {
+        let Signature { name, inputs: declared_in, outputs: declared_out } = self;
+        let inputs: Vec<_> = inputs.concat().iter().map(Input::layout).collect();
+        let outputs: Vec<_> = outputs.iter().map(Output::layout).collect();
+        assert!(inputs == *declared_in, "inputs of `{name}` should be {declared_in:?}, not {inputs:?}");
+        assert!(outputs == *declared_out, "outputs of `{name}` should be {declared_out:?}, not {outputs:?}");
     }
 }

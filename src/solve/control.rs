@@ -166,17 +166,11 @@ impl Adaptive {
     /// The norm of `v / (atol + rtol max(|y|, |y_new|))` over the components that count; 0 if
     /// there are none. Not a number if one of them is not.
     pub fn norm<T: Real>(&self, v: &[T], y: &[T], y_new: &[T]) -> f64 {
+        if let Some(plain) = self.plain(v.len()) {
+            return plain.norm(|at| v[at].to_f64(), y, y_new);
+        }
         let counted = || (0..v.len()).filter(|at| self.errors.count(*at));
         match &self.norm {
-            Norm::Rms if let (Atol::Scalar(atol), Some(n)) = (&self.atol, self.errors.first(v.len())) => {
-                let (v, y, y_new) = (&v[..n], &y[..n], &y_new[..n]);
-                let mut sum = 0.0_f64;
-                for at in 0..n {
-                    let r = ratio(v[at], y[at], y_new[at], *atol, self.rtol);
-                    sum += r * r;
-                }
-                if n == 0 { 0.0 } else { (sum / n as f64).sqrt() }
-            }
             Norm::Rms => {
                 let (mut sum, mut n) = (0.0_f64, 0_usize);
                 for at in counted() {
@@ -209,8 +203,16 @@ impl Adaptive {
         ratios.fold((0, 0.0), |best, next| if next.1 > best.1 { next } else { best })
     }
 
+    /// The norm of `dim` components, if it is of the usual kind.
+    pub(super) fn plain(&self, dim: usize) -> Option<Plain> {
+        match (&self.norm, &self.atol, self.errors.first(dim)) {
+            (Norm::Rms, Atol::Scalar(atol), Some(n)) => Some(Plain { n, atol: *atol, rtol: self.rtol }),
+            (Norm::Rms | Norm::Max | Norm::Blocks(_), Atol::Scalar(_) | Atol::PerComponent(_), _) => None,
+        }
+    }
+
     fn ratio<T: Real>(&self, at: usize, v: &[T], y: &[T], y_new: &[T]) -> f64 {
-        ratio(v[at], y[at], y_new[at], self.atol.at(at), self.rtol)
+        ratio(v[at].to_f64(), tolerance(self.atol.at(at), self.rtol, y[at], y_new[at]))
     }
 
     /// Size of the first step from `(t, y)` towards `direction` (±1), with `dy` the rate there, as
@@ -331,13 +333,48 @@ impl Errors {
     }
 }
 
-/// `|v| / (atol + rtol max(|y|, |y_new|))`; 0 of no error also where the tolerance is zero, because the
-/// state is and `atol` too.
+/// [`Norm::Rms`] of the first `n` components with the same tolerances.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain {
+    n: usize,
+    atol: f64,
+    rtol: f64,
+}
+
+impl Plain {
+    /// [`Adaptive::norm`] of `v`.
+    #[inline(always)]
+    pub fn norm<T: Real>(self, v: impl Fn(usize) -> f64, y: &[T], y_new: &[T]) -> f64 {
+        let [norm, _] = self.norms(|at| [v(at), 0.0], y, y_new);
+        norm
+    }
+
+    /// The same of two vectors.
+    #[inline(always)]
+    pub fn norms<T: Real>(self, v: impl Fn(usize) -> [f64; 2], y: &[T], y_new: &[T]) -> [f64; 2] {
+        let (y, y_new, mut sums) = (&y[..self.n], &y_new[..self.n], [0.0; 2]);
+        for at in 0..self.n {
+            let tolerance = tolerance(self.atol, self.rtol, y[at], y_new[at]);
+            let ratios = v(at).map(|v| ratio(v, tolerance));
+            sums = [sums[0] + ratios[0] * ratios[0], sums[1] + ratios[1] * ratios[1]];
+        }
+        let n = self.n.max(1) as f64;
+        sums.map(|sum| (sum / n).sqrt())
+    }
+}
+
+/// `atol + rtol max(|y|, |y_new|)`
 #[inline(always)]
-fn ratio<T: Real>(v: T, y: T, y_new: T, atol: f64, rtol: f64) -> f64 {
-    let (error, size) = (v.to_f64().abs(), y.to_f64().abs().max(y_new.to_f64().abs()));
-    let ratio = error / (atol + rtol * size);
-    if error == 0.0 { 0.0 } else { ratio }
+fn tolerance<T: Real>(atol: f64, rtol: f64, y: T, y_new: T) -> f64 {
+    atol + rtol * y.to_f64().abs().max(y_new.to_f64().abs())
+}
+
+/// `|v|` in units of the tolerance; 0 of no error also where the tolerance is zero, because the state is and
+/// `atol` too.
+#[inline(always)]
+fn ratio(v: f64, tolerance: f64) -> f64 {
+    let ratio = v.abs() / tolerance;
+    if v == 0.0 { 0.0 } else { ratio }
 }
 
 /// The larger of both; unlike `f64::max`, what is not a number if one of them is not.

@@ -2,13 +2,13 @@
 //!
 //! Formulas live in the tableau, decisions about step sizes in `control`.
 
-use super::control::{Adaptive, positive};
+use super::control::{Adaptive, Plain, positive};
 use super::controller::{Controller, Past, Rule, Weights};
 use super::dense::{Accepted, Interior};
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
 use super::problem::{Real, Step};
 use super::solve::Stepping;
-use super::stepper::{Carried, Flow, Grid, Leg, Mode, Stepper, all_finite, non_finite, require_finite};
+use super::stepper::{Carried, Flow, Grid, Leg, Mode, Stepper, non_finite, require_finite};
 use super::tableau::{Coeff, Tableau};
 
 /// The method `tableau`, whose steps `step` takes.
@@ -60,6 +60,8 @@ struct Steering<'a> {
     weights: Option<Weights>,
     /// The error estimate is `O(h^q)`.
     q: u32,
+    /// The norm, if it is of the usual kind.
+    plain: Option<Plain>,
     /// What the estimate counts.
     scale: f64,
     /// See [`Embedded::third`](super::tableau::Embedded::third): the stages that have a weight, with it.
@@ -72,7 +74,7 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
         let dim = step.dim();
         let pace = match stepping {
             Stepping::Fixed { dt } => Pace::Fixed(*dt, Grid::new(*dt)),
-            Stepping::Adaptive(control) => Pace::Adaptive(Box::new(Steering::new(control, tableau))),
+            Stepping::Adaptive(control) => Pace::Adaptive(Box::new(Steering::new(control, tableau, dim))),
         };
         Explicit {
             step,
@@ -93,7 +95,7 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
     }
 
     /// Ready for a step of size `h`: the rate at `(t, y)` is in row 0 of the stages.
-    #[inline]
+    #[inline(always)]
     fn prepare(&mut self, t: f64, h: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> Flow {
         leg.spend(t, h, stats)?;
         let dim = y.len();
@@ -115,7 +117,7 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
         Flow::Continue(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn attempt(&mut self, t: f64, h: f64, y: &[T], stats: &mut Stats) {
         if stats.attempts() == 0 {
             stats.first_step = h;
@@ -141,9 +143,14 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
     }
 
     /// Whether all is finite after an attempt that must be.
+    #[inline(always)]
     fn is_finite(&self) -> bool {
-        let rates = if self.fsal { self.last_rates() } else { &[] };
-        all_finite(&self.y_new) && all_finite(rates) && all_finite(&self.err)
+        let dim = self.y_new.len();
+        let (y_new, err) = (&self.y_new[..dim], &self.err[..dim]);
+        let rates = if self.fsal { &self.last_rates()[..dim] } else { y_new };
+        // Zero times what is not finite is not a number.
+        let zero = |x: T| 0.0 * x.to_f64();
+        (0..dim).fold(0.0, |sum, at| sum + ((zero(y_new[at]) + zero(err[at])) + zero(rates[at]))) == 0.0
     }
 
     /// What is not finite after an attempt: the new state, or the rate there if it is known.
@@ -331,7 +338,7 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
 }
 
 impl<'a> Steering<'a> {
-    fn new(control: &'a Adaptive, tableau: &Tableau) -> Self {
+    fn new(control: &'a Adaptive, tableau: &Tableau, dim: usize) -> Self {
         let (controller, q) = (control.controller.or(Rule::PI), tableau.error_exponent());
         let weights = match controller.rule() {
             Rule::Pid { .. } => Some(controller.weights(q)),
@@ -342,11 +349,12 @@ impl<'a> Steering<'a> {
             all.map(|(stage, w)| (stage, w.value())).collect()
         };
         let scale = control.estimate.unwrap_or(tableau.error_scale());
-        Steering { control, controller, weights, q, scale, third: tableau.third().map(weighed) }
+        let (plain, third) = (control.plain(dim), tableau.third().map(weighed));
+        Steering { control, controller, weights, q, plain, scale, third }
     }
 
     /// The norm of the error of an attempt with step `h` from `y` to `y_new`. `err_3` is scratch.
-    #[inline]
+    #[inline(always)]
     fn error_norm<T: Real>(
         &self,
         (h, y, y_new): (f64, &[T], &[T]),
@@ -354,16 +362,26 @@ impl<'a> Steering<'a> {
         stages: &[T],
         err_3: &mut [T],
     ) -> f64 {
-        let err = self.scale * self.control.norm(err, y, y_new);
-        let Some(third) = &self.third else { return err };
-        for at in 0..y.len() {
-            err_3[at] = T::from_f64(third_error(third, h, stages, y.len(), at));
-        }
-        mixed(err, self.control.norm(err_3, y, y_new))
+        let (dim, control) = (y.len(), self.control);
+        let norms = match (&self.third, self.plain) {
+            (None, None) => return self.scale * control.norm(err, y, y_new),
+            (None, Some(plain)) => return self.scale * plain.norm(|at| err[at].to_f64(), y, y_new),
+            (Some(third), Some(plain)) => {
+                let second = |at| T::from_f64(third_error(third, h, stages, dim, at)).to_f64();
+                plain.norms(|at| [err[at].to_f64(), second(at)], y, y_new)
+            }
+            (Some(third), None) => {
+                for at in 0..dim {
+                    err_3[at] = T::from_f64(third_error(third, h, stages, dim, at));
+                }
+                [control.norm(err, y, y_new), control.norm(err_3, y, y_new)]
+            }
+        };
+        mixed(self.scale * norms[0], norms[1])
     }
 
     /// See [`Controller::accepted`].
-    #[inline]
+    #[inline(always)]
     fn accepted(&self, (tried, err): (f64, f64), after_rejection: bool, past: &mut Past) -> f64 {
         match self.weights {
             Some(weights) => self.controller.accepted_by(weights, err, after_rejection, past),
@@ -373,7 +391,7 @@ impl<'a> Steering<'a> {
 }
 
 /// The error of order 3 in component `at` of a step of size `h`.
-#[inline]
+#[inline(always)]
 fn third_error<T: Real>(weights: &[(usize, f64)], h: f64, stages: &[T], dim: usize, at: usize) -> f64 {
     h * weights.iter().fold(0.0, |sum, (stage, w)| sum + w * stages[stage * dim + at].to_f64())
 }

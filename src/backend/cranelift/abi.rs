@@ -15,9 +15,17 @@ type Entry = unsafe extern "C" fn(*const *const u8, *const *mut u8, *mut u8);
 /// Code in memory, with what it was made from.
 pub(super) struct Compiled {
     module: Arc<LoopModule>,
-    entries: Vec<(Entry, Signature)>,
+    entries: Vec<Callable>,
     /// Never locked to call a function: the lock only makes the owner `Sync`.
     jit: Mutex<Option<JITModule>>,
+}
+
+/// A function, with what a call of it takes.
+struct Callable {
+    entry: Entry,
+    signature: Signature,
+    /// Bytes.
+    workspace: usize,
 }
 
 impl Compiled {
@@ -33,7 +41,7 @@ impl Compiled {
                 // SAFETY: `emit` gives every function exactly the parameters of `Entry` and the
                 // host's default calling convention, which is that of `extern "C"`.
                 let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
-                (entry, Signature::of(func))
+                Callable { entry, signature: Signature::of(func), workspace: func.workspace }
             })
             .collect();
         Compiled { module, entries, jit: Mutex::new(Some(jit)) }
@@ -52,41 +60,37 @@ impl Executable for Compiled {
         outputs: &mut [Output<'_>],
         workspace: &mut Workspace,
     ) {
-        let (entry, signature) = &self.entries[func];
+        let Callable { entry, signature, workspace: bytes } = &self.entries[func];
         signature.check(inputs, outputs);
-        let (mut few_inputs, mut few_outputs) = ([std::ptr::null(); FEW], [std::ptr::null_mut(); FEW]);
-        let (mut more_inputs, mut more_outputs) = (Vec::new(), Vec::new());
-        let inputs = inputs[0].iter().chain(inputs[1]).map(input_address);
-        let inputs = listed(inputs, signature.inputs.len(), &mut few_inputs, &mut more_inputs);
-        let outputs = outputs.iter_mut().map(output_address);
-        let outputs = listed(outputs, signature.outputs.len(), &mut few_outputs, &mut more_outputs);
-        let workspace = workspace.reserve(self.module.funcs[func].workspace);
+        let (mut few, mut few_out) = ([std::ptr::null(); FEW], [std::ptr::null_mut(); FEW]);
+        let (mut more, mut more_out) = (Vec::new(), Vec::new());
+        let at = room(signature.inputs.len(), &mut few, &mut more);
+        let (first, second) = at.split_at_mut(inputs[0].len());
+        first.iter_mut().zip(inputs[0]).for_each(|(at, input)| *at = input_address(input));
+        second.iter_mut().zip(inputs[1]).for_each(|(at, input)| *at = input_address(input));
+        let out = room(signature.outputs.len(), &mut few_out, &mut more_out);
+        out.iter_mut().zip(outputs).for_each(|(out, output)| *out = output_address(output));
+        let workspace = workspace.reserve(*bytes);
         // SAFETY: number, element type and length of the buffers are as declared (checked above),
         // the workspace has the declared size and alignment, outputs are exclusive borrows and so
         // overlap nothing. The code reads and writes inside these buffers: `LoopFunc::verify`, run
         // before compilation, bounds every affine index, and the producers of computed indices
         // clamp them. The code is alive as long as `self`.
-        unsafe { entry(inputs.as_ptr(), outputs.as_ptr(), workspace) }
+        unsafe { entry(at.as_ptr(), out.as_ptr(), workspace) }
     }
 }
 
 /// Most calls have no more inputs, nor outputs, and take no memory for their addresses.
 const FEW: usize = 12;
 
-/// The `count` addresses, in memory that is theirs.
-#[inline]
-fn listed<'a, P: Copy>(
-    addresses: impl Iterator<Item = P>,
-    count: usize,
-    few: &'a mut [P; FEW],
-    more: &'a mut Vec<P>,
-) -> &'a [P] {
+/// Room for `count` addresses.
+#[inline(always)]
+fn room<'a, P: Copy>(count: usize, few: &'a mut [P; FEW], more: &'a mut Vec<P>) -> &'a mut [P] {
     if count > FEW {
-        more.extend(addresses);
+        more.resize(count, few[0]);
         return more;
     }
-    few.iter_mut().zip(addresses).for_each(|(place, address)| *place = address);
-    &few[..count]
+    &mut few[..count]
 }
 
 impl Drop for Compiled {
@@ -108,6 +112,7 @@ pub(in crate::backend) fn free(jit: JITModule) {
     unsafe { jit.free_memory() }
 }
 
+#[inline(always)]
 pub(in crate::backend) fn input_address(input: &Input<'_>) -> *const u8 {
     match input {
         Input::F64(data) => data.as_ptr().cast(),
@@ -117,6 +122,7 @@ pub(in crate::backend) fn input_address(input: &Input<'_>) -> *const u8 {
     }
 }
 
+#[inline(always)]
 pub(in crate::backend) fn output_address(output: &mut Output<'_>) -> *mut u8 {
     match output {
         Output::F64(data) => data.as_mut_ptr().cast(),
