@@ -198,6 +198,7 @@ impl<T: Element> Context<'_, T> {
         let paths = self.paths(number, ends, controls.seed);
         let motions = (motion(), motion());
         let end = self.integrate(number, motions, &mut events, &paths, ends, y0, &options, &mut recording)?;
+        drop(events);
         let (Tracing { trace, recorded, .. }, (rows, saved)) = recording;
         let recording = Recording { trace, recorded, rows, saved };
         self.finish(number, known, (begun, paths), recording, end, save)
@@ -299,7 +300,11 @@ impl<T: Element> Context<'_, T> {
         let (kind, stepping) = (motion.method().kind, &options.stepping);
         let mut run = |method: &mut dyn Stepper<T>| integrate(method, events, ends, y0, options, observer);
         match kind {
-            Kind::Explicit(tableau) => run(&mut Explicit::new(&mut motion, tableau, stepping)),
+            // Short steps of small systems: nothing is called through a table of functions.
+            Kind::Explicit(tableau) => {
+                let mut method = Explicit::new(&mut motion, tableau, stepping);
+                integrate(&mut method, events, ends, y0, options, observer)
+            }
             Kind::Stiff(Stiff::Radau5) => run(&mut Radau::new(&mut motion, stepping)),
             Kind::Stiff(Stiff::Rodas5p) => run(&mut Rosenbrock::new(&mut motion, stepping)),
             Kind::Stiff(Stiff::Bdf) => run(&mut Bdf::new(&mut motion, stepping)),

@@ -110,7 +110,11 @@ impl<'a, T: Real, S: Expand<T> + ?Sized> Taylor<'a, T, S> {
     fn radius(&self, control: &Adaptive, y: &[T]) -> f64 {
         let (dim, order) = (y.len(), self.system.order());
         let (before, last) = self.series[(order - 2) * dim..].split_at(dim);
-        radius_of(order, control.norm(last, y, y), control.norm(before, y, y)) * self.factor
+        let [last, before] = match control.plain(dim) {
+            Some(plain) => plain.norms(|at| [last[at], before[at]].map(T::to_f64), y, y),
+            None => [last, before].map(|term| control.norm(term, y, y)),
+        };
+        radius_of(order, last, before) * self.factor
     }
 
     /// The state at the end of a step of size `h` and its error, which are not numbers where the state is not
