@@ -5,10 +5,14 @@
 //! bilinear ops convolve, and an elementwise op with partial `∂` obeys
 //! `k y_k = Σ_{j=1..k} j x_j ∂_{k-j}`. The partial is an ordinary node of the interned graph whose
 //! own coefficients of order below `k` exist already (`sin` asks for `cos`, which asks for
-//! `-sin`, which is there), so K orders cost O(K²) and no op needs a recurrence of its own.
+//! `-sin`, which is there), so K orders cost O(K²). Quotients, roots and powers have a
+//! [`Recurrence`] that costs one sum where partials cost two or more.
 //!
-//! Source: Griewank and Walther, Evaluating Derivatives, 2008, chapter 13; Jorba and Zou,
-//! Experimental Mathematics 14, 2005.
+//! A sum over pairs of orders begins with those nearest each other: what the order before has just
+//! left comes last, so that a processor works on the sums of several orders at once.
+//!
+//! Source: Griewank and Walther, Evaluating Derivatives, 2008, chapter 13, table 13.2; Jorba and
+//! Zou, Experimental Mathematics 14, 2005.
 
 use crate::ad::errors::AdError;
 use crate::ad::walk::{Walk, floats, linear_image, plus, unless_zero};
@@ -17,6 +21,8 @@ use crate::base::index::Idx;
 use crate::ir::builder::Builder;
 use crate::ir::func::ValueId;
 use crate::ir::op::Derivative;
+use crate::ir::ops::recurrence::{Recurrence, recurrence};
+use std::ops::RangeInclusive;
 
 /// The normalised Taylor coefficients, orders `0..=order`, of each of `outputs` along the flow
 /// `dx/dτ = f`, where `flow = [(x, f), …]` and the `f` may depend on the `x`; time is a pair
@@ -129,6 +135,9 @@ impl Table {
             }
             None => {}
         }
+        if let Some(rule) = recurrence(b, value, k) {
+            return self.recurred(b, value, k, rule);
+        }
         let node = b.node(value).clone();
         let mut sum = None;
         match node.op.def().derivative {
@@ -139,7 +148,7 @@ impl Table {
             }
             Derivative::Bilinear(_) => {
                 // y_k = Σ_{j=0..k} a_j ∘ b_{k-j}
-                for j in 0..=k {
+                for j in outwards(0..=k, k) {
                     let left = self.coefficient(b, node.args[0], j);
                     let right = self.coefficient(b, node.args[1], k - j);
                     if let (Some(left), Some(right)) = (left, right) {
@@ -155,7 +164,7 @@ impl Table {
                         continue;
                     }
                     let slope = partial(b, &node.args, value);
-                    for j in 1..=k {
+                    for j in outwards(1..=k, k) {
                         let Some(x_j) = self.coefficient(b, *x, j) else { continue };
                         let Some(slope) = self.coefficient(b, slope, k - j) else { continue };
                         let rise = b.scale(j as f64, x_j);
@@ -174,6 +183,75 @@ impl Table {
                 sum = self.coefficient(b, expansion, k);
             }
             Derivative::Zero | Derivative::Leaf | Derivative::Barrier | Derivative::Request => {}
+        }
+        sum
+    }
+
+    /// Coefficient `k ≥ 1` of `value` by its recurrence.
+    fn recurred(&mut self, b: &mut Builder, value: ValueId, k: usize, rule: Recurrence) -> Option<ValueId> {
+        match rule {
+            // y_k = Σ_{j=0..k} x_j z_{k-j}
+            Recurrence::Product(x, z) if x == z => self.squares(b, x, 0, k),
+            Recurrence::Product(x, z) => self.convolution(b, (x, z), 0..=k, k),
+            // y_k = (x_k - Σ_{j=1..k} z_j y_{k-j}) / z_0
+            Recurrence::Quotient(x, z) => {
+                let of_x = x.and_then(|x| self.coefficient(b, x, k));
+                let sum = self.convolution(b, (z, value), 1..=k, k);
+                let over = reciprocal(b, 1.0, z);
+                rest(b, of_x, sum).map(|rest| b.mul(rest, over))
+            }
+            // y_k = (x_k - Σ_{j=1..k-1} y_j y_{k-j}) / 2 y_0
+            Recurrence::Root(x) => {
+                let of_x = self.coefficient(b, x, k);
+                let (sum, over) = (self.squares(b, value, 1, k), reciprocal(b, 0.5, value));
+                rest(b, of_x, sum).map(|rest| b.mul(rest, over))
+            }
+            // y_k = Σ_{j=1..k} ((p + 1) j/k - 1) x_j y_{k-j} / x_0
+            Recurrence::Power(x, p) => {
+                let mut sum = None;
+                for j in outwards(1..=k, k) {
+                    let (x_j, y) = (self.coefficient(b, x, j), self.coefficient(b, value, k - j));
+                    if let (Some(x_j), Some(y)) = (x_j, y) {
+                        let weighted = b.scale((p + 1.0) * j as f64 / k as f64 - 1.0, x_j);
+                        let term = b.mul(weighted, y);
+                        sum = Some(plus(b, sum, term));
+                    }
+                }
+                let over = reciprocal(b, 1.0, x);
+                sum.map(|sum| b.mul(sum, over))
+            }
+        }
+    }
+
+    /// `Σ x_j z_{k-j}` over `js`.
+    fn convolution(
+        &mut self,
+        b: &mut Builder,
+        (x, z): (ValueId, ValueId),
+        js: RangeInclusive<usize>,
+        k: usize,
+    ) -> Option<ValueId> {
+        let mut sum = None;
+        for j in outwards(js, k) {
+            let (x_j, z_rest) = (self.coefficient(b, x, j), self.coefficient(b, z, k - j));
+            if let (Some(x_j), Some(z_rest)) = (x_j, z_rest) {
+                let term = b.mul(x_j, z_rest);
+                sum = Some(plus(b, sum, term));
+            }
+        }
+        sum
+    }
+
+    /// `Σ_{j=first..k-first} x_j x_{k-j}`, each product once: the older of its factors is doubled.
+    fn squares(&mut self, b: &mut Builder, x: ValueId, first: usize, k: usize) -> Option<ValueId> {
+        let mut sum = None;
+        for j in (first..=k / 2).rev() {
+            let (Some(x_j), Some(x_rest)) = (self.coefficient(b, x, j), self.coefficient(b, x, k - j)) else {
+                continue;
+            };
+            let factor = if 2 * j == k { x_j } else { b.scale(2.0, x_j) };
+            let term = b.mul(factor, x_rest);
+            sum = Some(plus(b, sum, term));
         }
         sum
     }
@@ -198,4 +276,28 @@ impl Table {
         }
         self.moving[value.index()]
     }
+}
+
+/// The numbers of `js`, those first that lie nearest `k/2`: of the pairs `(j, k - j)` those whose later
+/// one comes earliest.
+fn outwards(js: RangeInclusive<usize>, k: usize) -> Vec<usize> {
+    let mut js: Vec<usize> = js.collect();
+    js.sort_by_key(|j| (*j).max(k - j));
+    js
+}
+
+/// `x - sum`, where what is absent is zero.
+fn rest(b: &mut Builder, x: Option<ValueId>, sum: Option<ValueId>) -> Option<ValueId> {
+    match (x, sum) {
+        (Some(x), Some(sum)) => Some(b.sub(x, sum)),
+        (Some(x), None) => Some(x),
+        (None, Some(sum)) => Some(b.neg(sum)),
+        (None, None) => None,
+    }
+}
+
+/// `factor / x`, the same node for every order.
+fn reciprocal(b: &mut Builder, factor: f64, x: ValueId) -> ValueId {
+    let factor = b.splat_like(factor, x);
+    b.div(factor, x)
 }

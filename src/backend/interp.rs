@@ -4,7 +4,7 @@
 //! gives each local buffer memory of its own, so that a fault in the arena layout shows as a
 //! difference from the other back ends.
 
-use crate::backend::{Backend, CompileError, Executable, Input, Output, Target, Workspace, check_layouts};
+use crate::backend::{Backend, CompileError, Executable, Input, Output, Signature, Target, Workspace};
 use crate::base::index::{Idx, IndexVec};
 use crate::bug;
 use crate::lower::loops::{
@@ -36,13 +36,15 @@ impl Backend for Interp {
     }
 
     fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError> {
-        Ok(Arc::new(Interpreted { module }))
+        let signatures = module.funcs.iter().map(Signature::of).collect();
+        Ok(Arc::new(Interpreted { module, signatures }))
     }
 }
 
 #[derive(Debug)]
 struct Interpreted {
     module: Arc<LoopModule>,
+    signatures: Vec<Signature>,
 }
 
 impl Executable for Interpreted {
@@ -50,16 +52,16 @@ impl Executable for Interpreted {
         &self.module
     }
 
-    fn call(
+    fn call_in_parts(
         &self,
         func: usize,
-        inputs: &[Input<'_>],
+        inputs: [&[Input<'_>]; 2],
         outputs: &mut [Output<'_>],
         _workspace: &mut Workspace,
     ) {
+        self.signatures[func].check(inputs, outputs);
         let func = &self.module.funcs[func];
-        check_layouts(func, inputs, outputs);
-        let mut frame = Frame::new(func, inputs);
+        let mut frame = Frame::new(func, &inputs.concat());
         frame.block(&func.body);
         for (id, output) in func.outputs.iter().zip(outputs) {
             write_back(&frame.memory[*id], output);

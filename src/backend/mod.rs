@@ -54,7 +54,17 @@ pub trait Executable: Send + Sync {
     fn module(&self) -> &LoopModule;
     /// Runs function number `func`. Panics if number, type or length of the arguments differ from
     /// its declaration.
-    fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace);
+    fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
+        self.call_in_parts(func, [inputs, &[]], outputs, workspace);
+    }
+    /// The same with inputs in two parts, the second of which a caller may keep from call to call.
+    fn call_in_parts(
+        &self,
+        func: usize,
+        inputs: [&[Input<'_>]; 2],
+        outputs: &mut [Output<'_>],
+        workspace: &mut Workspace,
+    );
 }
 
 /// An input buffer. `bool` elements are bytes 0 or 1.
@@ -69,6 +79,7 @@ pub enum Input<'a> {
 
 impl Input<'_> {
     /// Element type and length.
+    #[inline(always)]
     pub fn layout(&self) -> (DType, usize) {
         match self {
             Input::F64(data) => (DType::F64, data.len()),
@@ -91,6 +102,7 @@ pub enum Output<'a> {
 
 impl Output<'_> {
     /// Element type and length.
+    #[inline(always)]
     pub fn layout(&self) -> (DType, usize) {
         match self {
             Output::F64(data) => (DType::F64, data.len()),
@@ -128,19 +140,51 @@ pub fn all() -> Vec<Arc<dyn Backend>> {
     vec![Arc::new(interp::Interp::new(target)), Arc::new(cranelift::Cranelift)]
 }
 
-/// Panics unless the arguments of a call are as `func` declares. Allocates only to say so.
-fn check_layouts(func: &LoopFunc, inputs: &[Input<'_>], outputs: &[Output<'_>]) {
-    let declared = |ids: &[BufferId]| -> Vec<(DType, usize)> {
-        ids.iter().map(|id| (func.buffers[*id].dtype, func.buffers[*id].len)).collect()
-    };
-    let fits = |id: &BufferId, given: (DType, usize)| {
-        let buffer = &func.buffers[*id];
-        (buffer.dtype, buffer.len) == given
-    };
-    let inputs_fit = inputs.len() == func.inputs.len()
-        && func.inputs.iter().zip(inputs).all(|(id, input)| fits(id, input.layout()));
-    let outputs_fit = outputs.len() == func.outputs.len()
-        && func.outputs.iter().zip(outputs).all(|(id, output)| fits(id, output.layout()));
-    assert!(inputs_fit, "inputs of `{}` should be {:?}", func.name, declared(&func.inputs));
-    assert!(outputs_fit, "outputs of `{}` should be {:?}", func.name, declared(&func.outputs));
+/// What a call of a function takes: element type and length of each buffer.
+#[derive(Debug)]
+struct Signature {
+    name: String,
+    inputs: Vec<(DType, usize)>,
+    outputs: Vec<(DType, usize)>,
+}
+
+impl Signature {
+    fn of(func: &LoopFunc) -> Signature {
+        let declared = |ids: &[BufferId]| {
+            ids.iter().map(|id| (func.buffers[*id].dtype, func.buffers[*id].len)).collect()
+        };
+        let (inputs, outputs) = (declared(&func.inputs), declared(&func.outputs));
+        Signature { name: func.name.clone(), inputs, outputs }
+    }
+
+    /// Panics unless the arguments are these.
+    #[inline(always)]
+    fn check(&self, inputs: [&[Input<'_>]; 2], outputs: &[Output<'_>]) {
+        let mut fit =
+            (inputs[0].len() + inputs[1].len(), outputs.len()) == (self.inputs.len(), self.outputs.len());
+        if fit {
+            let (first, second) = self.inputs.split_at(inputs[0].len());
+            for (declared, input) in first.iter().zip(inputs[0]) {
+                fit &= *declared == input.layout();
+            }
+            for (declared, input) in second.iter().zip(inputs[1]) {
+                fit &= *declared == input.layout();
+            }
+            for (declared, output) in self.outputs.iter().zip(outputs) {
+                fit &= *declared == output.layout();
+            }
+        }
+        if !fit {
+            self.complain(inputs, outputs);
+        }
+    }
+
+    #[cold]
+    fn complain(&self, inputs: [&[Input<'_>]; 2], outputs: &[Output<'_>]) {
+        let Signature { name, inputs: declared_in, outputs: declared_out } = self;
+        let inputs: Vec<_> = inputs.concat().iter().map(Input::layout).collect();
+        let outputs: Vec<_> = outputs.iter().map(Output::layout).collect();
+        assert!(inputs == *declared_in, "inputs of `{name}` should be {declared_in:?}, not {inputs:?}");
+        assert!(outputs == *declared_out, "outputs of `{name}` should be {declared_out:?}, not {outputs:?}");
+    }
 }

@@ -259,11 +259,11 @@ pub(super) fn told<T: Element>(parts: &RunParts, left: &Left<T>) -> Told {
         let count = |unknowns: &[crate::ir::system::Unknown]| -> usize {
             unknowns.iter().map(|unknown| unknown.ty.shape.count()).sum()
         };
-        let (states, rest) = trace.end.split_at(count(&system.states));
+        let (states, rest) = trace.end().split_at(count(&system.states));
         let channels = &rest[count(&system.modes)..];
         numbers.extend(states.iter().chain(channels).map(|value| value.to_f64()));
         if program.curves.iter().any(|curve| curve.output) {
-            let curves = context.curves(simulation, &[trace.t[trace.n_steps()]], &trace.end);
+            let curves = context.curves(simulation, &[trace.t[trace.n_steps()]], trace.end());
             let mut rest = curves.as_slice();
             for curve in &program.curves {
                 let (own, behind) = rest.split_at(curve.ty.shape.count());

@@ -180,10 +180,15 @@ impl Plan {
 
     /// What a run keeps, so that the solution of `system` can be had at any time.
     pub(crate) fn whole_path(&self, system: usize) -> Keep {
-        // Of an explicit method the inside of a step can be had again.
-        match self.methods[system].tableau() {
-            Some(_) => Keep::Every,
-            None => Keep::Path,
+        match self.methods[system].kind {
+            // The inside of a step can be had again.
+            Kind::Explicit(_) | Kind::Taylor { .. } => Keep::Every,
+            Kind::Stiff(_)
+            | Kind::Multistep
+            | Kind::Auto(_)
+            | Kind::Symplectic(_)
+            | Kind::Reversible(_)
+            | Kind::Stochastic(_) => Keep::Path,
         }
     }
 
@@ -607,8 +612,10 @@ fn moves(
             Ok(Moves::Auto { step, derivatives: derivatives(funcs, layout, system, form, backend)? })
         }
         Kind::Taylor { order } => {
-            let [series] = compile([&motion::series(&funcs.packed.rates[system], order)?], backend)?;
-            Ok(Moves::Taylor { series, order })
+            let rate = &funcs.packed.rates[system];
+            let (series, finish) = (motion::series(rate, order)?, motion::finish(rate, order));
+            let [series, finish] = compile([&series, &finish], backend)?;
+            Ok(Moves::Taylor { series, finish, order })
         }
         Kind::Multistep | Kind::Reversible(_) => Ok(Moves::Multistep),
         Kind::Symplectic(_) => match Halves::of(&program.systems[system])? {

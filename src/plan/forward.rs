@@ -27,7 +27,7 @@ use crate::solve::sde::Sde;
 use crate::solve::solve::{Options, integrate};
 use crate::solve::stepper::{Carried, Stepper};
 use crate::solve::symplectic::Symplectic;
-use crate::solve::taylor::Taylor;
+use crate::solve::taylor::{Expand, Taylor, fill_powers};
 use std::cell::Cell;
 
 /// What a run leaves.
@@ -198,6 +198,7 @@ impl<T: Element> Context<'_, T> {
         let paths = self.paths(number, ends, controls.seed);
         let motions = (motion(), motion());
         let end = self.integrate(number, motions, &mut events, &paths, ends, y0, &options, &mut recording)?;
+        drop(events);
         let (Tracing { trace, recorded, .. }, (rows, saved)) = recording;
         let recording = Recording { trace, recorded, rows, saved };
         self.finish(number, known, (begun, paths), recording, end, save)
@@ -299,7 +300,11 @@ impl<T: Element> Context<'_, T> {
         let (kind, stepping) = (motion.method().kind, &options.stepping);
         let mut run = |method: &mut dyn Stepper<T>| integrate(method, events, ends, y0, options, observer);
         match kind {
-            Kind::Explicit(tableau) => run(&mut Explicit::new(&mut motion, tableau, stepping)),
+            // Short steps of small systems: nothing is called through a table of functions.
+            Kind::Explicit(tableau) => {
+                let mut method = Explicit::new(&mut motion, tableau, stepping);
+                integrate(&mut method, events, ends, y0, options, observer)
+            }
             Kind::Stiff(Stiff::Radau5) => run(&mut Radau::new(&mut motion, stepping)),
             Kind::Stiff(Stiff::Rodas5p) => run(&mut Rosenbrock::new(&mut motion, stepping)),
             Kind::Stiff(Stiff::Bdf) => run(&mut Bdf::new(&mut motion, stepping)),
@@ -443,6 +448,10 @@ impl<T: Element> Context<'_, T> {
         if let Some(recorded) = &solved.recorded {
             return recorded.at(t, &mut out).then_some(out);
         }
+        if let Kind::Taylor { order } = self.plan.method(number).kind {
+            self.expand_again(number, solved, (step, order), |accepted| accepted.at(t, &mut out));
+            return Some(out);
+        }
         let start = (trace.state(step), trace.rate(step));
         self.again(number, solved, step, start, |accepted| accepted.at(t, &mut out));
         Some(out)
@@ -471,6 +480,26 @@ impl<T: Element> Context<'_, T> {
         let t_new = trace.t[step + 1];
         let interior = Interior::Stages { tableau, stages: &stages };
         look(&Accepted { t, h, t_new, y, y_new: &y_new, interior });
+    }
+
+    /// Expands the solution of solve `number` by the Taylor method again where a step began, to the same bits,
+    /// and shows the step.
+    fn expand_again(
+        &self,
+        number: usize,
+        solved: &Solved<T>,
+        (step, order): (usize, usize),
+        look: impl FnOnce(&Accepted<'_, T>),
+    ) {
+        let (trace, fresh) = (&solved.trace, Cell::new(false));
+        let (t, h, y) = (trace.t[step], trace.h[step], trace.state(step));
+        let mut series = vec![T::default(); order * trace.n];
+        let mut compiled = Motion::new(self, number, &solved.fixed, &fresh, (t, y.to_vec()));
+        compiled.series(t, t + 0.5 * h, y, &mut series);
+        let mut coefficients = Vec::with_capacity(series.len());
+        fill_powers(&series, trace.n, h, &mut coefficients);
+        let (t_new, y_new) = (trace.t[step + 1], trace.state(step + 1));
+        look(&Accepted { t, h, t_new, y, y_new, interior: Interior::Powers { coefficients: &coefficients } });
     }
 
     /// The numbers that a member of an ensemble draws before its run: those of

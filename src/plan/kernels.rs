@@ -37,8 +37,8 @@ pub(crate) enum Moves {
     Stiff(Derivatives),
     /// Both of these.
     Auto { step: Kernel, derivatives: Derivatives },
-    /// `t, inside, y, a, q, data.. -> x_1, x_2, ..: [order * n]`, the series of the solution.
-    Taylor { series: Kernel, order: usize },
+    /// See [`series`](crate::plan::motion::series) and [`finish`](crate::plan::motion::finish).
+    Taylor { series: Kernel, finish: Kernel, order: usize },
     /// Nothing else.
     Multistep,
     /// Nothing else.

@@ -50,6 +50,13 @@ pub(crate) struct Spreading {
     pub spreads: Vec<Spread>,
 }
 
+/// The compiled functions of the Taylor method.
+struct Expansion {
+    order: usize,
+    series: Spreading,
+    finish: Spreading,
+}
+
 /// The compiled functions of a motion for a block of runs.
 pub struct LaneKernels {
     /// See [`Packed::rates`](crate::plan::pack::Packed::rates).
@@ -58,8 +65,8 @@ pub struct LaneKernels {
     pub(super) step: Option<Spreading>,
     /// See [`steps::extension`].
     pub(super) extension: Option<Spreading>,
-    /// The series of the solution, to this order.
-    series: Option<(Spreading, usize)>,
+    /// See [`motion::series`] and [`motion::finish`].
+    expansion: Option<Expansion>,
 }
 
 impl LaneKernels {
@@ -70,9 +77,9 @@ impl LaneKernels {
 
     /// Whether a function takes an operand of `a, q, data..` of each run.
     fn reads_own(&self, operand: usize) -> bool {
-        let series = self.series.as_ref().map(|(series, _)| series);
-        let all = [Some(&self.rate), self.step.as_ref(), self.extension.as_ref(), series];
-        all.into_iter().flatten().any(|one| one.spreads[operand] == Spread::Lanes)
+        let expansion = self.expansion.iter().flat_map(|of| [&of.series, &of.finish]);
+        let all = [Some(&self.rate), self.step.as_ref(), self.extension.as_ref()];
+        all.into_iter().flatten().chain(expansion).any(|one| one.spreads[operand] == Spread::Lanes)
     }
 }
 
@@ -105,15 +112,16 @@ impl Plan {
             let [kernel] = compile_lanes([(func, inputs, outputs)], dtype, self.backend())?;
             Ok::<_, PlanError>(Spreading { kernel, spreads })
         };
-        let (mut step, mut extension, mut series) = (None, None, None);
+        let (mut step, mut extension, mut expansion) = (None, None, None);
         if let Some(tableau) = self.methods[system].tableau() {
             step = Some(compiled(self.funcs.step(system), 4)?);
             let func = steps::extension(rate, tableau).map(opt::optimise);
             extension = func.as_ref().map(|func| compiled(func, 4)).transpose()?;
         } else if let Kind::Taylor { order } = self.methods[system].kind {
-            series = Some((compiled(&motion::series(rate, order)?, 3)?, order));
+            let series = compiled(&motion::series(rate, order)?, 3)?;
+            expansion = Some(Expansion { order, series, finish: compiled(&motion::finish(rate, order), 4)? });
         }
-        Ok(LaneKernels { rate: compiled(rate, 3)?, step, extension, series })
+        Ok(LaneKernels { rate: compiled(rate, 3)?, step, extension, expansion })
     }
 }
 
@@ -162,6 +170,13 @@ impl<'a, T: Element, const B: usize> LaneMotion<'a, T, B> {
             own,
             shared: args,
             workspace: Workspace::default(),
+        }
+    }
+
+    fn expansion(&self) -> &'a Expansion {
+        match &self.kernels.expansion {
+            Some(expansion) => expansion,
+            None => crate::bug!("not a Taylor method"),
         }
     }
 
@@ -249,10 +264,7 @@ impl<'a, T: Element, const B: usize> LaneExpand<T, B> for LaneMotion<'a, T, B> {
     }
 
     fn order(&self) -> usize {
-        match &self.kernels.series {
-            Some((_, order)) => *order,
-            None => crate::bug!("not a Taylor method"),
-        }
+        self.expansion().order
     }
 
     fn load(&mut self, lane: usize, args: &LaneArgs<'a, T>) {
@@ -260,14 +272,24 @@ impl<'a, T: Element, const B: usize> LaneExpand<T, B> for LaneMotion<'a, T, B> {
     }
 
     fn series(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], out: &mut [[T; B]]) {
-        let kernels = self.kernels;
-        let Some((series, _)) = &kernels.series else { crate::bug!("not a Taylor method") };
         let (t, inside) = (t.map(T::from_f64), inside.map(T::from_f64));
         let first = [T::input(&t), T::input(&inside), T::input(y.as_flattened())];
-        self.call(series, &first, &mut [T::output(out.as_flattened_mut())]);
+        self.call(&self.expansion().series, &first, &mut [T::output(out.as_flattened_mut())]);
     }
 
-    fn rate(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], dy: &mut [[T; B]]) {
-        LaneStep::rate(self, t, inside, y, dy);
+    fn finish(
+        &mut self,
+        t: &[f64; B],
+        h: &[f64; B],
+        y: &[[T; B]],
+        series: &[[T; B]],
+        y_new: &mut [[T; B]],
+        err: &mut [[T; B]],
+    ) {
+        let (t, h) = (t.map(T::from_f64), h.map(T::from_f64));
+        let rows = [y, series].map(|rows| T::input(rows.as_flattened()));
+        let first = [T::input(&t), T::input(&h), rows[0], rows[1]];
+        let mut outputs = [y_new, err].map(|rows| T::output(rows.as_flattened_mut()));
+        self.call(&self.expansion().finish, &first, &mut outputs);
     }
 }

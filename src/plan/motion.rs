@@ -1,10 +1,11 @@
-//! The functions of a motion beside its rate: mass matrix, series, events.
+//! The functions of a motion beside its rate: mass matrix, series and what ends a step along it, events.
 
 use crate::ad;
 use crate::backend::Backend;
 use crate::ir::builder::Builder;
 use crate::ir::func::{Func, ValueId};
 use crate::ir::system::Trigger;
+use crate::ir::types::{Shape, Type};
 use crate::opt;
 use crate::plan::kernels::rate;
 use crate::plan::pack::Packer;
@@ -113,6 +114,44 @@ pub(crate) fn series(rate_func: &Func, order: usize) -> Result<Func, PlanError> 
     let dtype = rate_func.ty(rate_func.params[rate::Y].value).dtype;
     let flat = b.pack(&coefficients[0][1..], dtype);
     Ok(opt::optimise(b.finish(vec![("series".into(), flat)])))
+}
+
+/// The end of a step along such a series, see [`Expand::finish`](crate::solve::Expand::finish):
+///
+/// `t, h, y: [n], x: [order * n], a, q, data.. -> y_new: [n], err: [n]`
+///
+/// Both sums by Horner's rule: `s_k = x_k + h s_{k+1}` and `d_k = s_k + h d_{k+1}`, of which
+/// `y + h s_1` is the state and `d_1` the slope.
+pub(crate) fn finish(rate_func: &Func, order: usize) -> Func {
+    let mut b = Builder::new("finish");
+    let ty = |at: usize| rate_func.ty(rate_func.params[at].value).clone();
+    let (time, state) = (ty(rate::T), ty(rate::Y));
+    let n = state.shape.dims()[0];
+    let terms = Type { shape: Shape::new(&[order * n]), dtype: state.dtype };
+    let (t, h) = (b.param("t", time.clone()), b.param("h", time));
+    let (y, series) = (b.param("y", state), b.param("x", terms));
+    let rest = rate_func.params[rate::A..].iter();
+    let rest: Vec<ValueId> =
+        rest.map(|port| b.param(port.name.clone(), rate_func.ty(port.value).clone())).collect();
+    let mut sum = b.part(series, (order - 1) * n, order * n);
+    let mut slope = sum;
+    for k in (0..order - 1).rev() {
+        let term = b.part(series, k * n, (k + 1) * n);
+        let above = b.mul(h, sum);
+        sum = b.add(term, above);
+        let above = b.mul(h, slope);
+        slope = b.add(sum, above);
+    }
+    let rise = b.mul(h, sum);
+    let y_new = b.add(y, rise);
+    let end = b.add(t, h);
+    let half = b.scale(0.5, h);
+    let inside = b.add(t, half);
+    let slope_wanted = b.inline(rate_func, &[&[end, inside, y_new], rest.as_slice()].concat())[0];
+    let short = b.sub(slope_wanted, slope);
+    let share = b.scale(1.0 / (order as f64 + 1.0), h);
+    let err = b.mul(share, short);
+    opt::optimise(b.finish(vec![("y_new".into(), y_new), ("err".into(), err)]))
 }
 
 /// Declares the operands of `func` again.

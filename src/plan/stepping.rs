@@ -1,6 +1,6 @@
 //! A compiled motion as the solver sees it, and what is kept of a solve.
 
-use crate::backend::{Input, Output, Workspace};
+use crate::backend::Workspace;
 use crate::ir::system::{self, UnknownKind};
 use crate::plan::derivatives::Derivatives;
 use crate::plan::halves::Halves;
@@ -25,7 +25,9 @@ use std::sync::Arc;
 pub(crate) struct Motion<'a, T> {
     context: &'a Context<'a, T>,
     solve: usize,
-    fixed: &'a Fixed<T>,
+    kernels: &'a SystemKernels,
+    /// The operands `a, q, data..`.
+    rest: Inputs<'a>,
     /// Whether the rate was asked for since it was last looked at.
     fresh: &'a Cell<bool>,
     workspace: Workspace,
@@ -42,7 +44,10 @@ impl<'a, T: Element> Motion<'a, T> {
         fresh: &'a Cell<bool>,
         start: (f64, Vec<T>),
     ) -> Motion<'a, T> {
-        Motion { context, solve, fixed, fresh, workspace: Workspace::default(), start }
+        let kernels = &context.plan.systems[context.plan.layout.solves[solve].system];
+        let mut rest = Inputs::new();
+        context.push_motion(&mut rest, fixed);
+        Motion { context, solve, kernels, rest, fresh, workspace: Workspace::default(), start }
     }
 
     pub fn method(&self) -> &'a Method {
@@ -53,10 +58,6 @@ impl<'a, T: Element> Motion<'a, T> {
         self.context.plan.system_of(self.solve)
     }
 
-    fn kernels(&self) -> &'a SystemKernels {
-        &self.context.plan.systems[self.context.plan.layout.solves[self.solve].system]
-    }
-
     fn layout(&self) -> &'a crate::plan::layout::SystemLayout {
         self.context.plan.layout.system_of(self.solve)
     }
@@ -64,9 +65,8 @@ impl<'a, T: Element> Motion<'a, T> {
     /// Calls a function of *now* with one result.
     fn call(&mut self, kernel: &Kernel, t: f64, inside: f64, y: &[T], out: &mut [T]) {
         let (t, inside) = ([T::from_f64(t)], [T::from_f64(inside)]);
-        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside), T::input(y)]);
-        self.context.push_motion(&mut inputs, self.fixed);
-        kernel.call(&inputs, &mut [T::output(out)], &mut self.workspace);
+        let now = [T::input(&t), T::input(&inside), T::input(y)];
+        kernel.call_in_parts([&now, &self.rest], &mut [T::output(out)], &mut self.workspace);
     }
 
     fn stages_of_table(&self) -> usize {
@@ -82,7 +82,7 @@ impl<'a, T: Element> Motion<'a, T> {
     }
 
     fn halves(&self) -> &'a Halves {
-        match &self.kernels().moves {
+        match &self.kernels.moves {
             Moves::Symplectic(halves) => halves,
             Moves::Explicit { .. }
             | Moves::Stiff(_)
@@ -94,7 +94,7 @@ impl<'a, T: Element> Motion<'a, T> {
     }
 
     fn derivatives(&self) -> &'a Derivatives {
-        match &self.kernels().moves {
+        match &self.kernels.moves {
             Moves::Stiff(derivatives) | Moves::Auto { derivatives, .. } => derivatives,
             Moves::Explicit { .. }
             | Moves::Taylor { .. }
@@ -116,11 +116,11 @@ impl<T: Element> Step<T> for Motion<'_, T> {
 
     fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
         self.fresh.set(true);
-        self.call(&self.kernels().rate, t, inside, y, dy);
+        self.call(&self.kernels.rate, t, inside, y, dy);
     }
 
     fn step(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T], y_new: &mut [T], err: &mut [T]) {
-        let step = match &self.kernels().moves {
+        let step = match &self.kernels.moves {
             Moves::Explicit { step, .. } | Moves::Auto { step, .. } => step,
             Moves::Stiff(_)
             | Moves::Taylor { .. }
@@ -130,19 +130,17 @@ impl<T: Element> Step<T> for Motion<'_, T> {
         };
         let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
         let (k1, tail) = stages.split_at_mut(y.len());
-        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(y), T::input(k1)]);
-        self.context.push_motion(&mut inputs, self.fixed);
+        let now = [T::input(&t), T::input(&h), T::input(y), T::input(k1)];
         let mut outputs = [T::output(tail), T::output(y_new), T::output(err)];
-        step.call(&inputs, &mut outputs, &mut self.workspace);
+        step.call_in_parts([&now, &self.rest], &mut outputs, &mut self.workspace);
     }
 
     fn extend(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T]) {
-        let Moves::Explicit { extension: Some(extension), .. } = &self.kernels().moves else { return };
+        let Moves::Explicit { extension: Some(extension), .. } = &self.kernels.moves else { return };
         let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
         let (known, extra) = stages.split_at_mut(self.n_stages() * y.len());
-        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(y), T::input(known)]);
-        self.context.push_motion(&mut inputs, self.fixed);
-        extension.call(&inputs, &mut [T::output(extra)], &mut self.workspace);
+        let now = [T::input(&t), T::input(&h), T::input(y), T::input(known)];
+        extension.call_in_parts([&now, &self.rest], &mut [T::output(extra)], &mut self.workspace);
     }
 }
 
@@ -156,7 +154,7 @@ impl<T: Element> Implicit<T> for Motion<'_, T> {
     }
 
     fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
-        self.call(&self.kernels().rate, t, inside, y, dy);
+        self.call(&self.kernels.rate, t, inside, y, dy);
     }
 
     fn sparsity(&self) -> Option<Arc<Sparsity>> {
@@ -175,7 +173,7 @@ impl<T: Element> Implicit<T> for Motion<'_, T> {
         };
         let (t, inside) = ([T::from_f64(t)], [T::from_f64(inside)]);
         let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&inside), T::input(y)]);
-        self.context.push_motion(&mut inputs, self.fixed);
+        inputs.extend_from_slice(&self.rest);
         inputs.push(T::input(v));
         kernel.call(&inputs, &mut [T::output(out)], &mut self.workspace);
     }
@@ -187,7 +185,7 @@ impl<T: Element> Implicit<T> for Motion<'_, T> {
 
     fn mass(&mut self) -> Mass {
         let n = self.layout().n_states;
-        if let Some(kernel) = &self.kernels().motion.mass {
+        if let Some(kernel) = &self.kernels.motion.mass {
             let mut mass = vec![T::default(); n * n];
             let (t, y) = self.start.clone();
             self.call(kernel, t, t, &y, &mut mass);
@@ -212,7 +210,7 @@ impl<T: Element> Rates<T> for Motion<'_, T> {
     }
 
     fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
-        self.call(&self.kernels().rate, t, inside, y, dy);
+        self.call(&self.kernels.rate, t, inside, y, dy);
     }
 }
 
@@ -222,17 +220,21 @@ impl<T: Element> Expand<T> for Motion<'_, T> {
     }
 
     fn order(&self) -> usize {
-        let Moves::Taylor { order, .. } = &self.kernels().moves else { crate::bug!("not a Taylor method") };
+        let Moves::Taylor { order, .. } = &self.kernels.moves else { crate::bug!("not a Taylor method") };
         *order
     }
 
     fn series(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]) {
-        let Moves::Taylor { series, .. } = &self.kernels().moves else { crate::bug!("not a Taylor method") };
+        let Moves::Taylor { series, .. } = &self.kernels.moves else { crate::bug!("not a Taylor method") };
         self.call(series, t, inside, y, out);
     }
 
-    fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
-        self.call(&self.kernels().rate, t, inside, y, dy);
+    fn finish(&mut self, t: f64, h: f64, y: &[T], series: &[T], y_new: &mut [T], err: &mut [T]) {
+        let Moves::Taylor { finish, .. } = &self.kernels.moves else { crate::bug!("not a Taylor method") };
+        let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
+        let now = [T::input(&t), T::input(&h), T::input(y), T::input(series)];
+        let mut outputs = [T::output(y_new), T::output(err)];
+        finish.call_in_parts([&now, &self.rest], &mut outputs, &mut self.workspace);
     }
 }
 
@@ -250,7 +252,7 @@ impl<T: Element> Separable<T> for Motion<'_, T> {
     }
 
     fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
-        self.call(&self.kernels().rate, t, inside, y, dy);
+        self.call(&self.kernels.rate, t, inside, y, dy);
     }
 }
 
@@ -264,11 +266,11 @@ impl<T: Element> Stochastic<T> for Motion<'_, T> {
     }
 
     fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]) {
-        self.call(&self.kernels().rate, t, inside, y, dy);
+        self.call(&self.kernels.rate, t, inside, y, dy);
     }
 
     fn diffusion(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]) {
-        let Moves::Stochastic { diffusion } = &self.kernels().moves else {
+        let Moves::Stochastic { diffusion } = &self.kernels.moves else {
             crate::bug!("not a stochastic method")
         };
         self.call(diffusion, t, inside, y, out);
@@ -312,12 +314,9 @@ impl<'a, T: Element> Interrupts<'a, T> {
 impl<T: Element> Motion<'_, T> {
     /// The times of an event, or the time between two.
     fn times(&mut self, event: usize, count: usize) -> Vec<f64> {
-        let kernel = self.kernels().motion.times[event].as_ref().expect("an event at times has times");
+        let kernel = self.kernels.motion.times[event].as_ref().expect("an event at times has times");
         let mut times = vec![T::default(); count];
-        let mut inputs: Inputs<'_> = Inputs::from_slice(&[] as &[Input<'_>]);
-        self.context.push_motion(&mut inputs, self.fixed);
-        let mut outputs: [Output<'_>; 1] = [T::output(&mut times)];
-        kernel.call(&inputs, &mut outputs, &mut self.workspace);
+        kernel.call(&self.rest, &mut [T::output(&mut times)], &mut self.workspace);
         times.into_iter().map(T::to_f64).collect()
     }
 }
@@ -343,13 +342,13 @@ impl<T: Element> Events<T> for Interrupts<'_, T> {
     }
 
     fn roots(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]) {
-        if let Some(kernel) = &self.motion.kernels().motion.roots {
+        if let Some(kernel) = &self.motion.kernels.motion.roots {
             self.motion.call(kernel, t, inside, y, out);
         }
     }
 
     fn jump(&mut self, event: usize, t: f64, inside: f64, y: &[T], y_new: &mut [T]) -> Effect {
-        let kernel = &self.motion.kernels().motion.jumps[event];
+        let kernel = &self.motion.kernels.motion.jumps[event];
         self.motion.call(kernel, t, inside, y, y_new);
         if self.motion.system().events[event].stop { Effect::Stop } else { Effect::Continue }
     }

@@ -23,8 +23,8 @@ pub struct Trace<T> {
     pub stride: usize,
     /// How many states are kept.
     pub keep: Keep,
-    /// The state at the end, `[n]`.
-    pub end: Vec<T>,
+    /// The state at the end, `[n]`, where it is not the last of `y`.
+    last: Vec<T>,
     /// Whether that rate was evaluated there: `[N]`. Else it is the last stage of the step before.
     pub fresh: Vec<bool>,
     /// Where the state jumps, in order. At such a node `y` holds the state after.
@@ -136,10 +136,37 @@ impl<T: Element> Trace<T> {
             k1: Vec::new(),
             stride: 1,
             keep,
-            end: y0.to_vec(),
+            last: y0.to_vec(),
             fresh: Vec::new(),
             instants: Vec::new(),
         }
+        .with_room()
+    }
+
+    /// With room for the first steps, as far as that is little memory.
+    fn with_room(mut self) -> Trace<T> {
+        if self.keep != Keep::Ends {
+            let rows = (512 / self.n.max(1)).clamp(1, 64);
+            self.t.reserve(rows);
+            self.h.reserve(rows);
+            self.fresh.reserve(rows);
+            self.y.reserve(rows * self.n);
+            self.k1.reserve(rows * self.n);
+        }
+        self
+    }
+
+    /// The state at the end.
+    pub fn end(&self) -> &[T] {
+        match self.ends_in_row() {
+            true => &self.y[self.y.len() - self.n..],
+            false => &self.last,
+        }
+    }
+
+    /// Whether the state at the end is the last of `y`.
+    fn ends_in_row(&self) -> bool {
+        self.keep == Keep::Ends || self.n_steps().is_multiple_of(self.stride)
     }
 
     /// Appends a step from the last node.
@@ -147,19 +174,19 @@ impl<T: Element> Trace<T> {
         if self.keep == Keep::Ends {
             return self.reach(t_new, y_new);
         }
-        if self.n_steps().is_multiple_of(self.stride) {
+        if self.ends_in_row() {
             self.k1.extend_from_slice(k1);
         }
         self.h.push(h);
         self.fresh.push(fresh);
         self.t.push(t_new);
-        self.end.copy_from_slice(y_new);
-        if self.n_steps().is_multiple_of(self.stride) {
+        if self.ends_in_row() {
             self.y.extend_from_slice(y_new);
         }
         match self.keep {
             Keep::Every | Keep::Path | Keep::Ends => {}
             Keep::AtMost(count) => {
+                self.last.copy_from_slice(y_new);
                 while self.n_kept() > count.max(1) {
                     self.thin();
                 }
@@ -177,7 +204,6 @@ impl<T: Element> Trace<T> {
         }
         (self.h[0], self.t[1]) = (t_new - self.t[0], t_new);
         self.y[self.n..].copy_from_slice(y_new);
-        self.end.copy_from_slice(y_new);
     }
 
     /// Lets go of every other state.
@@ -222,8 +248,8 @@ impl<T: Element> Trace<T> {
         if let Some(instant) = self.instants.last_mut() {
             instant.after.copy_from_slice(y);
         }
-        self.end.copy_from_slice(y);
-        if self.n_steps().is_multiple_of(self.stride) {
+        self.last.copy_from_slice(y);
+        if self.ends_in_row() {
             let last = self.y.len() - self.n;
             self.y[last..].copy_from_slice(y);
         }
@@ -252,7 +278,7 @@ impl<T: Element> Trace<T> {
     /// The state at node `i`, which must be kept.
     pub fn state(&self, i: usize) -> &[T] {
         if i == self.n_steps() {
-            return &self.end;
+            return self.end();
         }
         &self.y[self.kept(i) * self.n..][..self.n]
     }

@@ -263,6 +263,16 @@ impl Kernel {
     pub fn call(&self, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
         self.executable.call(self.index, inputs, outputs, workspace);
     }
+
+    /// The same with operands in two parts; see [`Executable::call_in_parts`].
+    pub(crate) fn call_in_parts(
+        &self,
+        inputs: [&[Input<'_>]; 2],
+        outputs: &mut [Output<'_>],
+        workspace: &mut Workspace,
+    ) {
+        self.executable.call_in_parts(self.index, inputs, outputs, workspace);
+    }
 }
 
 /// Compiles functions whose requests for derivatives have been resolved.

@@ -166,6 +166,9 @@ impl Adaptive {
     /// The norm of `v / (atol + rtol max(|y|, |y_new|))` over the components that count; 0 if
     /// there are none. Not a number if one of them is not.
     pub fn norm<T: Real>(&self, v: &[T], y: &[T], y_new: &[T]) -> f64 {
+        if let Some(plain) = self.plain(v.len()) {
+            return plain.norm(|at| v[at].to_f64(), y, y_new);
+        }
         let counted = || (0..v.len()).filter(|at| self.errors.count(*at));
         match &self.norm {
             Norm::Rms => {
@@ -200,13 +203,16 @@ impl Adaptive {
         ratios.fold((0, 0.0), |best, next| if next.1 > best.1 { next } else { best })
     }
 
-    fn ratio<T: Real>(&self, at: usize, v: &[T], y: &[T], y_new: &[T]) -> f64 {
-        let size = y[at].to_f64().abs().max(y_new[at].to_f64().abs());
-        match v[at].to_f64().abs() {
-            // Also where the tolerance is zero, because the state is and `atol` too.
-            0.0 => 0.0,
-            error => error / (self.atol.at(at) + self.rtol * size),
+    /// The norm of `dim` components, if it is of the usual kind.
+    pub(super) fn plain(&self, dim: usize) -> Option<Plain> {
+        match (&self.norm, &self.atol, self.errors.first(dim)) {
+            (Norm::Rms, Atol::Scalar(atol), Some(n)) => Some(Plain { n, atol: *atol, rtol: self.rtol }),
+            (Norm::Rms | Norm::Max | Norm::Blocks(_), Atol::Scalar(_) | Atol::PerComponent(_), _) => None,
         }
+    }
+
+    fn ratio<T: Real>(&self, at: usize, v: &[T], y: &[T], y_new: &[T]) -> f64 {
+        ratio(v[at].to_f64(), tolerance(self.atol.at(at), self.rtol, y[at], y_new[at]))
     }
 
     /// Size of the first step from `(t, y)` towards `direction` (±1), with `dy` the rate there, as
@@ -308,6 +314,15 @@ impl Atol {
 }
 
 impl Errors {
+    /// How many of `dim` components count, if those are the first ones.
+    fn first(&self, dim: usize) -> Option<usize> {
+        match self {
+            Errors::States(0) | Errors::All => Some(dim),
+            Errors::States(n) => Some(*n),
+            Errors::Mask(_) => None,
+        }
+    }
+
     /// Whether component `at` counts.
     pub fn count(&self, at: usize) -> bool {
         match self {
@@ -316,6 +331,50 @@ impl Errors {
             Errors::Mask(mask) => mask[at],
         }
     }
+}
+
+/// [`Norm::Rms`] of the first `n` components with the same tolerances.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain {
+    n: usize,
+    atol: f64,
+    rtol: f64,
+}
+
+impl Plain {
+    /// [`Adaptive::norm`] of `v`.
+    #[inline(always)]
+    pub fn norm<T: Real>(self, v: impl Fn(usize) -> f64, y: &[T], y_new: &[T]) -> f64 {
+        let [norm, _] = self.norms(|at| [v(at), 0.0], y, y_new);
+        norm
+    }
+
+    /// The same of two vectors.
+    #[inline(always)]
+    pub fn norms<T: Real>(self, v: impl Fn(usize) -> [f64; 2], y: &[T], y_new: &[T]) -> [f64; 2] {
+        let (y, y_new, mut sums) = (&y[..self.n], &y_new[..self.n], [0.0; 2]);
+        for at in 0..self.n {
+            let tolerance = tolerance(self.atol, self.rtol, y[at], y_new[at]);
+            let ratios = v(at).map(|v| ratio(v, tolerance));
+            sums = [sums[0] + ratios[0] * ratios[0], sums[1] + ratios[1] * ratios[1]];
+        }
+        let n = self.n.max(1) as f64;
+        sums.map(|sum| (sum / n).sqrt())
+    }
+}
+
+/// `atol + rtol max(|y|, |y_new|)`
+#[inline(always)]
+fn tolerance<T: Real>(atol: f64, rtol: f64, y: T, y_new: T) -> f64 {
+    atol + rtol * y.to_f64().abs().max(y_new.to_f64().abs())
+}
+
+/// `|v|` in units of the tolerance; 0 of no error also where the tolerance is zero, because the state is and
+/// `atol` too.
+#[inline(always)]
+fn ratio(v: f64, tolerance: f64) -> f64 {
+    let ratio = v.abs() / tolerance;
+    if v == 0.0 { 0.0 } else { ratio }
 }
 
 /// The larger of both; unlike `f64::max`, what is not a number if one of them is not.

@@ -126,12 +126,7 @@ impl Controller {
     ) -> f64 {
         let log = log_of(err);
         let answer = match self.rule() {
-            Rule::Pid { .. } => {
-                let [before, _] = past.logs;
-                let exponent = self.weights(q).exponent(log, past.logs);
-                past.logs = [log.max(Past::FLOOR), before];
-                exp2(exponent)
-            }
+            Rule::Pid { .. } => self.weights(q).answer(log, past),
             Rule::Predictive => {
                 let per = 1.0 / f64::from(q);
                 let trend = past.last.map_or(1.0, |(size, before)| h / size * power(before / err, per));
@@ -170,6 +165,18 @@ impl Controller {
         -weight / f64::from(q)
     }
 
+    /// [`accepted`](Controller::accepted) by a rule of the errors alone, whose `weights` are known.
+    #[inline]
+    pub(super) fn accepted_by(
+        &self,
+        weights: Weights,
+        err: f64,
+        after_rejection: bool,
+        past: &mut Past,
+    ) -> f64 {
+        self.kept(self.safety * weights.answer(log_of(err), past), after_rejection)
+    }
+
     /// The factor wished for after an accepted step, within the limits.
     #[inline(always)]
     pub(super) fn kept(&self, wish: f64, after_rejection: bool) -> f64 {
@@ -198,6 +205,14 @@ impl Weights {
     #[inline(always)]
     pub(super) fn exponent(self, log: f64, [before, before2]: [f64; 2]) -> f64 {
         self.last * log + (self.before[0] * before + self.before[1] * before2)
+    }
+
+    /// The factor, of the logarithm of the last norm and those in `past`, which takes it in.
+    #[inline(always)]
+    fn answer(self, log: f64, past: &mut Past) -> f64 {
+        let exponent = self.exponent(log, past.logs);
+        past.logs = [log.max(Past::FLOOR), past.logs[0]];
+        exp2(exponent)
     }
 }
 

@@ -138,6 +138,7 @@ pub(super) fn cubic(whole: f64, from: f64, to: f64) -> [f64; 3] {
 /// `out = Σ_{p ≥ 1} c_p θ^p`.
 pub(super) fn polynomial<T: Real>(coefficients: &[T], theta: f64, out: &mut [T]) {
     let dim = out.len();
+    assert!(dim == 0 || !coefficients.is_empty(), "nobody was to look inside this step");
     for (at, out) in out.iter_mut().enumerate() {
         let powers = coefficients.chunks(dim).rev();
         *out = T::from_f64(powers.fold(0.0, |sum, c| (sum + c[at].to_f64()) * theta));

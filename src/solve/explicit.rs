@@ -2,8 +2,8 @@
 //!
 //! Formulas live in the tableau, decisions about step sizes in `control`.
 
-use super::control::{Adaptive, positive};
-use super::controller::{Controller, Past, Rule};
+use super::control::{Adaptive, Plain, positive};
+use super::controller::{Controller, Past, Rule, Weights};
 use super::dense::{Accepted, Interior};
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
 use super::problem::{Real, Step};
@@ -15,13 +15,19 @@ use super::tableau::{Coeff, Tableau};
 pub struct Explicit<'a, T, S: ?Sized> {
     step: &'a mut S,
     tableau: &'a Tableau,
+    n_stages: usize,
     /// See [`Tableau::fsal`].
     fsal: bool,
     pace: Pace<'a>,
+    /// The step wished for next, with tolerances.
+    size: f64,
+    past: Past,
     /// The step last taken: its start, its size, its end.
     taken: (f64, f64, f64),
     y_new: Vec<T>,
     err: Vec<T>,
+    /// A second error estimate, of a table that has one.
+    err_3: Vec<T>,
     /// `[s + e, dim]`, of which the last `e` rows are for dense output only.
     stages: Vec<T>,
     /// Those rows are known.
@@ -43,13 +49,23 @@ enum Known {
 /// How step sizes are chosen.
 enum Pace<'a> {
     Fixed(f64, Grid),
-    Adaptive {
-        control: &'a Adaptive,
-        /// The step wished for next.
-        size: f64,
-        controller: Controller,
-        past: Past,
-    },
+    Adaptive(Box<Steering<'a>>),
+}
+
+/// What a method with tolerances goes by.
+struct Steering<'a> {
+    control: &'a Adaptive,
+    controller: Controller,
+    /// Those of the controller; `None` for a rule that knows more than errors.
+    weights: Option<Weights>,
+    /// The error estimate is `O(h^q)`.
+    q: u32,
+    /// The norm, if it is of the usual kind.
+    plain: Option<Plain>,
+    /// What the estimate counts.
+    scale: f64,
+    /// See [`Embedded::third`](super::tableau::Embedded::third): the stages that have a weight, with it.
+    third: Option<Vec<(usize, f64)>>,
 }
 
 impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
@@ -58,19 +74,20 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
         let dim = step.dim();
         let pace = match stepping {
             Stepping::Fixed { dt } => Pace::Fixed(*dt, Grid::new(*dt)),
-            Stepping::Adaptive(control) => {
-                let controller = control.controller.or(Rule::PI);
-                Pace::Adaptive { control, size: 0.0, controller, past: Past::default() }
-            }
+            Stepping::Adaptive(control) => Pace::Adaptive(Box::new(Steering::new(control, tableau, dim))),
         };
         Explicit {
             step,
             tableau,
+            n_stages: tableau.n_stages(),
             fsal: tableau.fsal(),
             pace,
+            size: 0.0,
+            past: Past::default(),
             taken: (0.0, 0.0, 0.0),
             y_new: vec![T::default(); dim],
             err: vec![T::default(); dim],
+            err_3: vec![T::default(); dim],
             stages: vec![T::default(); dim * tableau.n_rows()],
             extended: false,
             rate: Known::No,
@@ -78,14 +95,16 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
     }
 
     /// Ready for a step of size `h`: the rate at `(t, y)` is in row 0 of the stages.
+    #[inline(always)]
     fn prepare(&mut self, t: f64, h: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> Flow {
         leg.spend(t, h, stats)?;
         let dim = y.len();
         match self.rate {
             Known::First => {}
             Known::Last => {
-                let last = (self.tableau.n_stages() - 1) * dim;
-                self.stages.copy_within(last..last + dim, 0);
+                let (first, rest) = self.stages.split_at_mut(dim);
+                let last = &rest[(self.n_stages - 2) * dim..][..dim];
+                first.iter_mut().zip(last).for_each(|(to, from)| *to = *from);
             }
             Known::No => {
                 let rate = &mut self.stages[..dim];
@@ -98,16 +117,18 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
         Flow::Continue(())
     }
 
+    #[inline(always)]
     fn attempt(&mut self, t: f64, h: f64, y: &[T], stats: &mut Stats) {
         if stats.attempts() == 0 {
             stats.first_step = h;
         }
-        let stages = &mut self.stages[..self.tableau.n_stages() * y.len()];
+        let stages = &mut self.stages[..self.n_stages * y.len()];
         self.step.step(t, h, y, stages, &mut self.y_new, &mut self.err);
         self.extended = self.tableau.dense.extra.is_empty();
-        stats.evaluations += self.tableau.n_stages() as u64 - 1;
+        stats.evaluations += self.n_stages as u64 - 1;
     }
 
+    #[inline]
     fn take(&mut self, t: f64, h: f64, t_new: f64, stats: &mut Stats) -> Flow {
         stats.accepted += 1;
         self.taken = (t, h, t_new);
@@ -115,36 +136,32 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
         Flow::Continue(())
     }
 
+    /// The rates of the last stage: those at the new state, of a table that computes them.
+    fn last_rates(&self) -> &[T] {
+        let dim = self.y_new.len();
+        &self.stages[(self.n_stages - 1) * dim..][..dim]
+    }
+
+    /// Whether all is finite after an attempt that must be.
+    #[inline(always)]
+    fn is_finite(&self) -> bool {
+        let dim = self.y_new.len();
+        let (y_new, err) = (&self.y_new[..dim], &self.err[..dim]);
+        let rates = if self.fsal { &self.last_rates()[..dim] } else { y_new };
+        // Zero times what is not finite is not a number.
+        let zero = |x: T| 0.0 * x.to_f64();
+        (0..dim).fold(0.0, |sum, at| sum + ((zero(y_new[at]) + zero(err[at])) + zero(rates[at]))) == 0.0
+    }
+
     /// What is not finite after an attempt: the new state, or the rate there if it is known.
     fn fault(&self) -> Option<(Quantity, usize)> {
         let state = non_finite(&self.y_new).map(|at| (Quantity::State, at));
         let rate = || {
-            let dim = self.y_new.len();
-            let last = &self.stages[(self.tableau.n_stages() - 1) * dim..][..dim];
-            if self.fsal { non_finite(last).map(|at| (Quantity::Rate, at)) } else { None }
+            let rates = if self.fsal { self.last_rates() } else { &[] };
+            non_finite(rates).map(|at| (Quantity::Rate, at))
         };
         let error = || non_finite(&self.err).map(|at| (Quantity::Error, at));
         state.or_else(rate).or_else(error)
-    }
-
-    /// The norm of the error of the last attempt, from `y` with step `h`.
-    fn error_norm(&self, control: &Adaptive, h: f64, y: &[T]) -> f64 {
-        let err = self.scale(control) * control.norm(&self.err, y, &self.y_new);
-        let Some(third) = self.tableau.third() else { return err };
-        let err_3: Vec<T> = (0..y.len()).map(|at| T::from_f64(self.third(third, h, at))).collect();
-        mixed(err, control.norm(&err_3, y, &self.y_new))
-    }
-
-    /// The error of order 3 in component `at`.
-    fn third(&self, weights: &[Coeff], h: f64, at: usize) -> f64 {
-        let terms = weights.iter().enumerate().filter(|(_, w)| !w.is_zero());
-        let dim = self.y_new.len();
-        h * terms.fold(0.0, |sum, (i, w)| sum + w.value() * self.stages[i * dim + at].to_f64())
-    }
-
-    /// What the estimate counts.
-    fn scale(&self, control: &Adaptive) -> f64 {
-        control.estimate.unwrap_or(self.tableau.error_scale())
     }
 
     /// `|hλ|` of the step last taken, which started at `y`, for the largest rate constant `λ`:
@@ -193,10 +210,10 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
         }
         match &self.pace {
             Pace::Fixed(dt, _) => positive("dt", *dt),
-            Pace::Adaptive { .. } if self.tableau.embedded.is_none() => {
+            Pace::Adaptive(_) if self.tableau.embedded.is_none() => {
                 Err(Invalid::NoErrorEstimate { method: self.tableau.name })
             }
-            Pace::Adaptive { control, .. } => control.check(self.y_new.len()),
+            Pace::Adaptive(steering) => steering.control.check(self.y_new.len()),
         }
     }
 
@@ -207,12 +224,11 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
                 grid.restart();
                 stats.next_step = *dt * leg.direction;
             }
-            Pace::Adaptive { control, .. } => {
-                let control = *control;
+            Pace::Adaptive(steering) => {
+                let control = steering.control;
                 self.prepare(t, leg.direction * control.max_step.min(leg.length), y, leg, stats)?;
-                let size = self.first_size(control, t, y, leg, stats);
-                let controller = control.controller.or(Rule::PI);
-                self.pace = Pace::Adaptive { control, size, controller, past: Past::default() };
+                self.size = self.first_size(control, t, y, leg, stats);
+                self.past = Past::default();
             }
         }
         Flow::Continue(())
@@ -221,17 +237,15 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
     fn carried(&self) -> Option<Carried> {
         match &self.pace {
             Pace::Fixed(..) => None,
-            Pace::Adaptive { size, past, .. } => {
-                Some(Carried { size: *size, past: *past, mode: Mode::default() })
-            }
+            Pace::Adaptive(_) => Some(Carried { size: self.size, past: self.past, mode: Mode::default() }),
         }
     }
 
     fn resume(&mut self, carried: &Carried, t: f64, y: &mut [T], leg: &Leg, stats: &mut Stats) -> Flow {
         match &mut self.pace {
             Pace::Fixed(..) => self.start(t, y, leg, stats),
-            Pace::Adaptive { size, past, .. } => {
-                (*size, *past, self.rate) = (carried.size, carried.past, Known::No);
+            Pace::Adaptive(_) => {
+                (self.size, self.past, self.rate) = (carried.size, carried.past, Known::No);
                 Flow::Continue(())
             }
         }
@@ -242,7 +256,7 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
     }
 
     fn advance(&mut self, t: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> Flow {
-        let (control, mut size, controller, mut past) = match &mut self.pace {
+        match &mut self.pace {
             Pace::Fixed(_, grid) => {
                 let (h, t_new) = grid.next(t, leg);
                 self.prepare(t, h, y, leg, stats)?;
@@ -255,39 +269,41 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
                 }
                 return self.take(t, h, t_new, stats);
             }
-            Pace::Adaptive { control, size, controller, past } => (*control, *size, *controller, *past),
-        };
-        let q = self.tableau.error_exponent();
-        let longest = control.max_step.min(leg.length);
-        size = size.max(control.shortest(t));
+            Pace::Adaptive(steering) => self.size = self.size.max(steering.control.shortest(t)),
+        }
         let mut after_rejection = false;
         loop {
-            let (tried, lands) = control.landing.fitted(size, (leg.target - t).abs());
+            let Pace::Adaptive(steering) = &self.pace else { crate::bug!("the pace does not change") };
+            let (tried, lands) = steering.control.landing.fitted(self.size, (leg.target - t).abs());
             let h = if lands { leg.target - t } else { leg.direction * tried };
             self.prepare(t, h, y, leg, stats)?;
             self.attempt(t, h, y, stats);
-            let fault = self.fault();
-            let err = if fault.is_none() { self.error_norm(control, h, y) } else { f64::NAN };
+            let is_finite = self.is_finite();
+            let Pace::Adaptive(steering) = &self.pace else { crate::bug!("the pace does not change") };
+            let err = match is_finite {
+                true => steering.error_norm((h, y, &self.y_new), &self.err, &self.stages, &mut self.err_3),
+                false => f64::NAN,
+            };
             if err <= 1.0 {
-                let factor = controller.accepted(q, (tried, err), after_rejection, 1.0, &mut past);
+                let factor = steering.accepted((tried, err), after_rejection, &mut self.past);
                 // A step cut short by a target says nothing against the size that was planned.
-                let planned = if tried < size && !after_rejection { size } else { 0.0 };
-                let size = (tried * factor).max(planned).min(longest);
-                stats.next_step = leg.direction * size;
-                self.pace = Pace::Adaptive { control, size, controller, past };
+                let planned = if tried < self.size && !after_rejection { self.size } else { 0.0 };
+                let longest = steering.control.max_step.min(leg.length);
+                self.size = (tried * factor).max(planned).min(longest);
+                stats.next_step = leg.direction * self.size;
                 return self.take(t, h, if lands { leg.target } else { t + h }, stats);
             }
-            size = tried * controller.rejected(q, err, 1.0);
+            self.size = tried * steering.controller.rejected(steering.q, err, 1.0);
             after_rejection = true;
             stats.rejected += 1;
             stats.non_finite += u64::from(!err.is_finite());
-            if size < control.shortest(t) {
-                return Flow::Break(match fault {
+            if self.size < steering.control.shortest(t) {
+                return Flow::Break(match self.fault() {
                     Some((quantity, component)) => Outcome::NonFinite { t, h, component, quantity },
                     None => {
-                        let (component, ratio) = control.largest(&self.err, y, &self.y_new);
-                        let ratio = self.scale(control) * ratio;
-                        Outcome::StepTooSmall { t, h: leg.direction * size, component, ratio }
+                        let (component, ratio) = steering.control.largest(&self.err, y, &self.y_new);
+                        let (h, ratio) = (leg.direction * self.size, steering.scale * ratio);
+                        Outcome::StepTooSmall { t, h, component, ratio }
                     }
                 });
             }
@@ -303,20 +319,81 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
     }
 
     fn error(&self, component: usize) -> Option<f64> {
-        let Pace::Adaptive { control, .. } = &self.pace else { return None };
-        let err = self.scale(control) * self.err[component].to_f64();
-        Some(match self.tableau.third() {
+        let Pace::Adaptive(steering) = &self.pace else { return None };
+        let err = steering.scale * self.err[component].to_f64();
+        Some(match &steering.third {
             None => err,
-            Some(third) => mixed(err, self.third(third, self.taken.1, component)),
+            Some(third) => {
+                mixed(err, third_error(third, self.taken.1, &self.stages, self.y_new.len(), component))
+            }
         })
     }
 
     fn accepted<'a>(&'a self, y: &'a [T]) -> Accepted<'a, T> {
         let (t, h, t_new) = self.taken;
-        let known = if self.extended { self.tableau.n_rows() } else { self.tableau.n_stages() };
+        let known = if self.extended { self.tableau.n_rows() } else { self.n_stages };
         let interior = Interior::Stages { tableau: self.tableau, stages: &self.stages[..known * y.len()] };
         Accepted { t, h, t_new, y, y_new: &self.y_new, interior }
     }
+}
+
+impl<'a> Steering<'a> {
+    fn new(control: &'a Adaptive, tableau: &Tableau, dim: usize) -> Self {
+        let (controller, q) = (control.controller.or(Rule::PI), tableau.error_exponent());
+        let weights = match controller.rule() {
+            Rule::Pid { .. } => Some(controller.weights(q)),
+            Rule::Predictive => None,
+        };
+        let weighed = |weights: &[Coeff]| {
+            let all = weights.iter().enumerate().filter(|(_, w)| !w.is_zero());
+            all.map(|(stage, w)| (stage, w.value())).collect()
+        };
+        let scale = control.estimate.unwrap_or(tableau.error_scale());
+        let (plain, third) = (control.plain(dim), tableau.third().map(weighed));
+        Steering { control, controller, weights, q, plain, scale, third }
+    }
+
+    /// The norm of the error of an attempt with step `h` from `y` to `y_new`. `err_3` is scratch.
+    #[inline(always)]
+    fn error_norm<T: Real>(
+        &self,
+        (h, y, y_new): (f64, &[T], &[T]),
+        err: &[T],
+        stages: &[T],
+        err_3: &mut [T],
+    ) -> f64 {
+        let (dim, control) = (y.len(), self.control);
+        let norms = match (&self.third, self.plain) {
+            (None, None) => return self.scale * control.norm(err, y, y_new),
+            (None, Some(plain)) => return self.scale * plain.norm(|at| err[at].to_f64(), y, y_new),
+            (Some(third), Some(plain)) => {
+                let second = |at| T::from_f64(third_error(third, h, stages, dim, at)).to_f64();
+                plain.norms(|at| [err[at].to_f64(), second(at)], y, y_new)
+            }
+            (Some(third), None) => {
+                for at in 0..dim {
+                    err_3[at] = T::from_f64(third_error(third, h, stages, dim, at));
+                }
+                [control.norm(err, y, y_new), control.norm(err_3, y, y_new)]
+            }
+        };
+        mixed(self.scale * norms[0], norms[1])
+    }
+
+    /// See [`Controller::accepted`].
+    #[inline(always)]
+    fn accepted(&self, (tried, err): (f64, f64), after_rejection: bool, past: &mut Past) -> f64 {
+        match self.weights {
+            Some(weights) => self.controller.accepted_by(weights, err, after_rejection, past),
+            None => self.controller.accepted(self.q, (tried, err), after_rejection, 1.0, past),
+        }
+    }
+}
+
+/// The error of order 3 in component `at` of a step of size `h`.
+#[inline(always)]
+fn third_error<T: Real>(weights: &[(usize, f64)], h: f64, stages: &[T], dim: usize, at: usize) -> f64 {
+    h * weights.iter().fold(0.0, |sum, (stage, w)| sum + w * stages[stage * dim + at].to_f64())
 }
 
 /// The error estimate of a table that has two, of orders 5 and 3: see [`Embedded::third`].

@@ -279,7 +279,8 @@ impl<T: Real> Observer<T> for Recorded<T> {
         self.pieces.push(Piece { t: step.t, h: step.h, from: self.numbers.len() });
         self.numbers.extend_from_slice(step.y);
         step.push_powers(&mut self.numbers);
-        self.end = (step.t_new, step.y_new.to_vec());
+        self.end.0 = step.t_new;
+        self.end.1.copy_from_slice(step.y_new);
         ControlFlow::Continue(())
     }
 

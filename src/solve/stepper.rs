@@ -160,6 +160,13 @@ impl Grid {
     }
 }
 
+/// Whether no number is infinite or not a number.
+#[inline]
+pub(super) fn all_finite<T: Real>(v: &[T]) -> bool {
+    // Zero times what is not finite is not a number.
+    v.iter().fold(0.0, |zero, x| zero + 0.0 * x.to_f64()) == 0.0
+}
+
 /// The position of the first number that is infinite or not a number.
 pub(super) fn non_finite<T: Real>(v: &[T]) -> Option<usize> {
     v.iter().position(|x| !x.to_f64().is_finite())

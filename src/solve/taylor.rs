@@ -8,7 +8,7 @@
 
 use super::control::{Adaptive, positive};
 use super::controller::Past;
-use super::dense::{Accepted, Interior, polynomial};
+use super::dense::{Accepted, Interior};
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
 use super::power::{exp2, log2};
 use super::problem::Real;
@@ -27,8 +27,11 @@ pub trait Expand<T: Real> {
     /// `[order, dim]`. `inside` as for [`Step::rate`](super::Step::rate).
     fn series(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]);
 
-    /// The rate of change at `(t, y)`.
-    fn rate(&mut self, t: f64, inside: f64, y: &[T], dy: &mut [T]);
+    /// The end of a step of size `h` from `(t, y)`, through which the solution is `series`: the state
+    /// `y + Σ x_k h^k` and its error, `h (f - x'(h))/(p + 1)`, where the slope of the series falls short of
+    /// the rate `f` at the end by its first missing term. One evaluation, in the smooth piece around
+    /// `t + h/2`.
+    fn finish(&mut self, t: f64, h: f64, y: &[T], series: &[T], y_new: &mut [T], err: &mut [T]);
 }
 
 /// The order for a relative tolerance: `⌈1 - ln(rtol)/2⌉`, which makes the work for a unit of time
@@ -51,6 +54,16 @@ pub(super) fn radius_of(order: usize, last: f64, before: f64) -> f64 {
     exp2((-1.0 / order * log2(last)).min(-1.0 / before_it * log2(before)))
 }
 
+/// Replaces `powers` by the coefficients `x_k h^k` of a series in powers of `θ = τ/h`, `[order, dim]`.
+pub(crate) fn fill_powers<T: Real>(series: &[T], dim: usize, h: f64, powers: &mut Vec<T>) {
+    powers.clear();
+    let mut power = 1.0;
+    for x in series.chunks(dim.max(1)) {
+        power *= h;
+        powers.extend(x.iter().map(|x| T::from_f64(power * x.to_f64())));
+    }
+}
+
 /// The method at work on one system.
 pub struct Taylor<'a, T, S: ?Sized> {
     system: &'a mut S,
@@ -59,13 +72,14 @@ pub struct Taylor<'a, T, S: ?Sized> {
     /// The longest step after one that was rejected, and the step planned before one was cut short.
     size: f64,
     taken: (f64, f64, f64),
+    /// `exp(-0.7/(p - 1))`
+    factor: f64,
     /// `[order, dim]`, in powers of `τ`.
     series: Vec<T>,
-    /// The same in powers of `θ = τ/h`.
+    /// The same in powers of `θ = τ/h`; empty unless somebody looks inside the step.
     powers: Vec<T>,
     y_new: Vec<T>,
-    rate: Vec<T>,
-    /// The error estimate of the step last taken; empty of fixed steps.
+    /// The error estimate of the step last taken.
     err: Vec<T>,
 }
 
@@ -83,65 +97,43 @@ impl<'a, T: Real, S: Expand<T> + ?Sized> Taylor<'a, T, S> {
             grid: Grid::new(dt),
             size: f64::INFINITY,
             taken: (0.0, 0.0, 0.0),
+            factor: radius_factor(order),
             series: vec![T::default(); order * dim],
-            powers: vec![T::default(); order * dim],
+            powers: Vec::new(),
             y_new: vec![T::default(); dim],
-            rate: vec![T::default(); dim],
-            err: Vec::new(),
+            err: vec![T::default(); dim],
         }
-    }
-
-    fn term(&self, k: usize) -> &[T] {
-        let dim = self.y_new.len();
-        &self.series[(k - 1) * dim..][..dim]
     }
 
     /// The step at which the last two terms are the tolerance, times `exp(-0.7/(p - 1))`: the safety
     /// factor of Jorba and Zou, eq. (3.11). Infinite if both terms are zero.
     fn radius(&self, control: &Adaptive, y: &[T]) -> f64 {
-        let order = self.system.order();
-        let norm = |k: usize| control.norm(self.term(k), y, y);
-        radius_of(order, norm(order), norm(order - 1)) * radius_factor(order)
-    }
-
-    /// The state at the end of a step of size `h`.
-    fn sum(&mut self, h: f64, y: &[T]) {
-        let dim = y.len();
-        let mut power = 1.0;
-        for (k, x) in self.series.chunks(dim.max(1)).enumerate() {
-            power *= h;
-            for (at, x) in x.iter().enumerate() {
-                self.powers[k * dim + at] = T::from_f64(power * x.to_f64());
-            }
-        }
-        polynomial(&self.powers, 1.0, &mut self.y_new);
-        for (new, y) in self.y_new.iter_mut().zip(y) {
-            *new = T::from_f64(y.to_f64() + new.to_f64());
-        }
-    }
-
-    /// The error at the end, `h (f - x'(h))/(p + 1)`, where the slope of the series falls short of the
-    /// rate by its first missing term.
-    fn defect(&mut self, t: f64, h: f64, inside: f64, stats: &mut Stats) -> Vec<T> {
-        let (dim, order) = (self.y_new.len(), self.system.order());
-        self.system.rate(t + h, inside, &self.y_new, &mut self.rate);
-        stats.evaluations += 1;
-        let one = |at: usize| {
-            let slope: f64 = (1..=order).map(|k| k as f64 * self.powers[(k - 1) * dim + at].to_f64()).sum();
-            T::from_f64((h * self.rate[at].to_f64() - slope) / (order as f64 + 1.0))
+        let (dim, order) = (y.len(), self.system.order());
+        let (before, last) = self.series[(order - 2) * dim..].split_at(dim);
+        let [last, before] = match control.plain(dim) {
+            Some(plain) => plain.norms(|at| [last[at], before[at]].map(T::to_f64), y, y),
+            None => [last, before].map(|term| control.norm(term, y, y)),
         };
-        (0..dim).map(one).collect()
+        radius_of(order, last, before) * self.factor
+    }
+
+    /// The state at the end of a step of size `h` and its error, which are not numbers where the state is not
+    /// finite.
+    fn finish(&mut self, t: f64, h: f64, y: &[T], stats: &mut Stats) {
+        self.system.finish(t, h, y, &self.series, &mut self.y_new, &mut self.err);
+        stats.evaluations += 1;
     }
 
     fn expand(&mut self, t: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> Flow {
         self.system.series(t, leg.inside(t), y, &mut self.series);
         stats.evaluations += self.system.order() as u64;
-        require_finite(self.term(1), t, 0.0, Quantity::Rate)
+        require_finite(&self.series[..y.len()], t, 0.0, Quantity::Rate)
     }
 
     fn take(&mut self, t: f64, h: f64, t_new: f64, stats: &mut Stats) {
         stats.accepted += 1;
         self.taken = (t, h, t_new);
+        self.powers.clear();
     }
 }
 
@@ -188,7 +180,7 @@ impl<T: Real, S: Expand<T> + ?Sized> Stepper<T> for Taylor<'_, T, S> {
                 if stats.attempts() == 0 {
                     stats.first_step = h;
                 }
-                self.sum(h, y);
+                self.finish(t, h, y, stats);
                 if let Some(component) = non_finite(&self.y_new) {
                     stats.rejected += 1;
                     stats.non_finite += 1;
@@ -211,18 +203,9 @@ impl<T: Real, S: Expand<T> + ?Sized> Stepper<T> for Taylor<'_, T, S> {
             if stats.attempts() == 0 {
                 stats.first_step = h;
             }
-            self.sum(h, y);
+            self.finish(t, h, y, stats);
             let fault = non_finite(&self.y_new);
-            let (err, component, ratio) = match fault {
-                Some(component) => (f64::NAN, component, f64::NAN),
-                None => {
-                    let defect = self.defect(t, h, t + 0.5 * h, stats);
-                    let (component, ratio) = control.largest(&defect, y, &self.y_new);
-                    let norm = control.norm(&defect, y, &self.y_new);
-                    self.err = defect;
-                    (norm, component, ratio)
-                }
-            };
+            let err = if fault.is_some() { f64::NAN } else { control.norm(&self.err, y, &self.y_new) };
             if err <= 1.0 {
                 self.take(t, h, if lands { leg.target } else { t + h }, stats);
                 self.size = control.controller.max_factor * if tried < size { size } else { tried };
@@ -235,6 +218,8 @@ impl<T: Real, S: Expand<T> + ?Sized> Stepper<T> for Taylor<'_, T, S> {
             size = tried * control.controller.rejected(q, err, 1.0).min(0.9);
             if size < control.shortest(t) {
                 let h = leg.direction * size;
+                let largest = || control.largest(&self.err, y, &self.y_new);
+                let (component, ratio) = fault.map_or_else(largest, |component| (component, f64::NAN));
                 return Flow::Break(match err.is_finite() {
                     true => Outcome::StepTooSmall { t, h, component, ratio },
                     false => Outcome::NonFinite { t, h, component, quantity: Quantity::State },
@@ -243,8 +228,16 @@ impl<T: Real, S: Expand<T> + ?Sized> Stepper<T> for Taylor<'_, T, S> {
         }
     }
 
+    fn look_inside(&mut self, y: &[T], _: &mut Stats) {
+        let (_, h, _) = self.taken;
+        fill_powers(&self.series, y.len(), h, &mut self.powers);
+    }
+
     fn error(&self, component: usize) -> Option<f64> {
-        self.err.get(component).map(|err| err.to_f64())
+        match self.stepping {
+            Stepping::Fixed { .. } => None,
+            Stepping::Adaptive(_) => Some(self.err[component].to_f64()),
+        }
     }
 
     fn accepted<'b>(&'b self, y: &'b [T]) -> Accepted<'b, T> {

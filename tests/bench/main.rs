@@ -2,8 +2,8 @@
 //! fit costs, what models of many sizes take to be ready, what dense layers cost, how many runs there
 //! are in a second, what sparse Jacobians save, what derivatives cost, and what a step of training
 //! costs; `cargo bench -- compile` (`dense`, `wide`, `many`, `sparse`, `derivatives`, `train`) one of them
-//! alone; `cargo bench -- train small/plain mnist` some of the tasks of the last; `cargo bench -- single` and
-//! `peers` what the tasks of other solvers cost, and them beside. Nothing is asserted; quote medians and
+//! alone; `cargo bench -- train small/plain mnist` some of the tasks of the last; `cargo bench -- single [WORD..]`
+//! (those with these words in task and method) and `peers` what the tasks of other solvers cost, and them beside. Nothing is asserted; quote medians and
 //! ratios from one run.
 
 mod compile;
@@ -49,7 +49,7 @@ fn main() {
         many();
     }
     if named.iter().any(|arg| arg == "single") {
-        single::lines().iter().for_each(|line| println!("{line}"));
+        single::lines(&named[1..]).iter().for_each(|line| println!("{line}"));
     }
     if named.iter().any(|arg| arg == "peers") {
         peers::table();

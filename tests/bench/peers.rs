@@ -21,7 +21,7 @@ struct Line {
 
 /// Prints the table.
 pub fn table() {
-    let mut texts = single::lines();
+    let mut texts = single::lines(&[]);
     texts.extend(train::lines(&[]));
     let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/peers");
     let rust = ["run", "--release", "--manifest-path"];

@@ -67,15 +67,17 @@ const TASKS: [Task; 7] = [
     },
 ];
 
-/// All of them.
-pub fn lines() -> Vec<String> {
+/// Those whose task and method have all of `words` in them.
+pub fn lines(words: &[String]) -> Vec<String> {
+    let wanted =
+        |task: &str, method: &str| words.iter().all(|word| format!("{task} {method}").contains(word));
     let mut lines = Vec::new();
     for task in &TASKS {
-        for method in task.methods {
+        for method in task.methods.iter().filter(|method| wanted(task.name, method)) {
             lines.extend(task.tolerances.iter().map(|tolerance| alone(task, method, tolerance)));
         }
     }
-    for method in ["taylor", "verner9", "tsit5"] {
+    for method in ["taylor", "verner9", "tsit5"].into_iter().filter(|method| wanted("ensemble", method)) {
         for tolerance in ["1e-6", "1e-9", "1e-15"] {
             if tolerance != "1e-15" || method != "tsit5" {
                 lines.extend(["1", "2"].map(|threads| ensemble(method, tolerance, threads)));

@@ -351,10 +351,22 @@ impl<T: Real> Expand<T> for Powers {
         out.iter_mut().zip(x[1..].iter().flatten()).for_each(|(out, x)| *out = T::from_f64(*x));
     }
 
-    fn rate(&mut self, t: f64, _: f64, y: &[T], dy: &mut [T]) {
-        let (x, v) = (y[0].to_f64(), y[1].to_f64());
-        let rates = [self.a * x * x, t - self.b * v, x];
-        dy.iter_mut().zip(rates).for_each(|(dy, rate)| *dy = T::from_f64(rate));
+    fn finish(&mut self, t: f64, h: f64, y: &[T], series: &[T], y_new: &mut [T], err: &mut [T]) {
+        let mut slopes = [0.0; 3];
+        for at in 0..3 {
+            let (mut sum, mut slope) = (0.0, 0.0);
+            for k in (0..self.order).rev() {
+                sum = series[3 * k + at].to_f64() + h * sum;
+                slope = sum + h * slope;
+            }
+            y_new[at] = T::from_f64(y[at].to_f64() + h * sum);
+            slopes[at] = slope;
+        }
+        let (x, v) = (y_new[0].to_f64(), y_new[1].to_f64());
+        let rates = [self.a * x * x, t + h - self.b * v, x];
+        for at in 0..3 {
+            err[at] = T::from_f64(h * (rates[at] - slopes[at]) / (self.order as f64 + 1.0));
+        }
     }
 }
 
@@ -383,11 +395,20 @@ impl<T: Real, const B: usize> LaneExpand<T, B> for EachSeries<B> {
         }
     }
 
-    fn rate(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], dy: &mut [[T; B]]) {
+    fn finish(
+        &mut self,
+        t: &[f64; B],
+        h: &[f64; B],
+        y: &[[T; B]],
+        series: &[[T; B]],
+        y_new: &mut [[T; B]],
+        err: &mut [[T; B]],
+    ) {
         for (lane, system) in self.0.iter_mut().enumerate() {
-            let mut own = column(dy, lane);
-            system.rate(t[lane], inside[lane], &column(y, lane), &mut own);
-            put(&own, dy, lane);
+            let (mut new, mut e) = (column(y_new, lane), column(err, lane));
+            system.finish(t[lane], h[lane], &column(y, lane), &column(series, lane), &mut new, &mut e);
+            put(&new, y_new, lane);
+            put(&e, err, lane);
         }
     }
 }

@@ -9,6 +9,7 @@ use nodec::ir::op::{Domain, Op};
 use nodec::ir::tensor::Tensor;
 use nodec::ir::types::{DType, Type};
 use nodec::ir::verify::verify;
+use nodec::lower::loops::{Prim, Stmt};
 use std::sync::Arc;
 
 /// The inner series without its constant term.
@@ -128,6 +129,63 @@ fn functions_of_two_series_match_high_precision_coefficients() {
         // Derivatives up to polygamma(10), of which the function itself is good to some ulps.
         check("polygamma", b, &row, &[1.5], expected, 5e-14);
     }
+}
+
+/// At `x = 0` a power that is no whole number has coefficients up to its exponent, a whole one all:
+/// `(0.3 τ - 0.2 τ² + ..)^n` begins at order `n`; `x^2.5` has zeros to order 2.
+#[test]
+fn powers_of_a_series_that_begins_at_zero_have_the_coefficients_that_exist() {
+    let coefficients = |name: &str| {
+        let mut b = Builder::new(name);
+        let x = b.param("x", Type::scalar(DType::F64));
+        let y = apply(&mut b, name, x);
+        let terms = INNER.map(|c| b.scalar(c, DType::F64)).to_vec();
+        let row = series(&mut b, &[(x, terms)], &[y], 4).unwrap().remove(0);
+        let values = eval(&finish(b, &row), &[Tensor::scalar(0.0)]).unwrap();
+        values.iter().map(|value| value.data[0]).collect::<Vec<_>>()
+    };
+    let cube = coefficients("x^3");
+    assert_eq!(cube[..3], [0.0; 3]);
+    // 0.3³ and 3·0.3²·(-0.2)
+    assert!((cube[3] - 0.027).abs() <= 1e-17 && (cube[4] + 0.054).abs() <= 1e-17, "{cube:?}");
+    let broken = coefficients("x^2.5");
+    assert_eq!(broken[..3], [0.0; 3]);
+    assert!(!broken[3].is_finite() && !broken[4].is_finite(), "{broken:?}");
+}
+
+/// Orders of a square and of a quotient: as many products as there are terms, each of which takes one
+/// multiply-add, and what ends the sum.
+#[test]
+fn coefficients_take_one_product_a_term() {
+    let products = |op: fn(&mut Builder, ValueId, ValueId) -> ValueId, order: usize| {
+        let mut b = Builder::new("f");
+        let scalar = Type::scalar(DType::F64);
+        let (x, z) = (b.param("x", scalar.clone()), b.param("z", scalar.clone()));
+        let mut terms = |name: &str| {
+            (1..=order).map(|k| b.param(format!("{name}{k}"), scalar.clone())).collect::<Vec<_>>()
+        };
+        let (xs, zs) = (terms("x"), terms("z"));
+        let y = op(&mut b, x, z);
+        let row = series(&mut b, &[(x, xs), (z, zs)], &[y], order).unwrap().remove(0);
+        let func = nodec::opt::optimise(finish(b, &row[order..]));
+        let lowered = nodec::lower::lower(&func, nodec::lower::loops::Target { fma: true }).unwrap();
+        let count = |wanted: &dyn Fn(&Prim) -> bool| {
+            let prims = lowered.body.iter().filter_map(|stmt| match stmt {
+                Stmt::Let { prim, .. } => Some(prim),
+                Stmt::Load { .. } | Stmt::Store { .. } | Stmt::Loop(_) => None,
+            });
+            prims.filter(|prim| wanted(prim)).count()
+        };
+        let fused = count(&|prim| matches!(prim, Prim::Fma | Prim::Mul));
+        (fused, count(&|prim| matches!(prim, Prim::Add | Prim::Sub)), count(&|prim| *prim == Prim::Div))
+    };
+    // x_8 z_0 + ..: nine terms.
+    assert_eq!(products(Builder::mul, 8), (9, 0, 0));
+    // 2 (x_8 x_0 + .. + x_5 x_3) + x_4²: five terms, and four doubled factors.
+    assert_eq!(products(|b, x, _| b.mul(x, x), 8), (9, 0, 0));
+    // Orders 1 to 4 of a quotient: 1 + 2 + 3 + 4 terms and a product with the reciprocal for each, and from
+    // order 2 on a difference before it.
+    assert_eq!(products(Builder::div, 4), (14, 3, 2));
 }
 
 #[test]

@@ -4,11 +4,10 @@
 //! point to arrays of buffer addresses in call order. [`Compiled`] owns the module that holds the
 //! code; whoever can call it holds an `Arc` of it, so the code outlives every call.
 
-use crate::backend::{Executable, Input, Output, Workspace, check_layouts};
+use crate::backend::{Executable, Input, Output, Signature, Workspace};
 use crate::lower::loops::LoopModule;
 use cranelift_jit::JITModule;
 use cranelift_module::FuncId;
-use smallvec::SmallVec;
 use std::sync::{Arc, Mutex};
 
 type Entry = unsafe extern "C" fn(*const *const u8, *const *mut u8, *mut u8);
@@ -16,9 +15,17 @@ type Entry = unsafe extern "C" fn(*const *const u8, *const *mut u8, *mut u8);
 /// Code in memory, with what it was made from.
 pub(super) struct Compiled {
     module: Arc<LoopModule>,
-    entries: Vec<Entry>,
+    entries: Vec<Callable>,
     /// Never locked to call a function: the lock only makes the owner `Sync`.
     jit: Mutex<Option<JITModule>>,
+}
+
+/// A function, with what a call of it takes.
+struct Callable {
+    entry: Entry,
+    signature: Signature,
+    /// Bytes.
+    workspace: usize,
 }
 
 impl Compiled {
@@ -28,11 +35,13 @@ impl Compiled {
         assert_eq!(module.funcs.len(), ids.len(), "one piece of code per function");
         let entries = ids
             .iter()
-            .map(|id| {
+            .zip(&module.funcs)
+            .map(|(id, func)| {
                 let address = jit.get_finalized_function(*id);
                 // SAFETY: `emit` gives every function exactly the parameters of `Entry` and the
                 // host's default calling convention, which is that of `extern "C"`.
-                unsafe { std::mem::transmute::<*const u8, Entry>(address) }
+                let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
+                Callable { entry, signature: Signature::of(func), workspace: func.workspace }
             })
             .collect();
         Compiled { module, entries, jit: Mutex::new(Some(jit)) }
@@ -44,20 +53,44 @@ impl Executable for Compiled {
         &self.module
     }
 
-    fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
-        let entry = self.entries[func];
-        let func = &self.module.funcs[func];
-        check_layouts(func, inputs, outputs);
-        let inputs: SmallVec<[*const u8; 16]> = inputs.iter().map(input_address).collect();
-        let outputs: SmallVec<[*mut u8; 16]> = outputs.iter_mut().map(output_address).collect();
-        let workspace = workspace.reserve(func.workspace);
+    fn call_in_parts(
+        &self,
+        func: usize,
+        inputs: [&[Input<'_>]; 2],
+        outputs: &mut [Output<'_>],
+        workspace: &mut Workspace,
+    ) {
+        let Callable { entry, signature, workspace: bytes } = &self.entries[func];
+        signature.check(inputs, outputs);
+        let (mut few, mut few_out) = ([std::ptr::null(); FEW], [std::ptr::null_mut(); FEW]);
+        let (mut more, mut more_out) = (Vec::new(), Vec::new());
+        let at = room(signature.inputs.len(), &mut few, &mut more);
+        let (first, second) = at.split_at_mut(inputs[0].len());
+        first.iter_mut().zip(inputs[0]).for_each(|(at, input)| *at = input_address(input));
+        second.iter_mut().zip(inputs[1]).for_each(|(at, input)| *at = input_address(input));
+        let out = room(signature.outputs.len(), &mut few_out, &mut more_out);
+        out.iter_mut().zip(outputs).for_each(|(out, output)| *out = output_address(output));
+        let workspace = workspace.reserve(*bytes);
         // SAFETY: number, element type and length of the buffers are as declared (checked above),
         // the workspace has the declared size and alignment, outputs are exclusive borrows and so
         // overlap nothing. The code reads and writes inside these buffers: `LoopFunc::verify`, run
         // before compilation, bounds every affine index, and the producers of computed indices
         // clamp them. The code is alive as long as `self`.
-        unsafe { entry(inputs.as_ptr(), outputs.as_ptr(), workspace) }
+        unsafe { entry(at.as_ptr(), out.as_ptr(), workspace) }
     }
+}
+
+/// Most calls have no more inputs, nor outputs, and take no memory for their addresses.
+const FEW: usize = 12;
+
+/// Room for `count` addresses.
+#[inline(always)]
+fn room<'a, P: Copy>(count: usize, few: &'a mut [P; FEW], more: &'a mut Vec<P>) -> &'a mut [P] {
+    if count > FEW {
+        more.resize(count, few[0]);
+        return more;
+    }
+    &mut few[..count]
 }
 
 impl Drop for Compiled {
@@ -79,6 +112,7 @@ pub(in crate::backend) fn free(jit: JITModule) {
     unsafe { jit.free_memory() }
 }
 
+#[inline(always)]
 pub(in crate::backend) fn input_address(input: &Input<'_>) -> *const u8 {
     match input {
         Input::F64(data) => data.as_ptr().cast(),
@@ -88,6 +122,7 @@ pub(in crate::backend) fn input_address(input: &Input<'_>) -> *const u8 {
     }
 }
 
+#[inline(always)]
 pub(in crate::backend) fn output_address(output: &mut Output<'_>) -> *mut u8 {
     match output {
         Output::F64(data) => data.as_mut_ptr().cast(),

@@ -6,6 +6,7 @@ pub mod elementary;
 pub mod gamma;
 pub mod layout;
 pub mod leaf;
+pub mod recurrence;
 pub mod reduce;
 pub mod select;
 pub mod transform;

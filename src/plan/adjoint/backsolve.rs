@@ -72,7 +72,7 @@ pub(crate) fn reverse<T: Element + AddAssign>(
         pass.cost.hold(solved.trace.n_kept());
     }
     let nodes = pass.nodes();
-    let mut z = solved.trace.end[..n_states].to_vec();
+    let mut z = solved.trace.end()[..n_states].to_vec();
     let mut by_row = vec![0.0; solved.times.len()];
     let mut by_stop: Vec<T> = zeros(solved.stops.len());
     let (mut by_start, mut by_end, mut slope, mut before) = (0.0, 0.0, zeros(n), zeros(n));

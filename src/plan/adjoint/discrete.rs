@@ -113,14 +113,14 @@ pub(crate) fn reverse<T: Element + AddAssign>(
     };
     let h = trace.h.last().map_or(0.0, |h| -h);
     let mut slope = zeros(n);
-    pass.slope((trace.t[n_steps], inside(trace.t[n_steps], h)), &trace.end, &mut slope);
+    pass.slope((trace.t[n_steps], inside(trace.t[n_steps], h)), trace.end(), &mut slope);
     pass.arrive(n_steps, &slope);
     let by_end = pass.felt_by(SiteKind::End, &slope);
     pass.slope = slope;
     let kept: Vec<usize> = (0..n_steps).step_by(trace.stride).collect();
     let again = pass.starts_again(&kept)?;
     let starts = Starts { steps: kept, y: again.as_deref().unwrap_or(&trace.y), k1: &trace.k1 };
-    pass.reverse_from(&starts, n_steps, &trace.end)?;
+    pass.reverse_from(&starts, n_steps, trace.end())?;
     if let Some(instant) = trace.instant(0) {
         let t = trace.t[0];
         let (inside, mut before) = (inside(t, trace.h.first().copied().unwrap_or(0.0)), zeros(n));

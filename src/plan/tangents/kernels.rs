@@ -96,8 +96,9 @@ impl Plan {
             },
             Kind::Multistep | Kind::Reversible(_) => Moves::Multistep,
             Kind::Taylor { order } => {
-                let [series] = compile([&motion::series(&with, order)?], backend)?;
-                Moves::Taylor { series, order }
+                let (series, finish) = (motion::series(&with, order)?, motion::finish(&with, order));
+                let [series, finish] = compile([&series, &finish], backend)?;
+                Moves::Taylor { series, finish, order }
             }
             Kind::Auto(tableau) => {
                 let [step] = compile([&opt::optimise(steps::step(&with, tableau))], backend)?;

@@ -151,8 +151,12 @@ impl<T: Element> Expand<T> for Carrying<'_, T> {
         self.call(series, t, inside, w, out);
     }
 
-    fn rate(&mut self, t: f64, inside: f64, w: &[T], dw: &mut [T]) {
-        Step::rate(self, t, inside, w, dw);
+    fn finish(&mut self, t: f64, h: f64, w: &[T], series: &[T], w_new: &mut [T], err: &mut [T]) {
+        let Moves::Taylor { finish, .. } = &self.kernels.moves else { crate::bug!("not a Taylor method") };
+        let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
+        let mut inputs = Inputs::from_slice(&[T::input(&t), T::input(&h), T::input(w), T::input(series)]);
+        self.context.push_motion(&mut inputs, self.fixed);
+        finish.call(&inputs, &mut [T::output(w_new), T::output(err)], &mut self.workspace);
     }
 }
 

@@ -8,13 +8,13 @@
 use super::Implicit;
 use super::field::{Field, narrow, widen};
 use super::linear::Factors;
-use super::pace::{Failed, consistent, count_failure, first_size, newton_tolerance, scale, size_in};
+use super::pace::{Failed, combine, consistent, count_failure, first_size, newton_tolerance};
 use crate::solve::control::Adaptive;
 use crate::solve::dense::{Accepted, Interior};
 use crate::solve::outcome::{Invalid, Outcome, Quantity, Stats};
 use crate::solve::problem::Real;
 use crate::solve::solve::Stepping;
-use crate::solve::stepper::{Flow, Leg, Stepper, non_finite};
+use crate::solve::stepper::{Flow, Leg, Stepper, all_finite, non_finite};
 
 const MAX_ORDER: usize = 5;
 /// The iteration is given up after so many.
@@ -60,6 +60,34 @@ pub struct Bdf<'a, T, S: ?Sized> {
     shown_y: Vec<T>,
     /// `[order, dim]`
     shown_powers: Vec<T>,
+    work: Work,
+}
+
+/// What a step is computed in.
+struct Work {
+    /// The prediction, `[dim]`.
+    predicted: Vec<f64>,
+    /// `y_new - y_predicted`, `[dim]`.
+    d: Vec<f64>,
+    /// What the differences add to the formula, `[dim]`.
+    psi: Vec<f64>,
+    /// `[dim]`
+    f: Vec<f64>,
+    /// A correction of the states, in units of the tolerances after it has been applied.
+    delta: Vec<f64>,
+    moved: Vec<f64>,
+    /// One over the tolerances of the states.
+    weights: Vec<f64>,
+    /// `[6, dim]`
+    rows: Vec<f64>,
+}
+
+impl Work {
+    fn new(dim: usize, n: usize) -> Work {
+        let [predicted, d, psi, f] = std::array::from_fn(|_| vec![0.0; dim]);
+        let [delta, moved, weights] = std::array::from_fn(|_| vec![0.0; n]);
+        Work { predicted, d, psi, f, delta, moved, weights, rows: vec![0.0; (MAX_ORDER + 1) * dim] }
+    }
 }
 
 impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
@@ -71,7 +99,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
             Stepping::Adaptive(control) => control.clone(),
             Stepping::Fixed { .. } => Adaptive::new(0.0, 0.0, 0),
         };
-        let lu = field.factors();
+        let (lu, work) = (field.factors(), Work::new(dim, field.n));
         Bdf {
             field,
             stepping,
@@ -88,6 +116,7 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
             taken: (0.0, 0.0, 0.0),
             shown_y: vec![T::default(); dim],
             shown_powers: Vec::new(),
+            work,
         }
     }
 
@@ -109,34 +138,31 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
     /// Brings the differences to a step `factor` times as long. Source: Shampine and Reichelt, 2.2.
     fn rescale(&mut self, factor: f64) {
         let (k, dim) = (self.order, self.field.dim);
-        let (r, u) = (interpolation(k, factor), interpolation(k, 1.0));
-        let mut new = vec![0.0; (k + 1) * dim];
-        for i in 0..=k {
-            for j in 0..=k {
-                let weight: f64 = (0..=k).map(|m| r[j][m] * u[m][i]).sum();
-                for at in 0..dim {
-                    new[i * dim + at] += weight * self.differences[j * dim + at];
-                }
-            }
+        let r = interpolation(k, factor);
+        let old = &self.differences[dim..(k + 1) * dim];
+        // Row and column 0 of the product are those of the identity, and `u` has nothing below its
+        // diagonal.
+        for i in 1..=k {
+            let weights: [f64; MAX_ORDER] = std::array::from_fn(|j| match j < k {
+                true => (1..=i).map(|m| r[j + 1][m] * UNIT[m][i]).sum(),
+                false => 0.0,
+            });
+            combine(&weights[..k], old, dim, &mut self.work.rows[i * dim..][..dim]);
         }
-        self.differences[..new.len()].copy_from_slice(&new);
+        self.differences[dim..(k + 1) * dim].copy_from_slice(&self.work.rows[dim..(k + 1) * dim]);
         self.size *= factor;
         self.n_equal = 0;
     }
 
-    fn difference(&self, j: usize, at: usize) -> f64 {
-        self.differences[j * self.field.dim + at]
+    /// Where the differences lead.
+    fn predict(&mut self) {
+        let (k, dim) = (self.order, self.field.dim);
+        combine(&[1.0; MAX_ORDER + 1][..=k], &self.differences, dim, &mut self.work.predicted);
     }
 
-    /// Solves the formula for the state at `t`, a step `h` on. Gives `y_new - y_predicted` and the
-    /// number of iterations; `y_new` is left in place.
-    fn correct(
-        &mut self,
-        t: f64,
-        h: f64,
-        predicted: &[f64],
-        stats: &mut Stats,
-    ) -> Result<(Vec<f64>, u32), Failed> {
+    /// Solves the formula for the state at `t`, a step `h` on, from the prediction. Leaves `y_new` and its
+    /// distance from the prediction; gives the number of iterations.
+    fn correct(&mut self, t: f64, h: f64, stats: &mut Stats) -> Result<u32, Failed> {
         let Field { dim, n, .. } = self.field;
         let c = h / alpha(self.order);
         if self.factored != c {
@@ -146,39 +172,43 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
             }
             self.factored = c;
         }
-        let psi: Vec<f64> = (0..dim)
-            .map(|at| {
-                let sum: f64 = (1..=self.order).map(|j| GAMMA[j] * self.difference(j, at)).sum();
-                sum / alpha(self.order)
-            })
-            .collect();
-        let scale = scale(&self.control, &predicted[..n], &predicted[..n]);
+        let Work { predicted, d, psi, f, delta, moved, weights, .. } = &mut self.work;
+        combine(&GAMMA[1..=self.order], &self.differences[dim..], dim, psi);
+        psi.iter_mut().for_each(|psi| *psi /= alpha(self.order));
+        for (at, weight) in weights.iter_mut().enumerate() {
+            let tolerance = self.control.atol.at(at) + self.control.rtol * predicted[at].abs();
+            *weight = 1.0 / tolerance.max(f64::MIN_POSITIVE);
+        }
         let tolerance = newton_tolerance(self.control.rtol);
-        let (mut d, mut f, mut weighed) = (vec![0.0; dim], vec![0.0; dim], vec![0.0; n]);
+        d.fill(0.0);
         self.y_new.copy_from_slice(predicted);
-        let (mut size_before, mut worst): (Option<f64>, usize) = (None, 0);
+        let mut size_before: Option<f64> = None;
         for iteration in 1..=MAX_ITERATIONS {
-            self.field.rate(t, &self.y_new, &mut f, stats);
+            self.field.rate(t, &self.y_new, f, stats);
             stats.newton_iterations += 1;
-            if let Some(component) = non_finite(&f) {
-                return Err(Failed::NotFinite { component });
+            if !all_finite(f) {
+                return Err(Failed::NotFinite { component: non_finite(f).unwrap_or(0) });
             }
-            let moved: Vec<f64> = (0..n).map(|at| psi[at] + d[at]).collect();
-            self.field.mass.times(&moved, &mut weighed);
-            let mut delta: Vec<f64> = (0..n).map(|at| c * f[at] - weighed[at]).collect();
-            self.lu.solve(&mut delta);
+            for at in 0..n {
+                moved[at] = psi[at] + d[at];
+            }
+            self.field.mass.times(moved, delta);
+            for at in 0..n {
+                delta[at] = c * f[at] - delta[at];
+            }
+            self.lu.solve(delta);
+            let mut squares = 0.0;
             for at in 0..n {
                 self.y_new[at] += delta[at];
                 d[at] += delta[at];
-                if (delta[at] / scale[at]).abs() > (delta[worst] / scale[worst]).abs() {
-                    worst = at;
-                }
+                delta[at] *= weights[at];
+                squares += delta[at] * delta[at];
             }
-            let size = size_in(&delta, &scale);
+            let size = (squares / n.max(1) as f64).sqrt();
             let rate = size_before.map(|before| size / before);
             if size == 0.0 || rate.is_some_and(|rate| rate < 1.0 && rate / (1.0 - rate) * size < tolerance) {
-                self.quadrature(t, c, &psi, predicted, &mut d, stats);
-                return Ok((d, iteration));
+                self.quadrature(t, c, stats);
+                return Ok(iteration);
             }
             let left = f64::from(MAX_ITERATIONS - iteration);
             if !size.is_finite()
@@ -188,25 +218,19 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
             }
             size_before = Some(size);
         }
-        Err(Failed::NoConvergence { component: worst })
+        let delta = &self.work.delta;
+        let larger = |best: usize, at: usize| if delta[at].abs() > delta[best].abs() { at } else { best };
+        Err(Failed::NoConvergence { component: (0..n).fold(0, larger) })
     }
 
     /// The same formula for the channels, whose rates are known once the states are.
-    fn quadrature(
-        &mut self,
-        t: f64,
-        c: f64,
-        psi: &[f64],
-        predicted: &[f64],
-        d: &mut [f64],
-        stats: &mut Stats,
-    ) {
+    fn quadrature(&mut self, t: f64, c: f64, stats: &mut Stats) {
         let Field { dim, n, .. } = self.field;
         if dim == n {
             return;
         }
-        let mut f = vec![0.0; dim];
-        self.field.rate(t, &self.y_new, &mut f, stats);
+        let Work { predicted, d, psi, f, .. } = &mut self.work;
+        self.field.rate(t, &self.y_new, f, stats);
         for at in n..dim {
             d[at] = c * f[at] - psi[at];
             self.y_new[at] = predicted[at] + d[at];
@@ -214,26 +238,25 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
     }
 
     /// Takes the differences of the accepted step in, and shows its polynomial.
-    fn shift(&mut self, d: &[f64]) {
+    fn shift(&mut self) {
         let (k, dim) = (self.order, self.field.dim);
-        for (at, d) in d.iter().enumerate() {
-            self.differences[(k + 2) * dim + at] = d - self.differences[(k + 1) * dim + at];
-            self.differences[(k + 1) * dim + at] = *d;
+        let (lower, upper) = self.differences.split_at_mut((k + 2) * dim);
+        let before = &mut lower[(k + 1) * dim..];
+        for at in 0..dim {
+            let d = self.work.d[at];
+            (upper[at], before[at]) = (d - before[at], d);
         }
         for j in (0..=k).rev() {
-            for at in 0..dim {
-                self.differences[j * dim + at] += self.differences[(j + 1) * dim + at];
-            }
+            let (row, next) = self.differences[j * dim..].split_at_mut(dim);
+            row.iter_mut().zip(next).for_each(|(to, difference)| *to += *difference);
         }
         narrow(&self.y_new, &mut self.shown_y);
-        self.shown_powers.clear();
         self.shown_powers.resize(k * dim, T::default());
-        let basis = newton_powers(k);
-        for at in 0..dim {
-            for p in 1..=k {
-                let c: f64 = (1..=k).map(|j| basis[j][p] * self.difference(j, at)).sum();
-                self.shown_powers[(p - 1) * dim + at] = T::from_f64(c);
-            }
+        for (p, shown) in (1..=k).zip(self.shown_powers.chunks_mut(dim.max(1))) {
+            let weights: [f64; MAX_ORDER] = std::array::from_fn(|j| NEWTON_POWERS[j + 1][p]);
+            let row = &mut self.work.rows[..dim];
+            combine(&weights[p - 1..k], &self.differences[p * dim..], dim, row);
+            narrow(row, shown);
         }
     }
 
@@ -243,9 +266,10 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
         if self.n_equal < k + 1 {
             return;
         }
-        let norm_of = |order: usize, j: usize| {
-            let err: Vec<f64> = (0..dim).map(|at| error_constant(order) * self.difference(j, at)).collect();
-            self.control.norm(&err, &self.y_new, &self.y_new)
+        let mut norm_of = |order: usize, j: usize| {
+            let err = &mut self.work.rows[..dim];
+            combine(&[error_constant(order)], &self.differences[j * dim..], dim, err);
+            self.control.norm(err, &self.y_new, &self.y_new)
         };
         let lower = if k > 1 { norm_of(k - 1, k) } else { f64::INFINITY };
         let higher = if k < MAX_ORDER { norm_of(k + 1, k + 2) } else { f64::INFINITY };
@@ -265,31 +289,42 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
 
 /// `r[j][m] = Π_{i ≤ j} (i - 1 - factor m)/i`: the differences' interpolating polynomial at steps
 /// `factor` times as long.
-fn interpolation(order: usize, factor: f64) -> [[f64; MAX_ORDER + 1]; MAX_ORDER + 1] {
+const fn interpolation(order: usize, factor: f64) -> [[f64; MAX_ORDER + 1]; MAX_ORDER + 1] {
     let mut r = [[0.0; MAX_ORDER + 1]; MAX_ORDER + 1];
     r[0] = [1.0; MAX_ORDER + 1];
-    for j in 1..=order {
-        for m in 1..=order {
+    let mut j = 1;
+    while j <= order {
+        let mut m = 1;
+        while m <= order {
             r[j][m] = r[j - 1][m] * (j as f64 - 1.0 - factor * m as f64) / j as f64;
+            m += 1;
         }
+        j += 1;
     }
     r
 }
 
+/// The same for steps of the same length.
+const UNIT: [[f64; MAX_ORDER + 1]; MAX_ORDER + 1] = interpolation(MAX_ORDER, 1.0);
+
 /// Row `j` holds the coefficients of `θ^p` in `Π_{i<j} (s + i)/(i + 1)`, `s = θ - 1`, which stands
 /// before `∇^j y`.
-fn newton_powers(order: usize) -> [[f64; MAX_ORDER + 1]; MAX_ORDER + 1] {
+const NEWTON_POWERS: [[f64; MAX_ORDER + 1]; MAX_ORDER + 1] = {
     let mut basis = [[0.0; MAX_ORDER + 1]; MAX_ORDER + 1];
     basis[0][0] = 1.0;
-    for j in 1..=order {
+    let mut j = 1;
+    while j <= MAX_ORDER {
         let i = j as f64 - 1.0;
-        for p in 0..=j {
+        let mut p = 0;
+        while p <= j {
             let raised = if p > 0 { basis[j - 1][p - 1] } else { 0.0 };
             basis[j][p] = (raised + (i - 1.0) * basis[j - 1][p]) / (i + 1.0);
+            p += 1;
         }
+        j += 1;
     }
     basis
-}
+};
 
 impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Bdf<'_, T, S> {
     fn dim(&self) -> usize {
@@ -324,7 +359,6 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Bdf<'_, T, S> {
             widen(y, &mut wide);
             self.begin(t, &mut wide, leg, stats)?;
         }
-        let dim = self.field.dim;
         let shortest = self.control.shortest(t);
         if self.size < shortest {
             // Twice that: the shortest grows with `t`, and a size that changes in every step never gets to
@@ -347,15 +381,14 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Bdf<'_, T, S> {
             if stats.attempts() == 0 {
                 stats.first_step = h;
             }
-            let predicted: Vec<f64> =
-                (0..dim).map(|at| (0..=self.order).map(|j| self.difference(j, at)).sum()).collect();
-            let mut found = self.correct(t_new, h, &predicted, stats);
-            if found.is_err() && !fresh && non_finite(&predicted).is_none() {
-                self.field.linearise(t_new, &predicted, stats)?;
+            self.predict();
+            let mut found = self.correct(t_new, h, stats);
+            if found.is_err() && !fresh && all_finite(&self.work.predicted) {
+                self.field.linearise(t_new, &self.work.predicted, stats)?;
                 (fresh, self.factored) = (true, f64::NAN);
-                found = self.correct(t_new, h, &predicted, stats);
+                found = self.correct(t_new, h, stats);
             }
-            let (d, n_iterations) = match found {
+            let n_iterations = match found {
                 Ok(found) => found,
                 Err(failed) => {
                     count_failure(failed, stats);
@@ -369,14 +402,13 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Bdf<'_, T, S> {
             let (max, used) =
                 (f64::from(2 * MAX_ITERATIONS + 1), f64::from(2 * MAX_ITERATIONS + n_iterations));
             let safety = self.control.controller.safety * max / used;
-            let err: Vec<f64> = d.iter().map(|d| error_constant(self.order) * d).collect();
-            let norm = self.control.norm(&err, &self.y_new, &self.y_new);
+            combine(&[error_constant(self.order)], &self.work.d, self.field.dim, &mut self.err);
+            let norm = self.control.norm(&self.err, &self.y_new, &self.y_new);
             if norm <= 1.0 {
                 stats.accepted += 1;
                 self.taken = (t, h, t_new);
                 self.n_equal += 1;
-                self.err = err;
-                self.shift(&d);
+                self.shift();
                 self.choose(norm, safety, leg);
                 stats.next_step = leg.direction * self.size;
                 return Flow::Continue(());
@@ -390,7 +422,7 @@ impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Bdf<'_, T, S> {
                 return Flow::Break(match non_finite(&self.y_new) {
                     Some(component) => Outcome::NonFinite { t, h, component, quantity: Quantity::State },
                     None => {
-                        let (component, ratio) = self.control.largest(&err, &self.y_new, &self.y_new);
+                        let (component, ratio) = self.control.largest(&self.err, &self.y_new, &self.y_new);
                         Outcome::StepTooSmall { t, h: leg.direction * self.size, component, ratio }
                     }
                 });

@@ -7,7 +7,7 @@ use super::mass::Mass;
 use super::sparse::{SparseLu, Sparsity};
 use crate::solve::outcome::{Outcome, Quantity, Stats};
 use crate::solve::problem::Real;
-use crate::solve::stepper::{Flow, require_finite};
+use crate::solve::stepper::{Flow, all_finite, require_finite};
 use std::sync::Arc;
 
 /// A system and what is known of it.
@@ -86,6 +86,9 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Field<'a, T, S> {
             stats.nonzeros = stats.nonzeros.max(sparsity.jacobian.nonzeros() as u64);
         }
         widen(&self.wide, &mut self.jacobian);
+        if all_finite(&self.jacobian) {
+            return Flow::Continue(());
+        }
         match self.jacobian.iter().position(|x| !x.is_finite()) {
             Some(at) => {
                 let component = match &self.sparsity {

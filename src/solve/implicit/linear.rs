@@ -10,11 +10,21 @@ pub(super) trait Number:
 {
     /// A size to choose pivots by.
     fn magnitude(self) -> f64;
+    /// `1/self`.
+    fn inverse(self) -> Self;
+    /// Whether it may be a pivot: a finite number whose inverse is one too.
+    fn is_pivot(self) -> bool {
+        self.magnitude() >= f64::MIN_POSITIVE && self.magnitude().is_finite()
+    }
 }
 
 impl Number for f64 {
     fn magnitude(self) -> f64 {
         self.abs()
+    }
+
+    fn inverse(self) -> f64 {
+        1.0 / self
     }
 }
 
@@ -66,6 +76,10 @@ impl Number for Complex {
     fn magnitude(self) -> f64 {
         self.re.abs() + self.im.abs()
     }
+
+    fn inverse(self) -> Complex {
+        Complex { re: 1.0, im: 0.0 } / self
+    }
 }
 
 /// A factorisation `P A = L U` of a matrix `A: [n, n]`. Source: Golub, Van Loan, Matrix
@@ -73,19 +87,21 @@ impl Number for Complex {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lu<K> {
     n: usize,
-    /// `U` on and above the diagonal, `L` without its ones below, `[n, n]`.
+    /// `U` above the diagonal, the inverses of its diagonal, `L` without its ones below, `[n, n]`.
     rows: Vec<K>,
     /// The row that row `i` was exchanged with in step `i`.
     pivots: Vec<usize>,
 }
 
 impl<K: Number> Lu<K> {
-    /// Factorises the matrix with the entries `entry(row, column)`. Says whether it is regular: each
-    /// pivot is a finite number other than zero.
+    /// Factorises the matrix with the entries `entry(row, column)`. Says whether it is regular: see
+    /// [`Number::is_pivot`].
     pub fn factor(&mut self, n: usize, mut entry: impl FnMut(usize, usize) -> K) -> bool {
         self.n = n;
         self.rows.clear();
-        self.rows.extend((0..n * n).map(|at| entry(at / n, at % n)));
+        for row in 0..n {
+            self.rows.extend((0..n).map(|column| entry(row, column)));
+        }
         self.pivots.clear();
         for k in 0..n {
             let size = |row: usize| self.rows[row * n + k].magnitude();
@@ -95,7 +111,7 @@ impl<K: Number> Lu<K> {
                     best = row;
                 }
             }
-            if !(size(best) > 0.0 && size(best).is_finite()) {
+            if !self.rows[best * n + k].is_pivot() {
                 return false;
             }
             self.pivots.push(best);
@@ -105,9 +121,10 @@ impl<K: Number> Lu<K> {
                 }
             }
             let (above, below) = self.rows.split_at_mut((k + 1) * n);
-            let pivot_row = &above[k * n..];
+            let pivot_row = &mut above[k * n..];
+            pivot_row[k] = pivot_row[k].inverse();
             for row in below.chunks_mut(n) {
-                let factor = row[k] / pivot_row[k];
+                let factor = row[k] * pivot_row[k];
                 row[k] = factor;
                 if factor.magnitude() != 0.0 {
                     for (x, pivot) in row[k + 1..].iter_mut().zip(&pivot_row[k + 1..]) {
@@ -124,7 +141,7 @@ impl<K: Number> Lu<K> {
         let n = self.n;
         for row in 0..n {
             let known = (0..row).fold(b[row], |sum, k| sum - self.rows[k * n + row] * b[k]);
-            b[row] = known / self.rows[row * n + row];
+            b[row] = known * self.rows[row * n + row];
         }
         for row in (0..n).rev() {
             b[row] = (row + 1..n).fold(b[row], |sum, k| sum - self.rows[k * n + row] * b[k]);
@@ -145,9 +162,10 @@ impl<K: Number> Lu<K> {
             b[row] = known.fold(b[row], |sum, (l, x)| sum - *l * *x);
         }
         for row in (0..n).rev() {
+            // What was found last comes last, so that nothing before it waits.
             let known = self.rows[row * n + row + 1..(row + 1) * n].iter().zip(&b[row + 1..]);
-            let sum = known.fold(b[row], |sum, (u, x)| sum - *u * *x);
-            b[row] = sum / self.rows[row * n + row];
+            let sum = known.rev().fold(b[row], |sum, (u, x)| sum - *u * *x);
+            b[row] = sum * self.rows[row * n + row];
         }
     }
 }

@@ -301,6 +301,26 @@ pub(super) fn scale(control: &Adaptive, y: &[f64], y_new: &[f64]) -> Vec<f64> {
     (0..y.len()).map(|at| one(at).max(f64::MIN_POSITIVE)).collect()
 }
 
+/// `out = Σ_j weights_j rows_j` over rows of length `dim`, in this order.
+pub(super) fn combine(weights: &[f64], rows: &[f64], dim: usize, out: &mut [f64]) {
+    const SIDE_BY_SIDE: usize = 4;
+    let mut at = 0;
+    while at + SIDE_BY_SIDE <= dim {
+        let mut sums = [0.0; SIDE_BY_SIDE];
+        for (j, weight) in weights.iter().enumerate() {
+            for (sum, k) in sums.iter_mut().zip(&rows[j * dim + at..][..SIDE_BY_SIDE]) {
+                *sum += weight * k;
+            }
+        }
+        out[at..at + SIDE_BY_SIDE].copy_from_slice(&sums);
+        at += SIDE_BY_SIDE;
+    }
+    for at in at..dim {
+        let terms = weights.iter().enumerate();
+        out[at] = terms.fold(0.0, |sum, (j, weight)| sum + weight * rows[j * dim + at]);
+    }
+}
+
 /// The root mean square of `v_i / scale_i`.
 pub(super) fn size_in(v: &[f64], scale: &[f64]) -> f64 {
     let squares = v.iter().zip(scale).map(|(v, scale)| (v / scale) * (v / scale));

@@ -8,12 +8,12 @@
 use super::Implicit;
 use super::field::{Field, narrow, widen};
 use super::linear::Factors;
-use super::pace::{Failed, Pace};
+use super::pace::{Failed, Pace, combine};
 use crate::solve::dense::{Accepted, Interior};
 use crate::solve::outcome::{Invalid, Stats};
 use crate::solve::problem::Real;
 use crate::solve::solve::Stepping;
-use crate::solve::stepper::{Carried, Flow, Leg, Stepper, non_finite};
+use crate::solve::stepper::{Carried, Flow, Leg, Stepper, all_finite, non_finite};
 
 pub(super) const STAGES: usize = 8;
 
@@ -131,6 +131,13 @@ pub struct Rosenbrock<'a, T, S: ?Sized> {
     pub(super) f_t: Vec<f64>,
     /// `k_i`, `[8, dim]`.
     pub(super) k: Vec<f64>,
+    /// Where a stage stands, the rate there, and what the stages before it add to that.
+    stage: Vec<f64>,
+    f: Vec<f64>,
+    coupled: Vec<f64>,
+    weighed: Vec<f64>,
+    /// The `g_r` of the interior, `[3, dim]`.
+    bends: Vec<f64>,
     /// The step last taken: its start, its size, its end.
     pub(super) taken: (f64, f64, f64),
     shown_y: Vec<T>,
@@ -173,6 +180,11 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Rosenbrock<'a, T, S> {
             y_new: vec![0.0; dim],
             f_t: vec![0.0; dim],
             k: vec![0.0; STAGES * dim],
+            stage: vec![0.0; dim],
+            f: vec![0.0; dim],
+            coupled: vec![0.0; dim],
+            weighed: vec![0.0; dim],
+            bends: vec![0.0; 3 * dim],
             taken: (0.0, 0.0, 0.0),
             shown_y: vec![T::default(); dim],
             shown_powers: vec![T::default(); 4 * dim],
@@ -198,25 +210,28 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Rosenbrock<'a, T, S> {
         if !self.field.factor(&mut self.lu, |m, j| m / gamma_h - j, stats) {
             return Err(Failed::Singular);
         }
-        let (mut y, mut f, mut weighed) = (vec![0.0; dim], vec![0.0; dim], vec![0.0; n]);
         for stage in 0..STAGES {
-            for at in 0..dim {
-                y[at] = self.y[at] + self.sum(rodas5p::A[stage], at);
+            let (known, own) = self.k.split_at_mut(stage * dim);
+            combine(rodas5p::A[stage], known, dim, &mut self.stage);
+            self.stage.iter_mut().zip(&self.y).for_each(|(at, y)| *at += y);
+            self.field.rate(t + rodas5p::C[stage] * h, &self.stage, &mut self.f, stats);
+            if !all_finite(&self.f) {
+                return Err(Failed::NotFinite { component: non_finite(&self.f).unwrap_or(0) });
             }
-            self.field.rate(t + rodas5p::C[stage] * h, &y, &mut f, stats);
-            if let Some(component) = non_finite(&f) {
-                return Err(Failed::NotFinite { component });
-            }
-            let coupled: Vec<f64> = (0..dim).map(|at| self.sum(rodas5p::COUPLING[stage], at) / h).collect();
-            self.field.mass.times(&coupled[..n], &mut weighed);
-            let (states, channels) = self.k[stage * dim..(stage + 1) * dim].split_at_mut(n);
+            combine(rodas5p::COUPLING[stage], known, dim, &mut self.coupled);
+            self.coupled.iter_mut().for_each(|coupled| *coupled /= h);
+            self.field.mass.times(&self.coupled[..n], &mut self.weighed[..n]);
+            let (states, channels) = own[..dim].split_at_mut(n);
             for at in 0..n {
-                states[at] = f[at] + weighed[at] + h * rodas5p::D[stage] * self.f_t[at];
+                states[at] = self.f[at] + self.weighed[at] + h * rodas5p::D[stage] * self.f_t[at];
             }
             self.lu.solve(states);
-            let moved = self.field.channels_moved(states);
-            for ((at, channel), moved) in (n..dim).zip(channels).zip(moved) {
-                *channel = gamma_h * (f[at] + coupled[at] + h * rodas5p::D[stage] * self.f_t[at] + moved);
+            if dim > n {
+                let moved = self.field.channels_moved(states);
+                for ((at, channel), moved) in (n..dim).zip(channels).zip(moved) {
+                    let slope = self.f[at] + self.coupled[at] + h * rodas5p::D[stage] * self.f_t[at];
+                    *channel = gamma_h * (slope + moved);
+                }
             }
         }
         Ok(())
@@ -224,29 +239,36 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Rosenbrock<'a, T, S> {
 
     /// Writes the new state, once all stages are there.
     pub(super) fn arrive(&mut self) {
-        let dim = self.field.dim;
+        let (dim, last) = (self.field.dim, STAGES - 1);
+        combine(rodas5p::A[last], &self.k, dim, &mut self.y_new);
         for at in 0..dim {
-            self.y_new[at] =
-                self.y[at] + self.sum(rodas5p::A[STAGES - 1], at) + self.k[(STAGES - 1) * dim + at];
+            self.y_new[at] = self.y[at] + self.y_new[at] + self.k[last * dim + at];
         }
     }
 
     /// The interior of the step in component `at` as coefficients of `θ, θ², ..`.
     pub(super) fn interior(&self, at: usize) -> [f64; 4] {
-        let [g1, g2, g3] = rodas5p::H.map(|row| self.sum(&row, at));
-        let whole = self.y_new[at] - self.y[at];
-        [whole + g1, g2 - g1, g3 - g2, -g3]
+        powers(self.y_new[at] - self.y[at], rodas5p::H.map(|row| self.sum(&row, at)))
     }
 
     fn show(&mut self) {
         let dim = self.field.dim;
         narrow(&self.y_new, &mut self.shown_y);
+        for (row, weights) in rodas5p::H.iter().enumerate() {
+            combine(weights, &self.k, dim, &mut self.bends[row * dim..][..dim]);
+        }
         for at in 0..dim {
-            for (p, c) in self.interior(at).into_iter().enumerate() {
+            let g = [self.bends[at], self.bends[dim + at], self.bends[2 * dim + at]];
+            for (p, c) in powers(self.y_new[at] - self.y[at], g).into_iter().enumerate() {
                 self.shown_powers[p * dim + at] = T::from_f64(c);
             }
         }
     }
+}
+
+/// The interior as powers of `θ`, of what the whole step adds and of the `g_r`.
+fn powers(whole: f64, [g1, g2, g3]: [f64; 3]) -> [f64; 4] {
+    [whole + g1, g2 - g1, g3 - g2, -g3]
 }
 
 impl<T: Real, S: Implicit<T> + ?Sized> Stepper<T> for Rosenbrock<'_, T, S> {

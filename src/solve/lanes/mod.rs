@@ -82,8 +82,17 @@ pub trait LaneExpand<T: Real, const B: usize> {
     /// The coefficients in each lane, `[order * dim]`; see [`Expand::series`](super::Expand::series).
     fn series(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], out: &mut [[T; B]]);
 
-    /// See [`LaneStep::rate`].
-    fn rate(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], dy: &mut [[T; B]]);
+    /// The ends of the steps in each lane, `series` as [`series`](LaneExpand::series) gave it; see
+    /// [`Expand::finish`](super::Expand::finish).
+    fn finish(
+        &mut self,
+        t: &[f64; B],
+        h: &[f64; B],
+        y: &[[T; B]],
+        series: &[[T; B]],
+        y_new: &mut [[T; B]],
+        err: &mut [[T; B]],
+    );
 }
 
 /// Sees the runs of a block.

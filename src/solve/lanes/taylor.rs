@@ -7,7 +7,7 @@ use super::super::outcome::{Invalid, Outcome, Quantity};
 use super::super::problem::Real;
 use super::super::solve::{Options, Stepping};
 use super::super::stepper::{Carried, Grid, Mode, non_finite};
-use super::super::taylor::{radius_factor, radius_of};
+use super::super::taylor::{fill_powers, radius_factor, radius_of};
 use super::block::{Block, Method, Trip, column, drive, zeros};
 use super::norm::{Norms, Tallies};
 use super::{LaneExpand, LaneObserver, Steps, all};
@@ -35,14 +35,12 @@ where
             Pace::Adaptive(control, Norms::new(control, dim), Tallies::new(control, dim))
         }
     };
-    let rows = || vec![[T::default(); B]; order * dim];
     let mut method = Series {
         system,
         order,
         pace,
-        series: rows(),
-        powers: rows(),
-        rates: vec![[T::default(); B]; dim],
+        series: vec![[T::default(); B]; order * dim],
+        powers: Vec::new(),
         err: vec![[T::default(); B]; dim],
         size: [f64::INFINITY; B],
         wished: [0.0; B],
@@ -60,10 +58,8 @@ struct Series<'a, S, T, const B: usize> {
     pace: Pace<'a, B>,
     /// `[order * dim]`, in powers of `τ`.
     series: Vec<[T; B]>,
-    /// The same in powers of `θ = τ/h`.
-    powers: Vec<[T; B]>,
-    /// Scratch, `[dim]`.
-    rates: Vec<[T; B]>,
+    /// Of one lane, in powers of `θ = τ/h`.
+    powers: Vec<T>,
     /// The error estimates of the steps last tried, `[dim]`.
     err: Vec<[T; B]>,
     /// The longest next steps.
@@ -157,20 +153,19 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Method<T, S::Args, B> for Ser
             let is_first = count.accepted[lane] + count.rejected[lane] == 0;
             count.first_step[lane] = if is_first { block.h[lane] } else { count.first_step[lane] };
         }
-        self.sum(block);
+        let Block { t, h, y, y_new, .. } = block;
+        self.system.finish(t, h, y, &self.series, y_new, &mut self.err);
         let zero = zeros(&block.y_new, [0.0; B]);
         let mut errs = zero;
-        if let Pace::Adaptive(..) = &self.pace {
-            self.defect(block, &zero);
-            if let Pace::Adaptive(_, norms, _) = &mut self.pace {
-                errs = norms.of(&self.err, &block.y, &block.y_new);
-            }
+        if let Pace::Adaptive(_, norms, _) = &mut self.pace {
+            errs = norms.of(&self.err, &block.y, &block.y_new);
             for lane in 0..B {
                 errs[lane] += zero[lane];
             }
         }
         let mut failed = false;
         for lane in 0..B {
+            block.count.evaluations[lane] += 1;
             let ok = errs[lane] <= 1.0;
             self.accepted[lane] = ok & block.live[lane];
             failed |= !ok & block.live[lane];
@@ -269,64 +264,6 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
         }
     }
 
-    /// The states at the ends of the steps.
-    #[inline(always)]
-    fn sum(&mut self, block: &mut Block<T, S::Args, B>) {
-        let (dim, h) = (block.y.len(), block.h);
-        let mut power = [1.0; B];
-        let each = self.series.chunks(dim.max(1)).zip(self.powers.chunks_mut(dim.max(1)));
-        for (series, powers) in each {
-            for lane in 0..B {
-                power[lane] *= h[lane];
-            }
-            for (x, out) in series.iter().zip(powers) {
-                for lane in 0..B {
-                    out[lane] = T::from_f64(power[lane] * x[lane].to_f64());
-                }
-            }
-        }
-        for (at, (y, y_new)) in block.y.iter().zip(&mut block.y_new).enumerate() {
-            let mut sum = [0.0; B];
-            for k in (0..self.order).rev() {
-                let term = &self.powers[k * dim + at];
-                for lane in 0..B {
-                    sum[lane] += term[lane].to_f64();
-                }
-            }
-            for lane in 0..B {
-                let rise = T::from_f64(sum[lane]).to_f64();
-                y_new[lane] = T::from_f64(y[lane].to_f64() + rise);
-            }
-        }
-    }
-
-    /// The errors at the ends of the steps, which are finite where `zero` is zero.
-    #[inline(always)]
-    fn defect(&mut self, block: &mut Block<T, S::Args, B>, zero: &[f64; B]) {
-        let (dim, order, h) = (block.y.len(), self.order, block.h);
-        let (mut ends, mut insides) = ([0.0; B], [0.0; B]);
-        for lane in 0..B {
-            (ends[lane], insides[lane]) = (block.t[lane] + h[lane], block.t[lane] + 0.5 * h[lane]);
-        }
-        self.system.rate(&ends, &insides, &block.y_new, &mut self.rates);
-        for lane in 0..B {
-            block.count.evaluations[lane] += u64::from(zero[lane] == 0.0);
-        }
-        for (at, err) in self.err.iter_mut().enumerate() {
-            let mut slope = [-0.0; B];
-            for k in 1..=order {
-                let term = &self.powers[(k - 1) * dim + at];
-                for lane in 0..B {
-                    slope[lane] += k as f64 * term[lane].to_f64();
-                }
-            }
-            for lane in 0..B {
-                let short = h[lane] * self.rates[at][lane].to_f64() - slope[lane];
-                err[lane] = T::from_f64(short / (order as f64 + 1.0));
-            }
-        }
-    }
-
     /// Shortens steps that were rejected, and ends runs that can go no further.
     fn reject<O: LaneObserver<T, S::Args, B>>(
         &mut self,
@@ -395,7 +332,7 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
                 if !self.accepted[lane] || !reaches {
                     continue;
                 }
-                let coefficients = column(&self.powers, lane);
+                fill_powers(&column(&self.series, lane), block.y.len(), block.h[lane], &mut self.powers);
                 let (y, y_new) = (block.state(lane), column(&block.y_new, lane));
                 block.wanted[lane] = observer.reached(
                     lane,
@@ -405,7 +342,7 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
                         t_new: block.t_new[lane],
                         y: &y,
                         y_new: &y_new,
-                        interior: Interior::Powers { coefficients: &coefficients },
+                        interior: Interior::Powers { coefficients: &self.powers },
                     },
                 );
             }

@@ -22,7 +22,10 @@ pub(in crate::solve::implicit) struct SparseLu<K> {
     pivots: Vec<usize>,
     /// The step that eliminates a row; none before the first factorisation.
     steps: Vec<Option<usize>>,
-    diagonal: Vec<K>,
+    /// The inverses of the diagonal of `U`.
+    inverses: Vec<K>,
+    /// Every pivot is on the diagonal of `A`.
+    in_place: bool,
     /// `L` without its ones: rows of `A`.
     lower: Columns<K>,
     /// `U` without its diagonal: steps, ascending.
@@ -65,7 +68,8 @@ impl<K: Number> SparseLu<K> {
             order,
             pivots: Vec::new(),
             steps: vec![None; n],
-            diagonal: vec![K::default(); n],
+            inverses: vec![K::default(); n],
+            in_place: true,
             lower: Columns::new(),
             upper: Columns::new(),
             x: vec![K::default(); n],
@@ -78,7 +82,7 @@ impl<K: Number> SparseLu<K> {
     }
 
     /// Factorises the matrix with the entry `value(k)` at place `k` of the pattern. Says whether it is
-    /// regular: each pivot is a finite number other than zero.
+    /// regular: see [`Number::is_pivot`].
     pub fn factor(&mut self, value: impl Fn(usize) -> K) -> bool {
         let n = self.pattern.n();
         if self.pivots.len() == n && (0..n).all(|step| self.eliminate_again(step, &value)) {
@@ -89,7 +93,9 @@ impl<K: Number> SparseLu<K> {
         (self.lower, self.upper) = (Columns::new(), Columns::new());
         // A number that was written in this step marks a row that has been seen in it.
         let mut seen = vec![usize::MAX; n];
-        (0..n).all(|step| self.eliminate(step, &value, &mut seen))
+        let regular = (0..n).all(|step| self.eliminate(step, &value, &mut seen));
+        self.in_place = self.pivots == self.order;
+        regular
     }
 
     /// Step `step`, with a pivot that is looked for.
@@ -123,12 +129,12 @@ impl<K: Number> SparseLu<K> {
                 best = Some(row);
             }
         }
-        let Some(largest) = best.filter(|row| size(*row) > 0.0 && size(*row).is_finite()) else {
+        let Some(largest) = best.filter(|row| self.x[*row].is_pivot()) else {
             below.iter().for_each(|row| self.x[*row] = K::default());
             return false;
         };
         let diagonal = below.binary_search(&column).is_ok() && size(column) * PREFERENCE >= size(largest);
-        let pivot = if diagonal { column } else { largest };
+        let pivot = if diagonal && self.x[column].is_pivot() { column } else { largest };
         below.retain(|row| *row != pivot);
         self.lower.push(&below);
         self.pivots.push(pivot);
@@ -141,10 +147,10 @@ impl<K: Number> SparseLu<K> {
     fn eliminate_again(&mut self, step: usize, value: &impl Fn(usize) -> K) -> bool {
         self.load(self.order[step], value);
         self.substitute(step);
-        let pivot = self.x[self.pivots[step]].magnitude();
+        let pivot = self.x[self.pivots[step]];
         let rows = &self.lower.places[self.lower.starts[step]..self.lower.starts[step + 1]];
         let largest = rows.iter().map(|row| self.x[*row].magnitude()).fold(0.0, f64::max);
-        let serves = pivot > 0.0 && pivot.is_finite() && largest <= TRUST * pivot;
+        let serves = pivot.is_pivot() && largest <= TRUST * pivot.magnitude();
         self.divide(step);
         serves
     }
@@ -171,10 +177,11 @@ impl<K: Number> SparseLu<K> {
 
     /// Keeps the rest of the column at work, divided by its pivot.
     fn divide(&mut self, step: usize) {
-        let pivot = std::mem::take(&mut self.x[self.pivots[step]]);
-        self.diagonal[step] = pivot;
-        for place in self.lower.starts[step]..self.lower.starts[step + 1] {
-            self.lower.values[place] = std::mem::take(&mut self.x[self.lower.places[place]]) / pivot;
+        let inverse = std::mem::take(&mut self.x[self.pivots[step]]).inverse();
+        self.inverses[step] = inverse;
+        let range = self.lower.starts[step]..self.lower.starts[step + 1];
+        for (row, factor) in self.lower.places[range.clone()].iter().zip(&mut self.lower.values[range]) {
+            *factor = std::mem::take(&mut self.x[*row]) * inverse;
         }
     }
 
@@ -186,16 +193,18 @@ impl<K: Number> SparseLu<K> {
                 b[row] = b[row] - factor * known;
             }
         }
-        let mut x = vec![K::default(); b.len()];
         for (step, pivot) in self.pivots.iter().enumerate().rev() {
-            let known = b[*pivot] / self.diagonal[step];
+            let known = b[*pivot] * self.inverses[step];
             for (earlier, share) in self.upper.column(step) {
                 let row = self.pivots[earlier];
                 b[row] = b[row] - share * known;
             }
-            x[self.order[step]] = known;
+            b[*pivot] = known;
         }
-        b.copy_from_slice(&x);
+        if !self.in_place {
+            let x: Vec<K> = self.pivots.iter().map(|pivot| b[*pivot]).collect();
+            self.order.iter().zip(x).for_each(|(column, x)| b[*column] = x);
+        }
     }
 }
 
