@@ -13,6 +13,16 @@ pub trait Real: Copy + PartialOrd + Debug + Default + Send + Sync + 'static {
     fn to_f64(self) -> f64;
     /// Distance from 1 to the next larger number.
     const EPSILON: f64;
+    /// Numbers of `f64` as they are, if that is this type.
+    fn same(values: &[f64]) -> Option<&[Self]> {
+        let _ = values;
+        None
+    }
+    /// The same to write to.
+    fn same_mut(values: &mut [f64]) -> Option<&mut [Self]> {
+        let _ = values;
+        None
+    }
 }
 
 impl Real for f64 {
@@ -23,6 +33,12 @@ impl Real for f64 {
         self
     }
     const EPSILON: f64 = f64::EPSILON;
+    fn same(values: &[f64]) -> Option<&[f64]> {
+        Some(values)
+    }
+    fn same_mut(values: &mut [f64]) -> Option<&mut [f64]> {
+        Some(values)
+    }
 }
 
 impl Real for f32 {

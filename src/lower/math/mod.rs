@@ -33,6 +33,8 @@
 //! | `sigmoid` | 2 | 1.99 |  | `erf` | 1.5 | 1.41 |
 //! | others | 0.5 + 2^-27 | |  | | | |
 //!
+//! A power with a constant exponent `n/2` is made of products and a root: see [`pow_half`].
+//!
 //! Without fused multiply-add the `softplus` of `f32` has a bound of 2.5, found 2.27.
 
 mod double;

@@ -76,6 +76,7 @@ struct Work {
     /// A correction of the states, in units of the tolerances after it has been applied.
     delta: Vec<f64>,
     moved: Vec<f64>,
+    weighed: Vec<f64>,
     /// One over the tolerances of the states.
     weights: Vec<f64>,
     /// `[6, dim]`
@@ -85,8 +86,8 @@ struct Work {
 impl Work {
     fn new(dim: usize, n: usize) -> Work {
         let [predicted, d, psi, f] = std::array::from_fn(|_| vec![0.0; dim]);
-        let [delta, moved, weights] = std::array::from_fn(|_| vec![0.0; n]);
-        Work { predicted, d, psi, f, delta, moved, weights, rows: vec![0.0; (MAX_ORDER + 1) * dim] }
+        let [delta, moved, weighed, weights] = std::array::from_fn(|_| vec![0.0; n]);
+        Work { predicted, d, psi, f, delta, moved, weighed, weights, rows: vec![0.0; (MAX_ORDER + 1) * dim] }
     }
 }
 
@@ -172,7 +173,9 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
             }
             self.factored = c;
         }
-        let Work { predicted, d, psi, f, delta, moved, weights, .. } = &mut self.work;
+        let Work { predicted, d, psi, f, delta, moved, weighed, weights, .. } = &mut self.work;
+        let (f, d, moved) = (&mut f[..dim], &mut d[..dim], &mut moved[..n]);
+        let (delta, weights) = (&mut delta[..n], &mut weights[..n]);
         combine(&GAMMA[1..=self.order], &self.differences[dim..], dim, psi);
         psi.iter_mut().for_each(|psi| *psi /= alpha(self.order));
         for (at, weight) in weights.iter_mut().enumerate() {
@@ -192,28 +195,28 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
             for at in 0..n {
                 moved[at] = psi[at] + d[at];
             }
-            self.field.mass.times(moved, delta);
+            let weighed = self.field.mass.weighed(moved, weighed);
             for at in 0..n {
-                delta[at] = c * f[at] - delta[at];
+                delta[at] = c * f[at] - weighed[at];
             }
             self.lu.solve(delta);
-            let mut squares = 0.0;
             for at in 0..n {
                 self.y_new[at] += delta[at];
                 d[at] += delta[at];
                 delta[at] *= weights[at];
-                squares += delta[at] * delta[at];
             }
-            let size = (squares / n.max(1) as f64).sqrt();
+            let size = (sum_of_squares(delta) / n.max(1) as f64).sqrt();
             let rate = size_before.map(|before| size / before);
             if size == 0.0 || rate.is_some_and(|rate| rate < 1.0 && rate / (1.0 - rate) * size < tolerance) {
                 self.quadrature(t, c, stats);
                 return Ok(iteration);
             }
-            let left = f64::from(MAX_ITERATIONS - iteration);
-            if !size.is_finite()
-                || rate.is_some_and(|r| r >= 1.0 || libm::pow(r, left) / (1.0 - r) * size > tolerance)
-            {
+            let left = MAX_ITERATIONS - iteration;
+            let hopeless = |rate: f64| {
+                let last = (0..left).fold(size, |size, _| rate * size);
+                rate >= 1.0 || last / (1.0 - rate) > tolerance
+            };
+            if !size.is_finite() || rate.is_some_and(hopeless) {
                 break;
             }
             size_before = Some(size);
@@ -285,6 +288,16 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Bdf<'a, T, S> {
         let longest = self.control.max_step.min(leg.length) / self.size;
         self.rescale((safety * best.1).min(controller.max_factor).min(longest));
     }
+}
+
+/// In four sums side by side.
+fn sum_of_squares(v: &[f64]) -> f64 {
+    let fours = v.chunks_exact(4);
+    let rest: f64 = fours.remainder().iter().map(|x| x * x).sum();
+    let [a, b, c, d] = fours.fold([0.0; 4], |sums, x| {
+        [sums[0] + x[0] * x[0], sums[1] + x[1] * x[1], sums[2] + x[2] * x[2], sums[3] + x[3] * x[3]]
+    });
+    ((a + b) + (c + d)) + rest
 }
 
 /// `r[j][m] = Π_{i ≤ j} (i - 1 - factor m)/i`: the differences' interpolating polynomial at steps

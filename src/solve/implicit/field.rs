@@ -62,10 +62,13 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Field<'a, T, S> {
 
     /// `f(t, y)`.
     pub fn rate(&mut self, t: f64, y: &[f64], dy: &mut [f64], stats: &mut Stats) {
+        stats.evaluations += 1;
+        if let (Some(y), Some(dy)) = (T::same(y), T::same_mut(dy)) {
+            return self.system.rate(t, self.inside, y, dy);
+        }
         narrow(y, &mut self.y);
         self.system.rate(t, self.inside, &self.y, &mut self.out);
         widen(&self.out, dy);
-        stats.evaluations += 1;
     }
 
     /// `∂f/∂t`.
@@ -79,13 +82,18 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Field<'a, T, S> {
     pub fn linearise(&mut self, t: f64, y: &[f64], stats: &mut Stats) -> Flow {
         self.at.0 = t;
         narrow(y, &mut self.at.1);
-        self.system.jacobian(t, self.inside, &self.at.1, &mut self.wide);
+        match T::same_mut(&mut self.jacobian) {
+            Some(jacobian) => self.system.jacobian(t, self.inside, &self.at.1, jacobian),
+            None => {
+                self.system.jacobian(t, self.inside, &self.at.1, &mut self.wide);
+                widen(&self.wide, &mut self.jacobian);
+            }
+        }
         stats.jacobians += 1;
         if let Some(sparsity) = &self.sparsity {
             stats.colours = stats.colours.max(sparsity.n_colours as u64);
             stats.nonzeros = stats.nonzeros.max(sparsity.jacobian.nonzeros() as u64);
         }
-        widen(&self.wide, &mut self.jacobian);
         if all_finite(&self.jacobian) {
             return Flow::Continue(());
         }
@@ -134,7 +142,19 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Field<'a, T, S> {
         let regular = match (&mut *factors, &self.sparsity) {
             (Factors::Dense(lu), _) => {
                 let n = self.n;
-                lu.factor(n, |i, j| entry(i, self.mass.entry(i, j), self.jacobian[i * n + j]))
+                lu.factor_rows(n, |i, rows| {
+                    let slopes = &self.jacobian[i * n..(i + 1) * n];
+                    match &self.mass {
+                        Mass::Identity => {
+                            rows.extend(slopes.iter().map(|slope| entry(i, 0.0, *slope)));
+                            rows[i * n + i] = entry(i, 1.0, slopes[i]);
+                        }
+                        mass @ (Mass::Diagonal(_) | Mass::Rows(_)) => {
+                            let slopes = slopes.iter().enumerate();
+                            rows.extend(slopes.map(|(j, slope)| entry(i, mass.entry(i, j), *slope)));
+                        }
+                    }
+                })
             }
             (Factors::Sparse(lu), Some(sparsity)) => lu.factor(|k| {
                 let j = sparsity.slots[k].map_or(0.0, |slot| self.jacobian[slot]);

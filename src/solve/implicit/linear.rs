@@ -97,11 +97,14 @@ impl<K: Number> Lu<K> {
     /// Factorises the matrix with the entries `entry(row, column)`. Says whether it is regular: see
     /// [`Number::is_pivot`].
     pub fn factor(&mut self, n: usize, mut entry: impl FnMut(usize, usize) -> K) -> bool {
+        self.factor_rows(n, |row, rows| rows.extend((0..n).map(|column| entry(row, column))))
+    }
+
+    /// The same of the rows that `push(row, rows)` appends, one after the other.
+    pub fn factor_rows(&mut self, n: usize, mut push: impl FnMut(usize, &mut Vec<K>)) -> bool {
         self.n = n;
         self.rows.clear();
-        for row in 0..n {
-            self.rows.extend((0..n).map(|column| entry(row, column)));
-        }
+        (0..n).for_each(|row| push(row, &mut self.rows));
         self.pivots.clear();
         for k in 0..n {
             let size = |row: usize| self.rows[row * n + k].magnitude();

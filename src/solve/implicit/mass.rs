@@ -63,6 +63,17 @@ impl Mass {
         }
     }
 
+    /// `M v`, over the states, for which there is room in `out`.
+    pub(super) fn weighed<'v>(&self, v: &'v [f64], out: &'v mut [f64]) -> &'v [f64] {
+        match self {
+            Mass::Identity => v,
+            Mass::Diagonal(_) | Mass::Rows(_) => {
+                self.times(v, out);
+                out
+            }
+        }
+    }
+
     /// `out = Mᵀ v`, over the states.
     pub(super) fn transposed_times(&self, v: &[f64], out: &mut [f64]) {
         match self {

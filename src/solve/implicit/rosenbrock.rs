@@ -220,10 +220,10 @@ impl<'a, T: Real, S: Implicit<T> + ?Sized> Rosenbrock<'a, T, S> {
             }
             combine(rodas5p::COUPLING[stage], known, dim, &mut self.coupled);
             self.coupled.iter_mut().for_each(|coupled| *coupled /= h);
-            self.field.mass.times(&self.coupled[..n], &mut self.weighed[..n]);
+            let weighed = self.field.mass.weighed(&self.coupled[..n], &mut self.weighed[..n]);
             let (states, channels) = own[..dim].split_at_mut(n);
             for at in 0..n {
-                states[at] = self.f[at] + self.weighed[at] + h * rodas5p::D[stage] * self.f_t[at];
+                states[at] = self.f[at] + weighed[at] + h * rodas5p::D[stage] * self.f_t[at];
             }
             self.lu.solve(states);
             if dim > n {

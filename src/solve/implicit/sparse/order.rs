@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 /// The columns of a matrix in an order that keeps its factors sparse, and the entries of both factors
 /// if every pivot is on the diagonal: the unknown that meets the fewest others goes next, where the
 /// others of an eliminated one are kept as one list, and their number is bounded instead of counted.
-/// The pattern is taken as symmetric. Source: P. R. Amestoy, T. A. Davis, I. S. Duff, An approximate
+/// Of several, the one that was met longest ago, so that the elimination goes on in several places and its
+/// steps need not wait for one another. The pattern is taken as symmetric. Source: P. R. Amestoy, T. A. Davis, I. S. Duff, An approximate
 /// minimum degree ordering algorithm, SIAM J. Matrix Anal. Appl. 17 (1996), without its
 /// supervariables.
 pub fn elimination_order(pattern: &Pattern) -> (Vec<usize>, usize) {
@@ -17,19 +18,21 @@ pub fn elimination_order(pattern: &Pattern) -> (Vec<usize>, usize) {
         direct[row].push(column);
         direct[column].push(row);
     }
-    for met in &mut direct {
-        met.sort_unstable();
-        met.dedup();
+    for others in &mut direct {
+        others.sort_unstable();
+        others.dedup();
     }
     let mut through: Vec<Vec<usize>> = vec![Vec::new(); n];
     // Of an eliminated unknown, those that it met; empty once another has them too.
     let mut lists: Vec<Vec<usize>> = vec![Vec::new(); n];
     let mut degree: Vec<usize> = direct.iter().map(Vec::len).collect();
-    let mut queue: BTreeSet<(usize, usize)> = degree.iter().copied().zip(0..n).collect();
+    // When an unknown was met by one that was eliminated.
+    let mut met = vec![0; n];
+    let mut queue: BTreeSet<(usize, usize, usize)> = (0..n).map(|at| (degree[at], 0, at)).collect();
     let (mut order, mut fill) = (Vec::with_capacity(n), n);
     let (mut in_list, mut counted) = (vec![usize::MAX; n], vec![usize::MAX; n]);
     let mut outside = vec![0; n];
-    while let Some((_, next)) = queue.pop_first() {
+    while let Some((.., next)) = queue.pop_first() {
         order.push(next);
         let mut list = Vec::new();
         let absorbed = std::mem::take(&mut through[next]);
@@ -58,9 +61,9 @@ pub fn elimination_order(pattern: &Pattern) -> (Vec<usize>, usize) {
             let others = direct[*unknown].len() + list.len() - 1;
             let far: usize = through[*unknown].iter().map(|e| outside[*e]).sum();
             let bound = (others + far).min(degree[*unknown] + list.len() - 1).min(n - order.len() - 1);
-            queue.remove(&(degree[*unknown], *unknown));
-            queue.insert((bound, *unknown));
-            degree[*unknown] = bound;
+            queue.remove(&(degree[*unknown], met[*unknown], *unknown));
+            (degree[*unknown], met[*unknown]) = (bound, order.len());
+            queue.insert((bound, order.len(), *unknown));
             through[*unknown].push(next);
         }
         lists[next] = list;
