@@ -361,12 +361,6 @@ impl Pass<'_> {
         if let Some(fused) = self.fused(node, op, coords) {
             return fused;
         }
-        if op == ScalarOp::Pow
-            && let Attr::Splat(exponent) = self.func.nodes[node.args[1]].attr
-            && let Some(n) = math::half_integer(f64::from_bits(exponent))
-        {
-            return math::pow_half(&self.code, self.element(node.args[0], coords), n);
-        }
         let args: SmallVec<[ScalarId; 3]> = node.args.iter().map(|arg| self.element(*arg, coords)).collect();
         match op {
             ScalarOp::PowInt => math::pow_int(&self.code, args[0], exponent(&node.attr)),

@@ -10,7 +10,7 @@ use nodec::backend::{self, Backend, Input, Output, Workspace};
 use nodec::ir::op::ScalarOp;
 use nodec::lower::code::Code;
 use nodec::lower::loops::{BufferKind, DType, Index, LoopFunc, LoopModule, Target};
-use nodec::lower::math::{expand, half_integer, polygamma, pow_half, pow_int};
+use nodec::lower::math::{expand, polygamma, pow_int};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -453,40 +453,6 @@ fn functions_of_single_precision_stay_below_their_bounds() {
         }
     }
     println!("{:?}", SINGLE.iter().zip(&worst).collect::<Vec<_>>());
-}
-
-/// `x^(n/2)` is what `x^p` is where that is known exactly, and elsewhere within the bound of the square root
-/// and the products, here against `pow` whose bound is 1 unit in the last place.
-#[test]
-fn powers_of_roots_are_those_of_pow() {
-    for (exponent, n) in
-        [(0.5, Some(1)), (-3.5, Some(-7)), (1.5, Some(3)), (1.0, None), (4.5, None), (NAN, None)]
-    {
-        assert_eq!(half_integer(exponent), n, "{exponent}");
-    }
-    let xs = [0.0, -0.0, 4.0, 2.25, 1e-300, 3e-5, 0.7, 17.3, 1e80, 5e-324, -1.0, -INF, INF, NAN];
-    for n in [1, 3, 5, 7, -1, -3, -5, -7] {
-        let code = Code::new(Target { fma: true });
-        let input = code.buffer("x", DType::F64, xs.len(), BufferKind::Input);
-        let output = code.buffer("y", DType::F64, xs.len(), BufferKind::Output);
-        let var = code.open_loop();
-        let index = Index { terms: [(var, 1)].into_iter().collect(), ..Index::default() };
-        let power = pow_half(&code, code.load(input, index.clone()), n);
-        code.store(output, index, power);
-        code.close_loop(xs.len(), &[]);
-        let func = code.finish("power");
-        let expected = evaluate(ScalarOp::Pow, &[xs.to_vec(), vec![f64::from(n) / 2.0; xs.len()]], true);
-        for backend in backend::all() {
-            let got = run64(backend.as_ref(), func.clone(), &[xs.to_vec()]);
-            for ((x, expected), got) in xs.iter().zip(&expected).zip(got) {
-                let units = 1.0 + 0.5 * f64::from((n.abs() + 1) / 2 + i32::from(n < 0));
-                let tiny = expected.abs() < 1e-307 && got == 0.0;
-                let same = got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan();
-                let close = (got - expected).abs() <= units * ulp(*expected);
-                assert!(same || tiny || close, "{x}^({n}/2) is {got}, not {expected}");
-            }
-        }
-    }
 }
 
 /// Integer powers of small integers are exact; `x^0 = 1` for every `x` (`pown` of IEEE 754-2019).

@@ -33,8 +33,6 @@
 //! | `sigmoid` | 2 | 1.99 |  | `erf` | 1.5 | 1.41 |
 //! | others | 0.5 + 2^-27 | |  | | | |
 //!
-//! A power with a constant exponent `n/2` is made of products and a root: see [`pow_half`].
-//!
 //! Without fused multiply-add the `softplus` of `f32` has a bound of 2.5, found 2.27.
 
 mod double;
@@ -194,26 +192,6 @@ pub fn pow_int(code: &Code, x: ScalarId, n: i32) -> ScalarId {
     }
     let power = power.unwrap_or(one);
     if n < 0 { code.op(Prim::Div, &[one, power]) } else { power }
-}
-
-/// The `n` of an exponent `n/2` that [`pow_half`] takes.
-pub fn half_integer(exponent: f64) -> Option<i32> {
-    let n = 2.0 * exponent;
-    (n.rem_euclid(2.0) == 1.0 && n.abs() <= 7.0).then_some(n as i32)
-}
-
-/// `x^(n/2)` for an odd `n`: the power `(|n| - 1)/2` times the root, the reciprocal of `x^(-n/2)` for
-/// negative `n`. Special values are those of `pow`. Relative error at most `(|n| + 1)/2` units of
-/// rounding (2^-53), and one more for negative `n`; `f32` is computed in `f64` and rounded once. A negative
-/// power whose positive counterpart overflows or underflows gives 0 or infinity.
-pub fn pow_half(code: &Code, x: ScalarId, n: i32) -> ScalarId {
-    let dtype = code.dtype(x);
-    // Of -0 the power is that of 0, and of -infinity that of infinity.
-    let wide = Scalar::new(code, code.convert(x, DType::F64)) + 0.0;
-    let (root, whole) = (wide.sqrt(), (n.abs() - 1) / 2);
-    let power = if whole == 0 { root } else { Scalar::new(code, pow_int(code, wide.id(), whole)) * root };
-    let power = wide.equals(f64::NEG_INFINITY).then(wide.number(f64::INFINITY), power);
-    code.convert(if n < 0 { 1.0 / power } else { power }.id(), dtype)
 }
 
 /// 1, -1, or `x` itself for zeros and NaN.
