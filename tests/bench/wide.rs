@@ -1,10 +1,11 @@
 //! What wide code makes of dense layers: billions of operations a second, products and sums counted, for
-//! 16 examples at once on one core.
+//! 16 examples at once on one core, with each instruction set that the machine has.
 
 use crate::median;
 use nodec::ad::vjp_func;
 use nodec::backend::cranelift::Cranelift;
 use nodec::backend::lanes::{LaneFunc, Spread};
+use nodec::backend::wide::{self, Isa};
 use nodec::backend::{Backend, Input, Output, Workspace};
 use nodec::ir::builder::Builder;
 use nodec::ir::func::{Attr, Func, ValueId};
@@ -18,15 +19,23 @@ const LANES: usize = 16;
 
 /// Prints the table.
 pub fn table() {
-    println!("\n| f32 net | forward, GF/s | value and all derivatives, GF/s |\n| --- | --- | --- |");
+    let isas = || Isa::ALL.into_iter().filter(|isa| isa.is_supported());
+    print!("\n| f32 net |");
+    isas().for_each(|isa| print!(" {isa:?}: forward, GF/s | value and all derivatives, GF/s |"));
+    println!("\n| --- |{}", " --- | --- |".repeat(isas().count()));
     for sizes in [&[64, 64][..], &[128, 128], &[2, 64, 64, 2], &[784, 100, 784], &[43, 860, 860, 43]] {
         let operations: usize = sizes.windows(2).map(|pair| 2 * pair[0] * pair[1]).sum();
         let func = net(sizes);
         let n = func.params.len();
         let reverse = vjp_func(&func, &(0..n).collect::<Vec<usize>>(), &[0]).expect("it has derivatives");
-        let forward = rate(&func, n, operations);
-        let both = rate(&optimise(reverse), n, 3 * operations);
-        println!("| {sizes:?} | {forward:.0} | {both:.0} |");
+        let reverse = optimise(reverse);
+        print!("| {sizes:?} |");
+        for isa in isas() {
+            let forward = rate(&func, n, operations, isa);
+            let both = rate(&reverse, n, 3 * operations, isa);
+            print!(" {forward:.0} | {both:.0} |");
+        }
+        println!();
     }
 }
 
@@ -49,7 +58,7 @@ fn net(sizes: &[usize]) -> Func {
 
 /// Billions of operations a second, of which a lane takes `operations`: parameters from the second to the
 /// `n`-th are in common, and so are, summed, the results that belong to them.
-fn rate(func: &Func, n: usize, operations: usize) -> f64 {
+fn rate(func: &Func, n: usize, operations: usize, isa: Isa) -> f64 {
     let func = lower(func, Cranelift.target()).expect("it lowers");
     let spread = |shared: bool, other: Spread| if shared { other } else { Spread::Lanes };
     let inputs = (0..func.inputs.len()).map(|i| spread((1..n).contains(&i), Spread::Shared)).collect();
@@ -67,7 +76,8 @@ fn rate(func: &Func, n: usize, operations: usize) -> f64 {
     let numbers = |len: usize| (0..len).map(|i| 0.3 * ((i * 37 % 101) as f32 / 101.0 - 0.5)).collect();
     let ins: Vec<Vec<f32>> = (0..lane_func.inputs.len()).map(|at| numbers(len(at, true))).collect();
     let mut outs: Vec<Vec<f32>> = (0..lane_func.outputs.len()).map(|at| vec![0.0; len(at, false)]).collect();
-    let code = Cranelift.compile_lanes(vec![lane_func], LANES).expect("it compiles");
+    let code = wide::compile(vec![lane_func], LANES, Some(isa), |module| Cranelift.compile(module));
+    let code = code.expect("it compiles");
     let mut workspace = Workspace::default();
     let calls = (200_000_000 / (operations * LANES)).max(1);
     let seconds = median(|| {

@@ -158,6 +158,6 @@ static AVX2: Machine = Machine {
     extract: x::EXTRACT_128,
     insert: x::INSERT_128,
     doubles: 1,
-    pairs_turns: true,
+    pairs_turns: false,
     wide_rounds: &[round(x::PERMUTE_128, 0x20, 0x31, 0x01)],
 };

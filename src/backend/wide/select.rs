@@ -18,7 +18,7 @@ use crate::base::index::IndexVec;
 use crate::lower::loops::{
     BufferId, BufferKind, DType, Index, Loop, LoopFunc, LoopVar, Prim, ScalarId, Stmt,
 };
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 mod blocks;
 mod expand;
