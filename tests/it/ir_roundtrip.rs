@@ -113,6 +113,8 @@ fn each_rewrite_keeps_the_bits() {
     let (head, tail) = (b.part(x, 0, 1), b.part(y, 1, 4));
     let first = b.must(Op::Pad, &[head], Attr::Pads([(0, 3)].as_slice().into()));
     let second = b.must(Op::Pad, &[tail], Attr::Pads([(1, 0)].as_slice().into()));
+    let zeros = b.zeros_like(x);
+    let beside_zeros = b.concat(&[x, zeros], 0);
     let left = [
         b.add(x, my),
         b.sub(x, my),
@@ -122,6 +124,7 @@ fn each_rewrite_keeps_the_bits() {
         b.div(x, eight),
         b.unary(Op::Abs, mx),
         b.einsum(x, y, &[0], &[0], &[0]),
+        b.sum_axes(beside_zeros, &[0]),
         b.add(first, second),
     ];
     assert_eq!(left.len(), laws, "one expression for each law");

@@ -21,8 +21,8 @@ pub enum Recurrence {
 }
 
 /// The recurrence for coefficient `k ≥ 1` of `value`, if its op has one. Where `x = 0`, all of `x^n` exist, and
-/// so do those of `x^p` up to `k = p`, though the recurrence of a power divides by `x`: these are left to
-/// products and to partials.
+/// so do those of `x^p` up to `k = p` and, though infinite, the first; but the recurrence of a power divides
+/// by `x`: these are left to products and to partials.
 pub fn recurrence(b: &mut Builder, value: ValueId, k: usize) -> Option<Recurrence> {
     let node = b.node(value);
     let (op, x, z) = (node.op, node.args.first().copied()?, node.args.get(1).copied());
@@ -32,7 +32,8 @@ pub fn recurrence(b: &mut Builder, value: ValueId, k: usize) -> Option<Recurrenc
         (Op::Sqrt, _) => Some(Recurrence::Root(x)),
         (Op::Pow, Some(p)) => {
             let p = b.as_splat(p)?;
-            (p.is_finite() && k as f64 > p).then_some(Recurrence::Power(x, p))
+            let exists = p > 0.0 && (k as f64 <= p || k == 1);
+            (p.is_finite() && !exists).then_some(Recurrence::Power(x, p))
         }
         (Op::PowInt, _) => match exponent(&node.attr) {
             0 | 1 | i32::MIN => None,
