@@ -15,7 +15,7 @@ use crate::ad::fresh_name;
 use crate::base::index::{Idx, IndexVec};
 use crate::ir::builder::Builder;
 use crate::ir::func::{Args, Attr, Contraction, Func, Node, ValueId};
-use crate::ir::op::{Lowering, Op, ScalarOp};
+use crate::ir::op::{Lowering, Op};
 use crate::ir::rounding::{is_product, lone_products, lone_products_among};
 use crate::ir::types::{Shape, Type};
 use cut::{Price, cheapest};
@@ -34,11 +34,6 @@ pub struct Kept {
 /// What it costs to keep an element, in operations: it is written to a place of its own from where the
 /// function has it, and read again.
 const KEPT: u64 = 4;
-
-/// Operations of an elementary function, about: those of an exponential in `f32`. A quotient or a root
-/// takes the time of some operations.
-const ELEMENTARY: u64 = 20;
-const QUOTIENT: u64 = 8;
 
 /// Nodes of a reverse beyond which nothing is kept: the search takes more than linear time.
 const MOST_NODES: usize = 30_000;
@@ -194,7 +189,7 @@ fn copy(b: &mut Builder, node: &Node, params: &[ValueId], args: Args) -> ValueId
 fn work(func: &Func, node: &Node) -> u64 {
     let count = node.ty.shape.count() as u64;
     match (node.op.def().lowering, &node.attr) {
-        (Lowering::Scalar(op), _) => count * work_of(op),
+        (Lowering::Scalar(op), _) => count * op.work(),
         (Lowering::Contract, Attr::Contract(spec)) => 2 * products(func, node, spec),
         (Lowering::Reduce(_), _) => func.ty(node.args[0]).shape.count() as u64,
         (Lowering::IndexMap, _) => match node.op {
@@ -214,49 +209,4 @@ fn products(func: &Func, node: &Node, spec: &Contraction) -> u64 {
         }
     }
     lens.iter().product()
-}
-
-fn work_of(op: ScalarOp) -> u64 {
-    match op {
-        ScalarOp::Identity => 0,
-        ScalarOp::Add
-        | ScalarOp::Sub
-        | ScalarOp::Mul
-        | ScalarOp::Neg
-        | ScalarOp::Abs
-        | ScalarOp::Min
-        | ScalarOp::Max
-        | ScalarOp::Floor
-        | ScalarOp::Sign
-        | ScalarOp::PowInt
-        | ScalarOp::Lt
-        | ScalarOp::Le
-        | ScalarOp::Eq
-        | ScalarOp::And
-        | ScalarOp::Or
-        | ScalarOp::Not
-        | ScalarOp::Select
-        | ScalarOp::Convert => 1,
-        ScalarOp::Div | ScalarOp::Sqrt => QUOTIENT,
-        ScalarOp::Pow
-        | ScalarOp::Exp
-        | ScalarOp::Expm1
-        | ScalarOp::Log
-        | ScalarOp::Log1p
-        | ScalarOp::Sin
-        | ScalarOp::Cos
-        | ScalarOp::Tan
-        | ScalarOp::Tanh
-        | ScalarOp::Sinh
-        | ScalarOp::Cosh
-        | ScalarOp::Atan
-        | ScalarOp::Asin
-        | ScalarOp::Acos
-        | ScalarOp::Sigmoid
-        | ScalarOp::Softplus
-        | ScalarOp::Erf
-        | ScalarOp::Lgamma
-        | ScalarOp::Digamma
-        | ScalarOp::Polygamma => ELEMENTARY,
-    }
 }

@@ -149,6 +149,55 @@ pub enum ScalarOp {
     Polygamma,
 }
 
+impl ScalarOp {
+    /// Operations it takes, about: an elementary function those of an exponential in `f32`, a quotient or a
+    /// root as many as take its time.
+    pub(crate) fn work(self) -> u64 {
+        match self {
+            ScalarOp::Identity => 0,
+            ScalarOp::Add
+            | ScalarOp::Sub
+            | ScalarOp::Mul
+            | ScalarOp::Neg
+            | ScalarOp::Abs
+            | ScalarOp::Min
+            | ScalarOp::Max
+            | ScalarOp::Floor
+            | ScalarOp::Sign
+            | ScalarOp::PowInt
+            | ScalarOp::Lt
+            | ScalarOp::Le
+            | ScalarOp::Eq
+            | ScalarOp::And
+            | ScalarOp::Or
+            | ScalarOp::Not
+            | ScalarOp::Select
+            | ScalarOp::Convert => 1,
+            ScalarOp::Div | ScalarOp::Sqrt => 8,
+            ScalarOp::Pow
+            | ScalarOp::Exp
+            | ScalarOp::Expm1
+            | ScalarOp::Log
+            | ScalarOp::Log1p
+            | ScalarOp::Sin
+            | ScalarOp::Cos
+            | ScalarOp::Tan
+            | ScalarOp::Tanh
+            | ScalarOp::Sinh
+            | ScalarOp::Cosh
+            | ScalarOp::Atan
+            | ScalarOp::Asin
+            | ScalarOp::Acos
+            | ScalarOp::Sigmoid
+            | ScalarOp::Softplus
+            | ScalarOp::Erf
+            | ScalarOp::Lgamma
+            | ScalarOp::Digamma
+            | ScalarOp::Polygamma => 20,
+        }
+    }
+}
+
 /// The operation of a reduction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Monoid {

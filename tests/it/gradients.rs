@@ -427,9 +427,10 @@ fn a_derivative_shares_the_primal_and_drops_what_it_does_not_need() {
 
 #[test]
 fn derivative_passes_name_no_elementwise_op() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ad");
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let entries = ["src/ad", "src/ad/keep"].map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+    let paths = entries.into_iter().flatten().map(|entry| entry.unwrap().path());
+    for path in paths.filter(|path| path.is_file()) {
         let text = std::fs::read_to_string(&path).unwrap();
         for name in text.split("Op::").skip(1) {
             let name: String = name.chars().take_while(char::is_ascii_alphanumeric).collect();
