@@ -371,8 +371,8 @@ impl<'a> Steering<'a> {
                 plain.norms(|at| [err[at].to_f64(), second(at)], y, y_new)
             }
             (Some(third), None) => {
-                for at in 0..dim {
-                    err_3[at] = T::from_f64(third_error(third, h, stages, dim, at));
+                for (at, err_3) in err_3.iter_mut().enumerate() {
+                    *err_3 = T::from_f64(third_error(third, h, stages, dim, at));
                 }
                 [control.norm(err, y, y_new), control.norm(err_3, y, y_new)]
             }

@@ -71,8 +71,8 @@ impl Allocate<'_> {
             }
         }
         let sums = all[0];
-        for part in 1..n_parts {
-            self.op(&add, sums, sums, Rm::Reg(all[part]), None);
+        for other in &all[1..n_parts] {
+            self.op(&add, sums, sums, Rm::Reg(*other), None);
         }
         let mem = Rm::Mem(self.mem(at, false));
         if adds {
