@@ -2,7 +2,7 @@
 //!
 //! In: a function. Out: a function with equal results, rebuilt through the builder (which folds,
 //! shares and drops what nobody needs) under the rewrites of [`rules`] until nothing changes; what a
-//! long function computes entry by entry is then [rolled](self::roll) up.
+//! long function computes entry by entry is then rolled up (`roll`).
 
 mod roll;
 pub mod rules;
