@@ -8,6 +8,7 @@
 use super::frame::{Frame, Input, World};
 use super::{Elaboration, Made, Signature, events, hoist, linear, unique};
 use crate::ad::primes::{self, Block};
+use crate::base::hash::FastMap;
 use crate::base::span::Span;
 use crate::ir::builder::Builder;
 use crate::ir::func::{Func, ValueId};
@@ -256,10 +257,10 @@ impl<'r, 'e> Motion<'r, 'e> {
     /// A parameter for each input of the motion, in its order, and zeros for primes.
     fn inputs(&self, b: &mut Builder, order: &[Input]) -> Vec<ValueId> {
         let signature = self.signature();
-        let params: Vec<(Input, ValueId)> =
+        let params: FastMap<Input, ValueId> =
             signature.into_iter().map(|(input, name, ty)| (input, b.param(name, ty))).collect();
         let inputs = order.iter().map(|input| {
-            if let Some((_, value)) = params.iter().find(|(known, _)| known == input) {
+            if let Some(value) = params.get(input) {
                 return *value;
             }
             match input {
