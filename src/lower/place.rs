@@ -93,6 +93,7 @@ pub(super) fn places(func: &Func, limit: usize) -> IndexVec<ValueId, Place> {
         } else if is_small(id) {
             if demand.looped && many { Place::ScalarsAndBuffer } else { Place::Scalars }
         } else if stored(node)
+            || (!streamed[id] && divides(func, node) && places[node.args[0]] == Place::Inline)
             || size > TOGETHER
             || (!rearranges(node) && (demand.users > 1 || demand.repeated))
         {
@@ -156,6 +157,16 @@ fn rearranges(node: &Node) -> bool {
 /// Whether a rearrangement reads elements more than once, or at an address that is not affine.
 fn repeats(node: &Node, streamed: bool) -> bool {
     node.op == Op::Broadcast || node.op == Op::Reshape && !streamed
+}
+
+/// Whether an element of a reshape is found by division, unless its operand lies in memory.
+fn divides(func: &Func, node: &Node) -> bool {
+    let long = |dims: &[usize]| dims.iter().copied().filter(|dim| *dim != 1).collect::<Vec<usize>>();
+    node.op == Op::Reshape && {
+        let inner = func.ty(node.args[0]).shape.dims();
+        let is_splat = func.nodes[node.args[0]].op == Op::Constant;
+        !is_splat && inner.len() > 1 && long(inner) != long(node.ty.shape.dims())
+    }
 }
 
 /// Whether a large value of this op is stored whatever its users: its elements are dear, or they
