@@ -9,6 +9,7 @@
 //! whatever other sums are accumulated beside them (`sums`, `tiles`).
 
 mod coords;
+mod products;
 mod sums;
 mod tiles;
 
@@ -223,6 +224,13 @@ impl Pass<'_> {
             return;
         }
         let dims = self.dims(value);
+        if to_output && self.is_sum_of_products(value) {
+            return self.for_product_tiles(dims, &|tile| {
+                for (coords, element) in tile.iter().zip(self.sums_of_products(value, tile)) {
+                    self.code.store(buffer, shifted(&self.flat(coords, dims), start as i64), element);
+                }
+            });
+        }
         self.for_tiles(dims, &self.tile(value, to_output), &|tile| {
             for coords in tile {
                 let at = shifted(&self.flat(coords, dims), start as i64);
@@ -290,6 +298,7 @@ impl Pass<'_> {
                     }
                 });
             }
+            _ if self.outputs.contains(&buffer) && self.is_sum_of_products(id) => self.copy(id, buffer, 0),
             _ => self.for_tiles(dims, &self.tile(id, self.outputs.contains(&buffer)), &|tile| {
                 for coords in tile {
                     self.code.store(buffer, self.flat(coords, dims), self.computed(id, coords));
@@ -377,26 +386,17 @@ impl Pass<'_> {
     /// `a*b + c`, `c + a*b`, `a*b - c` and `c - a*b` with a product that nothing else uses, rounded
     /// once.
     fn fused(&self, node: &Node, op: ScalarOp, coords: &[Index]) -> Option<ScalarId> {
+        let (product, other) = self.lone_product(node, op)?;
+        Some(self.fuse(node, product, coords, self.element(other, coords)))
+    }
+
+    /// The product that a sum or difference computes itself, and the other operand.
+    fn lone_product(&self, node: &Node, op: ScalarOp) -> Option<(ValueId, ValueId)> {
         if !matches!(op, ScalarOp::Add | ScalarOp::Sub) {
             return None;
         }
         let (x, y) = (node.args[0], node.args[1]);
-        let negated = |id: ScalarId| self.code.op(Prim::Neg, &[id]);
-        let factors = |value: ValueId| self.factors(&self.func.nodes[value], coords);
-        let (product, other) = if self.lone[x] {
-            (x, y)
-        } else if self.lone[y] {
-            (y, x)
-        } else {
-            return None;
-        };
-        let ((a, b), c) = (factors(product), self.element(other, coords));
-        let (a, c) = match op {
-            ScalarOp::Sub if product == x => (a, negated(c)),
-            ScalarOp::Sub => (negated(a), c),
-            _ => (a, c),
-        };
-        Some(self.code.op(Prim::Fma, &[a, b, c]))
+        if self.lone[x] { Some((x, y)) } else { self.lone[y].then_some((y, x)) }
     }
 
     /// An element that is one of the operands' elsewhere.

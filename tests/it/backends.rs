@@ -396,10 +396,11 @@ fn sums_side_by_side_are_those_alone() {
     }
 }
 
-/// Outer products, summed and written in runs into one flat result: `w_ij = Σ_s a_si b_sj`, then a bias.
+/// Outer products, summed and written in tiles into one flat result: `w_ij = Σ_s a_si b_sj` with one of three
+/// terms subtracted, then a bias. It is the second of the results, so that it is also added up over lanes.
 #[test]
 fn sums_of_outer_products_are_written_at_once() {
-    for (n, m) in [(16, 16), (5, 43), (33, 2), (7, 1), (64, 18)] {
+    for (n, m) in [(16, 16), (5, 43), (33, 2), (7, 1), (64, 18), (8, 36), (6, 94)] {
         let mut b = Builder::new("f");
         let (a, c) =
             (b.param("a", Type::new(DType::F64, &[3, n])), b.param("b", Type::new(DType::F64, &[3, m])));
@@ -413,12 +414,12 @@ fn sums_of_outer_products_are_written_at_once() {
             b.einsum(x, y, &[0], &[1], &[0, 1])
         };
         let terms = [0, 1, 2].map(|s| outer(&mut b, s));
-        let sum = b.add(terms[0], terms[1]);
+        let sum = b.sub(terms[0], terms[1]);
         let sum = b.add(sum, terms[2]);
         let flat = b.reshape(sum, Shape::new(&[n * m]));
         let bias = row(&mut b, c, 1, m);
         let all = b.concat(&[flat, bias], 0);
-        let func = b.finish(vec![("w".into(), all)]);
+        let func = b.finish(vec![("v".into(), bias), ("w".into(), all)]);
         let args = [counting(&[3, n]), counting(&[3, m])]
             .map(|x| Tensor::new(x.ty.clone(), x.data.iter().map(|x| (x + 8.0) / 3.0).collect()));
         agrees_with_the_evaluator(&func, &args);

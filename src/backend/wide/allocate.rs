@@ -16,6 +16,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use turns::Open;
 
+mod ahead;
 mod emit;
 mod sums;
 mod turns;

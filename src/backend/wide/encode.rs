@@ -237,7 +237,7 @@ forms! {
     /// The number of the mask's register stands in the upper half of the immediate byte.
     CHOOSE = "vblendvps" M3A P66 0x4a F4, NO W0;
     /// Destination and source change places.
-    EXTRACT_128 = "vextractf128" M3A P66 0x19 Unit::Bytes(16), NO W0;
+    EXTRACT_128 = "vextractf32x4" M3A P66 0x19 Unit::Bytes(16), W0 W0;
     INSERT_128 = "vinsertf128" M3A P66 0x18 Unit::Bytes(16), NO W0;
     PERMUTE_128 = "vperm2f128" M3A P66 0x06 F8, NO W0;
     PERMUTE_Q = "vpermpd" M3A P66 0x01 F8, NO W1;
@@ -460,6 +460,13 @@ impl Assembler {
         self.bytes.push(0xc7);
         self.near(0, base, disp);
         self.bytes.extend(value.to_le_bytes());
+    }
+
+    /// Brings the line of `[base + disp]` into the nearest cache, if there is such memory.
+    pub fn prefetch(&mut self, base: Gpr, disp: i32) {
+        self.rex(0, base);
+        self.bytes.extend([0x0f, 0x18]);
+        self.near(1, base, disp);
     }
 
     /// `dst = 0`

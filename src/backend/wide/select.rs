@@ -16,9 +16,10 @@ use crate::backend::lanes::{LaneFunc, Spread};
 use crate::base::hash::FastMap;
 use crate::base::index::IndexVec;
 use crate::lower::loops::{
-    BufferId, BufferKind, DType, Index, Loop, LoopFunc, LoopVar, Prim, ScalarId, Stmt,
+    Buffer, BufferId, BufferKind, DType, Index, Loop, LoopFunc, LoopVar, Prim, ScalarId, Stmt,
 };
 use smallvec::SmallVec;
+use std::ops::Range;
 
 mod blocks;
 mod expand;
@@ -62,10 +63,11 @@ pub fn select(lane_func: &LaneFunc, width: usize, machine: &'static Machine) -> 
         tables: FastMap::default(),
         sums: Vec::new(),
         partial: FastMap::default(),
+        stored: Vec::new(),
     };
     if lanes == width {
         select.block(&func.body)?;
-        select.flush_sums()?;
+        select.flush_sums();
     } else {
         select.blocks()?;
     }
@@ -107,6 +109,8 @@ struct Select<'f> {
     sums: Vec<(At, BufferId, Parts)>,
     /// Where in the workspace the sums of the first block are, and bytes from there to the next block's.
     partial: FastMap<BufferId, (usize, i64)>,
+    /// Of each loop under way, the bytes of the workspace of an example that it writes.
+    stored: Vec<Vec<Range<usize>>>,
 }
 
 impl Select<'_> {
@@ -227,13 +231,18 @@ impl Select<'_> {
     /// The address of an element, its computed index left out.
     fn at(&mut self, buffer: BufferId, index: &Index) -> Result<At, Unsupported> {
         let stride = self.stride(buffer);
+        let mut bytes = index.offset * stride;
         let base = match &self.func.buffers[buffer].kind {
             BufferKind::Input => Base::Input(place(&self.func.inputs, buffer)),
             BufferKind::Output => match self.partial.get(&buffer) {
                 Some((offset, _)) => Base::Workspace(*offset),
                 None => Base::Output(place(&self.func.outputs, buffer)),
             },
-            BufferKind::Local(offset) => Base::Workspace(offset * self.lanes),
+            // One base for all of them: what moves alike is one address.
+            BufferKind::Local(offset) => {
+                bytes += (offset * self.lanes) as i64;
+                Base::Workspace(0)
+            }
             BufferKind::Constant(bits) => {
                 let offset = match self.tables.get(&buffer) {
                     Some(offset) => *offset,
@@ -258,7 +267,6 @@ impl Select<'_> {
         }
         let mut terms = index.terms.clone();
         terms.sort_unstable();
-        let mut bytes = index.offset * stride;
         for (var, coefficient) in terms {
             let mut step = coefficient * stride;
             if self.paired == Some(var) {
@@ -278,7 +286,7 @@ impl Select<'_> {
         for stmt in stmts {
             match stmt {
                 Stmt::Loop(looped) => {
-                    self.flush_sums()?;
+                    self.flush_sums();
                     self.looped(looped)?;
                 }
                 plain if self.paired.is_some() => {
@@ -324,9 +332,13 @@ impl Select<'_> {
             self.values[carried.inside] = Some((0..n_parts).map(|_| self.fresh()).collect());
         }
         self.paired = paired.then_some(looped.var);
+        let mut stored = Vec::new();
+        self.stores(&looped.body, &mut stored);
+        self.stored.push(stored);
         self.block(&looped.body)?;
+        self.stored.pop();
         self.paired = None;
-        self.flush_sums()?;
+        self.flush_sums();
         let mut all = Vec::new();
         for carried in &looped.carried {
             let (init, inside, next) =
@@ -351,6 +363,39 @@ impl Select<'_> {
         }
         self.close(open, all);
         Ok(())
+    }
+
+    /// The bytes of the workspace of an example that statements write.
+    fn stores(&self, stmts: &[Stmt], stored: &mut Vec<Range<usize>>) {
+        for stmt in stmts {
+            match stmt {
+                Stmt::Store { buffer, .. } => stored.extend(self.local(*buffer)),
+                Stmt::Loop(looped) => self.stores(&looped.body, stored),
+                Stmt::Let { .. } | Stmt::Load { .. } => {}
+            }
+        }
+    }
+
+    /// Where in the workspace of an example a local buffer is.
+    fn local(&self, buffer: BufferId) -> Option<Range<usize>> {
+        let Buffer { dtype, len, kind, .. } = &self.func.buffers[buffer];
+        match kind {
+            BufferKind::Local(offset) => Some(*offset..offset + len * dtype.bytes()),
+            BufferKind::Input | BufferKind::Output | BufferKind::Constant(_) => None,
+        }
+    }
+
+    /// Whether a buffer stays as it is as long as a value is there that is loaded from it now: until the end
+    /// of the loop in hand.
+    fn stays(&self, buffer: BufferId) -> bool {
+        match &self.func.buffers[buffer].kind {
+            BufferKind::Input | BufferKind::Constant(_) => true,
+            BufferKind::Output => false,
+            BufferKind::Local(_) => self.local(buffer).is_some_and(|own| {
+                let apart = |other: &Range<usize>| other.end <= own.start || own.end <= other.start;
+                self.stored.last().is_some_and(|stored| stored.iter().all(apart))
+            }),
+        }
     }
 
     /// Begins a loop around `body`.

@@ -111,9 +111,10 @@ pub enum Inst {
     Store { src: Value, at: At, fill: Fill },
     /// Bytes 0 or 1 of a mask.
     StoreMask { src: Value, at: At, len: Len },
-    /// Memory = the sum over the lanes of each source, one element after the other; where it `adds`,
-    /// memory += that. A source is `parts` values, with `lanes` lanes each.
-    Sum { double: bool, lanes: usize, parts: usize, srcs: Vec<Value>, adds: bool, at: At },
+    /// Memory = the sum over the lanes of each source; where it `adds`, memory += that. A source is `parts`
+    /// values, with `lanes` lanes each. The sums are one element after the other, as many from each place
+    /// in `to`.
+    Sum { double: bool, lanes: usize, parts: usize, srcs: Vec<Value>, adds: bool, to: SmallVec<[At; 4]> },
     /// A loop begins.
     Begin { number: usize },
     /// It ends.

@@ -205,17 +205,19 @@ impl Allocate<'_> {
                 self.asm.op(&x::D_TO_B, *len, self.machine.scratch[0], 0, mem, None);
                 self.release(&[*src]);
             }
-            Inst::Sum { double, lanes, parts, srcs, adds, at } => {
+            Inst::Sum { double, lanes, parts, srcs, adds, to } => {
                 let element = if *double { 8 } else { 4 };
                 let in_vector = self.machine.bytes() / element;
                 let whole = srcs.len() == in_vector * parts && *lanes == in_vector;
                 let alone = |value: &Value, rest: &[Value]| !rest.contains(value);
                 let apart = (0..srcs.len()).all(|i| alone(&srcs[i], &srcs[i + 1..]));
                 if whole && apart && srcs.iter().all(|src| self.is_dead(*src)) {
-                    self.sum_many(*double, *parts, srcs, *adds, *at, locked);
+                    self.sum_many(*double, *parts, srcs, *adds, to, locked);
                 } else {
+                    let each = srcs.len() / parts / to.len();
                     for (i, parts) in srcs.chunks(*parts).enumerate() {
-                        let at = At { disp: at.disp + (i * element) as i32, ..*at };
+                        let at = to[i / each];
+                        let at = At { disp: at.disp + (i % each * element) as i32, ..at };
                         self.sum_one(*double, *lanes, parts, *adds, at, &mut locked);
                     }
                     self.release(srcs);

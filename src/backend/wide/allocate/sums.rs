@@ -46,15 +46,16 @@ impl Allocate<'_> {
         self.asm.op(&store, Len::X, sum, 0, mem, None);
     }
 
-    /// The same for as many neighbours in memory as a vector has elements: pairs of vectors are shuffled
-    /// so that one addition serves both, until one vector has all sums.
+    /// The same for as many values as a vector has elements: pairs of vectors are shuffled so that one
+    /// addition serves both, until one vector has all sums. As many of them are neighbours from each place
+    /// in `to`: the vector, its halves, or its quarters of 128 bits.
     pub(super) fn sum_many(
         &mut self,
         double: bool,
         n_parts: usize,
         srcs: &[Value],
         adds: bool,
-        at: At,
+        to: &[At],
         mut locked: u32,
     ) {
         let all: Vec<u8> = srcs.iter().map(|src| self.ensure(*src, &mut locked)).collect();
@@ -74,11 +75,27 @@ impl Allocate<'_> {
         for other in &all[1..n_parts] {
             self.op(&add, sums, sums, Rm::Reg(*other), None);
         }
-        let mem = Rm::Mem(self.mem(at, false));
-        if adds {
-            self.op(&add, sums, sums, mem, None);
+        // The first piece comes last: to write it clears the others.
+        for (piece, at) in to.iter().enumerate().rev() {
+            let [other, _] = self.machine.scratch;
+            let (len, extract) = match to.len() {
+                1 => (self.machine.full, None),
+                2 => (self.machine.half, Some(&self.machine.extract)),
+                _ => (Len::X, Some(&x::EXTRACT_128)),
+            };
+            let from = match extract {
+                Some(extract) if piece > 0 => {
+                    self.op(extract, sums, 0, Rm::Reg(other), Some(piece as u8));
+                    other
+                }
+                _ => sums,
+            };
+            let mem = Rm::Mem(self.mem(*at, false));
+            if adds {
+                self.asm.op(&add, len, from, from, mem, None);
+            }
+            self.asm.op(&x::STORE, len, from, 0, mem, None);
         }
-        self.op(&x::STORE, sums, 0, mem, None);
         self.release(srcs);
     }
 

@@ -63,6 +63,9 @@ impl Allocate<'_> {
             self.asm.set(RSP, slot, 0);
         }
         let label = self.asm.label();
+        if looped.innermost {
+            self.fetch_ahead(end);
+        }
         self.open.push(Open { number, label, head, carried });
     }
 
@@ -142,8 +145,8 @@ impl Allocate<'_> {
                 | Inst::Gather { at, .. }
                 | Inst::Scatter { at, .. }
                 | Inst::Store { at, .. }
-                | Inst::StoreMask { at, .. }
-                | Inst::Sum { at, .. } => want(at),
+                | Inst::StoreMask { at, .. } => want(at),
+                Inst::Sum { to, .. } => to.iter().for_each(&mut want),
                 _ => {}
             }
         }

@@ -37,6 +37,7 @@ fn expected_name(form: &Form, encoding: Encoding) -> &'static str {
         (Encoding::Vex, "vpxord" | "vpxorq") => "vpxor",
         (Encoding::Vex, "vrndscaleps") => "vroundps",
         (Encoding::Vex, "vrndscalepd") => "vroundpd",
+        (Encoding::Vex, "vextractf32x4") => "vextractf128",
         (Encoding::Vex, name) => name,
     }
 }
@@ -277,6 +278,10 @@ fn general_registers() {
                 assert_eq!((store.as_str(), found.op_register(1).number()), ("mov", number));
                 assert_eq!(written(&|asm| asm.lea(reg, base, disp)).0, "lea");
                 assert_eq!(written(&|asm| asm.load_byte(reg, base, disp)).0, "movzx");
+                let (fetch, found) = written(&|asm| asm.prefetch(base, disp));
+                assert_eq!((fetch.as_str(), found.op_count()), ("prefetcht0", 1));
+                assert_eq!(found.memory_base().number(), usize::from(base));
+                assert_eq!(found.memory_displacement64() as i64, i64::from(disp));
                 let (add, found) = written(&|asm| asm.add_to(base, disp, -77));
                 assert_eq!((add.as_str(), found.immediate(1) as i64), ("add", -77));
                 assert_eq!(written(&|asm| asm.set(base, disp, 5)).0, "mov");

@@ -29,7 +29,7 @@ impl Select<'_> {
         }
         let open = self.open(self.block_var(), n_blocks, &func.body)?;
         self.block(&func.body)?;
-        self.flush_sums()?;
+        self.flush_sums();
         self.close(open, Vec::new());
         sums.iter().enumerate().try_for_each(|(number, id)| self.total(number, *id))
     }
@@ -101,30 +101,37 @@ impl Select<'_> {
 
     // ---- sums over the lanes of a block ----------------------------------------------------
 
-    pub(super) fn add_sum(&mut self, at: At, buffer: BufferId, parts: Parts) -> Result<(), Unsupported> {
-        let dtype = self.func.buffers[buffer].dtype;
-        if let Some((last, known, _)) = self.sums.last()
-            && (*known != buffer
-                || last.class != at.class
-                || last.disp.checked_add(dtype.bytes() as i32) != Some(at.disp))
-        {
-            self.flush_sums()?;
+    pub(super) fn add_sum(&mut self, at: At, buffer: BufferId, parts: Parts) {
+        if self.sums.last().is_some_and(|(_, known, _)| *known != buffer) {
+            self.flush_sums();
         }
         self.sums.push((at, buffer, parts));
-        if self.sums.len() == self.machine.bytes() / dtype.bytes() {
-            self.flush_sums()?;
+        if self.sums.len() == self.machine.bytes() / self.func.buffers[buffer].dtype.bytes() {
+            self.flush_sums();
         }
-        Ok(())
     }
 
-    pub(super) fn flush_sums(&mut self) -> Result<(), Unsupported> {
+    /// Emits the sums in hand: together, if they are as many neighbours from each of a few places as a
+    /// vector or its half or its quarter has elements.
+    pub(super) fn flush_sums(&mut self) {
         let sums = std::mem::take(&mut self.sums);
-        let Some((at, buffer, _)) = sums.first() else { return Ok(()) };
-        let (at, dtype) = (*at, self.func.buffers[*buffer].dtype);
-        let parts = self.parts(dtype);
-        let srcs = sums.iter().flat_map(|(_, _, parts)| parts.iter().copied()).collect();
-        let (double, adds) = (dtype == DType::F64, self.lanes == self.width);
-        self.push(Inst::Sum { double, lanes: self.lanes / parts, parts, srcs, adds, at });
-        Ok(())
+        let Some((_, buffer, _)) = sums.first() else { return };
+        let dtype = self.func.buffers[*buffer].dtype;
+        let neighbours = |a: &(At, BufferId, Parts), b: &(At, BufferId, Parts)| {
+            a.0.class == b.0.class && a.0.disp.checked_add(dtype.bytes() as i32) == Some(b.0.disp)
+        };
+        let runs: Vec<&[(At, BufferId, Parts)]> = sums.chunk_by(neighbours).collect();
+        let piece = runs[0].len() * dtype.bytes();
+        let together = sums.len() * dtype.bytes() == self.machine.bytes()
+            && runs.iter().all(|run| run.len() == runs[0].len())
+            && (piece == 16 || 2 * piece >= self.machine.bytes());
+        for runs in runs.chunks(if together { runs.len() } else { 1 }) {
+            let to = runs.iter().map(|run| run[0].0).collect();
+            let parts = self.parts(dtype);
+            let srcs = runs.iter().flat_map(|run| run.iter()).flat_map(|(.., parts)| parts.iter().copied());
+            let srcs = srcs.collect();
+            let (double, adds) = (dtype == DType::F64, self.lanes == self.width);
+            self.push(Inst::Sum { double, lanes: self.lanes / parts, parts, srcs, adds, to });
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::{Parts, Select, Unsupported};
 use crate::backend::lanes::Spread;
 use crate::backend::wide::encode as x;
 use crate::backend::wide::vector::{At, Fill, Home, Inst, Value};
-use crate::lower::loops::{BufferId, BufferKind, DType, Index, ScalarId};
+use crate::lower::loops::{BufferId, DType, Index, ScalarId};
 use smallvec::{SmallVec, smallvec};
 
 impl Select<'_> {
@@ -23,13 +23,13 @@ impl Select<'_> {
         if dtype == DType::Bool {
             return self.load_mask(at, shared);
         }
-        let read_only = matches!(self.func.buffers[buffer].kind, BufferKind::Input | BufferKind::Constant(_));
+        let stays = self.stays(buffer);
         let n_parts = if shared { 1 } else { self.parts(dtype) };
         let mut parts = Parts::new();
         for part in 0..n_parts {
             let at = At { disp: self.moved(at.disp, part)?, ..at };
             let fill = if shared { splat } else { Fill::Full(self.len(dtype)) };
-            parts.push(if read_only {
+            parts.push(if stays {
                 self.value(Home::Memory(at, fill))
             } else {
                 let dst = self.fresh();
@@ -120,7 +120,7 @@ impl Select<'_> {
             return Ok(());
         }
         match spread {
-            Spread::Sum => self.add_sum(at, buffer, parts)?,
+            Spread::Sum => self.add_sum(at, buffer, parts),
             Spread::Shared => {
                 let fill = if dtype.bytes() == 4 { Fill::Splat4 } else { Fill::Splat8 };
                 self.push(Inst::Store { src: parts[0], at, fill });
