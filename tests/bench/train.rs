@@ -92,8 +92,9 @@ fn method(task: &Task) -> &'static str {
     if task.data == "conv" { "rk38" } else { "dopri5" }
 }
 
+/// Steps are chosen as the peers choose them: by the elementary controller.
 fn built(task: &Task, folder: &Path, threads: &str) -> Run {
-    let steps = if task.data == "conv" { "dt = 0.5" } else { "rtol = 1e-5, atol = 1e-5" };
+    let steps = if task.data == "conv" { "dt = 0.5" } else { "rtol = 1e-5, atol = 1e-5, controller = i" };
     let settings = format!("solve {{ method = {}, {steps} }}\nrun {{ precision = f32 }}\n", method(task));
     let text = format!("{}{}{settings}", task.program, task.more);
     let model = Model::from_text("task.node", &text, folder.to_path_buf());

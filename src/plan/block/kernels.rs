@@ -3,6 +3,8 @@
 use crate::ad::{self, Kept};
 use crate::backend::lanes::Spread;
 use crate::backend::lanes::Spread::{Lanes, Shared, Sum};
+use crate::ir::func::{Attr, Func, without_dead_nodes};
+use crate::ir::op::Op;
 use crate::ir::program::{Program, Role};
 use crate::plan::Plan;
 use crate::plan::compiled::{Made, made, optimised};
@@ -10,6 +12,7 @@ use crate::plan::kernels::{rate, reversed, step};
 use crate::plan::lanes::Spreading;
 use crate::plan::pack::{RunFunc, Target, objective, results};
 use crate::plan::unit::{LaneKernel, PlanError, compile_lanes};
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// What has been compiled of a plan for blocks.
@@ -54,12 +57,12 @@ pub(crate) struct RunLanes {
     pub lens: Vec<usize>,
 }
 
-/// What its cotangents become: `(known.., p, data.., bars..) -> bar known..`, and `bar p` behind these
-/// as a sum over the lanes if it depends on params at all.
+/// What its cotangents become: `(known.., p, data.., bars..) -> bar known..`, and behind these, as a sum
+/// over the lanes, the part of `bar p` that is not zero anyway, if it depends on params at all.
 pub(crate) struct Pull {
     pub kernel: LaneKernel,
     pub reads: Vec<usize>,
-    pub has_params: bool,
+    pub params: Option<Range<usize>>,
 }
 
 /// The terms of an example that are lowered, and their gradient.
@@ -173,12 +176,18 @@ impl Plan {
             return Ok(None);
         }
         let pull = reversed(&func.func, &by, wanted)?;
+        let (pull, range) = if has_params {
+            let (pull, range) = unpadded(pull, params);
+            (pull, Some(range))
+        } else {
+            (pull, None)
+        };
         let mut inputs = self.of_run(func);
         inputs.extend(vec![Lanes; wanted.len()]);
         let mut outputs = vec![Lanes; params];
         outputs.extend(has_params.then_some(Sum));
         let [kernel] = compile_lanes([(&pull, inputs, outputs)], self.program.real, self.backend())?;
-        Ok(Some(Pull { kernel, reads: func.reads.clone(), has_params }))
+        Ok(Some(Pull { kernel, reads: func.reads.clone(), params: range }))
     }
 
     /// What the operands `.., a, q, data..` are to a block, of which those before `a` are given.
@@ -200,5 +209,23 @@ impl Plan {
 
     fn of_data(&self) -> impl Iterator<Item = Spread> {
         self.program.data.iter().map(|port| if port.differs() { Lanes } else { Shared })
+    }
+}
+
+/// Gives the result of this number, a vector, without the zeros at its ends; where in the vector that is.
+fn unpadded(mut func: Func, result: usize) -> (Func, Range<usize>) {
+    let whole = func.results[result].value;
+    let node = &func.nodes[whole];
+    match (node.op, &node.attr) {
+        (Op::Pad, Attr::Pads(pads)) if pads.len() == 1 => {
+            let (inner, before) = (node.args[0], pads[0].0 as usize);
+            func.results[result].value = inner;
+            let range = before..before + func.ty(inner).shape.count();
+            (without_dead_nodes(func), range)
+        }
+        _ => {
+            let range = 0..node.ty.shape.count();
+            (func, range)
+        }
     }
 }

@@ -145,7 +145,7 @@ impl<T: Element + AddAssign> Back<T> {
                 place.push(layout, solve, width, &mut outputs);
             }
         }
-        outputs.extend(pull.has_params.then(|| T::output(bar_p)));
+        outputs.extend(pull.params.clone().map(|range| T::output(&mut bar_p[range])));
         pull.kernel.call(&inputs, &mut outputs, workspace);
         drop(outputs);
         for solve in &pull.reads {

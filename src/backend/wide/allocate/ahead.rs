@@ -8,7 +8,7 @@ use crate::backend::wide::vector::{At, Base, ClassId, Home, Inst, sources};
 const LINE: i64 = 64;
 
 /// The shortest stride in bytes that the machine is helped with.
-const LONG: i64 = 4 * LINE;
+const LONG: i64 = 16 * LINE;
 
 /// Instructions that pass while a line comes, about.
 const WAIT: usize = 256;
