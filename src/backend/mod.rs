@@ -8,7 +8,7 @@ pub mod interp;
 pub mod lanes;
 pub mod wide;
 
-use crate::backend::lanes::{LaneExecutable, LaneFunc};
+use crate::backend::lanes::{LaneExecutable, LaneFunc, Spread};
 pub use crate::lower::loops::Target;
 use crate::lower::loops::{BufferId, DType, LoopFunc, LoopModule};
 use std::sync::Arc;
@@ -161,6 +161,16 @@ impl Signature {
         };
         let (inputs, outputs) = (declared(&func.inputs), declared(&func.outputs));
         Signature { name: func.name.clone(), inputs, outputs }
+    }
+
+    /// Of a function of `width` lanes.
+    fn of_lanes(lanes: &LaneFunc, width: usize) -> Signature {
+        let mut signature = Signature::of(&lanes.func);
+        let buffers = signature.inputs.iter_mut().zip(&lanes.inputs);
+        for ((_, len), spread) in buffers.chain(signature.outputs.iter_mut().zip(&lanes.outputs)) {
+            *len *= if *spread == Spread::Lanes { width } else { 1 };
+        }
+        signature
     }
 
     /// Panics unless the arguments are these.

@@ -24,6 +24,9 @@ use std::sync::Arc;
 /// Runs in a block, at most: so many that few lanes stand idle while the last of them end.
 const MAX_BLOCK: usize = 256;
 
+/// The same where no more is kept of a run than its end.
+const MAX_BLOCK_OF_ENDS: usize = 1024;
+
 /// Numbers in the states of a block, at most, if it is not to be less than full: every step of every run
 /// is kept while the block is under way.
 const MAX_STATES: usize = 8192;
@@ -138,7 +141,11 @@ impl Run {
         let size = if self.goes_in_lanes() {
             let width = crate::backend::lanes::width(T::DTYPE);
             let dim = self.parts().plan.layout.systems.iter().map(|system| system.n).max().unwrap_or(1);
-            let most = (MAX_STATES / dim.max(1)).min(MAX_BLOCK).max(width);
+            let most = match kept {
+                Kept::Ends => MAX_BLOCK_OF_ENDS,
+                Kept::Path | Kept::Saved => MAX_BLOCK,
+            };
+            let most = (MAX_STATES / dim.max(1)).min(most).max(width);
             n_runs.div_ceil(threads.clamp(1, n_runs.max(1))).next_multiple_of(width).min(most)
         } else {
             1

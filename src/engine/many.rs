@@ -17,9 +17,9 @@ use crate::ir::program::Role;
 use crate::plan::unit::Element;
 use crate::settings::Precision;
 use crate::solve::outcome::Stats;
+use std::collections::VecDeque;
 use std::ops::{ControlFlow, Index, Range};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// Failures that [`Runs`] keeps.
 const KEPT_FAILURES: usize = 100;
@@ -276,7 +276,7 @@ impl Run {
 
 /// Computes `of` for each number on several threads, and shows what it gives in their order. No more
 /// than `window` of them are under way or wait for an earlier one to be looked at, or than there are
-/// threads.
+/// threads. The calling thread only looks.
 pub(crate) fn in_order<R: Send>(
     numbers: Range<usize>,
     window: usize,
@@ -284,39 +284,119 @@ pub(crate) fn in_order<R: Send>(
     of: impl Fn(usize) -> R + Sync,
     mut visit: impl FnMut(usize, R) -> ControlFlow<()>,
 ) {
-    let (mut from, size) = (numbers.start, window.max(threads).max(1));
-    while from < numbers.end {
-        let window = from..numbers.end.min(from.saturating_add(size));
-        let threads = threads.clamp(1, window.len());
-        if threads == 1 {
-            for number in window.clone() {
-                if visit(number, of(number)).is_break() {
-                    return;
-                }
-            }
-        } else {
-            let found: Vec<Mutex<Option<R>>> = window.clone().map(|_| Mutex::new(None)).collect();
-            let next = AtomicUsize::new(0);
-            let work = || {
-                loop {
-                    let position = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(place) = found.get(position) else { return };
-                    let result = of(window.start + position);
-                    *place.lock().expect("no thread panics while it holds a result") = Some(result);
-                }
-            };
-            std::thread::scope(|scope| {
-                for _ in 0..threads {
-                    scope.spawn(work);
-                }
-            });
-            for (number, place) in window.clone().zip(found) {
-                let result = place.into_inner().expect("no thread panicked");
-                if visit(number, result.expect("every number of the window was taken")).is_break() {
-                    return;
-                }
+    let threads = threads.clamp(1, numbers.len().max(1));
+    if threads == 1 {
+        for number in numbers {
+            if visit(number, of(number)).is_break() {
+                return;
             }
         }
-        from = window.end;
+        return;
+    }
+    let line = Line {
+        state: Mutex::new(Standing { next: numbers.start, found: VecDeque::new(), is_over: false }),
+        changed: Condvar::new(),
+    };
+    let window = window.max(threads);
+    let work = || {
+        let _leaving = Leaving(&line);
+        while let Some(number) = line.take(numbers.end, window) {
+            line.put(number, of(number));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+        // However this ends, threads that wait for room are told.
+        let _leaving = Leaving(&line);
+        for number in numbers.clone() {
+            let Some(result) = line.first() else { return };
+            if visit(number, result).is_break() {
+                line.end();
+            }
+        }
+    });
+}
+
+/// What several threads have found that nobody has looked at.
+struct Line<R> {
+    state: Mutex<Standing<R>>,
+    changed: Condvar,
+}
+
+struct Standing<R> {
+    /// The number that nobody has taken yet.
+    next: usize,
+    /// Of the numbers before it that wait to be looked at; `None` where it is under way.
+    found: VecDeque<Option<R>>,
+    /// Nothing more is wanted.
+    is_over: bool,
+}
+
+impl<R> Line<R> {
+    fn lock(&self) -> MutexGuard<'_, Standing<R>> {
+        self.state.lock().expect("no thread panics while it holds the line")
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, Standing<R>>) -> MutexGuard<'a, Standing<R>> {
+        self.changed.wait(state).expect("no thread panics while it holds the line")
+    }
+
+    /// The next number below `end`, once fewer than `window` are under way or wait.
+    fn take(&self, end: usize, window: usize) -> Option<usize> {
+        let mut state = self.lock();
+        while !state.is_over && state.found.len() >= window {
+            state = self.wait(state);
+        }
+        if state.is_over || state.next == end {
+            return None;
+        }
+        state.found.push_back(None);
+        state.next += 1;
+        Some(state.next - 1)
+    }
+
+    fn put(&self, number: usize, result: R) {
+        let mut state = self.lock();
+        if state.is_over {
+            return;
+        }
+        let first = state.next - state.found.len();
+        state.found[number - first] = Some(result);
+        self.changed.notify_all();
+    }
+
+    /// The first of those that wait, once it is there; `None` if it never will be.
+    fn first(&self) -> Option<R> {
+        let mut state = self.lock();
+        loop {
+            if state.is_over {
+                return None;
+            }
+            if let Some(Some(_)) = state.found.front() {
+                self.changed.notify_all();
+                return state.found.pop_front().flatten();
+            }
+            state = self.wait(state);
+        }
+    }
+
+    fn end(&self) {
+        let mut state = self.lock();
+        state.is_over = true;
+        state.found.clear();
+        self.changed.notify_all();
+    }
+}
+
+/// Ends the line if its thread panics, so that no other waits for it.
+struct Leaving<'a, R>(&'a Line<R>);
+
+impl<R> Drop for Leaving<'_, R> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.end();
+        }
     }
 }

@@ -65,7 +65,9 @@ pub(super) fn places(func: &Func, limit: usize) -> IndexVec<ValueId, Place> {
         for (operand, arg) in node.args.iter().enumerate() {
             streamed[*arg] &= streams;
             let demand = &mut demands[*arg];
-            demand.looped |= !is_small(id) || runs_over(func, node, operand, limit);
+            // Scalars that are joined are stored one by one.
+            let joins = node.op == Op::Concat && streams;
+            demand.looped |= !is_small(id) && !joins || runs_over(func, node, operand, limit);
             if rearranges(node) {
                 demand.users += user.users;
                 demand.repeated |= user.repeated || repeats(node, streamed[id]) && !is_small(*arg);

@@ -81,6 +81,7 @@ fn lower_below(
         scalars: func.nodes.iter().map(|_| Vec::new()).collect(),
         buffers: func.nodes.iter().map(|_| None).collect(),
         outputs: Vec::new(),
+        early: func.nodes.iter().map(|_| Vec::new()).collect(),
         is_read: is_read(func),
         arena: Arena::default(),
     };
@@ -115,6 +116,8 @@ struct Pass<'f> {
     buffers: IndexVec<ValueId, Option<BufferId>>,
     /// Of the results, in order.
     outputs: Vec<BufferId>,
+    /// Where in outputs the elements of a value belong, which are stored when they are known.
+    early: IndexVec<ValueId, Vec<(BufferId, usize)>>,
     /// Whether a node reads the value.
     is_read: IndexVec<ValueId, bool>,
     arena: Arena,
@@ -144,6 +147,23 @@ impl Pass<'_> {
             let (dtype, len) = (self.func.ty(port.value).dtype, self.count(port.value));
             self.outputs.push(self.code.buffer(&port.name, dtype, len, BufferKind::Output));
         }
+        for (id, node) in self.func.nodes.entries() {
+            let (Op::Concat, Attr::Axis(axis), Place::Buffer) = (node.op, &node.attr, self.places[id]) else {
+                continue;
+            };
+            let (dims, axis) = (node.ty.shape.dims(), *axis as usize);
+            let Some(output) = self.own_output(id).filter(|_| dims[..axis].iter().all(|dim| *dim == 1))
+            else {
+                continue;
+            };
+            let mut start = 0;
+            for part in &node.args {
+                if self.places[*part] == Place::Scalars {
+                    self.early[*part].push((output, start));
+                }
+                start += self.count(*part);
+            }
+        }
     }
 
     /// Makes what the place of a value asks for at its definition.
@@ -151,7 +171,15 @@ impl Pass<'_> {
         match self.places[id] {
             Place::Given | Place::Inline => {}
             Place::Scalars if self.lone[id] => {}
-            Place::Scalars => self.scalars[id] = self.elements(id),
+            Place::Scalars => {
+                let elements = self.elements(id);
+                for (output, start) in &self.early[id] {
+                    for (at, element) in elements.iter().enumerate() {
+                        self.code.store(*output, constant(start + at), *element);
+                    }
+                }
+                self.scalars[id] = elements;
+            }
             Place::ScalarsAndBuffer => {
                 let elements = self.elements(id);
                 let buffer = self.local(id);
@@ -253,6 +281,10 @@ impl Pass<'_> {
             (Op::Concat, Attr::Axis(axis)) => {
                 let mut start = 0;
                 for part in &node.args {
+                    if self.early[*part].iter().any(|(output, _)| *output == buffer) {
+                        start += self.dims(*part)[*axis as usize];
+                        continue;
+                    }
                     self.fill_part(*part, buffer, dims, *axis as usize, start);
                     start += self.dims(*part)[*axis as usize];
                 }

@@ -16,9 +16,9 @@ use crate::plan::controls::Adjoint;
 use crate::plan::derivatives::{Derivatives, mass_pattern};
 use crate::plan::halves::Halves;
 use crate::plan::kernels::{
-    BackKernels, EventCotangents, Moves, Moving, ObjectiveKernels, ResultKernels, RunKernel, ScaleCurvature,
-    ScaleKernels, SolveCotangents, SolveCurvature, SolveKernels, SystemCurvature, SystemKernels, compile_run,
-    rate, reversed, step, with_tangent,
+    BackKernels, EventCotangents, Expansion, Moves, Moving, ObjectiveKernels, ResultKernels, RunKernel,
+    ScaleCurvature, ScaleKernels, SolveCotangents, SolveCurvature, SolveKernels, SystemCurvature,
+    SystemKernels, compile_run, rate, reversed, step, with_tangent,
 };
 use crate::plan::lanes::{Apart, LaneKernels};
 use crate::plan::layout::Layout;
@@ -613,9 +613,9 @@ fn moves(
         }
         Kind::Taylor { order } => {
             let rate = &funcs.packed.rates[system];
-            let (series, finish) = (motion::series(rate, order)?, motion::finish(rate, order));
-            let [series, finish] = compile([&series, &finish], backend)?;
-            Ok(Moves::Taylor { series, finish, order })
+            let expansion = Expansion::of(rate, order, layout.systems[system].n_states)?;
+            let [inner, finish] = compile([expansion.inner(), &motion::finish(rate, order)], backend)?;
+            Ok(Moves::Taylor { order, expansion: expansion.with(inner), finish })
         }
         Kind::Multistep | Kind::Reversible(_) => Ok(Moves::Multistep),
         Kind::Symplectic(_) => match Halves::of(&program.systems[system])? {

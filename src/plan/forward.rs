@@ -305,6 +305,10 @@ impl<T: Element> Context<'_, T> {
                 let mut method = Explicit::new(&mut motion, tableau, stepping);
                 integrate(&mut method, events, ends, y0, options, observer)
             }
+            Kind::Taylor { .. } => {
+                let mut method = Taylor::new(&mut motion, stepping);
+                integrate(&mut method, events, ends, y0, options, observer)
+            }
             Kind::Stiff(Stiff::Radau5) => run(&mut Radau::new(&mut motion, stepping)),
             Kind::Stiff(Stiff::Rodas5p) => run(&mut Rosenbrock::new(&mut motion, stepping)),
             Kind::Stiff(Stiff::Bdf) => run(&mut Bdf::new(&mut motion, stepping)),
@@ -312,7 +316,6 @@ impl<T: Element> Context<'_, T> {
             Kind::Stiff(Stiff::Gauss(method)) => run(&mut Gauss::new(&mut motion, method, stepping)),
             Kind::Multistep => run(&mut Adams::new(&mut motion, stepping)),
             Kind::Reversible(method) => run(&mut Reversing::new(&mut motion, method, stepping)),
-            Kind::Taylor { .. } => run(&mut Taylor::new(&mut motion, stepping)),
             Kind::Auto(tableau) => {
                 let constrained = self.plan.system_of(number).is_constrained();
                 run(&mut Auto::new(&mut motion, tableau, &mut other, constrained, stepping))

@@ -6,10 +6,12 @@
 use crate::ad;
 use crate::backend::Backend;
 use crate::ir::func::Func;
+use crate::ir::types::DType;
 use crate::opt;
 use crate::plan::derivatives::Derivatives;
 use crate::plan::halves::Halves;
-use crate::plan::motion::MotionKernels;
+use crate::plan::leap::leap;
+use crate::plan::motion::{MotionKernels, series};
 use crate::plan::pack::RunFunc;
 use crate::plan::unit::{Kernel, PlanError, compile};
 
@@ -37,14 +39,54 @@ pub(crate) enum Moves {
     Stiff(Derivatives),
     /// Both of these.
     Auto { step: Kernel, derivatives: Derivatives },
-    /// See [`series`](crate::plan::motion::series) and [`finish`](crate::plan::motion::finish).
-    Taylor { series: Kernel, finish: Kernel, order: usize },
+    /// See [`finish`](crate::plan::motion::finish).
+    Taylor { order: usize, expansion: Expansion<Kernel>, finish: Kernel },
     /// Nothing else.
     Multistep,
     /// Nothing else.
     Symplectic(Halves),
     /// `t, inside, y, a, q, data.. -> g: [n_states * m]`
     Stochastic { diffusion: Kernel },
+}
+
+/// How the Taylor method expands.
+pub(crate) enum Expansion<K> {
+    /// See [`series`](crate::plan::motion::series).
+    Series(K),
+    /// See [`leap`](crate::plan::leap::leap): so many components count.
+    Leap(K, usize),
+}
+
+impl Expansion<Func> {
+    /// Of `rate`, whose first `n_states` components are states: leaps in `f64`, where no square of a ratio
+    /// to a tolerance is too large.
+    pub fn of(rate: &Func, order: usize, n_states: usize) -> Result<Expansion<Func>, PlanError> {
+        let state = rate.ty(rate.params[rate::Y].value);
+        let n = state.shape.dims()[0];
+        match (state.dtype, if n_states == 0 { n } else { n_states }) {
+            (DType::F64, n_counted @ 1..) => Ok(Expansion::Leap(leap(rate, order, n_counted)?, n_counted)),
+            (DType::F64 | DType::F32 | DType::I64 | DType::Bool, _) => {
+                Ok(Expansion::Series(series(rate, order)?))
+            }
+        }
+    }
+}
+
+impl<K> Expansion<K> {
+    /// The function.
+    pub fn inner(&self) -> &K {
+        match self {
+            Expansion::Series(of) | Expansion::Leap(of, _) => of,
+        }
+    }
+
+    /// The same of another form of the function.
+    pub fn with<L>(&self, other: L) -> Expansion<L> {
+        match self {
+            Expansion::Series(_) => Expansion::Series(other),
+            Expansion::Leap(_, n_counted) => Expansion::Leap(other, *n_counted),
+        }
+    }
 }
 
 /// What a simulation runs of a solve.

@@ -9,12 +9,17 @@ use crate::backend::{Input, Output, Workspace};
 use crate::ir::func::Func;
 use crate::opt;
 use crate::plan::Plan;
+use crate::plan::kernels::Expansion;
 use crate::plan::motion;
 use crate::plan::operands::Fixed;
 use crate::plan::step as steps;
-use crate::plan::unit::{Data, Element, Inputs, LaneKernel, PlanError, compile_lanes};
+use crate::plan::unit::{Data, Element, LaneKernel, PlanError, compile_lanes};
 use crate::solve::lanes::{LaneExpand, LaneStep};
 use crate::solve::method::Kind;
+use crate::solve::taylor::{Goal, Takeoff};
+
+/// Most calls have no more operands, and take no memory for them.
+const FEW: usize = 12;
 
 /// In what runs that share a block differ, beside their starts and args.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,9 +56,9 @@ pub(crate) struct Spreading {
 }
 
 /// The compiled functions of the Taylor method.
-struct Expansion {
+struct Series {
     order: usize,
-    series: Spreading,
+    expansion: Expansion<Spreading>,
     finish: Spreading,
 }
 
@@ -65,8 +70,7 @@ pub struct LaneKernels {
     pub(super) step: Option<Spreading>,
     /// See [`steps::extension`].
     pub(super) extension: Option<Spreading>,
-    /// See [`motion::series`] and [`motion::finish`].
-    expansion: Option<Expansion>,
+    series: Option<Series>,
 }
 
 impl LaneKernels {
@@ -77,9 +81,9 @@ impl LaneKernels {
 
     /// Whether a function takes an operand of `a, q, data..` of each run.
     fn reads_own(&self, operand: usize) -> bool {
-        let expansion = self.expansion.iter().flat_map(|of| [&of.series, &of.finish]);
+        let series = self.series.iter().flat_map(|of| [of.expansion.inner(), &of.finish]);
         let all = [Some(&self.rate), self.step.as_ref(), self.extension.as_ref()];
-        all.into_iter().flatten().chain(expansion).any(|one| one.spreads[operand] == Spread::Lanes)
+        all.into_iter().flatten().chain(series).any(|one| one.spreads[operand] == Spread::Lanes)
     }
 }
 
@@ -104,24 +108,32 @@ impl Plan {
     pub(super) fn make_lane_kernels(&self, system: usize, apart: &Apart) -> Result<LaneKernels, PlanError> {
         let rate = &self.funcs.packed.rates[system];
         let dtype = rate.ty(rate.params[0].value).dtype;
-        // The first operands of each function are the run's own: times, states, stages.
-        let compiled = |func: &Func, n_first: usize| {
-            let spreads = apart.spreads(func, n_first);
-            let inputs = [vec![Spread::Lanes; n_first], spreads.clone()].concat();
+        // The first operands of each function are the run's own, times, states, stages, but for some that
+        // the runs have in common.
+        let with_common = |func: &Func, n_first: usize, n_common: usize| {
+            let spreads = apart.spreads(func, n_first + n_common);
+            let first = [vec![Spread::Lanes; n_first], vec![Spread::Shared; n_common]].concat();
+            let inputs = [first, spreads.clone()].concat();
             let outputs = vec![Spread::Lanes; func.results.len()];
             let [kernel] = compile_lanes([(func, inputs, outputs)], dtype, self.backend())?;
             Ok::<_, PlanError>(Spreading { kernel, spreads })
         };
-        let (mut step, mut extension, mut expansion) = (None, None, None);
+        let compiled = |func: &Func, n_first: usize| with_common(func, n_first, 0);
+        let (mut step, mut extension, mut series) = (None, None, None);
         if let Some(tableau) = self.methods[system].tableau() {
             step = Some(compiled(self.funcs.step(system), 4)?);
             let func = steps::extension(rate, tableau).map(opt::optimise);
             extension = func.as_ref().map(|func| compiled(func, 4)).transpose()?;
         } else if let Kind::Taylor { order } = self.methods[system].kind {
-            let series = compiled(&motion::series(rate, order)?, 3)?;
-            expansion = Some(Expansion { order, series, finish: compiled(&motion::finish(rate, order), 4)? });
+            let expansion = Expansion::of(rate, order, self.layout.systems[system].n_states)?;
+            let inner = match &expansion {
+                Expansion::Series(func) => compiled(func, 3)?,
+                Expansion::Leap(func, _) => with_common(func, 2, 1)?,
+            };
+            let finish = compiled(&motion::finish(rate, order), 4)?;
+            series = Some(Series { order, expansion: expansion.with(inner), finish });
         }
-        Ok(LaneKernels { rate: compiled(rate, 3)?, step, extension, expansion })
+        Ok(LaneKernels { rate: compiled(rate, 3)?, step, extension, series })
     }
 }
 
@@ -149,6 +161,8 @@ pub struct LaneMotion<'a, T, const B: usize> {
     q: Vec<[T; B]>,
     /// The data, in lanes at ports in which the runs differ.
     data: Data,
+    /// See [`Goal`]; of a method that leaps.
+    goal: Vec<T>,
     workspace: Workspace,
 }
 
@@ -169,13 +183,14 @@ impl<'a, T: Element, const B: usize> LaneMotion<'a, T, B> {
             data: args.data.in_lanes(&own, B),
             own,
             shared: args,
+            goal: Vec::new(),
             workspace: Workspace::default(),
         }
     }
 
-    fn expansion(&self) -> &'a Expansion {
-        match &self.kernels.expansion {
-            Some(expansion) => expansion,
+    fn of_series(&self) -> &'a Series {
+        match &self.kernels.series {
+            Some(series) => series,
             None => crate::bug!("not a Taylor method"),
         }
     }
@@ -183,13 +198,26 @@ impl<'a, T: Element, const B: usize> LaneMotion<'a, T, B> {
     /// Calls a function of the motion, whose operands are `first` and `a, q, data..`.
     fn call(&mut self, function: &Spreading, first: &[Input<'_>], outputs: &mut [Output<'_>]) {
         let Spreading { kernel, spreads } = function;
-        let (shared, is_own) = (&self.shared, |at: usize| spreads[at] == Spread::Lanes);
-        let mut inputs = Inputs::from_slice(first);
-        inputs.push(if is_own(0) { T::input(self.a.as_flattened()) } else { T::input(&shared.fixed.a) });
-        inputs.push(if is_own(1) { T::input(self.q.as_flattened()) } else { T::input(&shared.fixed.q) });
-        let both = shared.data.inputs().zip(self.data.inputs()).zip(&spreads[2..]);
-        inputs.extend(both.map(|((one, each), spread)| if *spread == Spread::Lanes { each } else { one }));
-        kernel.call(&inputs, outputs, &mut self.workspace);
+        let LaneArgs { fixed, data } = &self.shared;
+        let nothing = Input::F64(&[]);
+        let (mut few, mut more) = ([nothing; FEW], Vec::new());
+        let n_inputs = first.len() + spreads.len();
+        let inputs = if n_inputs <= FEW {
+            &mut few[..n_inputs]
+        } else {
+            more.resize(n_inputs, nothing);
+            &mut more[..]
+        };
+        let (now, rest) = inputs.split_at_mut(first.len());
+        now.iter_mut().zip(first).for_each(|(place, input)| *place = *input);
+        // Of all runs, and of each.
+        let args = [(&fixed.a, &self.a), (&fixed.q, &self.q)];
+        let args = args.map(|(one, each)| (T::input(one), T::input(each.as_flattened())));
+        let all = args.into_iter().chain(data.inputs().zip(self.data.inputs()));
+        for ((place, (one, each)), spread) in rest.iter_mut().zip(all).zip(spreads) {
+            *place = if *spread == Spread::Lanes { each } else { one };
+        }
+        kernel.call(inputs, outputs, &mut self.workspace);
     }
 }
 
@@ -264,7 +292,7 @@ impl<'a, T: Element, const B: usize> LaneExpand<T, B> for LaneMotion<'a, T, B> {
     }
 
     fn order(&self) -> usize {
-        self.expansion().order
+        self.of_series().order
     }
 
     fn load(&mut self, lane: usize, args: &LaneArgs<'a, T>) {
@@ -273,8 +301,46 @@ impl<'a, T: Element, const B: usize> LaneExpand<T, B> for LaneMotion<'a, T, B> {
 
     fn series(&mut self, t: &[f64; B], inside: &[f64; B], y: &[[T; B]], out: &mut [[T; B]]) {
         let (t, inside) = (t.map(T::from_f64), inside.map(T::from_f64));
-        let first = [T::input(&t), T::input(&inside), T::input(y.as_flattened())];
-        self.call(&self.expansion().series, &first, &mut [T::output(out.as_flattened_mut())]);
+        match &self.of_series().expansion {
+            Expansion::Series(series) => {
+                let first = [T::input(&t), T::input(&inside), T::input(y.as_flattened())];
+                self.call(series, &first, &mut [T::output(out.as_flattened_mut())]);
+            }
+            Expansion::Leap(..) => {
+                // A leap that goes nowhere.
+                let nothing = [T::default(); B];
+                self.goal.resize(Goal::PACE + y.len(), T::default());
+                let (mut y_new, mut err) = (y.to_vec(), y.to_vec());
+                let (takeoff, mut chosen) = ([t, inside, nothing, nothing, nothing], [nothing; 3]);
+                self.leap(&takeoff, y, out, &mut y_new, &mut err, &mut chosen);
+            }
+        }
+    }
+
+    fn aim(&mut self, goal: &Goal) -> bool {
+        self.goal = goal.numbers.iter().map(|number| T::from_f64(*number)).collect();
+        let expansion = &self.of_series().expansion;
+        matches!(expansion, Expansion::Leap(_, n_counted) if *n_counted == goal.n_counted)
+    }
+
+    fn leap(
+        &mut self,
+        takeoff: &[[T; B]; Takeoff::LEN],
+        y: &[[T; B]],
+        series: &mut [[T; B]],
+        y_new: &mut [[T; B]],
+        err: &mut [[T; B]],
+        chosen: &mut [[T; B]; 3],
+    ) {
+        let Expansion::Leap(leap, _) = &self.of_series().expansion else {
+            crate::bug!("not a method that leaps")
+        };
+        let goal = std::mem::take(&mut self.goal);
+        let first = [T::input(takeoff.as_flattened()), T::input(y.as_flattened()), T::input(&goal)];
+        let mut outputs =
+            [series, y_new, err, chosen.as_mut_slice()].map(|rows| T::output(rows.as_flattened_mut()));
+        self.call(leap, &first, &mut outputs);
+        self.goal = goal;
     }
 
     fn finish(
@@ -290,6 +356,6 @@ impl<'a, T: Element, const B: usize> LaneExpand<T, B> for LaneMotion<'a, T, B> {
         let rows = [y, series].map(|rows| T::input(rows.as_flattened()));
         let first = [T::input(&t), T::input(&h), rows[0], rows[1]];
         let mut outputs = [y_new, err].map(|rows| T::output(rows.as_flattened_mut()));
-        self.call(&self.expansion().finish, &first, &mut outputs);
+        self.call(&self.of_series().finish, &first, &mut outputs);
     }
 }

@@ -17,6 +17,7 @@ pub mod halves;
 mod kernels;
 pub mod lanes;
 pub mod layout;
+mod leap;
 pub mod many;
 pub mod modes;
 pub mod motion;

@@ -133,12 +133,25 @@ pub(crate) fn finish(rate_func: &Func, order: usize) -> Func {
     let rest = rate_func.params[rate::A..].iter();
     let rest: Vec<ValueId> =
         rest.map(|port| b.param(port.name.clone(), rate_func.ty(port.value).clone())).collect();
-    let mut sum = b.part(series, (order - 1) * n, order * n);
-    let mut slope = sum;
-    for k in (0..order - 1).rev() {
-        let term = b.part(series, k * n, (k + 1) * n);
+    let terms: Vec<ValueId> = (0..order).map(|k| b.part(series, k * n, (k + 1) * n)).collect();
+    let [y_new, err] = ended(&mut b, rate_func, [t, h, y], &terms, &rest);
+    opt::optimise(b.finish(vec![("y_new".into(), y_new), ("err".into(), err)]))
+}
+
+/// State and error at the end of a step of size `h` from `(t, y)` along `y + Σ terms_k τ^k`, k from 1; `rest`
+/// are the operands of the rate behind its state.
+pub(super) fn ended(
+    b: &mut Builder,
+    rate_func: &Func,
+    [t, h, y]: [ValueId; 3],
+    terms: &[ValueId],
+    rest: &[ValueId],
+) -> [ValueId; 2] {
+    let (last, before) = terms.split_last().expect("a series has terms");
+    let (mut sum, mut slope) = (*last, *last);
+    for term in before.iter().rev() {
         let above = b.mul(h, sum);
-        sum = b.add(term, above);
+        sum = b.add(*term, above);
         let above = b.mul(h, slope);
         slope = b.add(sum, above);
     }
@@ -147,11 +160,10 @@ pub(crate) fn finish(rate_func: &Func, order: usize) -> Func {
     let end = b.add(t, h);
     let half = b.scale(0.5, h);
     let inside = b.add(t, half);
-    let slope_wanted = b.inline(rate_func, &[&[end, inside, y_new], rest.as_slice()].concat())[0];
+    let slope_wanted = b.inline(rate_func, &[&[end, inside, y_new], rest].concat())[0];
     let short = b.sub(slope_wanted, slope);
-    let share = b.scale(1.0 / (order as f64 + 1.0), h);
-    let err = b.mul(share, short);
-    opt::optimise(b.finish(vec![("y_new".into(), y_new), ("err".into(), err)]))
+    let share = b.scale(1.0 / (terms.len() as f64 + 1.0), h);
+    [y_new, b.mul(share, short)]
 }
 
 /// Declares the operands of `func` again.

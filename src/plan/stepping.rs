@@ -4,7 +4,7 @@ use crate::backend::Workspace;
 use crate::ir::system::{self, UnknownKind};
 use crate::plan::derivatives::Derivatives;
 use crate::plan::halves::Halves;
-use crate::plan::kernels::{Moves, SystemKernels};
+use crate::plan::kernels::{Expansion, Moves, SystemKernels};
 use crate::plan::operands::{Context, Fixed};
 use crate::plan::trace::{Trace, TracedJump};
 use crate::plan::unit::{Element, Inputs, Kernel};
@@ -16,7 +16,7 @@ use crate::solve::problem::{Rates, Step};
 use crate::solve::record::{Observer, Recorded};
 use crate::solve::sde::Stochastic;
 use crate::solve::symplectic::Separable;
-use crate::solve::taylor::Expand;
+use crate::solve::taylor::{Chosen, Expand, Goal, Takeoff};
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub(crate) struct Motion<'a, T> {
     /// Whether the rate was asked for since it was last looked at.
     fresh: &'a Cell<bool>,
     workspace: Workspace,
+    /// See [`Goal`]; of a method that leaps.
+    goal: Vec<T>,
     /// Where the solve began: the mass matrix is that of the start.
     start: (f64, Vec<T>),
 }
@@ -47,7 +49,16 @@ impl<'a, T: Element> Motion<'a, T> {
         let kernels = &context.plan.systems[context.plan.layout.solves[solve].system];
         let mut rest = Inputs::new();
         context.push_motion(&mut rest, fixed);
-        Motion { context, solve, kernels, rest, fresh, workspace: Workspace::default(), start }
+        Motion {
+            context,
+            solve,
+            kernels,
+            rest,
+            fresh,
+            workspace: Workspace::default(),
+            goal: Vec::new(),
+            start,
+        }
     }
 
     pub fn method(&self) -> &'a Method {
@@ -225,8 +236,42 @@ impl<T: Element> Expand<T> for Motion<'_, T> {
     }
 
     fn series(&mut self, t: f64, inside: f64, y: &[T], out: &mut [T]) {
-        let Moves::Taylor { series, .. } = &self.kernels.moves else { crate::bug!("not a Taylor method") };
-        self.call(series, t, inside, y, out);
+        let Moves::Taylor { expansion, .. } = &self.kernels.moves else { crate::bug!("not a Taylor method") };
+        match expansion {
+            Expansion::Series(series) => self.call(series, t, inside, y, out),
+            Expansion::Leap(..) => {
+                // A leap that goes nowhere.
+                let takeoff = Takeoff { t, inside, ahead: 0.0, most: 0.0, least: 0.0 };
+                self.goal.resize(Goal::PACE + y.len(), T::default());
+                let (mut y_new, mut err) = (vec![T::default(); y.len()], vec![T::default(); y.len()]);
+                self.leap(&takeoff, y, out, &mut y_new, &mut err);
+            }
+        }
+    }
+
+    fn aim(&mut self, goal: &Goal) -> bool {
+        let Moves::Taylor { expansion, .. } = &self.kernels.moves else { crate::bug!("not a Taylor method") };
+        self.goal = goal.numbers.iter().map(|number| T::from_f64(*number)).collect();
+        matches!(expansion, Expansion::Leap(_, n_counted) if *n_counted == goal.n_counted)
+    }
+
+    fn leap(
+        &mut self,
+        takeoff: &Takeoff,
+        y: &[T],
+        series: &mut [T],
+        y_new: &mut [T],
+        err: &mut [T],
+    ) -> Chosen {
+        let Moves::Taylor { expansion: Expansion::Leap(leap, _), .. } = &self.kernels.moves else {
+            crate::bug!("not a method that leaps")
+        };
+        let (takeoff, mut chosen) = (takeoff.numbers().map(T::from_f64), [T::default(); 3]);
+        let now = [T::input(&takeoff), T::input(y), T::input(&self.goal)];
+        let mut outputs = [T::output(series), T::output(y_new), T::output(err), T::output(&mut chosen)];
+        leap.call_in_parts([&now, &self.rest], &mut outputs, &mut self.workspace);
+        let [h, size, square] = chosen.map(T::to_f64);
+        Chosen { h, size, square }
     }
 
     fn finish(&mut self, t: f64, h: f64, y: &[T], series: &[T], y_new: &mut [T], err: &mut [T]) {

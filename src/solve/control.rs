@@ -100,13 +100,20 @@ impl Landing {
     /// it lands there.
     #[inline(always)]
     pub fn fitted(self, size: f64, remaining: f64) -> (f64, bool) {
-        let (slack, shared) = match self {
-            Landing::Shared => (1e-10, 2.0),
-            Landing::Cut { slack } => (slack.max(1e-10), 0.0),
-        };
-        let lands = remaining <= size * (1.0 + slack);
+        let [stretch, shared] = self.limits();
+        let lands = remaining <= size * stretch;
         let tried = if remaining < shared * size { 0.5 * remaining } else { size };
         (if lands { remaining } else { tried }, lands)
+    }
+
+    /// How many times the step wished for may be left for one step to land, and below how many times two
+    /// steps share what is left.
+    #[inline(always)]
+    pub fn limits(self) -> [f64; 2] {
+        match self {
+            Landing::Shared => [1.0 + 1e-10, 2.0],
+            Landing::Cut { slack } => [1.0 + slack.max(1e-10), 0.0],
+        }
     }
 }
 
@@ -209,6 +216,11 @@ impl Adaptive {
             (Norm::Rms, Atol::Scalar(atol), Some(n)) => Some(Plain { n, atol: *atol, rtol: self.rtol }),
             (Norm::Rms | Norm::Max | Norm::Blocks(_), Atol::Scalar(_) | Atol::PerComponent(_), _) => None,
         }
+    }
+
+    /// How many of `dim` components [`Norm::Rms`] counts, if that is the norm and they come first.
+    pub(super) fn counted(&self, dim: usize) -> Option<usize> {
+        self.errors.first(dim).filter(|_| self.norm == Norm::Rms)
     }
 
     fn ratio<T: Real>(&self, at: usize, v: &[T], y: &[T], y_new: &[T]) -> f64 {

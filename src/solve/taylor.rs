@@ -13,7 +13,8 @@ use super::outcome::{Invalid, Outcome, Quantity, Stats};
 use super::power::{exp2, log2};
 use super::problem::Real;
 use super::solve::Stepping;
-use super::stepper::{Carried, Flow, Grid, Leg, Mode, Stepper, non_finite, require_finite};
+use super::stepper::{Carried, Flow, Grid, Leg, Mode, Stepper, all_finite, non_finite, require_finite};
+use std::ops::ControlFlow;
 
 /// A system whose solutions can be expanded.
 pub trait Expand<T: Real> {
@@ -32,6 +33,87 @@ pub trait Expand<T: Real> {
     /// the rate `f` at the end by its first missing term. One evaluation, in the smooth piece around
     /// `t + h/2`.
     fn finish(&mut self, t: f64, h: f64, y: &[T], series: &[T], y_new: &mut [T], err: &mut [T]);
+
+    /// Makes ready for [`leap`](Expand::leap)s towards `goal`. Whether there are any: they are one function of
+    /// what is otherwise two, with the choice of the step between them.
+    fn aim(&mut self, goal: &Goal) -> bool {
+        let _ = goal;
+        false
+    }
+
+    /// [`series`](Expand::series), the choice of the step and [`finish`](Expand::finish).
+    fn leap(
+        &mut self,
+        takeoff: &Takeoff,
+        y: &[T],
+        series: &mut [T],
+        y_new: &mut [T],
+        err: &mut [T],
+    ) -> Chosen {
+        let _ = (takeoff, y, series, y_new, err);
+        crate::bug!("a system that leaps says how")
+    }
+}
+
+/// What the choice of a step goes by that is the same all along, where the norm is the usual one: the root of
+/// the mean of squares over the first components.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Goal {
+    /// How many components count.
+    pub n_counted: usize,
+    /// The relative tolerance, the limits of the [`Landing`](super::control::Landing), then the absolute
+    /// tolerance of each component: `[3 + dim]`.
+    pub numbers: Vec<f64>,
+}
+
+impl Goal {
+    /// Where the absolute tolerances begin.
+    pub const PACE: usize = 3;
+
+    /// That of a control, if its norm is the usual one.
+    pub(super) fn of(control: &Adaptive, dim: usize) -> Option<Goal> {
+        let n_counted = control.counted(dim)?;
+        let [stretch, shared] = control.landing.limits();
+        let mut numbers = vec![control.rtol, stretch, shared];
+        numbers.extend((0..dim).map(|at| control.atol.at(at)));
+        Some(Goal { n_counted, numbers })
+    }
+}
+
+/// Where a leap starts, and what bounds it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Takeoff {
+    /// The time.
+    pub t: f64,
+    /// A time in the smooth piece ahead.
+    pub inside: f64,
+    /// From here to the time to land on, with its sign.
+    pub ahead: f64,
+    /// No step is longer,
+    pub most: f64,
+    /// and none shorter, except one that lands.
+    pub least: f64,
+}
+
+impl Takeoff {
+    /// How many numbers that is.
+    pub const LEN: usize = 5;
+
+    /// In the order in which they are declared.
+    pub fn numbers(&self) -> [f64; Takeoff::LEN] {
+        [self.t, self.inside, self.ahead, self.most, self.least]
+    }
+}
+
+/// What a leap has chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chosen {
+    /// The step, with its sign; what is ahead if it lands.
+    pub h: f64,
+    /// The step wished for within the bounds, positive.
+    pub size: f64,
+    /// The square of the error norm.
+    pub square: f64,
 }
 
 /// The order for a relative tolerance: `⌈1 - ln(rtol)/2⌉`, which makes the work for a unit of time
@@ -42,7 +124,7 @@ pub fn order_for(rtol: f64) -> usize {
 }
 
 /// The safety factor of Jorba and Zou, eq. (3.11), for a series of this order.
-pub(super) fn radius_factor(order: usize) -> f64 {
+pub(crate) fn radius_factor(order: usize) -> f64 {
     libm::exp(-0.7 / (order as f64 - 1.0))
 }
 
@@ -81,16 +163,19 @@ pub struct Taylor<'a, T, S: ?Sized> {
     y_new: Vec<T>,
     /// The error estimate of the step last taken.
     err: Vec<T>,
+    /// Whether the system leaps.
+    leaps: bool,
 }
 
 impl<'a, T: Real, S: Expand<T> + ?Sized> Taylor<'a, T, S> {
     /// The method for `system`.
     pub fn new(system: &'a mut S, stepping: &'a Stepping) -> Self {
         let (dim, order) = (system.dim(), system.order());
-        let dt = match stepping {
-            Stepping::Fixed { dt } => *dt,
-            Stepping::Adaptive(_) => f64::NAN,
+        let (dt, goal) = match stepping {
+            Stepping::Fixed { dt } => (*dt, None),
+            Stepping::Adaptive(control) => (f64::NAN, control.check(dim).ok().and(Goal::of(control, dim))),
         };
+        let leaps = goal.is_some_and(|goal| system.aim(&goal));
         Taylor {
             system,
             stepping,
@@ -102,6 +187,7 @@ impl<'a, T: Real, S: Expand<T> + ?Sized> Taylor<'a, T, S> {
             powers: Vec::new(),
             y_new: vec![T::default(); dim],
             err: vec![T::default(); dim],
+            leaps,
         }
     }
 
@@ -128,6 +214,79 @@ impl<'a, T: Real, S: Expand<T> + ?Sized> Taylor<'a, T, S> {
         self.system.series(t, leg.inside(t), y, &mut self.series);
         stats.evaluations += self.system.order() as u64;
         require_finite(&self.series[..y.len()], t, 0.0, Quantity::Rate)
+    }
+
+    /// [`advance`](Stepper::advance) by leaps.
+    fn advance_by_leaps(
+        &mut self,
+        control: &Adaptive,
+        t: f64,
+        y: &[T],
+        leg: &Leg,
+        stats: &mut Stats,
+    ) -> Flow {
+        let longest = control.max_step.min(leg.length);
+        let mut takeoff = Takeoff {
+            t,
+            inside: leg.inside(t),
+            ahead: leg.target - t,
+            most: self.size.min(longest),
+            least: control.shortest(t),
+        };
+        leg.spend(t, leg.direction * self.size.min(leg.length), stats)?;
+        stats.evaluations += self.system.order() as u64;
+        loop {
+            let chosen = self.system.leap(&takeoff, y, &mut self.series, &mut self.y_new, &mut self.err);
+            let Chosen { h, size, square } = chosen;
+            let (tried, lands) = (h.abs(), h == takeoff.ahead);
+            let is_right = square <= 1.0 && all_finite(&self.y_new);
+            if !is_right {
+                require_finite(&self.series[..y.len()], t, 0.0, Quantity::Rate)?;
+            }
+            if stats.attempts() == 0 {
+                stats.first_step = h;
+            }
+            stats.evaluations += 1;
+            if is_right {
+                self.take(t, h, if lands { leg.target } else { t + h }, stats);
+                self.size = control.controller.max_factor * if tried < size { size } else { tried };
+                stats.next_step = leg.direction * size;
+                return Flow::Continue(());
+            }
+            let fault = non_finite(&self.y_new);
+            let err = if fault.is_some() { f64::NAN } else { square.sqrt() };
+            let size = self.rejected(control, (t, tried, err), fault, y, leg, stats)?;
+            let (next, lands) = control.landing.fitted(size, takeoff.ahead.abs());
+            leg.spend(t, if lands { takeoff.ahead } else { leg.direction * next }, stats)?;
+            // Of the same series the step that is wished for now.
+            (takeoff.most, takeoff.least) = (size, size);
+        }
+    }
+
+    /// The size to try after a step of size `tried` with the error norm `err`.
+    fn rejected(
+        &self,
+        control: &Adaptive,
+        (t, tried, err): (f64, f64, f64),
+        fault: Option<usize>,
+        y: &[T],
+        leg: &Leg,
+        stats: &mut Stats,
+    ) -> ControlFlow<Outcome, f64> {
+        stats.rejected += 1;
+        stats.non_finite += u64::from(!err.is_finite());
+        let q = self.system.order() as u32 + 1;
+        let size = tried * control.controller.rejected(q, err, 1.0).min(0.9);
+        if size >= control.shortest(t) {
+            return ControlFlow::Continue(size);
+        }
+        let h = leg.direction * size;
+        let largest = || control.largest(&self.err, y, &self.y_new);
+        let (component, ratio) = fault.map_or_else(largest, |component| (component, f64::NAN));
+        ControlFlow::Break(match err.is_finite() {
+            true => Outcome::StepTooSmall { t, h, component, ratio },
+            false => Outcome::NonFinite { t, h, component, quantity: Quantity::State },
+        })
     }
 
     fn take(&mut self, t: f64, h: f64, t_new: f64, stats: &mut Stats) {
@@ -172,6 +331,9 @@ impl<T: Real, S: Expand<T> + ?Sized> Stepper<T> for Taylor<'_, T, S> {
     fn pass_stop(&mut self) {}
 
     fn advance(&mut self, t: f64, y: &[T], leg: &Leg, stats: &mut Stats) -> Flow {
+        if let (true, Stepping::Adaptive(control)) = (self.leaps, self.stepping) {
+            return self.advance_by_leaps(control, t, y, leg, stats);
+        }
         leg.spend(t, leg.direction * self.size.min(leg.length), stats)?;
         self.expand(t, y, leg, stats)?;
         let control = match self.stepping {
@@ -212,19 +374,7 @@ impl<T: Real, S: Expand<T> + ?Sized> Stepper<T> for Taylor<'_, T, S> {
                 stats.next_step = leg.direction * size;
                 return Flow::Continue(());
             }
-            stats.rejected += 1;
-            stats.non_finite += u64::from(!err.is_finite());
-            let q = self.system.order() as u32 + 1;
-            size = tried * control.controller.rejected(q, err, 1.0).min(0.9);
-            if size < control.shortest(t) {
-                let h = leg.direction * size;
-                let largest = || control.largest(&self.err, y, &self.y_new);
-                let (component, ratio) = fault.map_or_else(largest, |component| (component, f64::NAN));
-                return Flow::Break(match err.is_finite() {
-                    true => Outcome::StepTooSmall { t, h, component, ratio },
-                    false => Outcome::NonFinite { t, h, component, quantity: Quantity::State },
-                });
-            }
+            size = self.rejected(control, (t, tried, err), fault, y, leg, stats)?;
         }
     }
 

@@ -36,6 +36,7 @@ mod ir_roundtrip;
 mod jumps;
 mod keep;
 mod lanes;
+mod leaps;
 mod made_data;
 mod many;
 mod math;

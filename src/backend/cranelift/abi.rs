@@ -83,11 +83,15 @@ impl Executable for Compiled {
 }
 
 /// Most calls have no more inputs, nor outputs, and take no memory for their addresses.
-const FEW: usize = 12;
+pub(in crate::backend) const FEW: usize = 12;
 
 /// Room for `count` addresses.
 #[inline(always)]
-fn room<'a, P: Copy>(count: usize, few: &'a mut [P; FEW], more: &'a mut Vec<P>) -> &'a mut [P] {
+pub(in crate::backend) fn room<'a, P: Copy>(
+    count: usize,
+    few: &'a mut [P; FEW],
+    more: &'a mut Vec<P>,
+) -> &'a mut [P] {
     if count > FEW {
         more.resize(count, few[0]);
         return more;

@@ -8,7 +8,7 @@ mod abi;
 mod emit;
 
 #[cfg(all(target_arch = "x86_64", unix))]
-pub(super) use abi::{free, input_address, output_address};
+pub(super) use abi::{FEW, free, input_address, output_address, room};
 
 use crate::backend::lanes::{LaneExecutable, LaneFunc};
 use crate::backend::wide::Isa;

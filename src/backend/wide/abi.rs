@@ -4,13 +4,12 @@
 //! `outputs` point to arrays of buffer addresses in call order.
 
 use super::{Isa, code};
-use crate::backend::cranelift::{free, input_address, new_module, output_address};
+use crate::backend::cranelift::{FEW, free, input_address, new_module, output_address, room};
 use crate::backend::lanes::{LaneExecutable, LaneFunc, one_by_one};
-use crate::backend::{CompileError, Executable, Input, Output, Workspace};
+use crate::backend::{CompileError, Executable, Input, Output, Signature, Workspace};
 use crate::lower::loops::LoopModule;
 use cranelift_jit::JITModule;
 use cranelift_module::{Linkage, Module};
-use smallvec::SmallVec;
 use std::sync::{Arc, Mutex};
 
 type Entry = unsafe extern "sysv64" fn(*const *const u8, *const *mut u8, *mut u8, *const u8);
@@ -28,7 +27,7 @@ struct Wide {
 
 enum Code {
     /// Machine code, the bytes of workspace it needs, and the numbers it reads.
-    Wide { entry: Entry, workspace: usize, constants: Vec<CacheLine> },
+    Wide { entry: Entry, signature: Signature, workspace: usize, constants: Vec<CacheLine> },
     /// The number among those that go lane by lane.
     Narrow(usize),
 }
@@ -91,13 +90,14 @@ pub(super) fn compile(
         }
     }
     jit.finalize_definitions().map_err(|e| failed("", e.to_string()))?;
-    let codes = made.into_iter().map(|made| match made {
+    let codes = made.into_iter().zip(&funcs).map(|(made, func)| match made {
         Ok((id, wide)) => {
             let address = jit.get_finalized_function(id);
             // SAFETY: `allocate` makes every function with exactly these parameters in this calling
             // convention, and keeps what the convention says is the caller's.
             let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
-            Code::Wide { entry, workspace: wide.workspace, constants: lines(&wide.constants) }
+            let (signature, constants) = (Signature::of_lanes(func, width), lines(&wide.constants));
+            Code::Wide { entry, signature, workspace: wide.workspace, constants }
         }
         Err(number) => Code::Narrow(number),
     });
@@ -126,10 +126,14 @@ impl LaneExecutable for Wide {
 
     fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
         match &self.codes[func] {
-            Code::Wide { entry, workspace: bytes, constants } => {
-                self.funcs[func].check_layouts(inputs, outputs, self.width);
-                let inputs: SmallVec<[*const u8; 16]> = inputs.iter().map(input_address).collect();
-                let outputs: SmallVec<[*mut u8; 16]> = outputs.iter_mut().map(output_address).collect();
+            Code::Wide { entry, signature, workspace: bytes, constants } => {
+                signature.check([inputs, &[]], outputs);
+                let (mut few, mut few_out) = ([std::ptr::null(); FEW], [std::ptr::null_mut(); FEW]);
+                let (mut more, mut more_out) = (Vec::new(), Vec::new());
+                let at = room(inputs.len(), &mut few, &mut more);
+                at.iter_mut().zip(inputs).for_each(|(at, input)| *at = input_address(input));
+                let out = room(outputs.len(), &mut few_out, &mut more_out);
+                out.iter_mut().zip(outputs).for_each(|(out, output)| *out = output_address(output));
                 let workspace = workspace.reserve(*bytes);
                 // SAFETY: number, element type and length of the buffers are as declared (checked
                 // above), the workspace has the size that the code needs and its alignment,
@@ -139,7 +143,7 @@ impl LaneExecutable for Wide {
                 // indices clamp them. The machine has the instructions: `wide::compile` asked it. The
                 // code is alive as long as `self`.
                 unsafe {
-                    entry(inputs.as_ptr(), outputs.as_ptr(), workspace, constants.as_ptr().cast());
+                    entry(at.as_ptr(), out.as_ptr(), workspace, constants.as_ptr().cast());
                 }
             }
             Code::Narrow(number) => {

@@ -42,6 +42,7 @@ pub fn allocate(vectors: &Vectors, machine: &'static Machine, inside: bool) -> R
     let mut out = Allocate {
         vectors,
         machine,
+        homes: vectors.homes.clone(),
         asm: Assembler::new(machine.encoding),
         uses: vectors.homes.iter().map(|_| Vec::new()).collect(),
         cursor: vectors.homes.iter().map(|_| 0).collect(),
@@ -77,6 +78,8 @@ pub fn allocate(vectors: &Vectors, machine: &'static Machine, inside: bool) -> R
 struct Allocate<'v> {
     vectors: &'v Vectors,
     machine: &'static Machine,
+    /// Where values can be had again, by now.
+    homes: IndexVec<Value, Home>,
     asm: Assembler,
     /// Instructions that use a value, ascending; the end of a loop uses what comes from before it.
     uses: IndexVec<Value, Vec<u32>>,
@@ -166,7 +169,16 @@ impl Allocate<'_> {
     }
 
     fn home(&self, value: Value) -> Home {
-        self.vectors.homes[value]
+        self.homes[value]
+    }
+
+    /// A whole vector has been stored: it can be had from there again, if nothing else is written there.
+    fn stored(&mut self, value: Value, at: At) {
+        let class = &self.vectors.classes[at.class];
+        let stays = class.outer.is_none() && self.open.is_empty() && matches!(class.base, Base::Output(_));
+        if stays && self.home(value) == Home::Nowhere && self.slot_of[value].is_none() {
+            self.homes[value] = Home::Memory(at, Fill::Full(self.machine.full));
+        }
     }
 
     fn slot(&mut self, bytes: i32) -> i32 {
@@ -410,15 +422,16 @@ impl Allocate<'_> {
     }
 
     /// The value as an operand that may be in memory, where an instruction reads `element` bytes of
-    /// a broadcast one; a value that is used again comes into a register.
+    /// a broadcast one; a value that is used again, sooner than one that is in a register, comes into it.
     fn operand(&mut self, value: Value, element: u8, locked: &mut u32) -> Rm {
         if self.reg_of[value].is_none() {
             let last = self.is_dead(value);
+            let stays = last || self.comes_last(value, *locked);
             match (self.slot_of[value], self.home(value)) {
-                (Some(slot), _) if last => {
+                (Some(slot), _) if stays => {
                     return Rm::Mem(Mem { base: RSP, disp: slot, broadcast: false });
                 }
-                (None, Home::Memory(at, Fill::Full(len))) if last && len == self.machine.full => {
+                (None, Home::Memory(at, Fill::Full(len))) if stays && len == self.machine.full => {
                     return Rm::Mem(self.mem(at, false));
                 }
                 (None, Home::Memory(at, fill)) => {
@@ -434,6 +447,15 @@ impl Allocate<'_> {
             }
         }
         Rm::Reg(self.ensure(value, locked))
+    }
+
+    /// Whether no register is free but of `locked`, and what is in them is wanted sooner than `value`.
+    fn comes_last(&mut self, value: Value, locked: u32) -> bool {
+        let next = self.next_use(value);
+        (0..self.machine.n_regs).filter(|reg| locked >> reg & 1 == 0).all(|reg| {
+            let other = self.owner[reg].and_then(|owner| self.next_use(owner));
+            other.is_some() && (next.is_none() || other < next)
+        })
     }
 
     /// Frees the registers of operands that are not wanted again.

@@ -10,7 +10,7 @@ use crate::plan::compiled::extension;
 use crate::plan::controls::Adjoint;
 use crate::plan::derivatives::{Derivatives, mass_pattern};
 use crate::plan::halves::Halves;
-use crate::plan::kernels::{Moves, Moving, rate, with_tangent};
+use crate::plan::kernels::{Expansion, Moves, Moving, rate, with_tangent};
 use crate::plan::motion;
 use crate::plan::pack::Target;
 use crate::plan::step as steps;
@@ -98,7 +98,7 @@ impl Plan {
             Kind::Taylor { order } => {
                 let (series, finish) = (motion::series(&with, order)?, motion::finish(&with, order));
                 let [series, finish] = compile([&series, &finish], backend)?;
-                Moves::Taylor { series, finish, order }
+                Moves::Taylor { order, expansion: Expansion::Series(series), finish }
             }
             Kind::Auto(tableau) => {
                 let [step] = compile([&opt::optimise(steps::step(&with, tableau))], backend)?;

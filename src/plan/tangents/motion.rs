@@ -3,7 +3,7 @@
 use crate::backend::Workspace;
 use crate::plan::derivatives::Derivatives;
 use crate::plan::halves::Halves;
-use crate::plan::kernels::Moves;
+use crate::plan::kernels::{Expansion, Moves};
 use crate::plan::operands::{Context, Fixed};
 use crate::plan::stepping::Motion;
 use crate::plan::tangents::SensitiveKernels;
@@ -147,7 +147,9 @@ impl<T: Element> Expand<T> for Carrying<'_, T> {
     }
 
     fn series(&mut self, t: f64, inside: f64, w: &[T], out: &mut [T]) {
-        let Moves::Taylor { series, .. } = &self.kernels.moves else { crate::bug!("not a Taylor method") };
+        let Moves::Taylor { expansion: Expansion::Series(series), .. } = &self.kernels.moves else {
+            crate::bug!("not a Taylor method")
+        };
         self.call(series, t, inside, w, out);
     }
 

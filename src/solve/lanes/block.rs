@@ -221,6 +221,12 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
     /// Moves the lanes whose steps were accepted to the ends of these.
     #[inline(always)]
     pub fn advance(&mut self, accepted: &[bool; B]) {
+        if *accepted == self.live {
+            // A lane without a run has made a step of length zero.
+            std::mem::swap(&mut self.y, &mut self.y_new);
+            self.t = self.t_new;
+            return;
+        }
         for (y, y_new) in self.y.iter_mut().zip(&self.y_new) {
             for lane in 0..B {
                 y[lane] = if accepted[lane] { y_new[lane] } else { y[lane] };

@@ -7,7 +7,7 @@ use super::super::outcome::{Invalid, Outcome, Quantity};
 use super::super::problem::Real;
 use super::super::solve::{Options, Stepping};
 use super::super::stepper::{Carried, Grid, Mode, non_finite};
-use super::super::taylor::{fill_powers, radius_factor, radius_of};
+use super::super::taylor::{Goal, Takeoff, fill_powers, radius_factor, radius_of};
 use super::block::{Block, Method, Trip, column, drive, zeros};
 use super::norm::{Norms, Tallies};
 use super::{LaneExpand, LaneObserver, Steps, all};
@@ -25,6 +25,7 @@ where
     O: LaneObserver<T, S::Args, B>,
 {
     let (dim, order) = (system.dim(), system.order());
+    let mut leaps = false;
     let pace = match &options.stepping {
         Stepping::Fixed { dt } => {
             positive("dt", *dt)?;
@@ -32,6 +33,7 @@ where
         }
         Stepping::Adaptive(control) => {
             control.check(dim)?;
+            leaps = Goal::of(control, dim).is_some_and(|goal| system.aim(&goal));
             Pace::Adaptive(control, Norms::new(control, dim), Tallies::new(control, dim))
         }
     };
@@ -46,6 +48,10 @@ where
         wished: [0.0; B],
         again: [false; B],
         accepted: [false; B],
+        leaps,
+        takeoff: [[T::default(); B]; Takeoff::LEN],
+        chosen: [[T::default(); B]; 3],
+        begun: false,
     };
     drive(&mut method, Block::new(dim, options.max_steps), runs.into_iter(), observer);
     Ok(())
@@ -69,6 +75,13 @@ struct Series<'a, S, T, const B: usize> {
     /// Whether the step last tried was rejected, so that the next one is from where it was.
     again: [bool; B],
     accepted: [bool; B],
+    /// Whether the system leaps; then evaluations are counted when a run ends.
+    leaps: bool,
+    /// See [`LaneExpand::leap`].
+    takeoff: [[T; B]; Takeoff::LEN],
+    chosen: [[T; B]; 3],
+    /// Whether a run has begun since the last attempt.
+    begun: bool,
 }
 
 enum Pace<'a, const B: usize> {
@@ -93,6 +106,7 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Method<T, S::Args, B> for Ser
         observer: &mut O,
     ) -> bool {
         let mut free = false;
+        self.begun = true;
         for lane in (0..B).filter(|lane| begins[*lane]) {
             let trip = block.trip(lane);
             let t = block.t[lane];
@@ -138,6 +152,10 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Method<T, S::Args, B> for Ser
         observer: &mut O,
     ) -> bool {
         let mut free = block.any_is_spent() && self.spend(block, observer);
+        if self.leaps {
+            free |= self.leap(block, observer);
+            return free | self.pass(block, observer);
+        }
         free |= self.expand(block, observer);
         match &mut self.pace {
             Pace::Fixed(grids, _) => {
@@ -181,6 +199,99 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Method<T, S::Args, B> for Ser
 }
 
 impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
+    /// Tries a leap in every lane. Whether a lane is free after that.
+    #[inline(always)]
+    fn leap<O: LaneObserver<T, S::Args, B>>(
+        &mut self,
+        block: &mut Block<T, S::Args, B>,
+        observer: &mut O,
+    ) -> bool {
+        let Pace::Adaptive(control, ..) = &self.pace else { return false };
+        let control: &Adaptive = control;
+        let (t, target, length, size) = (block.t, block.target, block.length, self.size);
+        let takeoff = &mut self.takeoff;
+        for lane in 0..B {
+            let ahead = target[lane] - t[lane];
+            takeoff[0][lane] = T::from_f64(t[lane]);
+            takeoff[1][lane] = T::from_f64(t[lane] + 0.5 * ahead);
+            takeoff[2][lane] = T::from_f64(ahead);
+        }
+        for lane in 0..B {
+            let longest = control.max_step.min(length[lane]);
+            takeoff[3][lane] = T::from_f64(size[lane].min(longest));
+            takeoff[4][lane] = T::from_f64(control.shortest(t[lane]));
+        }
+        if self.again.contains(&true) {
+            for lane in (0..B).filter(|lane| self.again[*lane]) {
+                let wished = T::from_f64(self.wished[lane]);
+                (takeoff[3][lane], takeoff[4][lane]) = (wished, wished);
+            }
+        }
+        let Block { y, y_new, .. } = block;
+        self.system.leap(takeoff, y, &mut self.series, y_new, &mut self.err, &mut self.chosen);
+        let mut squares = zeros(&block.y_new, [0.0; B]);
+        let [chosen_h, chosen_size, square] = &self.chosen;
+        let (mut h, mut t_new) = ([0.0; B], [0.0; B]);
+        for lane in 0..B {
+            squares[lane] += square[lane].to_f64();
+            h[lane] = chosen_h[lane].to_f64();
+            let lands = h[lane] == takeoff[2][lane].to_f64();
+            t_new[lane] = if lands { target[lane] } else { t[lane] + h[lane] };
+            self.wished[lane] = chosen_size[lane].to_f64();
+        }
+        (block.h, block.t_new) = (h, t_new);
+        let (live, mut accepted, mut all) = (block.live, [false; B], true);
+        for lane in 0..B {
+            let ok = squares[lane] <= 1.0;
+            accepted[lane] = ok & live[lane];
+            all &= ok | !live[lane];
+        }
+        self.accepted = accepted;
+        let free = !all && self.stumble(&squares, block, observer);
+        let count = &mut block.count;
+        if std::mem::take(&mut self.begun) {
+            for lane in 0..B {
+                let is_first = count.accepted[lane] + count.rejected[lane] == 0;
+                count.first_step[lane] = if is_first { h[lane] } else { count.first_step[lane] };
+            }
+        }
+        for lane in 0..B {
+            count.accepted[lane] += u64::from(accepted[lane]);
+        }
+        free
+    }
+
+    /// Answers leaps that were not accepted.
+    #[cold]
+    fn stumble<O: LaneObserver<T, S::Args, B>>(
+        &mut self,
+        squares: &[f64; B],
+        block: &mut Block<T, S::Args, B>,
+        observer: &mut O,
+    ) -> bool {
+        let mut free = false;
+        for lane in (0..B).filter(|lane| !self.accepted[*lane]).collect::<Vec<_>>() {
+            let first = column(&self.series[..block.y.len()], lane);
+            match non_finite(&first).filter(|_| block.live[lane]) {
+                None => {
+                    let count = &mut block.count;
+                    if count.accepted[lane] + count.rejected[lane] == 0 {
+                        count.first_step[lane] = block.h[lane];
+                    }
+                    count.rejected[lane] += 1;
+                    count.non_finite[lane] += u64::from(!squares[lane].is_finite());
+                }
+                Some(component) => {
+                    let (t, quantity) = (block.t[lane], Quantity::Rate);
+                    self.again[lane] = true;
+                    self.end(lane, Outcome::NonFinite { t, h: 0.0, component, quantity }, block, observer);
+                    free = true;
+                }
+            }
+        }
+        free | self.reject(&squares.map(f64::sqrt), block, observer)
+    }
+
     /// Ends runs that have used up their steps.
     fn spend<O: LaneObserver<T, S::Args, B>>(
         &mut self,
@@ -382,6 +493,13 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
         block: &mut Block<T, S::Args, B>,
         observer: &mut O,
     ) {
+        if self.leaps {
+            // A series for each step, also for the one that was not taken, and one evaluation for each attempt.
+            let count = &mut block.count;
+            let expanded = count.accepted[lane] + u64::from(self.again[lane]);
+            let tried = count.accepted[lane] + count.rejected[lane];
+            count.evaluations[lane] = expanded * self.order as u64 + tried;
+        }
         let left = match &self.pace {
             Pace::Fixed(..) => (None, Vec::new()),
             Pace::Adaptive(control, _, tallies) => {

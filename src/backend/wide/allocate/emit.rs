@@ -210,6 +210,9 @@ impl Allocate<'_> {
                     },
                     Fill::Splat1 | Fill::Bytes4 | Fill::Bytes8 => crate::bug!("bytes are loaded only"),
                 }
+                if *fill == Fill::Full(self.machine.full) {
+                    self.stored(*src, *at);
+                }
                 self.release(&[*src]);
             }
             Inst::StoreMask { src, at, len } => {
@@ -301,7 +304,14 @@ impl Allocate<'_> {
     ) {
         let element = if signs.0 { 8 } else { 4 };
         // A factor that stays in memory is the last operand.
-        let (a, b) = if self.reg_of[a].is_none() && self.reg_of[b].is_some() { (b, a) } else { (a, b) };
+        let (a, b) = match (self.reg_of[a], self.reg_of[b]) {
+            (None, Some(_)) => (b, a),
+            // The one that is wanted later.
+            (None, None) if self.next_use(b).is_some_and(|b| self.next_use(a).is_none_or(|a| b < a)) => {
+                (b, a)
+            }
+            _ => (a, b),
+        };
         let dies = |this: &mut Self, value: Value, others: [Value; 2]| {
             this.reg_of[value].is_some() && !others.contains(&value) && this.is_dead(value)
         };
