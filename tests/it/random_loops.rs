@@ -364,6 +364,7 @@ impl LoopPrograms<'_> {
 
 /// Loops over rows of `n` elements: neighbours, every second one, backwards, at computed places, the
 /// same for all; with sums inside, and over what a loop before has stored.
+#[allow(clippy::needless_range_loop, reason = "types go by number")]
 fn row_program(seed: u64, n: usize) -> (LoopFunc, Vec<Column>) {
     let code = Code::new(Target { fma: true });
     let len = 2 * n + 8;
