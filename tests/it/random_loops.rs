@@ -455,6 +455,21 @@ fn row_program(seed: u64, n: usize) -> (LoopFunc, Vec<Column>) {
         }
         code.close_loop(n, &[]);
     }
+    let m = 2 + program.below(6);
+    let pairs = code.buffer("pairs", DType::F64, n * m, BufferKind::Output);
+    let sums = code.buffer("sums", DType::F64, n, BufferKind::Output);
+    let at = |terms: &[(LoopVar, i64)]| Index { terms: SmallVec::from_slice(terms), ..constant(0) };
+    let (i, j) = (code.open_loop(), code.open_loop());
+    let [a, b, c] = [at(&[(i, 1)]), at(&[(j, 1)]), at(&[(i, 1), (j, 1)])].map(|index| program.load(0, index));
+    code.store(pairs, at(&[(i, m as i64), (j, 1)]), code.op(Prim::Fma, &[a, code.op(Prim::Sub, &[a, b]), c]));
+    code.close_loop(m, &[]);
+    code.close_loop(n, &[]);
+    let (i, begin) = (code.open_loop(), code.number(DType::F64, -0.0));
+    let (j, inside) = (code.open_loop(), code.carried(DType::F64));
+    let next = code.op(Prim::Add, &[inside, code.load(pairs, at(&[(i, m as i64), (j, 1)]))]);
+    let sum = code.close_loop(m, &[(begin, inside, next)]);
+    code.store(sums, at(&[(i, 1)]), sum[0]);
+    code.close_loop(n, &[]);
     let mut stream = program.stream;
     let mut column = |ty: DType| {
         let values: Vec<f64> = (0..len).map(|_| stream.uniform(-10.0, 10.0)).collect();

@@ -4,11 +4,15 @@
 //! lane; what stands outside of such loops is the same in all lanes. A [`Plan`] joins nests of loops that
 //! run over neighbours in memory to one loop each, chooses loops, and estimates what a call costs.
 
+use super::encode as x;
 use super::machine::Machine;
 use super::select::mostly_single;
+use crate::base::index::IndexVec;
 use crate::lower::loops::{
     Buffer, BufferId, BufferKind, DType, Index, Loop, LoopFunc, LoopVar, Prim, ScalarId, Stmt,
 };
+use smallvec::smallvec;
+use std::sync::Arc;
 
 /// Fewest turns of a loop that are done at once.
 const FEWEST: usize = 3;
@@ -20,6 +24,8 @@ pub const MARGIN: f64 = 1.3;
 const DEAR: f64 = 6.0;
 const BEGIN: f64 = 6.0;
 const TURN: f64 = 1.5;
+/// Of a vector of elements at known places.
+const PICKED: f64 = 10.0;
 
 /// How a function of one example is done in vectors.
 #[derive(Clone, Debug)]
@@ -40,11 +46,19 @@ impl Plan {
         }
         let mut func = func.clone();
         joined(&mut func.body);
+        let picks = machine.has(&x::PERMUTE_PD);
         let single = mostly_single(&func);
         let lanes = lanes(machine, single);
+        if picks {
+            let mut body = std::mem::take(&mut func.body);
+            folded(&mut body, &mut func, lanes);
+            func.body = body;
+        }
         // A 512-bit vector takes its unit for two cycles, or two units.
         let vector = machine.bytes() as f64 / 32.0;
-        let costs = Costs { func: &func, lanes, vector };
+        let mut tabled = func.scalars.ids().map(|_| false).collect();
+        find_tabled(&func, &func.body, &mut tabled);
+        let costs = Costs { func: &func, lanes, vector, picks, tabled };
         let Choice { cost, along } = costs.outside(&func.body)?;
         (!along.is_empty()).then_some(Plan { func, along, cost })
     }
@@ -125,6 +139,80 @@ fn renamed(stmts: &mut [Stmt], from: LoopVar, to: LoopVar) {
             Stmt::Let { .. } => {}
         }
     }
+}
+
+/// Most elements of a nest that becomes one loop with tables.
+const MOST_FOLDED: usize = 128;
+
+/// Makes one loop of two short ones of which the inner has not vectors of turns, where elements are loaded
+/// that do not move evenly: where they are then stands in tables.
+fn folded(stmts: &mut [Stmt], func: &mut LoopFunc, lanes: usize) {
+    for stmt in stmts {
+        let Stmt::Loop(outer) = stmt else { continue };
+        folded(&mut outer.body, func, lanes);
+        if !is_independent(func, outer) {
+            continue;
+        }
+        let [Stmt::Loop(inner)] = outer.body.as_mut_slice() else { continue };
+        let (n, m) = (outer.count, inner.count);
+        let short = m % lanes != 0 && m < 2 * lanes && n * m <= MOST_FOLDED && n.min(m) > 1;
+        let nest = (outer.var, inner.var, m as i64);
+        if !short || !inner.carried.is_empty() || !can_fold(&inner.body, func, nest) {
+            continue;
+        }
+        let mut body = Vec::with_capacity(inner.body.len());
+        for mut stmt in std::mem::take(&mut inner.body) {
+            if let Stmt::Load { index, .. } = &mut stmt
+                && !goes_evenly(index, nest)
+            {
+                let [far, near] = [nest.0, nest.1].map(|var| coefficient(index, var));
+                let number = |at: usize| far * (at / m) as i64 + near * (at % m) as i64;
+                let least = (0..n * m).map(number).min().unwrap_or(0);
+                let places: Vec<u64> = (0..n * m).map(|at| ((number(at) - least) as f64).to_bits()).collect();
+                let (id, buffer) = (func.scalars.push(DType::I64), table(func, places));
+                index.terms.retain(|(var, _)| *var != nest.0 && *var != nest.1);
+                index.offset += least;
+                index.dynamic = Some(id);
+                let along = Index { terms: smallvec![(nest.1, 1)], ..Index::default() };
+                body.push(Stmt::Load { id, buffer, index: along });
+            }
+            body.push(stmt);
+        }
+        renamed(&mut body, nest.1, nest.0);
+        (outer.count, outer.body) = (n * m, body);
+    }
+}
+
+fn can_fold(stmts: &[Stmt], func: &LoopFunc, nest: (LoopVar, LoopVar, i64)) -> bool {
+    let mut uneven = 0;
+    let all = stmts.iter().all(|stmt| match stmt {
+        Stmt::Let { prim, .. } => *prim != Prim::Counter(nest.0) && *prim != Prim::Counter(nest.1),
+        Stmt::Load { index, .. } if goes_evenly(index, nest) => true,
+        Stmt::Load { buffer, index, .. } => {
+            uneven += 1;
+            index.dynamic.is_none() && func.buffers[*buffer].dtype == DType::F64
+        }
+        Stmt::Store { index, .. } => goes_evenly(index, nest),
+        Stmt::Loop(_) => false,
+    });
+    all && (1..=4).contains(&uneven)
+}
+
+fn goes_evenly(index: &Index, (outer, inner, turns): (LoopVar, LoopVar, i64)) -> bool {
+    coefficient(index, outer) == turns * coefficient(index, inner)
+}
+
+/// A table of integers, the same one for the same integers.
+fn table(func: &mut LoopFunc, bits: Vec<u64>) -> BufferId {
+    let same = |buffer: &Buffer| match &buffer.kind {
+        BufferKind::Constant(known) => buffer.dtype == DType::I64 && **known == *bits,
+        BufferKind::Input | BufferKind::Output | BufferKind::Local(_) => false,
+    };
+    let known = func.buffers.entries().find(|(_, buffer)| same(buffer)).map(|(id, _)| id);
+    known.unwrap_or_else(|| {
+        let kind = BufferKind::Constant(Arc::from(bits.as_slice()));
+        func.buffers.push(Buffer { name: "places".to_owned(), dtype: DType::I64, len: bits.len(), kind })
+    })
 }
 
 /// What a turn of the loop adds to an index.
@@ -213,6 +301,20 @@ fn overlap(a: &Buffer, b: &Buffer) -> bool {
 
 // ---- costs ---------------------------------------------------------------------------------
 
+/// Marks integers out of tables.
+fn find_tabled(func: &LoopFunc, stmts: &[Stmt], tabled: &mut IndexVec<ScalarId, bool>) {
+    for stmt in stmts {
+        match stmt {
+            Stmt::Load { id, buffer, .. } => {
+                tabled[*id] = matches!(func.buffers[*buffer].kind, BufferKind::Constant(_));
+            }
+            Stmt::Let { id, args, .. } => tabled[*id] = args.iter().any(|arg| tabled[*arg]),
+            Stmt::Store { .. } => {}
+            Stmt::Loop(looped) => find_tabled(func, &looped.body, tabled),
+        }
+    }
+}
+
 struct Choice {
     cost: f64,
     along: Vec<LoopVar>,
@@ -223,6 +325,10 @@ struct Costs<'f> {
     lanes: usize,
     /// What an operation on a vector costs.
     vector: f64,
+    /// Whether elements at known places are picked from vectors.
+    picks: bool,
+    /// Scalars out of tables.
+    tabled: IndexVec<ScalarId, bool>,
 }
 
 impl Costs<'_> {
@@ -282,7 +388,7 @@ impl Costs<'_> {
                     (None, 0) => self.vector,
                     (_, _) if self.is_bool(*buffer) => return None,
                     (None, 1) => self.vector,
-                    (_, _) => self.scattered(),
+                    (dynamic, _) => self.gathered(*buffer, dynamic),
                 },
                 Stmt::Store { buffer, index, .. } => match coefficient(index, var) {
                     _ if self.is_bool(*buffer) => return None,
@@ -300,7 +406,14 @@ impl Costs<'_> {
         weight(prim) * self.vector * (self.lanes * bytes).div_ceil(32 * self.vector as usize) as f64
     }
 
-    /// A load or store of elements that are not neighbours.
+    /// A load of elements that are not neighbours.
+    fn gathered(&self, buffer: BufferId, dynamic: Option<ScalarId>) -> f64 {
+        let known = dynamic.is_none_or(|index| self.tabled[index]);
+        let picked = self.picks && known && self.func.buffers[buffer].dtype.bytes() == 8;
+        if picked { PICKED } else { self.scattered() }
+    }
+
+    /// A load or store of elements that are not neighbours, one by one.
     fn scattered(&self) -> f64 {
         self.lanes as f64 * 3.0
     }

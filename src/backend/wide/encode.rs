@@ -249,6 +249,10 @@ forms! {
     /// Destination and source change places.
     EXTRACT_128 = "vextractf128" M3A P66 0x19 Unit::Bytes(16), NO W0;
     INSERT_128 = "vinsertf128" M3A P66 0x18 Unit::Bytes(16), NO W0;
+    /// The first source has the numbers of elements of the second.
+    PERMUTE_PD = "vpermpd" M38 P66 0x16 F8, W1 NO;
+    /// The first source has the numbers of elements of the destination and, from 8 on, the second source.
+    PERMUTE_BOTH = "vpermt2pd" M38 P66 0x7f F8, W1 NO;
     PERMUTE_128 = "vperm2f128" M3A P66 0x06 F8, NO W0;
     PERMUTE_Q = "vpermpd" M3A P66 0x01 F8, NO W1;
 }

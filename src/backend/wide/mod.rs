@@ -1,10 +1,11 @@
-//! Wide code: functions of many examples, side by side in vector registers.
+//! Wide code: functions of many examples, or of many elements of one, side by side in vector registers.
 //!
 //! A [`LaneFunc`] becomes machine code of our own for an [`Isa`]: `select` turns scalars into vectors
 //! over the lanes, `allocate` gives them registers, `encode` writes the bytes, `abi` calls them. The
 //! order of operations is that of the loop IR, so each lane has the bits of the scalar code, whatever
 //! the machine. A function that has something without a wide form goes lane by lane, as all do on a
-//! machine that has neither AVX-512 nor AVX2.
+//! machine that has neither AVX-512 nor AVX2. A function of one example can have turns of its loops for
+//! lanes (`alone`, `select/strips`), again to the bits of scalar code.
 
 #[cfg(all(target_arch = "x86_64", unix))]
 mod abi;

@@ -26,6 +26,7 @@ mod expand;
 mod loops;
 mod masks;
 mod memory;
+mod picks;
 mod prims;
 mod strips;
 
@@ -100,6 +101,8 @@ struct Select<'f> {
     turn: usize,
     /// Values of those after the first.
     others: FastMap<(ScalarId, usize), Parts>,
+    /// Integers that are known in every lane, by scalar and turn.
+    numbers: FastMap<(ScalarId, usize), Vec<i64>>,
     known_classes: FastMap<(Base, Option<Step>), ClassId>,
     known_constants: FastMap<(Vec<u8>, bool), Value>,
     tables: FastMap<BufferId, usize>,
@@ -133,6 +136,7 @@ impl<'f> Select<'f> {
             group: None,
             turn: 0,
             others: FastMap::default(),
+            numbers: FastMap::default(),
             known_classes: FastMap::default(),
             known_constants: FastMap::default(),
             tables: FastMap::default(),
@@ -344,8 +348,14 @@ impl Select<'_> {
     /// A statement that is no loop.
     fn plain(&mut self, stmt: &Stmt) -> Result<(), Unsupported> {
         let (id, parts) = match stmt {
-            Stmt::Let { id, prim, args } => (*id, self.prim(*id, *prim, args)?),
-            Stmt::Load { id, buffer, index } => (*id, self.load(*buffer, index)?),
+            Stmt::Let { id, prim, args } => {
+                self.reckon(*id, *prim, args);
+                (*id, self.prim(*id, *prim, args)?)
+            }
+            Stmt::Load { id, buffer, index } => {
+                self.look_up(*id, *buffer, index);
+                (*id, self.load(*buffer, index)?)
+            }
             Stmt::Store { buffer, index, value } => return self.store(*buffer, index, *value),
             Stmt::Loop(_) => crate::bug!("a loop is no plain statement"),
         };

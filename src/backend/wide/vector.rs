@@ -84,8 +84,9 @@ pub enum Inst {
     One { form: Form, dst: Value, a: Value, imm: Option<u8> },
     /// `dst = ±a·b ± c`, rounded once.
     Fma { double: bool, negative: bool, minus: bool, dst: Value, a: Value, b: Value, c: Value },
-    /// `dst = mask ? b : a` bit by bit: `vpternlog`.
-    Ternary { form: Form, dst: Value, a: Value, b: Value, mask: Value, imm: u8 },
+    /// `dst = form(a, b, mask)`, where `a` is overwritten: `mask ? b : a` bit by bit, or the elements of `a`
+    /// and `mask` with the numbers `b`.
+    Ternary { form: Form, dst: Value, a: Value, b: Value, mask: Value, imm: Option<u8> },
     /// A shift by a constant; `op` as the form says.
     Shift { form: Form, op: u8, dst: Value, a: Value, by: u8 },
     /// The upper half in place of the lower.

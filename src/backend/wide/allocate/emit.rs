@@ -57,7 +57,7 @@ impl Allocate<'_> {
                     self.op(&x::MOVE, self.machine.scratch[0], 0, Rm::Reg(first), None);
                     self.machine.scratch[0]
                 };
-                self.op(form, into, second, third, Some(*imm));
+                self.op(form, into, second, third, *imm);
                 self.release(&[*a, *b, *mask]);
                 if into == first { self.owned_by(into, *dst) } else { self.scratch_to(*dst) }
             }

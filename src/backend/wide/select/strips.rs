@@ -9,14 +9,16 @@ use crate::backend::wide::alone::coefficient;
 use crate::backend::wide::encode::{self as x, Len};
 use crate::backend::wide::machine::Masks;
 use crate::backend::wide::vector::{At, Fill, Home, Inst};
-use crate::lower::loops::{BufferId, BufferKind, DType, Index, Loop, LoopVar, ScalarId, Stmt};
+use crate::lower::loops::{BufferId, BufferKind, DType, Index, Loop, LoopFunc, LoopVar, ScalarId, Stmt};
 use smallvec::{SmallVec, smallvec};
 
 /// Most vectors of turns at once: a fused multiply-add takes four cycles, and one begins in each.
 const AT_ONCE: usize = 4;
 
-/// Loops of at most as many statements in all are written out.
+/// Loops of at most as many statements in all are written out; those that look up elements, which are then
+/// known, of more.
 const WRITTEN_OUT: usize = 48;
+const MOST_OF_PICKS: usize = 256;
 
 /// Turns of a loop that are done at once.
 pub(super) struct Group {
@@ -50,7 +52,7 @@ impl Group {
 
 impl Select<'_> {
     /// The loop in which vectors are turns, if one is open.
-    fn strip(&self) -> Option<&Group> {
+    pub(super) fn strip(&self) -> Option<&Group> {
         self.group.as_ref().filter(|_| self.along.is_some())
     }
 
@@ -82,7 +84,8 @@ impl Select<'_> {
             // The last ones are not left alone.
             turns -= 1;
         }
-        if turns * at_once * size(&looped.body) <= WRITTEN_OUT || turns == 1 {
+        let most = if picks(self.func, &looped.body, looped.var) { MOST_OF_PICKS } else { WRITTEN_OUT };
+        if turns * at_once * size(&looped.body) <= most || turns == 1 {
             turns = 0;
         }
         let group = |start: usize, moves: bool, sizes: SmallVec<[usize; 8]>| Group {
@@ -113,6 +116,7 @@ impl Select<'_> {
         self.block(body)?;
         self.group = None;
         self.others.clear();
+        self.numbers.clear();
         Ok(())
     }
 
@@ -147,7 +151,7 @@ impl Select<'_> {
     }
 
     /// How many lanes of the vector in hand are turns.
-    fn valid(&self) -> usize {
+    pub(super) fn valid(&self) -> usize {
         self.group.as_ref().map_or(self.lanes, |group| group.sizes[self.turn])
     }
 
@@ -161,11 +165,15 @@ impl Select<'_> {
         let Some(group) = self.strip() else { return Ok(None) };
         let dtype = self.func.buffers[buffer].dtype;
         let step = coefficient(index, group.var);
+        let known = index.dynamic.is_some_and(|id| self.numbers.contains_key(&(id, self.turn)));
         match (index.dynamic, step) {
-            (None, 0) | (Some(_), 0) => return Ok(None),
+            (_, 0) if !known => return Ok(None),
             _ if dtype == DType::Bool => return Err("bytes along a loop"),
             (None, 1) => {}
             (dynamic, step) => {
+                if let Some(picked) = self.picked(buffer, at, (step, dynamic))? {
+                    return Ok(Some(picked));
+                }
                 let indices = self.indices_along(step, dynamic)?;
                 return self.gathered(buffer, at, indices).map(Some);
             }
@@ -182,7 +190,8 @@ impl Select<'_> {
                     parts.push(self.splat8(0)?);
                     continue;
                 }
-                Some(Fill::Part { .. }) if ours => Fill::Full(self.len(dtype)),
+                // Indices beyond the end would lead anywhere.
+                Some(Fill::Part { .. }) if ours && dtype.is_float() => Fill::Full(self.len(dtype)),
                 Some(fill) => fill,
             };
             parts.push(if read_only {
@@ -294,6 +303,18 @@ fn most_carried(stmts: &[Stmt]) -> usize {
         Stmt::Let { .. } | Stmt::Load { .. } | Stmt::Store { .. } => 0,
     };
     stmts.iter().map(one).max().unwrap_or(0)
+}
+
+/// Whether elements that are not neighbours are loaded.
+fn picks(func: &LoopFunc, stmts: &[Stmt], var: LoopVar) -> bool {
+    stmts.iter().any(|stmt| match stmt {
+        Stmt::Load { buffer, index, .. } => {
+            let neighbours = index.dynamic.is_none() && (0..=1).contains(&coefficient(index, var));
+            func.buffers[*buffer].dtype.bytes() == 8 && !neighbours
+        }
+        Stmt::Loop(looped) => picks(func, &looped.body, var),
+        Stmt::Let { .. } | Stmt::Store { .. } => false,
+    })
 }
 
 fn size(stmts: &[Stmt]) -> usize {
