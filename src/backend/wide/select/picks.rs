@@ -69,13 +69,13 @@ impl Select<'_> {
                 parts.push(self.splat8(0)?);
                 continue;
             }
-            let Some(value) = self.from_windows(buffer, at, places)? else { return Ok(None) };
+            let Some(value) = self.out_of_windows(buffer, at, places)? else { return Ok(None) };
             parts.push(value);
         }
         Ok(Some(parts))
     }
 
-    fn from_windows(
+    fn out_of_windows(
         &mut self,
         buffer: BufferId,
         at: At,
