@@ -267,11 +267,12 @@ impl Kernel {
     /// The same with operands in two parts; see [`Executable::call_in_parts`].
     pub(crate) fn call_in_parts(
         &self,
-        inputs: [&[Input<'_>]; 2],
+        now: &[Input<'_>],
+        rest: &[Input<'_>],
         outputs: &mut [Output<'_>],
         workspace: &mut Workspace,
     ) {
-        self.executable.call_in_parts(self.index, inputs, outputs, workspace);
+        self.executable.call_in_parts(self.index, now, rest, outputs, workspace);
     }
 }
 

@@ -57,18 +57,19 @@ impl Executable for Compiled {
     fn call_in_parts(
         &self,
         func: usize,
-        inputs: [&[Input<'_>]; 2],
+        now: &[Input<'_>],
+        rest: &[Input<'_>],
         outputs: &mut [Output<'_>],
         workspace: &mut Workspace,
     ) {
         let Callable { entry, signature, workspace: bytes } = &self.entries[func];
-        signature.check(inputs, outputs);
+        signature.check(now, rest, outputs);
         let (mut few, mut few_out) = ([std::ptr::null(); FEW], [std::ptr::null_mut(); FEW]);
         let (mut more, mut more_out) = (Vec::new(), Vec::new());
         let at = room(signature.inputs.len(), &mut few, &mut more);
-        let (first, second) = at.split_at_mut(inputs[0].len());
-        first.iter_mut().zip(inputs[0]).for_each(|(at, input)| *at = input_address(input));
-        second.iter_mut().zip(inputs[1]).for_each(|(at, input)| *at = input_address(input));
+        let (first, second) = at.split_at_mut(now.len());
+        first.iter_mut().zip(now).for_each(|(at, input)| *at = input_address(input));
+        second.iter_mut().zip(rest).for_each(|(at, input)| *at = input_address(input));
         let out = room(signature.outputs.len(), &mut few_out, &mut more_out);
         out.iter_mut().zip(outputs).for_each(|(out, output)| *out = output_address(output));
         let workspace = workspace.reserve(*bytes);

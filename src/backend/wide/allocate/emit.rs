@@ -339,6 +339,7 @@ impl Allocate<'_> {
             let right = self.operand(b, element, &mut locked);
             let sum = self.operand(c, element, &mut locked);
             let into = self.take(locked);
+            locked |= 1 << into;
             match sum {
                 Rm::Reg(reg) => self.op(&x::MOVE, into, 0, Rm::Reg(reg), None),
                 Rm::Mem(mem) if mem.broadcast => {
