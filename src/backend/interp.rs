@@ -55,13 +55,14 @@ impl Executable for Interpreted {
     fn call_in_parts(
         &self,
         func: usize,
-        inputs: [&[Input<'_>]; 2],
+        now: &[Input<'_>],
+        rest: &[Input<'_>],
         outputs: &mut [Output<'_>],
         _workspace: &mut Workspace,
     ) {
-        self.signatures[func].check(inputs, outputs);
+        self.signatures[func].check(now, rest, outputs);
         let func = &self.module.funcs[func];
-        let mut frame = Frame::new(func, &inputs.concat());
+        let mut frame = Frame::new(func, &[now, rest].concat());
         frame.block(&func.body);
         for (id, output) in func.outputs.iter().zip(outputs) {
             write_back(&frame.memory[*id], output);

@@ -45,6 +45,12 @@ pub trait Backend: Send + Sync {
     fn is_wide(&self) -> bool {
         false
     }
+    /// Whether `func`, made for vectors along its loops, is faster here than `instead`, the same function in
+    /// another form.
+    fn goes_along(&self, func: &LoopFunc, instead: &LoopFunc) -> bool {
+        let _ = (func, instead);
+        false
+    }
 }
 
 /// Compiled functions. Calls are pure and may run on many threads at once, each with its own
@@ -55,13 +61,14 @@ pub trait Executable: Send + Sync {
     /// Runs function number `func`. Panics if number, type or length of the arguments differ from
     /// its declaration.
     fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
-        self.call_in_parts(func, [inputs, &[]], outputs, workspace);
+        self.call_in_parts(func, inputs, &[], outputs, workspace);
     }
-    /// The same with inputs in two parts, the second of which a caller may keep from call to call.
+    /// The same with inputs in two parts, of which a caller may keep `rest` from call to call.
     fn call_in_parts(
         &self,
         func: usize,
-        inputs: [&[Input<'_>]; 2],
+        now: &[Input<'_>],
+        rest: &[Input<'_>],
         outputs: &mut [Output<'_>],
         workspace: &mut Workspace,
     );
@@ -169,15 +176,14 @@ impl Signature {
 
     /// Panics unless the arguments are these.
     #[inline(always)]
-    fn check(&self, inputs: [&[Input<'_>]; 2], outputs: &[Output<'_>]) {
-        let mut fit =
-            (inputs[0].len() + inputs[1].len(), outputs.len()) == (self.inputs.len(), self.outputs.len());
+    fn check(&self, now: &[Input<'_>], rest: &[Input<'_>], outputs: &[Output<'_>]) {
+        let mut fit = (now.len() + rest.len(), outputs.len()) == (self.inputs.len(), self.outputs.len());
         if fit {
-            let (first, second) = self.inputs.split_at(inputs[0].len());
-            for (declared, input) in first.iter().zip(inputs[0]) {
+            let (first, second) = self.inputs.split_at(now.len());
+            for (declared, input) in first.iter().zip(now) {
                 fit &= *declared == input.layout();
             }
-            for (declared, input) in second.iter().zip(inputs[1]) {
+            for (declared, input) in second.iter().zip(rest) {
                 fit &= *declared == input.layout();
             }
             for (declared, output) in self.outputs.iter().zip(outputs) {
@@ -185,14 +191,14 @@ impl Signature {
             }
         }
         if !fit {
-            self.complain(inputs, outputs);
+            self.complain(&[now, rest].concat(), outputs);
         }
     }
 
     #[cold]
-    fn complain(&self, inputs: [&[Input<'_>]; 2], outputs: &[Output<'_>]) {
+    fn complain(&self, inputs: &[Input<'_>], outputs: &[Output<'_>]) {
         let Signature { name, inputs: declared_in, outputs: declared_out } = self;
-        let inputs: Vec<_> = inputs.concat().iter().map(Input::layout).collect();
+        let inputs: Vec<_> = inputs.iter().map(Input::layout).collect();
         let outputs: Vec<_> = outputs.iter().map(Output::layout).collect();
         assert!(inputs == *declared_in, "inputs of `{name}` should be {declared_in:?}, not {inputs:?}");
         assert!(outputs == *declared_out, "outputs of `{name}` should be {declared_out:?}, not {outputs:?}");

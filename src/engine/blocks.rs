@@ -25,7 +25,7 @@ use std::sync::Arc;
 const MAX_BLOCK: usize = 256;
 
 /// The same where no more is kept of a run than its end.
-const MAX_BLOCK_OF_ENDS: usize = 1024;
+const MAX_BLOCK_OF_ENDS: usize = 512;
 
 /// Numbers in the states of a block, at most, if it is not to be less than full: every step of every run
 /// is kept while the block is under way.

@@ -400,3 +400,56 @@ impl<R> Drop for Leaving<'_, R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::in_order;
+    use std::ops::ControlFlow;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn results_come_in_order_and_no_more_are_under_way_than_may() {
+        for (window, threads) in [(1, 1), (2, 2), (3, 2), (100, 3), (1, 4)] {
+            let (begun, looked) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let of = |number: usize| {
+                let ahead = begun.fetch_add(1, Ordering::SeqCst) + 1 - looked.load(Ordering::SeqCst);
+                // The one that is being looked at is not counted as looked at yet.
+                assert!(ahead <= window.max(threads) + 1, "{ahead} of {window}, {threads}");
+                number * number
+            };
+            let mut found = Vec::new();
+            in_order(3..40, window, threads, of, |number, square| {
+                assert_eq!(square, number * number);
+                looked.fetch_add(1, Ordering::SeqCst);
+                found.push(number);
+                ControlFlow::Continue(())
+            });
+            assert_eq!(found, (3..40).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn who_looks_may_end_it() {
+        let mut found = Vec::new();
+        in_order(
+            0..1000,
+            4,
+            3,
+            |number| number,
+            |number, _| {
+                found.push(number);
+                if number == 7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+        );
+        assert_eq!(found, (0..8).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_panic_on_a_thread_is_one_of_the_caller() {
+        let caught = std::panic::catch_unwind(|| {
+            let of = |number: usize| assert!(number != 5, "five");
+            in_order(0..100, 2, 2, of, |_, ()| ControlFlow::Continue(()));
+        });
+        assert!(caught.is_err());
+    }
+}

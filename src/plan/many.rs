@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::plan::controls::{Controls, Failure, Save};
 use crate::plan::forward::{Begun, Recording, Simulation};
 use crate::plan::lanes::{Apart, LaneArgs, LaneMotion};
-use crate::plan::operands::{Context, Fixed};
+use crate::plan::operands::Context;
 use crate::plan::trace::Keep;
 use crate::plan::unit::Element;
 use crate::solve::dense::Accepted;
@@ -17,6 +17,7 @@ use crate::solve::method::Kind;
 use crate::solve::outcome::{End, Invalid};
 use crate::solve::record::Observer;
 use crate::solve::solve::Options;
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 
 /// What comes of one run.
@@ -56,6 +57,8 @@ impl Plan {
         found
     }
 
+    /// A run begins when a lane is free for it, and is done with when it ends: so what belongs to it is at
+    /// hand while it is worked on.
     fn solve_in_lanes<T: Element>(
         &self,
         number: usize,
@@ -66,57 +69,49 @@ impl Plan {
     ) {
         let system = self.layout.solves[number].system;
         let options = &controls.options[system];
-        let mut recorder = Recorder::default();
-        let mut trips = Vec::new();
-        for (at, (run, found)) in runs.iter().zip(found.iter_mut()).enumerate() {
-            let begun = match found {
-                Ok(simulation) => run.begin(number, &simulation.solves, (save, keep)),
-                Err(_) => {
-                    recorder.begun.push(None);
-                    continue;
-                }
-            };
-            match begun {
-                Ok(mut begun) => {
-                    let fixed = std::mem::take(&mut begun.fixed);
-                    let mut trip =
-                        Trip::new(at, begun.ends, begun.y0.clone(), LaneArgs { fixed, data: run.data });
+        let begun = runs.iter().map(|_| None).collect();
+        let book = RefCell::new(Book { found, begun });
+        let mut trips = runs.iter().enumerate().filter_map(|(at, run)| {
+            let Book { found, begun } = &mut *book.borrow_mut();
+            let Ok(simulation) = &found[at] else { return None };
+            match run.begin(number, &simulation.solves, (save, keep)) {
+                Ok(mut of) => {
+                    let fixed = std::mem::take(&mut of.fixed);
+                    let mut trip = Trip::new(at, of.ends, of.y0.clone(), LaneArgs { fixed, data: run.data });
                     trip.stops.extend(&options.stops);
-                    trip.stops.extend(begun.stops.iter().map(|stop| stop.to_f64()));
-                    trip.resume = begun.resume;
-                    recorder.keeps_steps |= begun.keep != Keep::Ends;
-                    recorder.begun.push(Some(begun));
-                    trips.push(trip);
+                    trip.stops.extend(of.stops.iter().map(|stop| stop.to_f64()));
+                    trip.resume = of.resume;
+                    begun[at] = Some(of);
+                    Some(trip)
                 }
                 Err(failure) => {
-                    recorder.begun.push(None);
-                    *found = Err(failure);
+                    found[at] = Err(failure);
+                    None
                 }
             }
-        }
+        });
+        let mut recorder = Recorder {
+            runs,
+            book: &book,
+            number,
+            is_main: self.program.main == Some(number),
+            save,
+            lanes: Vec::new(),
+            keeps_steps: keep != Keep::Ends || *save == Save::Steps,
+            y: Vec::new(),
+            k1: Vec::new(),
+        };
         let refused = match crate::backend::lanes::width(T::DTYPE) {
-            8 => self.integrate_lanes::<T, 8>(system, apart, options, trips, &mut recorder),
-            16 => self.integrate_lanes::<T, 16>(system, apart, options, trips, &mut recorder),
+            8 => self.integrate_lanes::<T, 8>(system, apart, options, &mut trips, &mut recorder),
+            16 => self.integrate_lanes::<T, 16>(system, apart, options, &mut trips, &mut recorder),
             width => crate::bug!("blocks of {width} lanes"),
         };
         if let Err(failure) = refused {
-            for (found, _) in found.iter_mut().zip(&recorder.begun).filter(|(_, begun)| begun.is_some()) {
+            // Those that cannot even begin fail of that.
+            trips.for_each(drop);
+            let Book { found, begun } = book.into_inner();
+            for (found, _) in found.iter_mut().zip(&begun).filter(|(_, begun)| begun.is_some()) {
                 *found = Err(failure.clone());
-            }
-            return;
-        }
-        let is_main = self.program.main == Some(number);
-        for (at, fixed, recording, end) in recorder.ended {
-            let Ok(simulation) = &mut found[at] else { continue };
-            let begun = recorder.begun[at].take().expect("a run that ended has begun");
-            let begun = Begun { fixed, ..begun };
-            let finished = end.map_err(Failure::from).and_then(|end| {
-                let known = &simulation.solves;
-                runs[at].finish(number, known, (begun, Vec::new()), recording, end, save)
-            });
-            match finished {
-                Ok(finished) => simulation.take(number, is_main, finished),
-                Err(failure) => found[at] = Err(failure),
             }
         }
     }
@@ -126,10 +121,12 @@ impl Plan {
         system: usize,
         apart: &Apart,
         options: &Options,
-        trips: Vec<Trip<T, LaneArgs<'a, T>>>,
-        recorder: &mut Recorder<T>,
+        trips: &mut impl Iterator<Item = Trip<T, LaneArgs<'a, T>>>,
+        recorder: &mut Recorder<'_, '_, T>,
     ) -> Result<(), Failure> {
-        let Some(first) = trips.first() else { return Ok(()) };
+        #[allow(clippy::map_identity, reason = "kernels do not live as long as what the runs refer to")]
+        let mut trips = trips.map(|trip| -> Trip<T, LaneArgs<'_, T>> { trip }).peekable();
+        let Some(first) = trips.peek() else { return Ok(()) };
         let kernels = self.lane_kernels(system, apart)?;
         let mut motion = LaneMotion::<T, B>::new(self, system, &kernels, first.args.clone());
         recorder.lanes.extend((0..B).map(|_| None));
@@ -147,35 +144,30 @@ impl Plan {
     }
 }
 
-/// Keeps what comes of the runs of a block.
-struct Recorder<T> {
-    /// By run: what is known before its first step; `None` of one that is not among those in lanes.
+/// What is known of the runs.
+struct Book<'f, T> {
+    found: &'f mut [Found<T>],
+    /// What is known of a run before its first step, while it is under way.
     begun: Vec<Option<Begun<T>>>,
+}
+
+/// Keeps what comes of the runs of a block.
+struct Recorder<'r, 'f, T> {
+    runs: &'r [Context<'r, T>],
+    book: &'r RefCell<Book<'f, T>>,
+    /// Of which solve they are.
+    number: usize,
+    is_main: bool,
+    save: &'r Save,
     /// By lane.
     lanes: Vec<Option<Recording<T>>>,
-    /// The runs that are over.
-    ended: Vec<Ended<T>>,
     /// Whether more than start and end are kept of any.
     keeps_steps: bool,
     y: Vec<T>,
     k1: Vec<T>,
 }
 
-/// A run that is over: which, what its motion took, what is kept of it, and how it ended.
-type Ended<T> = (usize, Fixed<T>, Recording<T>, Result<End<T>, Invalid>);
-
-impl<T> Default for Recorder<T> {
-    fn default() -> Recorder<T> {
-        let (begun, lanes, ended) = (Vec::new(), Vec::new(), Vec::new());
-        Recorder { begun, lanes, ended, keeps_steps: false, y: Vec::new(), k1: Vec::new() }
-    }
-}
-
-impl<T: Element> Recorder<T> {
-    fn begun(&self, run: usize) -> &Begun<T> {
-        self.begun[run].as_ref().expect("a run in lanes has begun")
-    }
-
+impl<T: Element> Recorder<'_, '_, T> {
     fn lane(&mut self, lane: usize) -> &mut Recording<T> {
         self.lanes[lane].as_mut().expect("a run is in the lane")
     }
@@ -196,9 +188,10 @@ impl<T: Element> Recording<T> {
     }
 }
 
-impl<T: Element, const B: usize> LaneObserver<T, LaneArgs<'_, T>, B> for Recorder<T> {
+impl<T: Element, const B: usize> LaneObserver<T, LaneArgs<'_, T>, B> for Recorder<'_, '_, T> {
     fn start(&mut self, lane: usize, trip: &Trip<T, LaneArgs<'_, T>>, y: &[T]) -> f64 {
-        let mut recording = self.begun(trip.number).recording();
+        let book = self.book.borrow();
+        let mut recording = book.begun[trip.number].as_ref().expect("a run in a lane has begun").recording();
         recording.rows.start(trip.span.0, y);
         recording.saved.start(trip.span.0, y);
         if let Some(recorded) = &mut recording.recorded {
@@ -241,15 +234,23 @@ impl<T: Element, const B: usize> LaneObserver<T, LaneArgs<'_, T>, B> for Recorde
     }
 
     fn ended(&mut self, lane: usize, trip: Trip<T, LaneArgs<'_, T>>, end: Result<End<T>, Invalid>) {
-        let mut recording = match &end {
-            Ok(_) => self.lanes[lane].take().expect("a run that ended has begun"),
-            Err(_) => self.begun(trip.number).recording(),
-        };
-        if let (Keep::Ends, Ok(end)) = (recording.trace.keep, &end)
-            && end.t != recording.trace.t[0]
-        {
-            recording.trace.reach(end.t, &end.y);
+        let at = trip.number;
+        let Book { found, begun } = &mut *self.book.borrow_mut();
+        let begun = begun[at].take().expect("a run that ends has begun");
+        let finished = end.map_err(Failure::from).and_then(|end| {
+            let mut recording = self.lanes[lane].take().expect("a run that ended has been recorded");
+            if recording.trace.keep == Keep::Ends && end.t != recording.trace.t[0] {
+                recording.trace.reach(end.t, &end.y);
+            }
+            let known = found[at].as_ref().map(|simulation| simulation.solves.as_slice());
+            let known = known.unwrap_or_default();
+            let begun = Begun { fixed: trip.args.fixed, ..begun };
+            self.runs[at].finish(self.number, known, (begun, Vec::new()), recording, end, self.save)
+        });
+        match (finished, &mut found[at]) {
+            (Ok(finished), Ok(simulation)) => simulation.take(self.number, self.is_main, finished),
+            (Ok(_), Err(_)) => crate::bug!("a run that failed goes on"),
+            (Err(failure), found) => *found = Err(failure),
         }
-        self.ended.push((trip.number, trip.args.fixed, recording, end));
     }
 }

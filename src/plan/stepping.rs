@@ -77,7 +77,7 @@ impl<'a, T: Element> Motion<'a, T> {
     fn call(&mut self, kernel: &Kernel, t: f64, inside: f64, y: &[T], out: &mut [T]) {
         let (t, inside) = ([T::from_f64(t)], [T::from_f64(inside)]);
         let now = [T::input(&t), T::input(&inside), T::input(y)];
-        kernel.call_in_parts([&now, &self.rest], &mut [T::output(out)], &mut self.workspace);
+        kernel.call_in_parts(&now, &self.rest, &mut [T::output(out)], &mut self.workspace);
     }
 
     fn stages_of_table(&self) -> usize {
@@ -143,7 +143,7 @@ impl<T: Element> Step<T> for Motion<'_, T> {
         let (k1, tail) = stages.split_at_mut(y.len());
         let now = [T::input(&t), T::input(&h), T::input(y), T::input(k1)];
         let mut outputs = [T::output(tail), T::output(y_new), T::output(err)];
-        step.call_in_parts([&now, &self.rest], &mut outputs, &mut self.workspace);
+        step.call_in_parts(&now, &self.rest, &mut outputs, &mut self.workspace);
     }
 
     fn extend(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T]) {
@@ -151,7 +151,7 @@ impl<T: Element> Step<T> for Motion<'_, T> {
         let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
         let (known, extra) = stages.split_at_mut(self.n_stages() * y.len());
         let now = [T::input(&t), T::input(&h), T::input(y), T::input(known)];
-        extension.call_in_parts([&now, &self.rest], &mut [T::output(extra)], &mut self.workspace);
+        extension.call_in_parts(&now, &self.rest, &mut [T::output(extra)], &mut self.workspace);
     }
 }
 
@@ -269,7 +269,7 @@ impl<T: Element> Expand<T> for Motion<'_, T> {
         let (takeoff, mut chosen) = (takeoff.numbers().map(T::from_f64), [T::default(); 3]);
         let now = [T::input(&takeoff), T::input(y), T::input(&self.goal)];
         let mut outputs = [T::output(series), T::output(y_new), T::output(err), T::output(&mut chosen)];
-        leap.call_in_parts([&now, &self.rest], &mut outputs, &mut self.workspace);
+        leap.call_in_parts(&now, &self.rest, &mut outputs, &mut self.workspace);
         let [h, size, square] = chosen.map(T::to_f64);
         Chosen { h, size, square }
     }
@@ -279,7 +279,7 @@ impl<T: Element> Expand<T> for Motion<'_, T> {
         let (t, h) = ([T::from_f64(t)], [T::from_f64(h)]);
         let now = [T::input(&t), T::input(&h), T::input(y), T::input(series)];
         let mut outputs = [T::output(y_new), T::output(err)];
-        finish.call_in_parts([&now, &self.rest], &mut outputs, &mut self.workspace);
+        finish.call_in_parts(&now, &self.rest, &mut outputs, &mut self.workspace);
     }
 }
 

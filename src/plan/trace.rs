@@ -23,7 +23,7 @@ pub struct Trace<T> {
     pub stride: usize,
     /// How many states are kept.
     pub keep: Keep,
-    /// The state at the end, `[n]`, where it is not the last of `y`.
+    /// The state at the end, `[n]`, where it may not be the last of `y`; else empty.
     last: Vec<T>,
     /// Whether that rate was evaluated there: `[N]`. Else it is the last stage of the step before.
     pub fresh: Vec<bool>,
@@ -128,32 +128,30 @@ fn key(place: Place) -> (usize, bool) {
 impl<T: Element> Trace<T> {
     /// A trace that has not left `t0`.
     pub fn starting(t0: f64, y0: &[T], keep: Keep) -> Trace<T> {
-        Trace {
-            n: y0.len(),
-            t: vec![t0],
-            h: Vec::new(),
-            y: y0.to_vec(),
-            k1: Vec::new(),
+        let n = y0.len();
+        // Room for the first steps, as far as that is little memory.
+        let (rows, rates) = match keep {
+            Keep::Ends => (1, 0),
+            Keep::Every | Keep::Path | Keep::AtMost(_) => {
+                let rows = (512 / n.max(1)).clamp(1, 64);
+                (rows, rows * n)
+            }
+        };
+        let mut trace = Trace {
+            n,
+            t: Vec::with_capacity(1 + rows),
+            h: Vec::with_capacity(rows),
+            y: Vec::with_capacity((1 + rows) * n),
+            k1: Vec::with_capacity(rates),
             stride: 1,
             keep,
-            last: y0.to_vec(),
-            fresh: Vec::new(),
+            last: if let Keep::AtMost(_) = keep { y0.to_vec() } else { Vec::new() },
+            fresh: Vec::with_capacity(rows),
             instants: Vec::new(),
-        }
-        .with_room()
-    }
-
-    /// With room for the first steps, as far as that is little memory.
-    fn with_room(mut self) -> Trace<T> {
-        if self.keep != Keep::Ends {
-            let rows = (512 / self.n.max(1)).clamp(1, 64);
-            self.t.reserve(rows);
-            self.h.reserve(rows);
-            self.fresh.reserve(rows);
-            self.y.reserve(rows * self.n);
-            self.k1.reserve(rows * self.n);
-        }
-        self
+        };
+        trace.t.push(t0);
+        trace.y.extend_from_slice(y0);
+        trace
     }
 
     /// The state at the end.
@@ -248,7 +246,9 @@ impl<T: Element> Trace<T> {
         if let Some(instant) = self.instants.last_mut() {
             instant.after.copy_from_slice(y);
         }
-        self.last.copy_from_slice(y);
+        if let Keep::AtMost(_) = self.keep {
+            self.last.copy_from_slice(y);
+        }
         if self.ends_in_row() {
             let last = self.y.len() - self.n;
             self.y[last..].copy_from_slice(y);

@@ -51,10 +51,12 @@ impl<T: Real, O: Observer<T> + ?Sized> Observer<T> for &mut O {
         (**self).start(t, y);
     }
 
+    #[inline]
     fn looks_inside(&self, t: f64, t_new: f64) -> bool {
         (**self).looks_inside(t, t_new)
     }
 
+    #[inline]
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
         (**self).accepted(step)
     }
@@ -75,10 +77,12 @@ impl<T: Real, A: Observer<T>, B: Observer<T>> Observer<T> for (A, B) {
         self.1.start(t, y);
     }
 
+    #[inline]
     fn looks_inside(&self, t: f64, t_new: f64) -> bool {
         self.0.looks_inside(t, t_new) || self.1.looks_inside(t, t_new)
     }
 
+    #[inline]
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
         self.0.accepted(step)?;
         self.1.accepted(step)
@@ -153,7 +157,11 @@ impl<T: Real> SaveAt<T> {
 
 impl<T: Real> SaveAt<T> {
     /// Fills the rows of all times, from the next one on, that `reached` says the run has reached.
+    #[inline]
     fn save(&mut self, reached: impl Fn(f64) -> bool, state: impl Fn(f64, &mut [T])) {
+        if self.n_passed == self.order.len() {
+            return;
+        }
         let dim = self.ys.len().checked_div(self.ts.len()).unwrap_or(0);
         while let Some(row) = self.order.get(self.n_passed).copied().filter(|row| reached(self.ts[*row])) {
             state(self.ts[row], &mut self.ys[row * dim..(row + 1) * dim]);
@@ -174,11 +182,13 @@ impl<T: Real> Observer<T> for SaveAt<T> {
         self.save(|s| s == t, |_, out| out.copy_from_slice(y));
     }
 
+    #[inline]
     fn looks_inside(&self, _: f64, t_new: f64) -> bool {
         let next = self.order.get(self.n_passed).map(|row| self.ts[*row]);
         next.is_some_and(|next| (t_new - next) * self.direction > 0.0)
     }
 
+    #[inline]
     fn accepted(&mut self, step: &Accepted<'_, T>) -> ControlFlow<f64> {
         self.save(|s| step.covers(s), |s, out| step.at(s, out));
         ControlFlow::Continue(())

@@ -127,7 +127,7 @@ impl LaneExecutable for Wide {
     fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
         match &self.codes[func] {
             Code::Wide { entry, signature, workspace: bytes, constants } => {
-                signature.check([inputs, &[]], outputs);
+                signature.check(inputs, &[], outputs);
                 let (mut few, mut few_out) = ([std::ptr::null(); FEW], [std::ptr::null_mut(); FEW]);
                 let (mut more, mut more_out) = (Vec::new(), Vec::new());
                 let at = room(inputs.len(), &mut few, &mut more);
