@@ -36,7 +36,7 @@
 //!       ▼                                                      │
 //!    loop IR  ─── backend::interp ──────────────────────────── ┤
 //!       ├──────── backend::cranelift ─── machine code ──────── ┤
-//!       └──────── backend::wide ──────── many examples at once ┘
+//!       └──────── backend::wide ───── many examples or elements ┘
 //!                      │
 //!               Executable  implements  solve::Step  (built by plan)
 //!                      │

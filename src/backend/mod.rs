@@ -45,6 +45,12 @@ pub trait Backend: Send + Sync {
     fn is_wide(&self) -> bool {
         false
     }
+    /// Whether `func`, made for vectors along its loops, is faster here than `instead`, the same function in
+    /// another form.
+    fn goes_along(&self, func: &LoopFunc, instead: &LoopFunc) -> bool {
+        let _ = (func, instead);
+        false
+    }
 }
 
 /// Compiled functions. Calls are pure and may run on many threads at once, each with its own

@@ -40,7 +40,13 @@ struct Demand {
     repeated: bool,
     /// Whether a user runs over it with a loop.
     looped: bool,
+    /// Whether a user adds up rows of it.
+    rows: bool,
 }
+
+/// Most ops that are computed where rows are added up, if values are rows ([`places`] with a limit of 1):
+/// there the neighbours of an element are not those in memory, so that a vector is made of several.
+const IN_ROWS: usize = 3;
 
 /// The place of every value when tensors of at most `limit` elements are scalars and sums of at
 /// most `limit` terms are written out.
@@ -68,7 +74,9 @@ pub(super) fn places(func: &Func, limit: usize) -> IndexVec<ValueId, Place> {
             // Scalars that are joined are stored one by one.
             let joins = node.op == Op::Concat && streams;
             demand.looped |= !is_small(id) && !joins || runs_over(func, node, operand, limit);
+            demand.rows |= limit == 1 && adds_rows(func, node);
             if rearranges(node) {
+                demand.rows |= user.rows;
                 demand.users += user.users;
                 demand.repeated |= user.repeated || repeats(node, streamed[id]) && !is_small(*arg);
             } else {
@@ -97,7 +105,7 @@ pub(super) fn places(func: &Func, limit: usize) -> IndexVec<ValueId, Place> {
         } else if stored(node)
             || (!streamed[id] && divides(func, node) && places[node.args[0]] == Place::Inline)
             || size > TOGETHER
-            || (!rearranges(node) && (demand.users > 1 || demand.repeated))
+            || (!rearranges(node) && (demand.users > 1 || demand.repeated || demand.rows && size > IN_ROWS))
         {
             Place::Buffer
         } else {
@@ -106,6 +114,13 @@ pub(super) fn places(func: &Func, limit: usize) -> IndexVec<ValueId, Place> {
         together.push(size);
     }
     places
+}
+
+/// Whether a node reduces the last axis of several rows.
+fn adds_rows(func: &Func, node: &Node) -> bool {
+    let (Lowering::Reduce(_), Attr::Axes(axes)) = (node.op.def().lowering, &node.attr) else { return false };
+    let rank = func.ty(node.args[0]).shape.rank();
+    axes.iter().any(|axis| *axis as usize + 1 == rank) && node.ty.shape.count() > 1
 }
 
 /// Whether an elementwise op has this operand already: one element serves twice.

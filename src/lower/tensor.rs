@@ -535,13 +535,19 @@ impl Pass<'_> {
     }
 
     /// The number of an entry among `n`, which is the element of `index` at `coords`. Who made the
-    /// function keeps it in `0..n`; it is clamped so that no argument can lead outside of a buffer.
+    /// function keeps it in `0..n`; it is clamped so that no argument can lead outside of a buffer, unless
+    /// it is one of a table that does not.
     fn entry(&self, index: ValueId, coords: &[Index], n: usize) -> Index {
         if n <= 1 {
             return constant(0);
         }
+        let element = self.element(index, coords);
+        let inside = |bits: &u64| (0.0..n as f64).contains(&f64::from_bits(*bits));
+        if matches!(&self.func.nodes[index].attr, Attr::Elements(table) if table.iter().all(inside)) {
+            return self.dynamic(element);
+        }
         let last = self.code.integer(n as i64 - 1);
-        let below = self.code.op(Prim::Min, &[self.element(index, coords), last]);
+        let below = self.code.op(Prim::Min, &[element, last]);
         self.dynamic(self.code.op(Prim::Max, &[below, self.code.integer(0)]))
     }
 

@@ -21,6 +21,9 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hash};
 /// Fewest entries of one form that are computed together.
 const FEWEST: usize = 4;
 
+/// Most vectors that entries which are computed already are taken from.
+const MOST_HOMES: usize = 3;
+
 /// Most elements of a table of constants or numbers.
 const LARGEST_TABLE: usize = 1 << 20;
 
@@ -110,6 +113,9 @@ impl Roll {
         if lanes.iter().all(|lane| is_view(b, b.node(*lane))) {
             return self.viewed(b, lanes, &first.ty).and_then(mapped);
         }
+        if let Some(made) = self.shared(b, lanes) {
+            return mapped(made);
+        }
         if let Some(found) = self.found(b, lanes) {
             return mapped(found);
         }
@@ -154,30 +160,64 @@ impl Roll {
         Some(taken::gathered(b, source, &numbers, batched(&ty.shape, lanes.len())))
     }
 
-    /// Entries most of which are part of one vector already.
-    fn found(&self, b: &mut Builder, lanes: &[ValueId]) -> Option<ValueId> {
-        let home = lanes.iter().find_map(|lane| self.homes.get(lane))?.0;
-        let at_home = |lane: &ValueId| self.homes.get(lane).filter(|(other, _)| *other == home);
-        let others: Vec<ValueId> = lanes.iter().filter(|lane| at_home(lane).is_none()).copied().collect();
-        if others.len() * 4 > lanes.len() {
+    /// Entries many of which are the same: each once, and then put where they are wanted.
+    fn shared(&mut self, b: &mut Builder, lanes: &[ValueId]) -> Option<ValueId> {
+        let distinct = distinct(lanes);
+        if distinct.len() < FEWEST || 4 * distinct.len() > 3 * lanes.len() {
             return None;
         }
-        let (n, shape) = (b.shape(home).0[0], b.shape(lanes[0]).clone());
-        let mut parts = vec![home];
-        parts.extend(others.iter().map(|lane| b.reshape(*lane, batched(&shape, 1))));
-        let all = b.concat(&parts, 0);
-        let (mut numbers, mut beyond) = (Vec::new(), n);
+        let packed = self.pack(b, &distinct)?;
+        let row = |lane: &ValueId| distinct.iter().position(|other| other == lane).expect("one of them");
+        let rows: Vec<usize> = lanes.iter().map(row).collect();
+        Some(placed(b, packed.id, &rows, lanes))
+    }
+
+    /// Entries most of which are part of vectors already.
+    fn found(&mut self, b: &mut Builder, lanes: &[ValueId]) -> Option<ValueId> {
+        let mut homes: Vec<(ValueId, usize)> = Vec::new();
+        let mut others: Vec<ValueId> = Vec::new();
+        let mut beyond = 0;
         for lane in lanes {
-            let row = match at_home(lane) {
-                Some((_, at)) => *at,
-                None => {
-                    beyond += 1;
-                    beyond - 1
+            match self.homes.get(lane) {
+                None => others.push(*lane),
+                Some((home, _)) if homes.iter().any(|(known, _)| known == home) => {}
+                Some((home, _)) => {
+                    homes.push((*home, beyond));
+                    beyond += b.shape(*home).0[0];
                 }
-            };
-            numbers.extend((0..shape.count()).map(|at| (row * shape.count() + at) as u32));
+            }
         }
-        Some(taken::gathered(b, all, &numbers, batched(&shape, lanes.len())))
+        let most = others.len() * 4 <= lanes.len();
+        let many = others.is_empty() || others.len() >= FEWEST && others.len() * 2 <= lanes.len();
+        let short = homes.len() <= MOST_HOMES && beyond <= 2 * lanes.len();
+        if homes.is_empty() || !(homes.len() == 1 && most || short && many) {
+            return None;
+        }
+        let shape = b.shape(lanes[0]).clone();
+        let mut parts: Vec<ValueId> = homes.iter().map(|(home, _)| *home).collect();
+        let packed = if others.len() < FEWEST { None } else { self.pack(b, &others) };
+        match packed {
+            Some(Lifted { id, mapped: true }) => parts.push(id),
+            _ => parts.extend(others.iter().map(|lane| b.reshape(*lane, batched(&shape, 1)))),
+        }
+        let mut rows = Vec::with_capacity(lanes.len());
+        let mut next = beyond;
+        for lane in lanes {
+            let home = match others.contains(lane) {
+                true => None,
+                false => self.homes.get(lane),
+            };
+            let start = home.map(|(home, at)| {
+                let (_, start) = homes.iter().find(|(known, _)| known == home).expect("it is one of them");
+                start + at
+            });
+            rows.push(start.unwrap_or_else(|| {
+                next += 1;
+                next - 1
+            }));
+        }
+        let all = b.concat(&parts, 0);
+        Some(placed(b, all, &rows, lanes))
     }
 
     /// See [`Roll::forms`].
@@ -233,6 +273,21 @@ fn in_order(
         .flat_map(|at| (starts[at]..starts[at] + size(at)).map(|number| number as u32))
         .collect();
     taken::gathered(b, all, &numbers, node.ty.shape.clone())
+}
+
+/// Each entry once, in the order in which they come.
+fn distinct(lanes: &[ValueId]) -> Vec<ValueId> {
+    let mut known = FastMap::default();
+    lanes.iter().filter(|lane| known.insert(**lane, ()).is_none()).copied().collect()
+}
+
+/// The rows of `all` with these numbers, which are the entries `lanes`.
+fn placed(b: &mut Builder, all: ValueId, rows: &[usize], lanes: &[ValueId]) -> ValueId {
+    let shape = b.shape(lanes[0]).clone();
+    let size = shape.count();
+    let numbers = rows.iter().flat_map(|row| (0..size).map(move |at| (row * size + at) as u32));
+    let numbers: Vec<u32> = numbers.collect();
+    taken::gathered(b, all, &numbers, batched(&shape, lanes.len()))
 }
 
 fn hash(of: impl Hash) -> u64 {

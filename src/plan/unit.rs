@@ -12,8 +12,8 @@ use crate::base::span::Span;
 use crate::ir::func::Func;
 use crate::ir::program::DataPort;
 use crate::ir::types::DType;
-use crate::lower::LowerError;
-use crate::lower::loops::LoopModule;
+use crate::lower::loops::{LoopFunc, LoopModule};
+use crate::lower::{self, LowerError};
 use crate::solve::problem::Real;
 use crate::solve::stepper::Carried;
 use smallvec::SmallVec;
@@ -278,11 +278,28 @@ impl Kernel {
 
 /// Compiles functions whose requests for derivatives have been resolved.
 pub fn compile<const N: usize>(funcs: [&Func; N], backend: &dyn Backend) -> Result<[Kernel; N], PlanError> {
-    let target = backend.target();
-    let lowered = funcs.into_iter().map(|func| crate::lower::lower(func, target));
+    let lowered = funcs.into_iter().map(|func| lowered(func, backend));
     let module = LoopModule { funcs: lowered.collect::<Result<_, _>>()? };
     let executable = backend.compile(Arc::new(module))?;
     Ok(std::array::from_fn(|index| Kernel { executable: executable.clone(), index }))
+}
+
+/// The loops of a function, in the form in which the code of this back end is fastest.
+fn lowered(func: &Func, backend: &dyn Backend) -> Result<LoopFunc, LowerError> {
+    let target = backend.target();
+    let usual = lower::lower(func, target)?;
+    if !backend.is_wide() || !has_rows(func) {
+        return Ok(usual);
+    }
+    let rows = lower::lower_within(func, target, 1)?;
+    Ok(if backend.goes_along(&rows, &usual) { rows } else { usual })
+}
+
+/// Whether most of what a function computes are elements of values that have many.
+fn has_rows(func: &Func) -> bool {
+    const MANY: usize = 6;
+    let counts = || func.nodes.iter().map(|node| node.ty.shape.count());
+    2 * counts().filter(|count| *count >= MANY).sum::<usize>() > counts().sum()
 }
 
 /// A compiled function of several examples.
@@ -314,7 +331,7 @@ pub fn compile_lanes<const N: usize>(
 ) -> Result<[LaneKernel; N], PlanError> {
     let target = backend.target();
     let lowered = funcs.into_iter().map(|(func, inputs, outputs)| {
-        crate::lower::lower(func, target).map(|func| LaneFunc { func, inputs, outputs })
+        lower::lower(func, target).map(|func| LaneFunc { func, inputs, outputs })
     });
     let lowered = lowered.collect::<Result<Vec<_>, _>>()?;
     let executable = backend.compile_lanes(lowered, lanes::width(dtype))?;

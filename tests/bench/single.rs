@@ -148,10 +148,10 @@ let far = [1 + 0.02*i for i in 0..N]
 state x: [N] = far*cos(angle), x': [N] = -0.55*sin(angle)
 state y: [N] = far*sin(angle), y': [N] = 0.55*cos(angle)
 state z: [N] = 0.1*far*sin(3*angle + 0.5), z': [N] = 0.0275*cos(angle)
-fn pull(dx, dy, dz) = dx/(dx^2 + dy^2 + dz^2)^1.5/6
-x'' = [sum(if i == j then 0 else pull(x[j] - x[i], y[j] - y[i], z[j] - z[i]) for j in 0..N) for i in 0..N]
-y'' = [sum(if i == j then 0 else pull(y[j] - y[i], z[j] - z[i], x[j] - x[i]) for j in 0..N) for i in 0..N]
-z'' = [sum(if i == j then 0 else pull(z[j] - z[i], x[j] - x[i], y[j] - y[i]) for j in 0..N) for i in 0..N]
+fn cube(dx, dy, dz) = (dx^2 + dy^2 + dz^2)^1.5
+x'' = [sum(if i == j then 0 else (x[j] - x[i])/cube(x[j] - x[i], y[j] - y[i], z[j] - z[i])/6 for j in 0..N) for i in 0..N]
+y'' = [sum(if i == j then 0 else (y[j] - y[i])/cube(x[j] - x[i], y[j] - y[i], z[j] - z[i])/6 for j in 0..N) for i in 0..N]
+z'' = [sum(if i == j then 0 else (z[j] - z[i])/cube(x[j] - x[i], y[j] - y[i], z[j] - z[i])/6 for j in 0..N) for i in 0..N]
 ";
 
 /// Median of repeated calls over about half a second, after one that is not counted.

@@ -3,11 +3,15 @@
 
 use crate::backends::{Data, call_lanes};
 use nodec::backend::Backend;
-use nodec::backend::cranelift::Cranelift;
+use nodec::backend::cranelift::{Baseline, Cranelift};
 use nodec::backend::interp::Interp;
 use nodec::backend::lanes::{LaneFunc, Spread, one_by_one};
 use nodec::backend::wide::{self, Isa};
+use nodec::ir::builder::Builder;
+use nodec::ir::op::Op;
+use nodec::ir::types::{DType, Type};
 use nodec::lower::loops::{LoopFunc, Target};
+use nodec::lower::lower_within;
 use std::sync::Arc;
 
 /// The instruction sets of this machine, or what is done without.
@@ -86,6 +90,24 @@ pub fn must_be_wide(func: &LoopFunc) {
             let of_bytes = ["a computed index of bytes", "a computed index of what is stored"];
             assert!(of_bytes.contains(&why), "{why}, {isa:?}\n{func}");
         }
+    }
+}
+
+#[test]
+fn rows_go_along_and_few_scalars_do_not() {
+    let func = |len: usize| {
+        let mut b = Builder::new("f");
+        let x = b.param("x", Type::new(DType::F64, &[len]));
+        let (square, sine) = (b.mul(x, x), b.unary(Op::Sin, x));
+        let y = b.add(square, sine);
+        b.finish(vec![("y".into(), y)])
+    };
+    for (len, rows) in [(2, false), (100, true)] {
+        let [usual, long] = [16, 1].map(|limit| {
+            lower_within(&func(len), Cranelift.target(), limit).expect("everything in it has loops")
+        });
+        assert_eq!(Cranelift.goes_along(&long, &usual), rows && wide::native().is_some());
+        assert!(!Baseline.goes_along(&long, &usual));
     }
 }
 

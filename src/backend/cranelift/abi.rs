@@ -30,18 +30,19 @@ struct Callable {
 
 impl Compiled {
     /// The functions `ids` of `jit`, which are those of `module` in order, finalized and with the
-    /// signature of an `Entry`.
-    pub(super) fn new(module: Arc<LoopModule>, jit: JITModule, ids: &[FuncId]) -> Compiled {
+    /// signature of an `Entry`; with each the bytes of workspace it needs.
+    pub(super) fn new(module: Arc<LoopModule>, jit: JITModule, ids: &[(FuncId, usize)]) -> Compiled {
         assert_eq!(module.funcs.len(), ids.len(), "one piece of code per function");
         let entries = ids
             .iter()
             .zip(&module.funcs)
-            .map(|(id, func)| {
+            .map(|((id, workspace), func)| {
                 let address = jit.get_finalized_function(*id);
                 // SAFETY: `emit` gives every function exactly the parameters of `Entry` and the
-                // host's default calling convention, which is that of `extern "C"`.
+                // host's default calling convention, which is that of `extern "C"`; wide code, which is
+                // made for Unix on x86-64 alone, has the same ones there.
                 let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
-                Callable { entry, signature: Signature::of(func), workspace: func.workspace }
+                Callable { entry, signature: Signature::of(func), workspace: *workspace }
             })
             .collect();
         Compiled { module, entries, jit: Mutex::new(Some(jit)) }
@@ -76,7 +77,8 @@ impl Executable for Compiled {
         // the workspace has the declared size and alignment, outputs are exclusive borrows and so
         // overlap nothing. The code reads and writes inside these buffers: `LoopFunc::verify`, run
         // before compilation, bounds every affine index, and the producers of computed indices
-        // clamp them. The code is alive as long as `self`.
+        // clamp them; wide code goes beyond the end of local buffers and tables, where there is room for
+        // that, and of no others. The machine has the instructions, which `wide` asked it. The code is alive as long as `self`.
         unsafe { entry(at.as_ptr(), out.as_ptr(), workspace) }
     }
 }

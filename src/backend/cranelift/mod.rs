@@ -1,7 +1,8 @@
 //! The Cranelift back end: machine code of this host, scalar, one function per [`LoopFunc`].
 //!
 //! Loop IR goes in, an [`Executable`] comes out. Values, ordering and fused multiply-adds are taken
-//! as they stand: `lower` decided them. The call into the code, and freeing it, are in `abi`.
+//! as they stand: `lower` decided them. A function that spends most of its time in loops over many
+//! elements becomes [wide] code. The call into the code, and freeing it, are in `abi`.
 
 mod abi;
 mod emit;
@@ -10,6 +11,7 @@ mod emit;
 pub(super) use abi::{FEW, free, input_address, output_address, room};
 
 use crate::backend::lanes::{LaneExecutable, LaneFunc};
+use crate::backend::wide::Isa;
 use crate::backend::{Backend, CompileError, Executable, Target, wide};
 use crate::lower::loops::{LoopFunc, LoopModule, Stmt};
 use cranelift::codegen::{Context, ir, isa, settings};
@@ -38,7 +40,7 @@ impl Backend for Cranelift {
     }
 
     fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError> {
-        compile_for(Level::Native, module)
+        compile_for(Level::Native, &wide_where_it_pays, module)
     }
 
     fn compile_lanes(
@@ -52,6 +54,42 @@ impl Backend for Cranelift {
     fn is_wide(&self) -> bool {
         wide::native().is_some()
     }
+
+    fn goes_along(&self, func: &LoopFunc, instead: &LoopFunc) -> bool {
+        wide::native().is_some_and(|isa| wide::pays(func, instead, isa))
+    }
+}
+
+/// The same, with every function in wide code of this kind that can be: for tests. Panics where the machine
+/// does not have it.
+#[derive(Clone, Copy, Debug)]
+pub struct Along(pub Isa);
+
+impl Backend for Along {
+    fn name(&self) -> &'static str {
+        "wide"
+    }
+
+    fn target(&self) -> Target {
+        target_of(Level::Native)
+    }
+
+    fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError> {
+        assert!(self.0.is_supported(), "code for {:?} on a machine without", self.0);
+        compile_for(Level::Native, &|func| wide::code_alone(func, self.0).ok(), module)
+    }
+}
+
+/// Wide code of a function, where it is faster.
+fn wide_where_it_pays(func: &LoopFunc) -> Option<wide::Code> {
+    let isa = wide::native().filter(|isa| wide::pays(func, func, *isa))?;
+    match wide::code_alone(func, isa) {
+        Ok(code) => Some(code),
+        Err(why) => {
+            tracing::debug!("`{}` is scalar code: it has {why}", func.name);
+            None
+        }
+    }
 }
 
 impl Backend for Baseline {
@@ -64,7 +102,7 @@ impl Backend for Baseline {
     }
 
     fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError> {
-        compile_for(Level::Baseline, module)
+        compile_for(Level::Baseline, &|_| None, module)
     }
 }
 
@@ -72,7 +110,12 @@ fn target_of(level: Level) -> Target {
     Target { fma: host(level, Registers::Backtracking).is_ok_and(|isa| has_fma(isa.as_ref())) }
 }
 
-fn compile_for(level: Level, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError> {
+/// Code of every function: what `wide` gives, else ours.
+fn compile_for(
+    level: Level,
+    wide: &dyn Fn(&LoopFunc) -> Option<wide::Code>,
+    module: Arc<LoopModule>,
+) -> Result<Arc<dyn Executable>, CompileError> {
     let mut jit = new_jit(level, Registers::of(&module)).map_err(|message| error("", message))?;
     let mut context = jit.make_context();
     let mut builder_context = FunctionBuilderContext::new();
@@ -81,7 +124,13 @@ fn compile_for(level: Level, module: Arc<LoopModule>) -> Result<Arc<dyn Executab
         let failed = |message: String| error(&func.name, message);
         func.verify().map_err(failed)?;
         let name = format!("f{position}");
-        ids.push(define(&mut jit, &mut context, &mut builder_context, &name, func).map_err(failed)?);
+        ids.push(match wide(func) {
+            Some(code) => (place(&mut jit, &name, &code).map_err(failed)?, code.workspace),
+            None => {
+                let id = define(&mut jit, &mut context, &mut builder_context, &name, func).map_err(failed)?;
+                (id, func.workspace)
+            }
+        });
     }
     jit.finalize_definitions().map_err(|e| error("", e.to_string()))?;
     Ok(Arc::new(abi::Compiled::new(module, jit, &ids)))
@@ -196,6 +245,14 @@ fn has_fma(isa: &dyn isa::TargetIsa) -> bool {
 
 fn new_jit(level: Level, registers: Registers) -> Result<JITModule, String> {
     Ok(JITModule::new(JITBuilder::with_isa(host(level, registers)?, default_libcall_names())))
+}
+
+/// Code that is there already, of three addresses as all functions are.
+fn place(jit: &mut JITModule, name: &str, code: &wide::Code) -> Result<FuncId, String> {
+    let signature = jit.make_signature();
+    let id = jit.declare_function(name, Linkage::Export, &signature).map_err(|e| e.to_string())?;
+    jit.define_function_bytes(id, 64, &code.bytes, &[]).map_err(|e| e.to_string())?;
+    Ok(id)
 }
 
 fn define(

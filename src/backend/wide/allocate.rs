@@ -6,8 +6,10 @@
 //! end each is brought back to that place, so that every turn begins alike. Two registers stay free
 //! for moves and for instructions that are several.
 
-use super::encode::{self as x, Assembler, Form, Gpr, Mem, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Rm};
-use super::machine::Machine;
+use super::encode::{
+    self as x, Assembler, Form, Gpr, Label, Len, Mask, Mem, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Rm,
+};
+use super::machine::{Machine, Masks};
 use super::select::Unsupported;
 use super::vector::{At, Base, ClassId, Fill, Home, Inst, Value, Vectors, sources};
 use crate::base::index::IndexVec;
@@ -25,6 +27,8 @@ const MOST_REGS: usize = 30;
 /// The address of the constants, and the counter of an innermost loop.
 const CONSTANTS: Gpr = RCX;
 const COUNTER: Gpr = 15;
+/// The mask register of the lanes that a vector with few has.
+const FIRST: u8 = 5;
 /// Free between instructions, as is `RAX`.
 const INDEX: Gpr = 11;
 /// Registers for addresses.
@@ -32,8 +36,9 @@ const POINTERS: [Gpr; 10] = [RDI, RSI, RDX, RBX, 8, 9, 10, 12, 13, 14];
 /// What the calling convention wants back.
 const KEPT: [Gpr; 5] = [RBX, 12, 13, 14, 15];
 
-/// The code of `vectors` for a machine: `extern "sysv64" fn(inputs, outputs, workspace, constants)`.
-pub fn allocate(vectors: &Vectors, machine: &'static Machine) -> Result<Vec<u8>, Unsupported> {
+/// The code of `vectors` for a machine: `extern "sysv64" fn(inputs, outputs, workspace, constants)`. With
+/// the constants `inside` they stand behind the code, and there is no fourth argument.
+pub fn allocate(vectors: &Vectors, machine: &'static Machine, inside: bool) -> Result<Vec<u8>, Unsupported> {
     let mut out = Allocate {
         vectors,
         machine,
@@ -55,10 +60,11 @@ pub fn allocate(vectors: &Vectors, machine: &'static Machine) -> Result<Vec<u8>,
         counters: Vec::new(),
         open: Vec::new(),
         in_mask: None,
+        first: None,
         aside: None,
     };
     out.find_uses();
-    out.prologue();
+    let constants = out.prologue(inside);
     for at in 0..vectors.insts.len() {
         out.now = at;
         out.inst(&vectors.insts[at]);
@@ -66,7 +72,7 @@ pub fn allocate(vectors: &Vectors, machine: &'static Machine) -> Result<Vec<u8>,
             return Err("a very large function");
         }
     }
-    Ok(out.finish())
+    Ok(out.finish(constants))
 }
 
 struct Allocate<'v> {
@@ -97,6 +103,8 @@ struct Allocate<'v> {
     open: Vec<Open>,
     /// The value that is in mask registers.
     in_mask: Option<Value>,
+    /// How many lanes are in the mask register [`FIRST`], if that is known.
+    first: Option<u8>,
     /// Slots for vectors whose elements are wanted one by one.
     aside: Option<[i32; 2]>,
 }
@@ -181,7 +189,7 @@ impl Allocate<'_> {
 
     // ---- begin and end -------------------------------------------------------------------------
 
-    fn prologue(&mut self) {
+    fn prologue(&mut self, inside: bool) -> Option<Label> {
         let asm = &mut self.asm;
         asm.push(RBP);
         asm.copy(RBP, RSP);
@@ -189,6 +197,7 @@ impl Allocate<'_> {
         // The size of the frame is put in at the end.
         asm.add(RSP, i32::MIN);
         asm.align(RSP);
+        let constants = inside.then(|| asm.lea_here(CONSTANTS));
         // Saved inputs, outputs, workspace.
         self.frame = 0;
         let classes: Vec<ClassId> = self.vectors.classes.ids().collect();
@@ -212,9 +221,10 @@ impl Allocate<'_> {
             }
             self.asm.store(RAX, RSP, self.class_homes[class]);
         }
+        constants
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    fn finish(mut self, constants: Option<Label>) -> Vec<u8> {
         self.asm.clear_upper();
         self.asm.lea(RSP, RBP, -8 * KEPT.len() as i32);
         KEPT.iter().rev().for_each(|reg| self.asm.pop(*reg));
@@ -224,6 +234,11 @@ impl Allocate<'_> {
         let place = i32::MIN.to_le_bytes();
         let at = self.asm.bytes.windows(4).position(|bytes| bytes == place).expect("the prologue has it");
         self.asm.bytes[at..at + 4].copy_from_slice(&(-frame).to_le_bytes());
+        if let Some(lea) = constants {
+            self.asm.place_here(lea, &self.vectors.constants);
+            // Of the last of them a whole vector may be read.
+            self.asm.bytes.resize(self.asm.bytes.len() + 64, 0);
+        }
         self.asm.bytes
     }
 
@@ -282,7 +297,33 @@ impl Allocate<'_> {
             Fill::Splat1 => self.op(&x::BROADCAST_B, reg, 0, mem, None),
             Fill::Bytes4 => self.op(&x::B_TO_D, reg, 0, mem, None),
             Fill::Bytes8 => self.op(&x::B_TO_Q, reg, 0, mem, None),
+            Fill::Part { count, double, len, mask } => match self.machine.masks {
+                Masks::Registers => {
+                    self.first_lanes(count);
+                    let form = if double { x::LOAD_PD } else { x::LOAD };
+                    self.asm.masked(&form, len, reg, 0, mem, Mask { k: FIRST, zero: true }, None);
+                }
+                Masks::Vectors => {
+                    let form = if double { x::MASKED_LOAD_PD } else { x::MASKED_LOAD_PS };
+                    self.load_mask(reg, len, mask);
+                    self.asm.op(&form, len, reg, reg, mem, None);
+                }
+            },
         }
+    }
+
+    /// The mask register of that name has the first lanes.
+    fn first_lanes(&mut self, count: u8) {
+        if self.first != Some(count) {
+            self.asm.mask_set(FIRST, (1 << count) - 1, INDEX);
+            self.first = Some(count);
+        }
+    }
+
+    /// A mask that stands among the constants.
+    fn load_mask(&mut self, reg: u8, len: Len, disp: i32) {
+        let mem = Mem { base: CONSTANTS, disp, broadcast: false };
+        self.asm.op(&x::LOAD, len, reg, 0, Rm::Mem(mem), None);
     }
 
     fn load_slot(&mut self, reg: u8, slot: i32) {

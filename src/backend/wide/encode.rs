@@ -29,7 +29,7 @@ pub enum Len {
 }
 
 impl Len {
-    fn bytes(self) -> i32 {
+    pub fn bytes(self) -> i32 {
         16 << self as i32
     }
 }
@@ -125,6 +125,16 @@ const F8: Unit = Unit::Full(8);
 forms! {
     LOAD = "vmovups" M0F NP 0x10 F4, W0 W0;
     STORE = "vmovups" M0F NP 0x11 F4, W0 W0;
+    LOAD_PD = "vmovupd" M0F P66 0x10 F8, W1 NO;
+    STORE_PD = "vmovupd" M0F P66 0x11 F8, W1 NO;
+    /// The first source is the mask.
+    MASKED_LOAD_PS = "vmaskmovps" M38 P66 0x2c F4, NO W0;
+    /// The first source is the mask.
+    MASKED_LOAD_PD = "vmaskmovpd" M38 P66 0x2d F8, NO W0;
+    /// The first source is the mask.
+    MASKED_STORE_PS = "vmaskmovps" M38 P66 0x2e F4, NO W0;
+    /// The first source is the mask.
+    MASKED_STORE_PD = "vmaskmovpd" M38 P66 0x2f F8, NO W0;
     MOVE = "vmovaps" M0F NP 0x28 F4, W0 W0;
     BROADCAST_SS = "vbroadcastss" M38 P66 0x18 Unit::Bytes(4), W0 W0;
     BROADCAST_SD = "vbroadcastsd" M38 P66 0x19 Unit::Bytes(8), W1 W0;
@@ -239,6 +249,10 @@ forms! {
     /// Destination and source change places.
     EXTRACT_128 = "vextractf128" M3A P66 0x19 Unit::Bytes(16), NO W0;
     INSERT_128 = "vinsertf128" M3A P66 0x18 Unit::Bytes(16), NO W0;
+    /// The first source has the numbers of elements of the second.
+    PERMUTE_PD = "vpermpd" M38 P66 0x16 F8, W1 NO;
+    /// The first source has the numbers of elements of the destination and, from 8 on, the second source.
+    PERMUTE_BOTH = "vpermt2pd" M38 P66 0x7f F8, W1 NO;
     PERMUTE_128 = "vperm2f128" M3A P66 0x06 F8, NO W0;
     PERMUTE_Q = "vpermpd" M3A P66 0x01 F8, NO W1;
 }
@@ -402,6 +416,13 @@ impl Assembler {
         self.bytes.extend([0xc5, (!dst & 15) << 3 | 1 << 2 | 0x80, 0x46, 0xc0 | dst << 3 | dst]);
     }
 
+    /// `dst = bits`, by way of a general register.
+    pub fn mask_set(&mut self, dst: u8, bits: u16, by: Gpr) {
+        self.bytes.extend([0x40 | by >> 3, 0xb8 | by & 7]);
+        self.bytes.extend(u32::from(bits).to_le_bytes());
+        self.bytes.extend([0xc4, (by >> 3 & 1 ^ 1) << 5 | 0xc1, 0x78, 0x92, 0xc0 | dst << 3 | by & 7]);
+    }
+
     // ---- general registers -----------------------------------------------------------------
 
     fn rex(&mut self, reg: Gpr, base: Gpr) {
@@ -431,6 +452,21 @@ impl Assembler {
         self.rex(dst, base);
         self.bytes.push(0x8d);
         self.near(dst, base, disp);
+    }
+
+    /// `dst` = the address of `here`, which [`place_here`](Assembler::place_here) puts in.
+    pub fn lea_here(&mut self, dst: Gpr) -> Label {
+        self.rex(dst, 0);
+        self.bytes.extend([0x8d, dst << 3 & 0x38 | 5, 0, 0, 0, 0]);
+        self.label()
+    }
+
+    /// Ends what stands at a multiple of 64 bytes with `data`, which `lea` is the address of.
+    pub fn place_here(&mut self, Label(lea): Label, data: &[u8]) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(64), 0xcc);
+        let distance = (self.bytes.len() - lea) as i32;
+        self.bytes[lea - 4..lea].copy_from_slice(&distance.to_le_bytes());
+        self.bytes.extend_from_slice(data);
     }
 
     /// `dst = src`

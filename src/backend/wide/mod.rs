@@ -1,14 +1,16 @@
-//! Wide code: functions of many examples, side by side in vector registers.
+//! Wide code: functions of many examples, or of many elements of one, side by side in vector registers.
 //!
 //! A [`LaneFunc`] becomes machine code of our own for an [`Isa`]: `select` turns scalars into vectors
 //! over the lanes, `allocate` gives them registers, `encode` writes the bytes, `abi` calls them. The
 //! order of operations is that of the loop IR, so each lane has the bits of the scalar code, whatever
 //! the machine. A function that has something without a wide form goes lane by lane, as all do on a
-//! machine that has neither AVX-512 nor AVX2.
+//! machine that has neither AVX-512 nor AVX2. A function of one example can have turns of its loops for
+//! lanes (`alone`, `select/strips`), again to the bits of scalar code.
 
 #[cfg(all(target_arch = "x86_64", unix))]
 mod abi;
 mod allocate;
+mod alone;
 mod encode;
 mod machine;
 mod select;
@@ -18,7 +20,8 @@ pub use machine::Isa;
 
 use crate::backend::lanes::{LaneExecutable, LaneFunc, one_by_one};
 use crate::backend::{CompileError, Executable};
-use crate::lower::loops::LoopModule;
+use crate::lower::loops::{LoopFunc, LoopModule};
+use alone::Plan;
 use std::sync::Arc;
 
 /// The best that this machine has, if it runs wide code.
@@ -52,8 +55,26 @@ pub struct Code {
 pub fn code(lane_func: &LaneFunc, width: usize, isa: Isa) -> Result<Code, &'static str> {
     let machine = isa.machine();
     let vectors = select::select(lane_func, width, machine)?;
-    let bytes = allocate::allocate(&vectors, machine)?;
+    let bytes = allocate::allocate(&vectors, machine, false)?;
     Ok(Code { bytes, constants: vectors.constants, workspace: vectors.workspace })
+}
+
+/// The code of a function of one example, in vectors along its loops, or why there is none:
+/// `extern "sysv64" fn(inputs, outputs, workspace)`, with the constants behind it.
+pub fn code_alone(func: &LoopFunc, isa: Isa) -> Result<Code, &'static str> {
+    let machine = isa.machine();
+    let plan = Plan::of(func, machine).ok_or("no loop to go along")?;
+    let vectors = select::select_alone(&plan, machine)?;
+    let bytes = allocate::allocate(&vectors, machine, true)?;
+    Ok(Code { bytes, constants: Vec::new(), workspace: vectors.workspace })
+}
+
+/// Whether a function of one example is faster in vectors along its loops than in scalar code, and than
+/// `instead`, which is the same function.
+pub fn pays(func: &LoopFunc, instead: &LoopFunc, isa: Isa) -> bool {
+    let Some(plan) = Plan::of(func, isa.machine()) else { return false };
+    let enough = alone::MARGIN * plan.cost;
+    enough < alone::scalar_cost(&func.body) && enough < alone::scalar_cost(&instead.body)
 }
 
 /// Functions for `width` lanes, in wide code for `isa` where this can be, else by way of `compile`.

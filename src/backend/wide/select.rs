@@ -7,6 +7,7 @@
 //! moves with the loops, and a distance. What can be had again from where it is, a constant or an
 //! element of an input, is not loaded here: `allocate` does so where it is used.
 
+use super::alone::{self, Plan};
 use super::encode::Len;
 use super::machine::Machine;
 use super::vector::{
@@ -25,10 +26,14 @@ mod expand;
 mod loops;
 mod masks;
 mod memory;
+mod picks;
 mod prims;
+mod strips;
 
-use loops::{mostly_single, pairs, spreads};
+pub use loops::mostly_single;
+use loops::{pairs, spreads};
 use prims::Narrow;
+use strips::Group;
 
 /// Why a function has no wide code.
 pub type Unsupported = &'static str;
@@ -42,33 +47,27 @@ pub fn select(lane_func: &LaneFunc, width: usize, machine: &'static Machine) -> 
     }
     let func = &lane_func.func;
     let lanes = machine.lanes(width, mostly_single(func));
-    let mut select = Select {
-        func,
-        machine,
-        width,
-        lanes,
-        out: Vectors { workspace: func.workspace * lanes, ..Vectors::default() },
-        spreads: spreads(lane_func),
-        values: func.scalars.ids().map(|_| None).collect(),
-        negated: FastMap::default(),
-        constants: FastMap::default(),
-        narrow: FastMap::default(),
-        wide_masks: FastMap::default(),
-        paired: None,
-        turn: 0,
-        second: FastMap::default(),
-        known_classes: FastMap::default(),
-        known_constants: FastMap::default(),
-        tables: FastMap::default(),
-        sums: Vec::new(),
-        partial: FastMap::default(),
-    };
+    let mut select = Select::new(func, machine, (width, lanes), spreads(lane_func));
+    select.out.workspace = func.workspace * lanes;
     if lanes == width {
         select.block(&func.body)?;
         select.flush_sums()?;
     } else {
         select.blocks()?;
     }
+    Ok(needed(select.out))
+}
+
+/// The form of a function of one example.
+pub fn select_alone(plan: &Plan, machine: &'static Machine) -> Result<Vectors, Unsupported> {
+    let func = &plan.func;
+    let lanes = alone::lanes(machine, mostly_single(func));
+    let spreads = func.buffers.iter().map(|_| Spread::Shared).collect();
+    let mut select = Select::new(func, machine, (lanes, lanes), spreads);
+    select.along = Some(&plan.along);
+    // A vector may begin at any element.
+    select.out.workspace = func.workspace + machine.bytes();
+    select.block(&func.body)?;
     Ok(needed(select.out))
 }
 
@@ -84,6 +83,8 @@ struct Select<'f> {
     /// Lanes of a call, and of a block.
     width: usize,
     lanes: usize,
+    /// In a function of one example the loops whose turns are lanes.
+    along: Option<&'f [LoopVar]>,
     out: Vectors,
     spreads: IndexVec<BufferId, Spread>,
     values: IndexVec<ScalarId, Option<Parts>>,
@@ -94,12 +95,14 @@ struct Select<'f> {
     narrow: FastMap<(ScalarId, usize), Narrow>,
     /// Masks of 64 bits a lane where others have 32, by scalar and turn.
     wide_masks: FastMap<(ScalarId, usize), Parts>,
-    /// The loop of which two turns are done at once, see [`pairs`].
-    paired: Option<LoopVar>,
+    /// The loop of which several turns, or vectors of turns, are done at once.
+    group: Option<Group>,
     /// Which of them is in hand.
     turn: usize,
-    /// Values of the second.
-    second: FastMap<ScalarId, Parts>,
+    /// Values of those after the first.
+    others: FastMap<(ScalarId, usize), Parts>,
+    /// Integers that are known in every lane, by scalar and turn.
+    numbers: FastMap<(ScalarId, usize), Vec<i64>>,
     known_classes: FastMap<(Base, Option<Step>), ClassId>,
     known_constants: FastMap<(Vec<u8>, bool), Value>,
     tables: FastMap<BufferId, usize>,
@@ -107,6 +110,40 @@ struct Select<'f> {
     sums: Vec<(At, BufferId, Parts)>,
     /// Where in the workspace the sums of the first block are, and bytes from there to the next block's.
     partial: FastMap<BufferId, (usize, i64)>,
+}
+
+impl<'f> Select<'f> {
+    /// Nothing yet, for a call of `width` lanes of which a block has `lanes`.
+    fn new(
+        func: &'f LoopFunc,
+        machine: &'static Machine,
+        (width, lanes): (usize, usize),
+        spreads: IndexVec<BufferId, Spread>,
+    ) -> Select<'f> {
+        Select {
+            func,
+            machine,
+            width,
+            lanes,
+            along: None,
+            out: Vectors::default(),
+            spreads,
+            values: func.scalars.ids().map(|_| None).collect(),
+            negated: FastMap::default(),
+            constants: FastMap::default(),
+            narrow: FastMap::default(),
+            wide_masks: FastMap::default(),
+            group: None,
+            turn: 0,
+            others: FastMap::default(),
+            numbers: FastMap::default(),
+            known_classes: FastMap::default(),
+            known_constants: FastMap::default(),
+            tables: FastMap::default(),
+            sums: Vec::new(),
+            partial: FastMap::default(),
+        }
+    }
 }
 
 impl Select<'_> {
@@ -154,8 +191,8 @@ impl Select<'_> {
     }
 
     fn get(&self, id: ScalarId) -> Parts {
-        if self.turn == 1
-            && let Some(parts) = self.second.get(&id)
+        if self.turn > 0
+            && let Some(parts) = self.others.get(&(id, self.turn))
         {
             return parts.clone();
         }
@@ -227,12 +264,18 @@ impl Select<'_> {
     /// The address of an element, its computed index left out.
     fn at(&mut self, buffer: BufferId, index: &Index) -> Result<At, Unsupported> {
         let stride = self.stride(buffer);
+        let mut bytes = index.offset * stride;
         let base = match &self.func.buffers[buffer].kind {
             BufferKind::Input => Base::Input(place(&self.func.inputs, buffer)),
             BufferKind::Output => match self.partial.get(&buffer) {
                 Some((offset, _)) => Base::Workspace(*offset),
                 None => Base::Output(place(&self.func.outputs, buffer)),
             },
+            // One address serves for all of them.
+            BufferKind::Local(offset) if self.along.is_some() => {
+                bytes += *offset as i64;
+                Base::Workspace(0)
+            }
             BufferKind::Local(offset) => Base::Workspace(offset * self.lanes),
             BufferKind::Constant(bits) => {
                 let offset = match self.tables.get(&buffer) {
@@ -249,7 +292,12 @@ impl Select<'_> {
                         offset
                     }
                 };
-                Base::Constants(offset)
+                if self.along.is_some() {
+                    bytes += offset as i64;
+                    Base::Constants(0)
+                } else {
+                    Base::Constants(offset)
+                }
             }
         };
         let mut class = self.class(base, None);
@@ -258,12 +306,16 @@ impl Select<'_> {
         }
         let mut terms = index.terms.clone();
         terms.sort_unstable();
-        let mut bytes = index.offset * stride;
         for (var, coefficient) in terms {
             let mut step = coefficient * stride;
-            if self.paired == Some(var) {
-                bytes += step * self.turn as i64;
-                step *= 2;
+            if let Some(group) = &self.group
+                && group.var == var
+            {
+                bytes += step * group.first(self.turn) as i64;
+                step *= group.step() as i64;
+            }
+            if step == 0 {
+                continue;
             }
             i32::try_from(step).map_err(|_| "a long way from one turn to the next")?;
             class = self.class(base, Some((class, var, step)));
@@ -281,14 +333,13 @@ impl Select<'_> {
                     self.flush_sums()?;
                     self.looped(looped)?;
                 }
-                plain if self.paired.is_some() => {
-                    for turn in 0..2 {
+                plain => {
+                    for turn in 0..self.turns(plain) {
                         self.turn = turn;
                         self.plain(plain)?;
                     }
                     self.turn = 0;
                 }
-                plain => self.plain(plain)?,
             }
         }
         Ok(())
@@ -297,57 +348,87 @@ impl Select<'_> {
     /// A statement that is no loop.
     fn plain(&mut self, stmt: &Stmt) -> Result<(), Unsupported> {
         let (id, parts) = match stmt {
-            Stmt::Let { id, prim, args } => (*id, self.prim(*id, *prim, args)?),
-            Stmt::Load { id, buffer, index } => (*id, self.load(*buffer, index)?),
+            Stmt::Let { id, prim, args } => {
+                self.reckon(*id, *prim, args);
+                (*id, self.prim(*id, *prim, args)?)
+            }
+            Stmt::Load { id, buffer, index } => {
+                self.look_up(*id, *buffer, index);
+                (*id, self.load(*buffer, index)?)
+            }
             Stmt::Store { buffer, index, value } => return self.store(*buffer, index, *value),
             Stmt::Loop(_) => crate::bug!("a loop is no plain statement"),
         };
+        self.set(id, parts);
+        Ok(())
+    }
+
+    fn set(&mut self, id: ScalarId, parts: Parts) {
         match self.turn {
             0 => self.values[id] = Some(parts),
-            _ => drop(self.second.insert(id, parts)),
+            turn => drop(self.others.insert((id, turn), parts)),
         }
-        Ok(())
     }
 
     fn looped(&mut self, looped: &Loop) -> Result<(), Unsupported> {
         if looped.count == 0 {
             for carried in &looped.carried {
-                self.values[carried.after] = Some(self.get(carried.init));
+                for turn in 0..self.n_turns() {
+                    self.turn = turn;
+                    let init = self.get(carried.init);
+                    self.set(carried.after, init);
+                }
+                self.turn = 0;
             }
             return Ok(());
         }
-        let paired = self.machine.pairs_turns && pairs(self.func, &self.spreads, looped);
-        let open =
-            self.open(looped.var, if paired { looped.count / 2 } else { looped.count }, &looped.body)?;
+        if self.along.is_some_and(|along| along.contains(&looped.var)) {
+            return self.along(looped);
+        }
+        let paired =
+            self.along.is_none() && self.machine.pairs_turns && pairs(self.func, &self.spreads, looped);
+        let count = if paired { looped.count / 2 } else { looped.count };
+        let open = self.open(looped.var, count, &looped.body)?;
+        let n_turns = self.n_turns();
         for carried in &looped.carried {
             let n_parts = self.parts(self.dtype(carried.inside));
-            self.values[carried.inside] = Some((0..n_parts).map(|_| self.fresh()).collect());
+            for turn in 0..n_turns {
+                self.turn = turn;
+                let inside = (0..n_parts).map(|_| self.fresh()).collect();
+                self.set(carried.inside, inside);
+            }
+            self.turn = 0;
         }
-        self.paired = paired.then_some(looped.var);
+        if paired {
+            self.group = Some(Group::pair(looped.var));
+        }
         self.block(&looped.body)?;
-        self.paired = None;
+        if paired {
+            self.group = None;
+            self.others.clear();
+        }
         self.flush_sums()?;
         let mut all = Vec::new();
         for carried in &looped.carried {
-            let (init, inside, next) =
-                (self.get(carried.init), self.get(carried.inside), self.get(carried.next));
-            let n_parts = inside.len();
-            // Defined by the end of the loop, before anything after it.
-            let after: Parts = (0..n_parts)
-                .map(|_| {
-                    self.out.defined.push(self.out.insts.len() + 1);
-                    self.out.homes.push(Home::Nowhere)
-                })
-                .collect();
-            for part in 0..n_parts {
-                all.push(Carry {
-                    init: init[part],
-                    inside: inside[part],
-                    next: next[part],
-                    after: after[part],
-                });
+            for turn in 0..n_turns {
+                self.turn = turn;
+                let [init, inside, next] =
+                    [carried.init, carried.inside, carried.next].map(|id| self.get(id));
+                let n_parts = inside.len();
+                // Defined by the end of the loop, before anything after it.
+                let after: Parts = (0..n_parts)
+                    .map(|_| {
+                        self.out.defined.push(self.out.insts.len() + 1);
+                        self.out.homes.push(Home::Nowhere)
+                    })
+                    .collect();
+                for part in 0..n_parts {
+                    let [init, inside, next, after] = [init[part], inside[part], next[part], after[part]];
+                    all.push(Carry { init, inside, next, after });
+                }
+                self.set(carried.after, after);
             }
-            self.values[carried.after] = Some(after);
+            self.turn = 0;
         }
         self.close(open, all);
         Ok(())
@@ -370,6 +451,8 @@ impl Select<'_> {
     fn close(&mut self, Opened { number, first_class }: Opened, carried: Vec<Carry>) {
         self.push(Inst::End { number });
         let this = &mut self.out.loops[number];
+        // A loop may be written more than once.
+        self.known_classes.retain(|(_, step), _| step.is_none_or(|(_, var, _)| var != this.var));
         let moving = self.out.classes.entries().skip(first_class);
         let moving = moving.filter(|(_, class)| class.outer.is_some_and(|(_, var, _)| var == this.var));
         this.classes = moving.map(|(id, _)| id).collect();

@@ -59,6 +59,9 @@ pub enum Fill {
     Bytes4,
     /// Byte after byte, each to eight bytes with zeros.
     Bytes8,
+    /// The first elements, of four bytes or of eight, and zeros; `mask` is where among the constants a vector
+    /// of that length has them, where masks are vectors.
+    Part { count: u8, double: bool, len: Len, mask: i32 },
 }
 
 /// Where a value can be had again.
@@ -81,8 +84,9 @@ pub enum Inst {
     One { form: Form, dst: Value, a: Value, imm: Option<u8> },
     /// `dst = ±a·b ± c`, rounded once.
     Fma { double: bool, negative: bool, minus: bool, dst: Value, a: Value, b: Value, c: Value },
-    /// `dst = mask ? b : a` bit by bit: `vpternlog`.
-    Ternary { form: Form, dst: Value, a: Value, b: Value, mask: Value, imm: u8 },
+    /// `dst = form(a, b, mask)`, where `a` is overwritten: `mask ? b : a` bit by bit, or the elements of `a`
+    /// and `mask` with the numbers `b`.
+    Ternary { form: Form, dst: Value, a: Value, b: Value, mask: Value, imm: Option<u8> },
     /// A shift by a constant; `op` as the form says.
     Shift { form: Form, op: u8, dst: Value, a: Value, by: u8 },
     /// The upper half in place of the lower.
@@ -105,8 +109,8 @@ pub enum Inst {
     SplatMask { dst: Value, at: At },
     /// Elements at `at + index·size`, one for each index.
     Gather { double: bool, dst: Value, index: Value, at: At },
-    /// Elements to there.
-    Scatter { double: bool, src: Value, index: Value, at: At },
+    /// Elements to there, of the first `lanes`.
+    Scatter { double: bool, src: Value, index: Value, at: At, lanes: usize },
     /// Memory = `src`: all of it, or the first element.
     Store { src: Value, at: At, fill: Fill },
     /// Bytes 0 or 1 of a mask.

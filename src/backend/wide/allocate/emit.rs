@@ -1,6 +1,6 @@
 //! Each instruction in machine code.
 
-use super::{Allocate, INDEX};
+use super::{Allocate, FIRST, INDEX};
 use crate::backend::wide::encode::{self as x, Form, Gpr, Len, Mask, Mem, RAX, RSP, Rm};
 use crate::backend::wide::machine::Masks;
 use crate::backend::wide::vector::{At, Fill, Inst, Value, sources};
@@ -57,7 +57,7 @@ impl Allocate<'_> {
                     self.op(&x::MOVE, self.machine.scratch[0], 0, Rm::Reg(first), None);
                     self.machine.scratch[0]
                 };
-                self.op(form, into, second, third, Some(*imm));
+                self.op(form, into, second, third, *imm);
                 self.release(&[*a, *b, *mask]);
                 if into == first { self.owned_by(into, *dst) } else { self.scratch_to(*dst) }
             }
@@ -175,15 +175,15 @@ impl Allocate<'_> {
                 self.release(&[*index]);
                 self.scratch_to(*dst);
             }
-            Inst::Scatter { double, src, index, at } => {
+            Inst::Scatter { double, src, index, at, lanes } => {
                 let [src_reg, index_reg] = [*src, *index].map(|value| self.ensure(value, &mut locked));
                 let address = self.address(*at);
                 let form = if *double { x::SCATTER_PD } else { x::SCATTER_PS };
                 if self.machine.has(&form) {
-                    self.asm.mask_all(1);
+                    self.asm.mask_set(1, ((1u32 << lanes) - 1) as u16, INDEX);
                     self.asm.indexed(&form, self.machine.full, src_reg, index_reg, address, 1);
                 } else {
-                    self.scatter_each(*double, src_reg, index_reg, address);
+                    self.scatter_each((*double, *lanes), (src_reg, index_reg), address);
                 }
                 self.release(&[*src, *index]);
             }
@@ -194,6 +194,20 @@ impl Allocate<'_> {
                     Fill::Full(len) => self.asm.op(&x::STORE, *len, from, 0, mem, None),
                     Fill::Splat4 => self.asm.op(&x::STORE_SS, Len::X, from, 0, mem, None),
                     Fill::Splat8 => self.asm.op(&x::STORE_SD, Len::X, from, 0, mem, None),
+                    Fill::Part { count, double, len, mask } => match self.machine.masks {
+                        Masks::Registers => {
+                            self.first_lanes(*count);
+                            let form = if *double { x::STORE_PD } else { x::STORE };
+                            let first = Mask { k: FIRST, zero: false };
+                            self.asm.masked(&form, *len, from, 0, mem, first, None);
+                        }
+                        Masks::Vectors => {
+                            let form = if *double { x::MASKED_STORE_PD } else { x::MASKED_STORE_PS };
+                            let [aside, _] = self.machine.scratch;
+                            self.load_mask(aside, *len, *mask);
+                            self.asm.op(&form, *len, from, aside, mem, None);
+                        }
+                    },
                     Fill::Splat1 | Fill::Bytes4 | Fill::Bytes8 => crate::bug!("bytes are loaded only"),
                 }
                 if *fill == Fill::Full(self.machine.full) {
@@ -247,7 +261,7 @@ impl Allocate<'_> {
     }
 
     /// Stores the elements of a vector one by one.
-    fn scatter_each(&mut self, double: bool, src: u8, index: u8, address: (Gpr, i32)) {
+    fn scatter_each(&mut self, (double, lanes): (bool, usize), (src, index): (u8, u8), address: (Gpr, i32)) {
         let bytes = self.machine.bytes() as i32;
         let aside = match self.aside {
             Some(slots) => slots,
@@ -259,7 +273,7 @@ impl Allocate<'_> {
         let [element, _] = self.machine.scratch;
         let (size, load, store) =
             if double { (8, x::BROADCAST_SD, x::STORE_SD) } else { (4, x::BROADCAST_SS, x::STORE_SS) };
-        for lane in 0..bytes / 8 {
+        for lane in 0..lanes as i32 {
             self.asm.load(INDEX, RSP, aside[1] + 8 * lane);
             let mem = Mem { base: RSP, disp: aside[0] + size * lane, broadcast: false };
             self.op(&load, element, 0, Rm::Mem(mem), None);

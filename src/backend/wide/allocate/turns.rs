@@ -62,6 +62,7 @@ impl Allocate<'_> {
             let slot = self.loop_counter(looped.var);
             self.asm.set(RSP, slot, 0);
         }
+        self.first = None;
         let label = self.asm.label();
         self.open.push(Open { number, label, head, carried });
     }
@@ -257,6 +258,7 @@ impl Allocate<'_> {
             self.asm.compare(COUNTER, looped.count);
         }
         self.asm.jump_if_not_equal(open.label);
+        self.first = None;
         self.fixed = false;
         self.forget_addresses();
         for (value, reg) in open.head {

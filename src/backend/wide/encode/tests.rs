@@ -56,6 +56,8 @@ fn is_ternary(form: &Form) -> bool {
     let binary = [
         LOAD,
         STORE,
+        LOAD_PD,
+        STORE_PD,
         MOVE,
         BROADCAST_SS,
         BROADCAST_SD,
@@ -103,6 +105,10 @@ fn plain(encoding: Encoding) -> impl Iterator<Item = &'static Form> {
         SCATTER_PS,
         SCATTER_PD,
         CHOOSE,
+        MASKED_LOAD_PS,
+        MASKED_LOAD_PD,
+        MASKED_STORE_PS,
+        MASKED_STORE_PD,
     ];
     FORMS.iter().filter(move |form| form.has(encoding) && !others.contains(form))
 }
@@ -129,7 +135,7 @@ fn registers_are_where_they_belong() {
                         let found = decoded(&asm);
                         assert_eq!(name(&found), expected_name(form, encoding));
                         let mut expected = if is_ternary(form) { vec![dst, src, rm] } else { vec![dst, rm] };
-                        if [STORE, Q_TO_D, D_TO_B, EXTRACT_HALF, EXTRACT_128].contains(form) {
+                        if [STORE, STORE_PD, Q_TO_D, D_TO_B, EXTRACT_HALF, EXTRACT_128].contains(form) {
                             expected.reverse();
                         }
                         assert_eq!(registers(&found), expected, "{found:?}");
@@ -148,7 +154,7 @@ fn addresses_are_what_was_said() {
                 for disp in DISPS {
                     for broadcast in [false, true] {
                         let can = encoding == Encoding::Evex && form.element() > 0;
-                        if broadcast && (!can || [LOAD, STORE].contains(form)) {
+                        if broadcast && (!can || [LOAD, STORE, LOAD_PD, STORE_PD].contains(form)) {
                             continue;
                         }
                         let mut asm = Assembler::new(encoding);
@@ -227,6 +233,55 @@ fn masks_gathers_and_shifts() {
             let found = decoded(&asm);
             assert_eq!((name(&found).as_str(), registers(&found)), (mnemonic, vec![src, rm]));
         }
+    }
+}
+
+#[test]
+fn first_lanes() {
+    for (k, by) in [(1, RAX), (5, 11), (7, RDI), (3, 13)] {
+        let mut asm = Assembler::new(Encoding::Evex);
+        asm.mask_set(k, 0x7f, by);
+        let mut decoder = Decoder::new(64, &asm.bytes, DecoderOptions::NONE);
+        let both: Vec<Instruction> = decoder.iter().collect();
+        assert_eq!(both.len(), 2);
+        assert_eq!((name(&both[0]).as_str(), both[0].immediate(1)), ("mov", 0x7f));
+        assert_eq!(registers(&both[0]), vec![by]);
+        assert_eq!((name(&both[1]).as_str(), registers(&both[1])), ("kmovw", vec![k, by]));
+    }
+    let forms = [MASKED_LOAD_PS, MASKED_LOAD_PD, MASKED_STORE_PS, MASKED_STORE_PD];
+    for form in forms {
+        for mask in regs(Encoding::Vex) {
+            for base in BASES {
+                for disp in DISPS {
+                    let mut asm = Assembler::new(Encoding::Vex);
+                    let mem = Rm::Mem(Mem { base, disp, broadcast: false });
+                    asm.op(&form, Len::Y, 9, mask, mem, None);
+                    let found = decoded(&asm);
+                    assert_eq!(name(&found), form.name);
+                    let stores = [MASKED_STORE_PS, MASKED_STORE_PD].contains(&form);
+                    let expected = if stores { vec![mask, 9] } else { vec![9, mask] };
+                    assert_eq!(registers(&found), expected, "{found:?}");
+                    assert_eq!(found.memory_base().number(), usize::from(base), "{found:?}");
+                    assert_eq!(found.memory_displacement64() as i64, i64::from(disp), "{found:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn data_behind_the_code() {
+    for dst in [RAX, RCX, 11, 13] {
+        let mut asm = Assembler::new(Encoding::Evex);
+        asm.zero(RAX);
+        let lea = asm.lea_here(dst);
+        asm.ret();
+        asm.place_here(lea, &[1, 2, 3]);
+        let mut decoder = Decoder::new(64, &asm.bytes, DecoderOptions::NONE);
+        let found = decoder.iter().nth(1).expect("three instructions");
+        assert_eq!((name(&found).as_str(), registers(&found)), ("lea", vec![dst]));
+        assert_eq!(asm.bytes.len() % 64, 3);
+        assert_eq!(asm.bytes[found.memory_displacement64() as usize..], [1, 2, 3]);
     }
 }
 

@@ -173,7 +173,7 @@ impl Select<'_> {
         };
         if self.machine.has(&form) {
             let dst = self.fresh();
-            self.push(Inst::Ternary { form, dst, a, b, mask, imm: 0xd8 });
+            self.push(Inst::Ternary { form, dst, a, b, mask, imm: Some(0xd8) });
             return Ok(dst);
         }
         let rest = self.all_but_sign(wide)?;

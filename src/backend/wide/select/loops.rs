@@ -103,7 +103,7 @@ pub(super) fn pairs(func: &LoopFunc, spreads: &IndexVec<BufferId, Spread>, loope
 }
 
 /// Whether more is computed in `f32` than in `f64`.
-pub(super) fn mostly_single(func: &LoopFunc) -> bool {
+pub fn mostly_single(func: &LoopFunc) -> bool {
     let count = |dtype: DType| func.scalars.iter().filter(|scalar| **scalar == dtype).count();
     count(DType::F32) > count(DType::F64)
 }

@@ -156,7 +156,7 @@ impl Select<'_> {
         for (part, (a, b)) in pairs.enumerate() {
             let dst = self.fresh();
             self.push(if to == DType::Bool {
-                Inst::Ternary { form: x::TERNARY_D, dst, a: b, b: a, mask, imm: 0xd8 }
+                Inst::Ternary { form: x::TERNARY_D, dst, a: b, b: a, mask, imm: Some(0xd8) }
             } else {
                 Inst::Select { double: to.bytes() == 8, part, dst, mask, a, b }
             });

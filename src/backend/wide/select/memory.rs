@@ -15,8 +15,12 @@ impl Select<'_> {
             // It holds the sum of other calls, not what this lane has stored.
             return Err("a sum over lanes that it reads");
         }
+        if let Some(parts) = self.load_along(buffer, index, at)? {
+            return Ok(parts);
+        }
         if let Some(index) = index.dynamic {
-            return self.gather(buffer, at, index);
+            let indices = self.indices(buffer, index)?;
+            return self.gathered(buffer, at, indices);
         }
         let splat = if dtype.bytes() == 4 { Fill::Splat4 } else { Fill::Splat8 };
         let shared = spread != Spread::Lanes;
@@ -65,14 +69,20 @@ impl Select<'_> {
         Ok(moved)
     }
 
-    fn gather(&mut self, buffer: BufferId, at: At, index: ScalarId) -> Result<Parts, Unsupported> {
+    /// Elements at these indices.
+    pub(super) fn gathered(
+        &mut self,
+        buffer: BufferId,
+        at: At,
+        indices: Parts,
+    ) -> Result<Parts, Unsupported> {
         let double = match self.func.buffers[buffer].dtype {
             DType::F64 | DType::I64 => true,
             DType::F32 => false,
             DType::Bool => return Err("a computed index of bytes"),
         };
         let mut parts = Parts::new();
-        for index in self.indices(buffer, index)? {
+        for index in indices {
             let dst = self.fresh();
             self.push(Inst::Gather { double, dst, index, at });
             parts.push(dst);
@@ -105,6 +115,9 @@ impl Select<'_> {
         value: ScalarId,
     ) -> Result<(), Unsupported> {
         let (dtype, at) = (self.func.buffers[buffer].dtype, self.at(buffer, index)?);
+        if self.store_along(buffer, index, (at, value))? {
+            return Ok(());
+        }
         let parts = self.get(value);
         let spread = self.spreads[buffer];
         if let Some(index) = index.dynamic {
@@ -115,12 +128,14 @@ impl Select<'_> {
             let double = dtype != DType::F32;
             let srcs = if double { parts } else { self.halves(parts[0]) };
             for (src, index) in srcs.into_iter().zip(indices) {
-                self.push(Inst::Scatter { double, src, index, at });
+                let lanes = self.eights();
+                self.push(Inst::Scatter { double, src, index, at, lanes });
             }
             return Ok(());
         }
         match spread {
             Spread::Sum => self.add_sum(at, buffer, parts)?,
+            Spread::Shared if dtype == DType::Bool => return Err("bytes that are stored one by one"),
             Spread::Shared => {
                 let fill = if dtype.bytes() == 4 { Fill::Splat4 } else { Fill::Splat8 };
                 self.push(Inst::Store { src: parts[0], at, fill });
@@ -139,7 +154,7 @@ impl Select<'_> {
     }
 
     /// The distance of a part.
-    fn moved(&self, disp: i32, part: usize) -> Result<i32, Unsupported> {
+    pub(super) fn moved(&self, disp: i32, part: usize) -> Result<i32, Unsupported> {
         disp.checked_add((self.machine.bytes() * part) as i32).ok_or("a large buffer")
     }
 }

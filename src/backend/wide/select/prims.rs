@@ -31,6 +31,9 @@ impl Select<'_> {
                 Ok(SmallVec::from_elem(value, self.parts(to)))
             }
             Prim::Counter(var) => {
+                if let Some(parts) = self.counted(var)? {
+                    return Ok(parts);
+                }
                 let value = self.value(Home::Counter(var));
                 if !self.out.counted.contains(&var) {
                     self.out.counted.push(var);
