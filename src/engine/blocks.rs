@@ -257,9 +257,12 @@ pub(super) fn told<T: Element>(parts: &RunParts, left: &Left<T>) -> Told {
     let Left { p, data, simulation } = left;
     let (plan, program) = (&parts.plan, &parts.plan.program);
     let context = Context { plan, p, data };
-    let (_, values) = context.results(simulation);
-    let told = program.results.iter().zip(values).filter(|(result, _)| is_told(result.role));
-    let mut numbers: Vec<f64> = told.flat_map(|(_, values)| values).collect();
+    let mut numbers: Vec<f64> = Vec::new();
+    if program.results.iter().any(|result| is_told(result.role)) {
+        let (_, values) = context.results(simulation);
+        let told = program.results.iter().zip(values).filter(|(result, _)| is_told(result.role));
+        told.for_each(|(_, values)| numbers.extend(values));
+    }
     if let Some(main) = program.main {
         let trace = &simulation.of(main).trace;
         let system = plan.system_of(main);

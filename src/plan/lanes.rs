@@ -16,7 +16,7 @@ use crate::plan::step as steps;
 use crate::plan::unit::{Data, Element, LaneKernel, PlanError, compile_lanes};
 use crate::solve::lanes::{LaneExpand, LaneStep};
 use crate::solve::method::Kind;
-use crate::solve::taylor::{Goal, Takeoff};
+use crate::solve::taylor::{Chosen, Goal, Takeoff};
 
 /// Most calls have no more operands, and take no memory for them.
 const FEW: usize = 12;
@@ -311,7 +311,7 @@ impl<'a, T: Element, const B: usize> LaneExpand<T, B> for LaneMotion<'a, T, B> {
                 let nothing = [T::default(); B];
                 self.goal.resize(Goal::PACE + y.len(), T::default());
                 let (mut y_new, mut err) = (y.to_vec(), y.to_vec());
-                let (takeoff, mut chosen) = ([t, inside, nothing, nothing, nothing], [nothing; 3]);
+                let (takeoff, mut chosen) = ([t, inside, nothing, nothing, nothing], [nothing; Chosen::LEN]);
                 self.leap(&takeoff, y, out, &mut y_new, &mut err, &mut chosen);
             }
         }
@@ -330,7 +330,7 @@ impl<'a, T: Element, const B: usize> LaneExpand<T, B> for LaneMotion<'a, T, B> {
         series: &mut [[T; B]],
         y_new: &mut [[T; B]],
         err: &mut [[T; B]],
-        chosen: &mut [[T; B]; 3],
+        chosen: &mut [[T; B]; Chosen::LEN],
     ) {
         let Expansion::Leap(leap, _) = &self.of_series().expansion else {
             crate::bug!("not a method that leaps")

@@ -266,7 +266,7 @@ impl<T: Element> Expand<T> for Motion<'_, T> {
         let Moves::Taylor { expansion: Expansion::Leap(leap, _), .. } = &self.kernels.moves else {
             crate::bug!("not a method that leaps")
         };
-        let (takeoff, mut chosen) = (takeoff.numbers().map(T::from_f64), [T::default(); 3]);
+        let (takeoff, mut chosen) = (takeoff.numbers().map(T::from_f64), [T::default(); Chosen::LEN]);
         let now = [T::input(&takeoff), T::input(y), T::input(&self.goal)];
         let mut outputs = [T::output(series), T::output(y_new), T::output(err), T::output(&mut chosen)];
         leap.call_in_parts(&now, &self.rest, &mut outputs, &mut self.workspace);

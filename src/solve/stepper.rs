@@ -98,6 +98,9 @@ impl Leg {
     /// The times to land on of a run along `(t0, t1)`, the next one last, of those in `wanted` that lie
     /// inside, and its end.
     pub(super) fn stops(wanted: &[f64], (t0, t1): (f64, f64)) -> Vec<f64> {
+        if wanted.is_empty() {
+            return vec![t1];
+        }
         let direction = if t1 >= t0 { 1.0 } else { -1.0 };
         let ahead = |stop: &f64| (*stop - t0) * direction > 0.0 && (t1 - *stop) * direction > 0.0;
         let mut stops: Vec<f64> = wanted.iter().copied().filter(ahead).collect();

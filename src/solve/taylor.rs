@@ -116,6 +116,11 @@ pub struct Chosen {
     pub square: f64,
 }
 
+impl Chosen {
+    /// How many numbers that is.
+    pub const LEN: usize = 3;
+}
+
 /// The order for a relative tolerance: `⌈1 - ln(rtol)/2⌉`, which makes the work for a unit of time
 /// least; between 2 and 30.
 pub fn order_for(rtol: f64) -> usize {

@@ -20,7 +20,7 @@ pub use taylor::integrate_series;
 use super::dense::Accepted;
 use super::outcome::{End, Invalid};
 use super::problem::Real;
-use super::taylor::{Goal, Takeoff};
+use super::taylor::{Chosen, Goal, Takeoff};
 
 /// One step of an explicit method for `B` runs of one system: what [`Step`](super::Step) is for one.
 pub trait LaneStep<T: Real, const B: usize> {
@@ -102,7 +102,7 @@ pub trait LaneExpand<T: Real, const B: usize> {
     }
 
     /// A leap in each lane, see [`Expand::leap`](super::Expand::leap): the rows of `takeoff` are the entries
-    /// of a [`Takeoff`], those of `chosen` of a [`Chosen`](super::taylor::Chosen).
+    /// of a [`Takeoff`], those of `chosen` of a [`Chosen`].
     fn leap(
         &mut self,
         takeoff: &[[T; B]; Takeoff::LEN],
@@ -110,7 +110,7 @@ pub trait LaneExpand<T: Real, const B: usize> {
         series: &mut [[T; B]],
         y_new: &mut [[T; B]],
         err: &mut [[T; B]],
-        chosen: &mut [[T; B]; 3],
+        chosen: &mut [[T; B]; Chosen::LEN],
     ) {
         let _ = (takeoff, y, series, y_new, err, chosen);
         crate::bug!("a system that leaps says how")

@@ -7,7 +7,7 @@ use super::super::outcome::{Invalid, Outcome, Quantity};
 use super::super::problem::Real;
 use super::super::solve::{Options, Stepping};
 use super::super::stepper::{Carried, Grid, Mode, non_finite};
-use super::super::taylor::{Goal, Takeoff, fill_powers, radius_factor, radius_of};
+use super::super::taylor::{Chosen, Goal, Takeoff, fill_powers, radius_factor, radius_of};
 use super::block::{Block, Method, Trip, column, drive, zeros};
 use super::norm::{Norms, Tallies};
 use super::{LaneExpand, LaneObserver, Steps, all};
@@ -50,7 +50,7 @@ where
         accepted: [false; B],
         leaps,
         takeoff: [[T::default(); B]; Takeoff::LEN],
-        chosen: [[T::default(); B]; 3],
+        chosen: [[T::default(); B]; Chosen::LEN],
         begun: false,
     };
     drive(&mut method, Block::new(dim, options.max_steps), runs.into_iter(), observer);
@@ -79,7 +79,7 @@ struct Series<'a, S, T, const B: usize> {
     leaps: bool,
     /// See [`LaneExpand::leap`].
     takeoff: [[T; B]; Takeoff::LEN],
-    chosen: [[T; B]; 3],
+    chosen: [[T; B]; Chosen::LEN],
     /// Whether a run has begun since the last attempt.
     begun: bool,
 }
