@@ -33,6 +33,13 @@ const ROBERTSON: &str = "time t in 0..1e5\nstate y: [3] = [1, 0, 0]\n\
 const HIRES: &str = include_str!("problems/hires.node");
 const BRUSSELATOR: &str = include_str!("problems/brusselator.node");
 
+/// Ten states, a hundred params, and an integral of the states as what is lowered.
+const GRADIENT: (&str, &str) = (
+    "gradient/10x100",
+    "param w: [10, 10] = [[0.5*sin(10*i + j) for j in 0..10] for i in 0..10]\ntime t in 0..5\n\
+     state y: [10] = [cos(i) for i in 0..10]\ny' = tanh(w @ y)\nchannel cost' = sumsq(y)\nloss l = cost(end)\n",
+);
+
 const TASKS: [Task; 7] = [
     Task { name: "single/lorenz", program: LORENZ, methods: EXPLICIT, tolerances: USUAL, atol: None },
     Task {
@@ -77,6 +84,9 @@ pub fn lines(words: &[String]) -> Vec<String> {
             lines.extend(task.tolerances.iter().map(|tolerance| alone(task, method, tolerance)));
         }
     }
+    for method in ["tsit5", "dop853", "verner9"].into_iter().filter(|method| wanted(GRADIENT.0, method)) {
+        lines.push(gradient(method));
+    }
     for method in ["taylor", "verner9", "tsit5"].into_iter().filter(|method| wanted("ensemble", method)) {
         for tolerance in ["1e-6", "1e-9", "1e-15"] {
             if tolerance != "1e-15" || method != "tsit5" {
@@ -109,6 +119,24 @@ fn alone(task: &Task, method: &str, tolerance: &str) -> String {
         "{{\"task\": \"{}/{tolerance}\", \"peer\": \"nodec {method}\", \"seconds\": {seconds:e}, \
          \"steps\": {steps}, \"compile\": {compile:.4}, \"end\": {end:?}}}",
         task.name
+    )
+}
+
+/// The value and its gradient, through the steps: seconds, the value, and the norm of the gradient.
+fn gradient(method: &str) -> String {
+    let (task, program) = GRADIENT;
+    let model = Model::parse(program).unwrap_or_else(|all| panic!("{}", all.render()));
+    let bound = model.bind().setting("solve.method", method);
+    let bound = bound.setting("solve.rtol", "1e-6").setting("solve.atol", "1e-6");
+    let run = bound.build().unwrap_or_else(|all| panic!("{}", all.render()));
+    let (seconds, (value, norm)) = timed(|| {
+        let gradient = run.gradient().unwrap_or_else(|error| panic!("{}", error.diagnostics().render()));
+        let squares = gradient.by.iter().flat_map(|param| &param.values).map(|g| g * g);
+        (gradient.value, squares.sum::<f64>().sqrt())
+    });
+    format!(
+        "{{\"task\": \"{task}/1e-6\", \"peer\": \"nodec {method}\", \"seconds\": {seconds:e}, \
+         \"value\": {value}, \"grad_norm\": {norm}}}"
     )
 }
 

@@ -2,8 +2,8 @@
 //! tolerance, with the median seconds of a solve and the state at its end.
 
 use diffsol::{
-    CraneliftJitModule, FaerSparseLU, FaerSparseMat, NalgebraLU, NalgebraMat, OdeBuilder, OdeSolverMethod,
-    Vector,
+    AdjointOdeSolverMethod, CraneliftJitModule, FaerSparseLU, FaerSparseMat, NalgebraLU, NalgebraMat,
+    OdeBuilder, OdeSolverMethod, OdeSolverState, Vector,
 };
 use ode_solvers::dop_shared::OutputType;
 use ode_solvers::{Dop853, Dopri5, SVector, System};
@@ -215,7 +215,83 @@ fn brusselator() -> String {
     format!("u_i {{ {start} }}\nF_i {{ {rates} }}\n")
 }
 
+/// The problem of the gradient: `y' = tanh(W y)`, and `∫ Σ y_i²` as what is lowered. Its derivatives are
+/// written by hand; diffsol wants those of the adjoint with the opposite sign.
+fn gradient() {
+    const N: usize = 10;
+    type Numbers<'a> = &'a [f64];
+    let w: Vec<f64> = (0..N * N).map(|ij| 0.5 * (ij as f64).sin()).collect();
+    let row = |p: Numbers<'_>, i: usize, x: Numbers<'_>| (0..N).map(|j| p[i * N + j] * x[j]).sum::<f64>();
+    let slope = move |p: Numbers<'_>, i: usize, x: Numbers<'_>| 1.0 - row(p, i, x).tanh().powi(2);
+    let problem = OdeBuilder::<Dense>::new()
+        .rtol(1e-6)
+        .atol([1e-6])
+        .p(w)
+        .integrate_out(true)
+        .sens_rtol(1e-6)
+        .sens_atol([1e-6])
+        .param_rtol(1e-6)
+        .param_atol([1e-6])
+        .out_rtol(1e-6)
+        .out_atol([1e-6])
+        .rhs_adjoint_implicit(
+            move |x: Numbers<'_>, p: Numbers<'_>, _: f64, y: &mut [f64]| {
+                (0..N).for_each(|i| y[i] = row(p, i, x).tanh());
+            },
+            move |x: Numbers<'_>, p: Numbers<'_>, _: f64, v: Numbers<'_>, y: &mut [f64]| {
+                (0..N).for_each(|i| y[i] = slope(p, i, x) * row(p, i, v));
+            },
+            move |x: Numbers<'_>, p: Numbers<'_>, _: f64, v: Numbers<'_>, y: &mut [f64]| {
+                y.fill(0.0);
+                for i in 0..N {
+                    let bar = slope(p, i, x) * v[i];
+                    (0..N).for_each(|j| y[j] -= p[i * N + j] * bar);
+                }
+            },
+            move |x: Numbers<'_>, p: Numbers<'_>, _: f64, v: Numbers<'_>, y: &mut [f64]| {
+                for i in 0..N {
+                    let bar = slope(p, i, x) * v[i];
+                    (0..N).for_each(|j| y[i * N + j] = -bar * x[j]);
+                }
+            },
+        )
+        .init_adjoint(
+            |_: Numbers<'_>, _: f64, y: &mut [f64]| (0..N).for_each(|i| y[i] = (i as f64).cos()),
+            |_: Numbers<'_>, _: f64, _: Numbers<'_>, y: &mut [f64]| y.fill(0.0),
+            N,
+        )
+        .out_adjoint_implicit(
+            |x: Numbers<'_>, _: Numbers<'_>, _: f64, y: &mut [f64]| y[0] = x.iter().map(|x| x * x).sum(),
+            |x: Numbers<'_>, _: Numbers<'_>, _: f64, v: Numbers<'_>, y: &mut [f64]| {
+                y[0] = x.iter().zip(v).map(|(x, v)| 2.0 * x * v).sum();
+            },
+            |x: Numbers<'_>, _: Numbers<'_>, _: f64, v: Numbers<'_>, y: &mut [f64]| {
+                (0..N).for_each(|i| y[i] = -2.0 * x[i] * v[0]);
+            },
+            |_: Numbers<'_>, _: Numbers<'_>, _: f64, _: Numbers<'_>, y: &mut [f64]| y.fill(0.0),
+            1,
+        )
+        .build()
+        .expect("it is complete");
+    let told = |numbers: Vec<f64>| vec![numbers.iter().map(|g| g * g).sum::<f64>().sqrt()];
+    tell("gradient/10x100", 1e-6, "diffsol tsit45", || {
+        let mut solver = problem.tsit45().expect("it begins");
+        let (checkpoints, ..) = solver.solve_with_checkpointing(5.0, None).expect("it ends");
+        let back = problem.tsit45_solver_adjoint(checkpoints, Some(solver), None).expect("it begins");
+        let (state, _) = back.solve_adjoint_backwards_pass(&[], &[]).expect("it ends");
+        told(state.into_common().sg.clone_as_vec())
+    });
+    tell("gradient/10x100", 1e-6, "diffsol bdf", || {
+        let mut solver = problem.bdf::<NalgebraLU<f64>>().expect("it begins");
+        let (checkpoints, ..) = solver.solve_with_checkpointing(5.0, None).expect("it ends");
+        let back = problem.bdf_solver_adjoint::<NalgebraLU<f64>, _>(checkpoints, Some(solver), None);
+        let (state, _) = back.expect("it begins").solve_adjoint_backwards_pass(&[], &[]).expect("it ends");
+        told(state.into_common().sg.clone_as_vec())
+    });
+}
+
 fn main() {
+    gradient();
     for tolerance in [1e-6, 1e-9, 1e-12] {
         explicit("single/lorenz", Lorenz, 10.0, [1.0; 3], tolerance);
         explicit("single/lotka_volterra", LotkaVolterra, 50.0, [1.0; 2], tolerance);
