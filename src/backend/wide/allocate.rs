@@ -11,7 +11,7 @@ use super::encode::{
 };
 use super::machine::{Machine, Masks};
 use super::select::Unsupported;
-use super::vector::{At, Base, ClassId, Fill, Home, Inst, Value, Vectors, sources};
+use super::vector::{At, Base, ClassId, Fill, Home, Inst, Value, Vectors, once_written, sources};
 use crate::base::index::IndexVec;
 use crate::lower::loops::LoopVar;
 use std::cmp::Reverse;
@@ -44,6 +44,7 @@ pub fn allocate(vectors: &Vectors, machine: &'static Machine, inside: bool) -> R
         vectors,
         machine,
         homes: vectors.homes.clone(),
+        once: once_written(vectors),
         asm: Assembler::new(machine.encoding),
         uses: vectors.homes.iter().map(|_| Vec::new()).collect(),
         cursor: vectors.homes.iter().map(|_| 0).collect(),
@@ -81,6 +82,8 @@ struct Allocate<'v> {
     machine: &'static Machine,
     /// Where values can be had again, by now.
     homes: IndexVec<Value, Home>,
+    /// The outputs in which what is written stays.
+    once: Vec<usize>,
     asm: Assembler,
     /// Instructions that use a value, ascending; the end of a loop uses what comes from before it.
     uses: IndexVec<Value, Vec<u32>>,
@@ -173,10 +176,12 @@ impl Allocate<'_> {
         self.homes[value]
     }
 
-    /// A whole vector has been stored: it can be had from there again, if nothing else is written there.
+    /// A whole vector has been stored: it can be had from there again, where nothing else is written there.
     fn stored(&mut self, value: Value, at: At) {
-        let class = &self.vectors.classes[at.class];
-        let stays = class.outer.is_none() && self.open.is_empty() && matches!(class.base, Base::Output(_));
+        let stays = match self.vectors.classes[at.class].base {
+            Base::Output(number) => self.once.contains(&number),
+            Base::Input(_) | Base::Workspace(_) | Base::Constants(_) => false,
+        };
         if stays && self.home(value) == Home::Nowhere && self.slot_of[value].is_none() {
             self.homes[value] = Home::Memory(at, Fill::Full(self.machine.full));
         }

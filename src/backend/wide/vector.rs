@@ -7,6 +7,7 @@ use super::encode::{Form, Len};
 use crate::base::index::IndexVec;
 use crate::lower::loops::LoopVar;
 use smallvec::SmallVec;
+use std::ops::Range;
 
 crate::index_type!(
     /// A vector.
@@ -244,4 +245,36 @@ pub fn needed(mut vectors: Vectors) -> Vectors {
     let mut kept = kept.into_iter();
     vectors.insts.retain(|_| kept.next().expect("one for each"));
     vectors
+}
+
+/// The outputs to which vectors are stored outside of loops alone, each to a place of its own.
+pub fn once_written(vectors: &Vectors) -> Vec<usize> {
+    let mut places: Vec<(usize, Option<Range<i32>>)> = Vec::new();
+    let mut depth = 0;
+    for inst in &vectors.insts {
+        let mut write = |at: &At, bytes: Option<i32>| {
+            if let Base::Output(number) = &vectors.classes[at.class].base {
+                let bytes = bytes.filter(|_| depth == 0);
+                places.push((*number, bytes.map(|bytes| at.disp..at.disp.saturating_add(bytes))));
+            }
+        };
+        match inst {
+            Inst::Store { at, fill: Fill::Full(len), .. } => write(at, Some(16 << *len as i32)),
+            Inst::Store { at, .. } | Inst::StoreMask { at, .. } | Inst::Scatter { at, .. } => write(at, None),
+            Inst::Sum { to, .. } => to.iter().for_each(|at| write(at, None)),
+            Inst::Begin { .. } => depth += 1,
+            Inst::End { .. } => depth -= 1,
+            _ => debug_assert!(result(inst).is_some(), "what gives no value writes: {inst:?}"),
+        }
+    }
+    places.sort_by_key(|(number, place)| (*number, place.as_ref().map(|place| place.start)));
+    let apart = |outputs: &[(usize, Option<Range<i32>>)]| {
+        outputs.iter().all(|(_, place)| place.is_some())
+            && outputs.windows(2).all(|pair| match (&pair[0].1, &pair[1].1) {
+                (Some(one), Some(next)) => one.end <= next.start,
+                (None, _) | (_, None) => false,
+            })
+    };
+    let of_one = places.chunk_by(|one, next| one.0 == next.0);
+    of_one.filter(|places| apart(places)).map(|places| places[0].0).collect()
 }
