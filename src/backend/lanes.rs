@@ -8,8 +8,8 @@
 //! [`one_by_one`] does this with any back end, a lane at a time: it says what is meant, and serves
 //! where there is no wide code.
 
-use crate::backend::{CompileError, Executable, Input, Output, Workspace};
-use crate::lower::loops::{BufferId, DType, LoopFunc, LoopModule};
+use crate::backend::{CompileError, Executable, Input, Output, Signature, Workspace};
+use crate::lower::loops::{DType, LoopFunc, LoopModule};
 use std::sync::Arc;
 
 /// What a buffer is to many examples.
@@ -68,7 +68,8 @@ pub fn one_by_one(
     funcs.iter().for_each(LaneFunc::check);
     let module = LoopModule { funcs: funcs.iter().map(|lane| lane.func.clone()).collect() };
     let executable = compile(Arc::new(module))?;
-    Ok(Arc::new(OneByOne { funcs, width, executable }))
+    let signatures = funcs.iter().map(|lane| Signature::of_lanes(lane, width)).collect();
+    Ok(Arc::new(OneByOne { funcs, signatures, width, executable }))
 }
 
 impl LaneFunc {
@@ -87,42 +88,12 @@ impl LaneFunc {
             );
         }
     }
-
-    /// Panics unless the arguments of a call for `width` lanes are as declared.
-    pub fn check_layouts(&self, inputs: &[Input<'_>], outputs: &[Output<'_>], width: usize) {
-        let expected = |id: &BufferId, spread: &Spread| {
-            let buffer = &self.func.buffers[*id];
-            let lanes = if *spread == Spread::Lanes { width } else { 1 };
-            (buffer.dtype, buffer.len * lanes)
-        };
-        let func = &self.func;
-        let fit = inputs.len() == func.inputs.len()
-            && outputs.len() == func.outputs.len()
-            && (func.inputs.iter().zip(&self.inputs))
-                .zip(inputs)
-                .all(|((id, spread), input)| expected(id, spread) == input.layout())
-            && (func.outputs.iter().zip(&self.outputs))
-                .zip(outputs)
-                .all(|((id, spread), output)| expected(id, spread) == output.layout());
-        if !fit {
-            let of = |ids: &[BufferId], spreads: &[Spread]| -> Vec<(DType, usize)> {
-                ids.iter().zip(spreads).map(|(id, spread)| expected(id, spread)).collect()
-            };
-            panic!(
-                "buffers of `{}` should be {:?} -> {:?}, found {:?} -> {:?}",
-                func.name,
-                of(&func.inputs, &self.inputs),
-                of(&func.outputs, &self.outputs),
-                inputs.iter().map(Input::layout).collect::<Vec<_>>(),
-                outputs.iter().map(Output::layout).collect::<Vec<_>>()
-            );
-        }
-    }
 }
 
 /// Lane after lane.
 struct OneByOne {
     funcs: Vec<LaneFunc>,
+    signatures: Vec<Signature>,
     width: usize,
     executable: Arc<dyn Executable>,
 }
@@ -147,7 +118,7 @@ impl LaneExecutable for OneByOne {
 
     fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
         let lane_func = &self.funcs[func];
-        lane_func.check_layouts(inputs, outputs, self.width);
+        self.signatures[func].check(inputs, &[], outputs);
         let declared = &lane_func.func;
         // Sums of lanes by how many lanes are in them: equal ones are added, the earlier first.
         let mut sums: Vec<(usize, Vec<Option<Column>>)> = Vec::new();
