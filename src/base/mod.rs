@@ -3,6 +3,7 @@
 pub mod hash;
 pub mod index;
 pub mod numbers;
+pub mod power;
 pub mod random;
 pub mod span;
 

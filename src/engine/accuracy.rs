@@ -6,6 +6,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::engine::outcome::{brief, entry_name, unknown_of};
 use crate::plan::Plan;
 use crate::plan::forward::Simulation;
+use crate::solve::outcome::Unsteered;
 
 /// The error estimate of an entry of a channel, or of a state, that does not steer the step size.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,20 +53,24 @@ pub(crate) fn own_errors<T>(plan: &Plan, simulation: &Simulation<T>) -> Vec<OwnE
     let mut found = Vec::new();
     for (number, solved) in simulation.solves.iter().enumerate() {
         let Some(solved) = solved else { continue };
-        let system = plan.system_of(number);
-        let prefix = match plan.program.main == Some(number) {
-            true => String::new(),
-            false => format!("{}.", system.name),
-        };
-        let own = solved.unsteered.iter().map(|one| OwnError {
-            name: format!("{prefix}{}", entry_name(system, one.component)),
+        keep_worst(&mut found, of_solve(plan, number, &solved.unsteered));
+    }
+    found
+}
+
+/// Those of solve `number`.
+pub(crate) fn of_solve(plan: &Plan, number: usize, unsteered: &[Unsteered]) -> Vec<OwnError> {
+    let system = plan.system_of(number);
+    let own = unsteered.iter().map(|one| {
+        let name = entry_name(system, one.component);
+        OwnError {
+            name: if plan.program.main == Some(number) { name } else { format!("{}.{name}", system.name) },
             error: one.error,
             tolerance: one.tolerance,
             equation: unknown_of(system, one.component).equation,
-        });
-        keep_worst(&mut found, own.collect());
-    }
-    found
+        }
+    });
+    own.collect()
 }
 
 /// Takes `more` into `worst`, which keeps of each name the one with the largest ratio.

@@ -4,13 +4,15 @@
 //! a block go side by side; else a block is one run. The bits of a run are the same either way.
 
 use crate::diag::{Code, Diagnostic};
-use crate::engine::accuracy::{OwnError, own_errors};
+use crate::engine::accuracy::{OwnError, keep_worst, of_solve, own_errors};
 use crate::engine::diagnostics::{Diagnostics, Error};
 use crate::engine::example::{self, At};
 use crate::engine::many::{in_order, is_told};
 use crate::engine::run::{Run, RunParts};
 use crate::ir::program::{Axis, Outside, PortSource, Program, Swept};
-use crate::plan::controls::{Controls, Save};
+use crate::ir::system::{System, Unknown};
+use crate::plan::Plan;
+use crate::plan::controls::{Controls, Failure, Save};
 use crate::plan::forward::Simulation;
 use crate::plan::lanes::Apart;
 use crate::plan::operands::Context;
@@ -37,11 +39,11 @@ struct Member {
     data: Data,
 }
 
-/// What one run leaves.
-pub(super) struct Left<T> {
+/// What one run leaves, its simulation or no more than its end.
+pub(super) struct Left<T, X = Simulation<T>> {
     pub p: Vec<T>,
     pub data: Data,
-    pub simulation: Simulation<T>,
+    pub simulation: X,
 }
 
 /// What is kept of a run.
@@ -55,12 +57,17 @@ pub(super) enum Kept {
     Saved,
 }
 
-/// What is told of a run in [`Runs`](crate::Runs).
+/// What is told of the runs of a block in [`Runs`](crate::Runs).
+#[derive(Default)]
 pub(super) struct Told {
-    /// The entries of [`Solution::numbers`](crate::Solution::numbers), end to end.
+    /// Of each run that did not fail the entries of [`Solution::numbers`](crate::Solution::numbers), end to
+    /// end.
     pub numbers: Vec<f64>,
+    /// What these cost together.
     pub stats: Stats,
     pub own_errors: Vec<OwnError>,
+    /// Those that failed, by number.
+    pub failures: Vec<(usize, Error)>,
 }
 
 impl Run {
@@ -136,27 +143,54 @@ impl Run {
         look: impl Fn(&RunParts, usize, Result<Left<T>, Error>) -> R + Sync,
         mut visit: impl FnMut(usize, R) -> ControlFlow<()>,
     ) {
+        let of = |block: Range<usize>| {
+            let mut found = Vec::with_capacity(block.len());
+            self.by_program(block, |parts, numbers| {
+                self.solve_alike(parts, numbers, kept, |number, left| found.push(look(parts, number, left)));
+            });
+            found
+        };
+        self.in_blocks::<T, _>(numbers, MAX_BLOCK, of, |block, found| {
+            block.zip(found).try_for_each(|(number, found)| visit(number, found))
+        });
+    }
+
+    /// Solves all runs; `visit` sees what is told of each block of them, in the order of the numbers.
+    pub(super) fn tell_many<T: Element>(&self, mut visit: impl FnMut(Range<usize>, Told)) {
+        let of = |block: Range<usize>| {
+            let mut told = Told::default();
+            self.by_program(block, |parts, numbers| self.tell_alike::<T>(parts, numbers, &mut told));
+            told
+        };
+        self.in_blocks::<T, _>(0..self.n_runs(), MAX_BLOCK_OF_ENDS, of, |block, told| {
+            visit(block, told);
+            ControlFlow::Continue(())
+        });
+    }
+
+    /// Computes `of` for blocks of the runs in `numbers`, of `most` of them at most, and shows what it gives
+    /// in their order.
+    fn in_blocks<T: Element, R: Send>(
+        &self,
+        numbers: Range<usize>,
+        most: usize,
+        of: impl Fn(Range<usize>) -> R + Sync,
+        mut visit: impl FnMut(Range<usize>, R) -> ControlFlow<()>,
+    ) {
         let (first, n_runs) = (numbers.start, numbers.len());
         let threads = self.threads();
         let size = if self.goes_in_lanes() {
             let width = crate::backend::lanes::width(T::DTYPE);
             let dim = self.parts().plan.layout.systems.iter().map(|system| system.n).max().unwrap_or(1);
-            let most = match kept {
-                Kept::Ends => MAX_BLOCK_OF_ENDS,
-                Kept::Path | Kept::Saved => MAX_BLOCK,
-            };
             let most = (MAX_STATES / dim.max(1)).min(most).max(width);
             n_runs.div_ceil(threads.clamp(1, n_runs.max(1))).next_multiple_of(width).min(most)
         } else {
             1
         };
         let block = |number: usize| first + number * size..first + n_runs.min((number + 1) * size);
-        let of = |number: usize| self.solve_block(block(number), kept, &look);
         let window = (MAX_BLOCK / size).max(2 * threads.min(n_runs));
-        in_order(0..n_runs.div_ceil(size), window, threads, of, |number, found| {
-            let mut each = block(number).zip(found);
-            each.try_for_each(|(number, found)| visit(number, found))
-        });
+        let of = |number: usize| of(block(number));
+        in_order(0..n_runs.div_ceil(size), window, threads, of, |number, found| visit(block(number), found));
     }
 
     /// Whether a system has lanes, and they are wanted.
@@ -165,23 +199,16 @@ impl Run {
         self.parts().lanes && (0..plan.program.systems.len()).any(|system| plan.has_lanes(system))
     }
 
-    fn solve_block<T: Element, R>(
-        &self,
-        numbers: Range<usize>,
-        kept: Kept,
-        look: &impl Fn(&RunParts, usize, Result<Left<T>, Error>) -> R,
-    ) -> Vec<R> {
-        let mut found = Vec::with_capacity(numbers.len());
+    /// Shows the runs in `numbers`, those of one program together: consts that are swept make several.
+    fn by_program(&self, numbers: Range<usize>, mut each: impl FnMut(&RunParts, Range<usize>)) {
         let mut from = numbers.start;
         while from < numbers.end {
-            // Runs of one program: consts that are swept make several.
             let parts = self.parts_of(from);
             let same = |number: &usize| std::ptr::eq(self.parts_of(*number), parts);
             let until = (from..numbers.end).take_while(same).last().map_or(from, |last| last + 1);
-            self.solve_alike(parts, from..until, kept, |number, left| found.push(look(parts, number, left)));
+            each(parts, from..until);
             from = until;
         }
-        found
     }
 
     /// Solves runs of one program.
@@ -190,7 +217,7 @@ impl Run {
         parts: &RunParts,
         numbers: Range<usize>,
         kept: Kept,
-        mut look: impl FnMut(usize, Result<Left<T>, Error>),
+        look: impl FnMut(usize, Result<Left<T>, Error>),
     ) {
         let plan = &parts.plan;
         let save = if kept == Kept::Saved { parts.controls.save.clone() } else { Save::Nothing };
@@ -199,19 +226,32 @@ impl Run {
             Kept::Ends => Keep::Ends,
             Kept::Path | Kept::Saved => plan.whole_path(system),
         };
+        let solve = |contexts: &[Context<'_, T>]| match self.parts().lanes {
+            true => plan.simulate_many(contexts, &self.apart(parts), &plan.needed(), &controls, keep),
+            false => {
+                let alone = |of: &Context<'_, T>| of.simulate_solves(&plan.needed(), &controls, keep);
+                contexts.iter().map(alone).collect()
+            }
+        };
+        self.each_with_numbers(parts, numbers, solve, look);
+    }
+
+    /// Solves runs of one program with `solve`, which takes those that have numbers.
+    fn each_with_numbers<T: Element, X>(
+        &self,
+        parts: &RunParts,
+        numbers: Range<usize>,
+        solve: impl FnOnce(&[Context<'_, T>]) -> Vec<Result<X, Failure>>,
+        mut look: impl FnMut(usize, Result<Left<T, X>, Error>),
+    ) {
+        let plan = &parts.plan;
         let members: Vec<Result<Member, Error>> = numbers.clone().map(|number| self.member(number)).collect();
         let p = |member: &Member| member.params.iter().map(|value| T::from_f64(*value)).collect();
         let ps: Vec<Vec<T>> = members.iter().flatten().map(p).collect();
         let contexts: Vec<Context<'_, T>> = (members.iter().flatten().zip(&ps))
             .map(|(member, p)| Context { plan, p, data: &member.data })
             .collect();
-        let simulations = if self.parts().lanes {
-            plan.simulate_many(&contexts, &self.apart(parts), &plan.needed(), &controls, keep)
-        } else {
-            let alone = |context: &Context<'_, T>| context.simulate_solves(&plan.needed(), &controls, keep);
-            contexts.iter().map(alone).collect()
-        };
-        let mut simulations = simulations.into_iter().zip(ps);
+        let mut simulations = solve(&contexts).into_iter().zip(ps);
         for (number, member) in numbers.zip(members) {
             let left = member.and_then(|Member { params, data }| {
                 let (simulation, p) = simulations.next().expect("one for each that has numbers");
@@ -224,6 +264,32 @@ impl Run {
                 }
             });
             look(number, left);
+        }
+    }
+
+    /// Solves runs of one program and tells of them.
+    fn tell_alike<T: Element>(&self, parts: &RunParts, numbers: Range<usize>, told: &mut Told) {
+        let (plan, program) = (&parts.plan, &parts.plan.program);
+        let is_more = program.results.iter().any(|result| is_told(result.role))
+            || program.curves.iter().any(|curve| curve.output);
+        match plan.sole_solve().filter(|_| self.parts().lanes && !is_more) {
+            Some(main) => {
+                let solve = |contexts: &[Context<'_, T>]| {
+                    plan.ends_of_many(main, contexts, &self.apart(parts), &parts.controls)
+                };
+                self.each_with_numbers(parts, numbers, solve, |number, left| {
+                    told.take(number, left, |Left { simulation: end, .. }, numbers| {
+                        unknowns(plan.system_of(main), &end.y, numbers);
+                        (end.stats, of_solve(plan, main, &end.unsteered))
+                    });
+                });
+            }
+            None => self.solve_alike::<T>(parts, numbers, Kept::Ends, |number, left| {
+                told.take(number, left, |left, numbers| {
+                    tell(plan, &left, numbers);
+                    (left.simulation.stats(), own_errors(plan, &left.simulation))
+                });
+            }),
         }
     }
 
@@ -252,12 +318,29 @@ impl Run {
     }
 }
 
-/// What is told of a run: see [`Told`].
-pub(super) fn told<T: Element>(parts: &RunParts, left: &Left<T>) -> Told {
-    let Left { p, data, simulation } = left;
-    let (plan, program) = (&parts.plan, &parts.plan.program);
+impl Told {
+    /// Takes in a run, of which `tell` appends the numbers.
+    fn take<T, X>(
+        &mut self,
+        number: usize,
+        left: Result<Left<T, X>, Error>,
+        tell: impl FnOnce(Left<T, X>, &mut Vec<f64>) -> (Stats, Vec<OwnError>),
+    ) {
+        match left {
+            Ok(left) => {
+                let (stats, own_errors) = tell(left, &mut self.numbers);
+                self.stats = self.stats.plus(stats);
+                keep_worst(&mut self.own_errors, own_errors);
+            }
+            Err(error) => self.failures.push((number, error)),
+        }
+    }
+}
+
+/// Appends what is told of a run.
+fn tell<T: Element>(plan: &Plan, Left { p, data, simulation }: &Left<T>, numbers: &mut Vec<f64>) {
+    let program = &plan.program;
     let context = Context { plan, p, data };
-    let mut numbers: Vec<f64> = Vec::new();
     if program.results.iter().any(|result| is_told(result.role)) {
         let (_, values) = context.results(simulation);
         let told = program.results.iter().zip(values).filter(|(result, _)| is_told(result.role));
@@ -265,13 +348,7 @@ pub(super) fn told<T: Element>(parts: &RunParts, left: &Left<T>) -> Told {
     }
     if let Some(main) = program.main {
         let trace = &simulation.of(main).trace;
-        let system = plan.system_of(main);
-        let count = |unknowns: &[crate::ir::system::Unknown]| -> usize {
-            unknowns.iter().map(|unknown| unknown.ty.shape.count()).sum()
-        };
-        let (states, rest) = trace.end().split_at(count(&system.states));
-        let channels = &rest[count(&system.modes)..];
-        numbers.extend(states.iter().chain(channels).map(|value| value.to_f64()));
+        unknowns(plan.system_of(main), trace.end(), numbers);
         if program.curves.iter().any(|curve| curve.output) {
             let curves = context.curves(simulation, &[trace.t[trace.n_steps()]], trace.end());
             let mut rest = curves.as_slice();
@@ -284,7 +361,14 @@ pub(super) fn told<T: Element>(parts: &RunParts, left: &Left<T>) -> Told {
             }
         }
     }
-    Told { numbers, stats: simulation.stats(), own_errors: own_errors(plan, simulation) }
+}
+
+/// Appends states and channels of the vector `y` of all unknowns.
+fn unknowns<T: Element>(system: &System, y: &[T], numbers: &mut Vec<f64>) {
+    let count = |unknowns: &[Unknown]| unknowns.iter().map(|unknown| unknown.ty.shape.count()).sum::<usize>();
+    let (states, rest) = y.split_at(count(&system.states));
+    let channels = &rest[count(&system.modes)..];
+    numbers.extend(states.iter().chain(channels).map(|value| value.to_f64()));
 }
 
 /// What is wrong with the params `own` of a run, which are swept or drawn.

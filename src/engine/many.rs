@@ -9,7 +9,7 @@
 use crate::diag::{Code, Diagnostic};
 use crate::engine::accuracy::{OwnError, keep_worst};
 use crate::engine::axes::Axes;
-use crate::engine::blocks::{Kept, Left, Told, told};
+use crate::engine::blocks::{Kept, Left, Told};
 use crate::engine::diagnostics::{Diagnostics, Error};
 use crate::engine::run::{Run, RunParts};
 use crate::engine::solution::{Solution, TrajectoryKind, solution};
@@ -227,38 +227,34 @@ impl Run {
         let quantities = self.quantities();
         let widths: Vec<usize> = quantities.iter().map(|(_, own)| own.iter().product()).collect();
         let mut arrays: Vec<Array> = quantities.into_iter().map(empty).collect();
-        let gather = |number: usize, found: Result<Told, Error>| {
-            match found {
-                Ok(told) => {
-                    stats = stats.plus(told.stats);
-                    keep_worst(&mut own_errors, told.own_errors);
-                    let mut rest = told.numbers.as_slice();
-                    for (array, width) in arrays.iter_mut().zip(&widths) {
-                        let (own, behind) = rest.split_at(*width);
-                        array.values[number * width..][..*width].copy_from_slice(own);
-                        rest = behind;
-                    }
-                }
-                Err(error) => {
-                    n_failed += 1;
+        let width: usize = widths.iter().sum();
+        let gather = |block: Range<usize>, told: Told| {
+            stats = stats.plus(told.stats);
+            keep_worst(&mut own_errors, told.own_errors);
+            n_failed += told.failures.len();
+            let mut failed = told.failures.into_iter().peekable();
+            let mut numbers = told.numbers.as_slice();
+            for number in block {
+                if let Some(failure) = failed.next_if(|(failed, _)| *failed == number) {
                     if failures.len() < KEPT_FAILURES {
-                        failures.push((number, error));
+                        failures.push(failure);
                     }
+                    continue;
                 }
+                let (mut rest, behind) = numbers.split_at(width);
+                for (array, width) in arrays.iter_mut().zip(&widths) {
+                    let (own, others) = rest.split_at(*width);
+                    array.values[number * width..][..*width].copy_from_slice(own);
+                    rest = others;
+                }
+                numbers = behind;
             }
-            ControlFlow::Continue(())
         };
         match self.settings().run.precision {
-            Precision::F64 => self.tell_all::<f64>(gather),
-            Precision::F32 => self.tell_all::<f32>(gather),
+            Precision::F64 => self.tell_many::<f64>(gather),
+            Precision::F32 => self.tell_many::<f32>(gather),
         }
         Runs { sweeps, members: self.n_members(), arrays, failures, n_failed, stats, own_errors }
-    }
-
-    fn tell_all<T: Element>(&self, gather: impl FnMut(usize, Result<Told, Error>) -> ControlFlow<()>) {
-        let look =
-            |parts: &RunParts, _: usize, left: Result<Left<T>, Error>| left.map(|left| told(parts, &left));
-        self.solve_many(0..self.n_runs(), Kept::Ends, look, gather);
     }
 
     /// Refuses a model with sweeps or an ensemble where one run is meant.

@@ -147,6 +147,8 @@ pub enum ScalarOp {
     Lgamma,
     Digamma,
     Polygamma,
+    QuickLog2,
+    QuickExp2,
 }
 
 impl ScalarOp {
@@ -174,7 +176,9 @@ impl ScalarOp {
             | ScalarOp::Select
             | ScalarOp::Convert => 1,
             ScalarOp::Div | ScalarOp::Sqrt => 8,
-            ScalarOp::Pow
+            ScalarOp::QuickLog2
+            | ScalarOp::QuickExp2
+            | ScalarOp::Pow
             | ScalarOp::Exp
             | ScalarOp::Expm1
             | ScalarOp::Log
@@ -299,6 +303,9 @@ ops! {
     Lgamma => gamma::LGAMMA,
     Digamma => gamma::DIGAMMA,
     Polygamma => gamma::POLYGAMMA,
+    // What step sizes are made of.
+    QuickLog2 => elementary::QUICK_LOG2,
+    QuickExp2 => elementary::QUICK_EXP2,
     // Choice.
     Lt => select::LT,
     Le => select::LE,

@@ -226,6 +226,19 @@ impl<T: Element> Context<'_, T> {
         Ok(Begun { ends, y0, fixed, times, save_times, stops, resume, keep })
     }
 
+    /// Why solve `number`, which has come to `end`, has no result.
+    pub(super) fn stuck(&self, number: usize, known: &Known<T>, end: &End<T>, fixed: &Fixed<T>) -> Failure {
+        Failure::Outcome(Box::new(Stuck {
+            solve: number,
+            outcome: end.outcome,
+            stats: end.stats,
+            y: to_f64(&end.y),
+            args: to_f64(&fixed.a),
+            given: self.given(number, known),
+            n_data: self.plan.program.data.len(),
+        }))
+    }
+
     /// What solve `number` leaves, which has come to `end`.
     pub(super) fn finish(
         &self,
@@ -238,15 +251,7 @@ impl<T: Element> Context<'_, T> {
     ) -> Result<Finished<T>, Failure> {
         let Begun { ends, fixed, mut times, save_times, stops, .. } = begun;
         if !end.outcome.is_success() {
-            return Err(Failure::Outcome(Box::new(Stuck {
-                solve: number,
-                outcome: end.outcome,
-                stats: end.stats,
-                y: to_f64(&end.y),
-                args: to_f64(&fixed.a),
-                given: self.given(number, known),
-                n_data: self.plan.program.data.len(),
-            })));
+            return Err(self.stuck(number, known, &end, &fixed));
         }
         let Recording { trace, recorded, rows, saved } = recording;
         let (mut sites, ends) = (rows.into_ys(), (ends.0, end.t));

@@ -13,13 +13,10 @@ use crate::plan::kernels::Expansion;
 use crate::plan::motion;
 use crate::plan::operands::Fixed;
 use crate::plan::step as steps;
-use crate::plan::unit::{Data, Element, LaneKernel, PlanError, compile_lanes};
+use crate::plan::unit::{Data, Element, Inputs, LaneKernel, PlanError, compile_lanes};
 use crate::solve::lanes::{LaneExpand, LaneStep};
 use crate::solve::method::Kind;
 use crate::solve::taylor::{Chosen, Goal, Takeoff};
-
-/// Most calls have no more operands, and take no memory for them.
-const FEW: usize = 12;
 
 /// In what runs that share a block differ, beside their starts and args.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -199,25 +196,17 @@ impl<'a, T: Element, const B: usize> LaneMotion<'a, T, B> {
     fn call(&mut self, function: &Spreading, first: &[Input<'_>], outputs: &mut [Output<'_>]) {
         let Spreading { kernel, spreads } = function;
         let LaneArgs { fixed, data } = &self.shared;
-        let nothing = Input::F64(&[]);
-        let (mut few, mut more) = ([nothing; FEW], Vec::new());
-        let n_inputs = first.len() + spreads.len();
-        let inputs = if n_inputs <= FEW {
-            &mut few[..n_inputs]
-        } else {
-            more.resize(n_inputs, nothing);
-            &mut more[..]
-        };
-        let (now, rest) = inputs.split_at_mut(first.len());
-        now.iter_mut().zip(first).for_each(|(place, input)| *place = *input);
+        let mut inputs = Inputs::from_slice(first);
         // Of all runs, and of each.
-        let args = [(&fixed.a, &self.a), (&fixed.q, &self.q)];
-        let args = args.map(|(one, each)| (T::input(one), T::input(each.as_flattened())));
-        let all = args.into_iter().chain(data.inputs().zip(self.data.inputs()));
-        for ((place, (one, each)), spread) in rest.iter_mut().zip(all).zip(spreads) {
-            *place = if *spread == Spread::Lanes { each } else { one };
+        let mut push = |spread: &Spread, one, each| {
+            inputs.push(if *spread == Spread::Lanes { each } else { one });
+        };
+        push(&spreads[0], T::input(&fixed.a), T::input(self.a.as_flattened()));
+        push(&spreads[1], T::input(&fixed.q), T::input(self.q.as_flattened()));
+        for (spread, (one, each)) in spreads[2..].iter().zip(data.inputs().zip(self.data.inputs())) {
+            push(spread, one, each);
         }
-        kernel.call(inputs, outputs, &mut self.workspace);
+        kernel.call(&inputs, outputs, &mut self.workspace);
     }
 }
 

@@ -23,7 +23,7 @@ use crate::solve::taylor::{Goal, Takeoff, radius_factor};
 /// `takeoff` is a [`Takeoff`] and `goal` a [`Goal`]; `chosen` is a [`Chosen`](crate::solve::taylor::Chosen), `x` the series as of
 /// [`series`](super::motion::series), `y_new` and `err` as of [`finish`](super::motion::finish). With the
 /// means `m_k` of the squares of `x_k/(atol + rtol |y|)` the step wished for is
-/// `exp(min(-ln(m_p)/(2 p), -ln(m_(p-1))/(2 (p - 1))) - 0.7/(p - 1))`: see
+/// `2^(min(-log₂(m_p)/(2 p), -log₂(m_(p-1))/(2 (p - 1))) - 0.7 log₂(e)/(p - 1))`: see
 /// [`radius_factor`].
 pub(crate) fn leap(rate_func: &Func, order: usize, n_counted: usize) -> Result<Func, PlanError> {
     let mut b = Builder::new("leap");
@@ -51,14 +51,14 @@ pub(crate) fn leap(rate_func: &Func, order: usize, n_counted: usize) -> Result<F
     let weights = norm.weights(&mut b, start);
     let mut exponent = |k: usize| {
         let mean = norm.of(&mut b, terms[k - 1], weights);
-        let log = b.unary(Op::Log, mean);
+        let log = b.unary(Op::QuickLog2, mean);
         b.scale(-0.5 / k as f64, log)
     };
     let [last, before] = [exponent(order), exponent(order - 1)];
     let least_exponent = b.binary(Op::Min, last, before);
-    let safety = b.splat_like(libm::log(radius_factor(order)), least_exponent);
+    let safety = b.splat_like(libm::log2(radius_factor(order)), least_exponent);
     let safe = b.add(least_exponent, safety);
-    let radius = b.unary(Op::Exp, safe);
+    let radius = b.unary(Op::QuickExp2, safe);
 
     // What is not a number says nothing: begin small. It is not less than anything.
     let is_less = b.binary(Op::Lt, most, radius);

@@ -76,11 +76,8 @@ impl Plan {
             let Ok(simulation) = &found[at] else { return None };
             match run.begin(number, &simulation.solves, (save, keep)) {
                 Ok(mut of) => {
-                    let fixed = std::mem::take(&mut of.fixed);
-                    let mut trip = Trip::new(at, of.ends, of.y0.clone(), LaneArgs { fixed, data: run.data });
-                    trip.stops.extend(&options.stops);
-                    trip.stops.extend(of.stops.iter().map(|stop| stop.to_f64()));
-                    trip.resume = of.resume;
+                    let y0 = of.y0.clone();
+                    let trip = run.trip(at, options, &mut of, y0);
                     begun[at] = Some(of);
                     Some(trip)
                 }
@@ -96,16 +93,12 @@ impl Plan {
             number,
             is_main: self.program.main == Some(number),
             save,
-            lanes: Vec::new(),
+            lanes: (0..crate::backend::lanes::width(T::DTYPE)).map(|_| None).collect(),
             keeps_steps: keep != Keep::Ends || *save == Save::Steps,
             y: Vec::new(),
             k1: Vec::new(),
         };
-        let refused = match crate::backend::lanes::width(T::DTYPE) {
-            8 => self.integrate_lanes::<T, 8>(system, apart, options, &mut trips, &mut recorder),
-            16 => self.integrate_lanes::<T, 16>(system, apart, options, &mut trips, &mut recorder),
-            width => crate::bug!("blocks of {width} lanes"),
-        };
+        let refused = self.integrate_lanes(system, apart, options, &mut trips, &mut recorder);
         if let Err(failure) = refused {
             // Those that cannot even begin fail of that.
             trips.for_each(drop);
@@ -116,23 +109,44 @@ impl Plan {
         }
     }
 
-    fn integrate_lanes<'a, T: Element, const B: usize>(
+    /// Takes all `trips` of `system` through blocks of lanes.
+    pub(super) fn integrate_lanes<'a, T: Element, O>(
         &self,
         system: usize,
         apart: &Apart,
         options: &Options,
         trips: &mut impl Iterator<Item = Trip<T, LaneArgs<'a, T>>>,
-        recorder: &mut Recorder<'_, '_, T>,
-    ) -> Result<(), Failure> {
+        observer: &mut O,
+    ) -> Result<(), Failure>
+    where
+        O: for<'b> LaneObserver<T, LaneArgs<'b, T>, 8> + for<'b> LaneObserver<T, LaneArgs<'b, T>, 16>,
+    {
+        match crate::backend::lanes::width(T::DTYPE) {
+            8 => self.integrate_blocks::<T, O, 8>(system, apart, options, trips, observer),
+            16 => self.integrate_blocks::<T, O, 16>(system, apart, options, trips, observer),
+            width => crate::bug!("blocks of {width} lanes"),
+        }
+    }
+
+    fn integrate_blocks<'a, T: Element, O, const B: usize>(
+        &self,
+        system: usize,
+        apart: &Apart,
+        options: &Options,
+        trips: &mut impl Iterator<Item = Trip<T, LaneArgs<'a, T>>>,
+        observer: &mut O,
+    ) -> Result<(), Failure>
+    where
+        O: for<'b> LaneObserver<T, LaneArgs<'b, T>, B>,
+    {
         #[allow(clippy::map_identity, reason = "kernels do not live as long as what the runs refer to")]
         let mut trips = trips.map(|trip| -> Trip<T, LaneArgs<'_, T>> { trip }).peekable();
         let Some(first) = trips.peek() else { return Ok(()) };
         let kernels = self.lane_kernels(system, apart)?;
         let mut motion = LaneMotion::<T, B>::new(self, system, &kernels, first.args.clone());
-        recorder.lanes.extend((0..B).map(|_| None));
         match self.methods[system].kind {
-            Kind::Explicit(tableau) => integrate(&mut motion, tableau, options, trips, recorder)?,
-            Kind::Taylor { .. } => integrate_series(&mut motion, options, trips, recorder)?,
+            Kind::Explicit(tableau) => integrate(&mut motion, tableau, options, trips, observer)?,
+            Kind::Taylor { .. } => integrate_series(&mut motion, options, trips, observer)?,
             Kind::Stiff(_)
             | Kind::Multistep
             | Kind::Auto(_)
@@ -141,6 +155,24 @@ impl Plan {
             | Kind::Stochastic(_) => crate::bug!("a method that does not go in lanes"),
         }
         Ok(())
+    }
+}
+
+impl<'a, T: Element> Context<'a, T> {
+    /// Run number `at` on its way from `y0`, which takes what its motion depends on.
+    pub(super) fn trip(
+        &self,
+        at: usize,
+        options: &Options,
+        of: &mut Begun<T>,
+        y0: Vec<T>,
+    ) -> Trip<T, LaneArgs<'a, T>> {
+        let fixed = std::mem::take(&mut of.fixed);
+        let mut trip = Trip::new(at, of.ends, y0, LaneArgs { fixed, data: self.data });
+        trip.stops.extend(&options.stops);
+        trip.stops.extend(of.stops.iter().map(|stop| stop.to_f64()));
+        trip.resume = of.resume;
+        trip
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod block;
 pub mod compiled;
 pub mod controls;
 pub(crate) mod derivatives;
+mod ends;
 pub mod estimate;
 pub mod forward;
 pub mod halves;

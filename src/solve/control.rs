@@ -5,8 +5,8 @@
 
 use super::controller::Controller;
 use super::outcome::Invalid;
-use super::power::power;
 use super::problem::Real;
+use crate::base::power::power;
 
 /// What an adaptive run is asked for.
 #[derive(Clone, Debug, PartialEq)]

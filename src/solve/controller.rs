@@ -1,6 +1,6 @@
 //! Step-size controllers: the error norm of a step in, a factor for the step size out.
 
-use super::power::{exp2, log2, power};
+use crate::base::power::{exp2, log2, power};
 
 /// Answers the error norm of a step with a factor for the step size, kept in
 /// `[min_factor, max_factor]`.

@@ -5,12 +5,12 @@
 
 use super::super::control::Adaptive;
 use super::super::controller::{Controller, Past, Rule, Weights, log_of};
-use super::super::power::exp2;
 use super::super::problem::Real;
 use super::super::tableau::Tableau;
 use super::all;
 use super::block::Block;
 use super::norm::{Norms, Tallies};
+use crate::base::power::exp2;
 
 /// The control of every lane.
 pub(super) struct Steering<'a, const B: usize> {

@@ -424,14 +424,22 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
         observer: &mut O,
     ) -> bool {
         if let Pace::Adaptive(control, _, tallies) = &mut self.pace {
+            let (accepted, wished, max_factor) = (self.accepted, self.wished, control.controller.max_factor);
+            let (h, direction) = (block.h, block.direction);
+            let (mut size, mut next) = (self.size, block.count.next_step);
             for lane in 0..B {
-                let (tried, wished) = (block.h[lane].abs(), self.wished[lane]);
-                let most = control.controller.max_factor * if tried < wished { wished } else { tried };
-                let next = block.direction[lane] * wished;
-                let (accepted, count) = (self.accepted[lane], &mut block.count);
-                self.size[lane] = if accepted { most } else { self.size[lane] };
-                count.next_step[lane] = if accepted { next } else { count.next_step[lane] };
-                self.again[lane] &= !accepted;
+                let tried = h[lane].abs();
+                let most = max_factor * if tried < wished[lane] { wished[lane] } else { tried };
+                size[lane] = if accepted[lane] { most } else { size[lane] };
+            }
+            for lane in 0..B {
+                next[lane] = if accepted[lane] { direction[lane] * wished[lane] } else { next[lane] };
+            }
+            (self.size, block.count.next_step) = (size, next);
+            if self.again.contains(&true) {
+                for lane in 0..B {
+                    self.again[lane] &= !accepted[lane];
+                }
             }
             let err = &self.err;
             tallies.add(&self.accepted, &block.y_new, |component| err[component].map(T::to_f64));
