@@ -40,9 +40,9 @@ struct Member {
 }
 
 /// What one run leaves, its simulation or no more than its end.
-pub(super) struct Left<T, X = Simulation<T>> {
-    pub p: Vec<T>,
-    pub data: Data,
+pub(super) struct Left<'a, T, X = Simulation<T>> {
+    pub p: &'a [T],
+    pub data: &'a Data,
     pub simulation: X,
 }
 
@@ -140,7 +140,7 @@ impl Run {
         &self,
         numbers: Range<usize>,
         kept: Kept,
-        look: impl Fn(&RunParts, usize, Result<Left<T>, Error>) -> R + Sync,
+        look: impl Fn(&RunParts, usize, Result<Left<'_, T>, Error>) -> R + Sync,
         mut visit: impl FnMut(usize, R) -> ControlFlow<()>,
     ) {
         let of = |block: Range<usize>| {
@@ -217,7 +217,7 @@ impl Run {
         parts: &RunParts,
         numbers: Range<usize>,
         kept: Kept,
-        look: impl FnMut(usize, Result<Left<T>, Error>),
+        look: impl FnMut(usize, Result<Left<'_, T>, Error>),
     ) {
         let plan = &parts.plan;
         let save = if kept == Kept::Saved { parts.controls.save.clone() } else { Save::Nothing };
@@ -242,7 +242,7 @@ impl Run {
         parts: &RunParts,
         numbers: Range<usize>,
         solve: impl FnOnce(&[Context<'_, T>]) -> Vec<Result<X, Failure>>,
-        mut look: impl FnMut(usize, Result<Left<T, X>, Error>),
+        mut look: impl FnMut(usize, Result<Left<'_, T, X>, Error>),
     ) {
         let plan = &parts.plan;
         let members: Vec<Result<Member, Error>> = numbers.clone().map(|number| self.member(number)).collect();
@@ -251,19 +251,24 @@ impl Run {
         let contexts: Vec<Context<'_, T>> = (members.iter().flatten().zip(&ps))
             .map(|(member, p)| Context { plan, p, data: &member.data })
             .collect();
-        let mut simulations = solve(&contexts).into_iter().zip(ps);
-        for (number, member) in numbers.zip(members) {
-            let left = member.and_then(|Member { params, data }| {
-                let (simulation, p) = simulations.next().expect("one for each that has numbers");
-                match simulation {
-                    Ok(simulation) => Ok(Left { p, data, simulation }),
-                    Err(failure) => {
-                        let parts = RunParts { params, data: Arc::new(data), ..parts.clone() };
-                        Err(Run::new(parts, None).failed(&failure))
-                    }
+        let simulations = solve(&contexts);
+        let mut simulations = contexts.iter().zip(simulations);
+        for (number, member) in numbers.zip(&members) {
+            let Member { params, data } = match member {
+                Ok(member) => member,
+                Err(error) => {
+                    look(number, Err(error.clone()));
+                    continue;
                 }
-            });
-            look(number, left);
+            };
+            match simulations.next().expect("one for each that has numbers") {
+                (context, Ok(simulation)) => look(number, Ok(Left { p: context.p, data, simulation })),
+                (_, Err(failure)) => {
+                    let (params, data) = (params.clone(), Arc::new(data.clone()));
+                    let run = Run::new(RunParts { params, data, ..parts.clone() }, None);
+                    look(number, Err(run.failed(&failure)));
+                }
+            }
         }
     }
 
@@ -323,8 +328,8 @@ impl Told {
     fn take<T, X>(
         &mut self,
         number: usize,
-        left: Result<Left<T, X>, Error>,
-        tell: impl FnOnce(Left<T, X>, &mut Vec<f64>) -> (Stats, Vec<OwnError>),
+        left: Result<Left<'_, T, X>, Error>,
+        tell: impl FnOnce(Left<'_, T, X>, &mut Vec<f64>) -> (Stats, Vec<OwnError>),
     ) {
         match left {
             Ok(left) => {
@@ -338,7 +343,7 @@ impl Told {
 }
 
 /// Appends what is told of a run.
-fn tell<T: Element>(plan: &Plan, Left { p, data, simulation }: &Left<T>, numbers: &mut Vec<f64>) {
+fn tell<T: Element>(plan: &Plan, Left { p, data, simulation }: &Left<'_, T>, numbers: &mut Vec<f64>) {
     let program = &plan.program;
     let context = Context { plan, p, data };
     if program.results.iter().any(|result| is_told(result.role)) {

@@ -206,8 +206,10 @@ impl Run {
         of: impl Fn(usize, Result<Solution, Error>) -> R + Sync,
         visit: impl FnMut(usize, R) -> ControlFlow<()>,
     ) {
-        let look = |parts: &RunParts, number: usize, left: Result<Left<T>, Error>| {
-            let solved = |Left { p, data, simulation }| solution(&parts.plan, &Arc::new(data), p, simulation);
+        let look = |parts: &RunParts, number: usize, left: Result<Left<'_, T>, Error>| {
+            let solved = |Left { p, data, simulation }: Left<'_, T>| {
+                solution(&parts.plan, &Arc::new(data.clone()), p.to_vec(), simulation)
+            };
             of(number, left.map(solved))
         };
         self.solve_many(numbers, kept, look, visit);

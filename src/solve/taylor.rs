@@ -202,7 +202,7 @@ impl<'a, T: Real, S: Expand<T> + ?Sized> Taylor<'a, T, S> {
         let (dim, order) = (y.len(), self.system.order());
         let (before, last) = self.series[(order - 2) * dim..].split_at(dim);
         let [last, before] = match control.plain(dim) {
-            Some(plain) => plain.norms(|at| [last[at], before[at]].map(T::to_f64), y, y),
+            Some(plain) => plain.squares(|at| [last[at], before[at]].map(T::to_f64), y, y).map(f64::sqrt),
             None => [last, before].map(|term| control.norm(term, y, y)),
         };
         radius_of(order, last, before) * self.factor

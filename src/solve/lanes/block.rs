@@ -331,14 +331,12 @@ pub(super) fn drive<T, A, M, O, const B: usize>(
     block.furnish(|lane, args| method.load(lane, args));
     while block.live.contains(&true) {
         let free = begins.contains(&true) && method.start(&begins, &mut block, observer);
-        let free = free
-            || M::widely(
+        if !free {
+            M::widely(
                 #[inline(always)]
-                || method.attempt(&mut block, observer),
+                || while !method.attempt(&mut block, observer) {},
             );
-        begins = match free {
-            true => block.fill(&mut runs, observer, |lane, args| method.load(lane, args)),
-            false => [false; B],
-        };
+        }
+        begins = block.fill(&mut runs, observer, |lane, args| method.load(lane, args));
     }
 }
