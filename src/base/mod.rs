@@ -3,7 +3,7 @@
 pub mod hash;
 pub mod index;
 pub mod numbers;
-pub mod power;
+pub mod quick;
 pub mod random;
 pub mod span;
 

@@ -4,7 +4,7 @@
 //! a block go side by side; else a block is one run. The bits of a run are the same either way.
 
 use crate::diag::{Code, Diagnostic};
-use crate::engine::accuracy::{OwnError, keep_worst, of_solve, own_errors};
+use crate::engine::accuracy::{OwnError, of_solve, own_errors};
 use crate::engine::diagnostics::{Diagnostics, Error};
 use crate::engine::example::{self, At};
 use crate::engine::many::{in_order, is_told};
@@ -39,11 +39,11 @@ struct Member {
     data: Data,
 }
 
-/// What one run leaves, its simulation or no more than its end.
-pub(super) struct Left<'a, T, X = Simulation<T>> {
+/// What one run leaves.
+pub(super) struct Left<'a, T> {
     pub p: &'a [T],
     pub data: &'a Data,
-    pub simulation: X,
+    pub simulation: Simulation<T>,
 }
 
 /// What is kept of a run.
@@ -58,15 +58,17 @@ pub(super) enum Kept {
 }
 
 /// What is told of the runs of a block in [`Runs`](crate::Runs).
-#[derive(Default)]
 pub(super) struct Told {
-    /// Of each run that did not fail the entries of [`Solution::numbers`](crate::Solution::numbers), end to
-    /// end.
+    /// `[runs, width]`: of each the entries of [`Solution::numbers`](crate::Solution::numbers), end to end;
+    /// NaN of one that failed.
     pub numbers: Vec<f64>,
-    /// What these cost together.
+    width: usize,
+    /// What those cost together that did not fail.
     pub stats: Stats,
-    pub own_errors: Vec<OwnError>,
-    /// Those that failed, by number.
+    /// The last of these.
+    last: usize,
+    /// By place in the block, as are failures.
+    pub own_errors: Vec<(usize, Vec<OwnError>)>,
     pub failures: Vec<(usize, Error)>,
 }
 
@@ -155,11 +157,15 @@ impl Run {
         });
     }
 
-    /// Solves all runs; `visit` sees what is told of each block of them, in the order of the numbers.
-    pub(super) fn tell_many<T: Element>(&self, mut visit: impl FnMut(Range<usize>, Told)) {
+    /// Solves all runs; `visit` sees what is told of each block of them, in the order of the numbers. Of each
+    /// run there are `width` numbers.
+    pub(super) fn tell_many<T: Element>(&self, width: usize, mut visit: impl FnMut(Range<usize>, Told)) {
         let of = |block: Range<usize>| {
-            let mut told = Told::default();
-            self.by_program(block, |parts, numbers| self.tell_alike::<T>(parts, numbers, &mut told));
+            let mut told = Told::new(block.len(), width);
+            let first = block.start;
+            self.by_program(block, |parts, numbers| self.tell_alike::<T>(parts, (first, numbers), &mut told));
+            told.own_errors.sort_by_key(|(at, _)| *at);
+            told.failures.sort_by_key(|(at, _)| *at);
             told
         };
         self.in_blocks::<T, _>(0..self.n_runs(), MAX_BLOCK_OF_ENDS, of, |block, told| {
@@ -217,7 +223,7 @@ impl Run {
         parts: &RunParts,
         numbers: Range<usize>,
         kept: Kept,
-        look: impl FnMut(usize, Result<Left<'_, T>, Error>),
+        mut look: impl FnMut(usize, Result<Left<'_, T>, Error>),
     ) {
         let plan = &parts.plan;
         let save = if kept == Kept::Saved { parts.controls.save.clone() } else { Save::Nothing };
@@ -233,69 +239,63 @@ impl Run {
                 contexts.iter().map(alone).collect()
             }
         };
-        self.each_with_numbers(parts, numbers, solve, look);
-    }
-
-    /// Solves runs of one program with `solve`, which takes those that have numbers.
-    fn each_with_numbers<T: Element, X>(
-        &self,
-        parts: &RunParts,
-        numbers: Range<usize>,
-        solve: impl FnOnce(&[Context<'_, T>]) -> Vec<Result<X, Failure>>,
-        mut look: impl FnMut(usize, Result<Left<'_, T, X>, Error>),
-    ) {
-        let plan = &parts.plan;
         let members: Vec<Result<Member, Error>> = numbers.clone().map(|number| self.member(number)).collect();
-        let p = |member: &Member| member.params.iter().map(|value| T::from_f64(*value)).collect();
-        let ps: Vec<Vec<T>> = members.iter().flatten().map(p).collect();
-        let contexts: Vec<Context<'_, T>> = (members.iter().flatten().zip(&ps))
-            .map(|(member, p)| Context { plan, p, data: &member.data })
-            .collect();
-        let simulations = solve(&contexts);
-        let mut simulations = contexts.iter().zip(simulations);
+        let ps = params::<T>(&members);
+        let contexts = contexts(plan, &members, &ps);
+        let mut simulations = contexts.iter().zip(solve(&contexts));
         for (number, member) in numbers.zip(&members) {
-            let Member { params, data } = match member {
-                Ok(member) => member,
-                Err(error) => {
-                    look(number, Err(error.clone()));
-                    continue;
-                }
+            let left = match member {
+                Err(error) => Err(error.clone()),
+                Ok(member) => match simulations.next().expect("one for each that has numbers") {
+                    (context, Ok(simulation)) => Ok(Left { p: context.p, data: &member.data, simulation }),
+                    (_, Err(failure)) => Err(member.failed(parts, &failure)),
+                },
             };
-            match simulations.next().expect("one for each that has numbers") {
-                (context, Ok(simulation)) => look(number, Ok(Left { p: context.p, data, simulation })),
-                (_, Err(failure)) => {
-                    let (params, data) = (params.clone(), Arc::new(data.clone()));
-                    let run = Run::new(RunParts { params, data, ..parts.clone() }, None);
-                    look(number, Err(run.failed(&failure)));
-                }
-            }
+            look(number, left);
         }
     }
 
-    /// Solves runs of one program and tells of them.
-    fn tell_alike<T: Element>(&self, parts: &RunParts, numbers: Range<usize>, told: &mut Told) {
+    /// Solves runs of one program, in the block that begins with `first`, and tells of them.
+    fn tell_alike<T: Element>(
+        &self,
+        parts: &RunParts,
+        (first, numbers): (usize, Range<usize>),
+        told: &mut Told,
+    ) {
         let (plan, program) = (&parts.plan, &parts.plan.program);
         let is_more = program.results.iter().any(|result| is_told(result.role))
             || program.curves.iter().any(|curve| curve.output);
-        match plan.sole_solve().filter(|_| self.parts().lanes && !is_more) {
-            Some(main) => {
-                let solve = |contexts: &[Context<'_, T>]| {
-                    plan.ends_of_many(main, contexts, &self.apart(parts), &parts.controls)
-                };
-                self.each_with_numbers(parts, numbers, solve, |number, left| {
-                    told.take(number, left, |Left { simulation: end, .. }, numbers| {
-                        unknowns(plan.system_of(main), &end.y, numbers);
-                        (end.stats, of_solve(plan, main, &end.unsteered))
-                    });
-                });
+        let Some(main) = plan.sole_solve().filter(|_| self.parts().lanes && !is_more) else {
+            self.solve_alike::<T>(parts, numbers, Kept::Ends, |number, left| match left {
+                Err(error) => told.failures.push((number - first, error)),
+                Ok(left) => {
+                    let (stats, errors) = (left.simulation.stats(), own_errors(plan, &left.simulation));
+                    told.take(number - first, stats, errors, tell(plan, &left));
+                }
+            });
+            return;
+        };
+        let members: Vec<Result<Member, Error>> = numbers.clone().map(|number| self.member(number)).collect();
+        let mut places = Vec::with_capacity(members.len());
+        for (number, member) in numbers.zip(&members) {
+            match member {
+                Ok(member) => places.push((number - first, member)),
+                Err(error) => told.failures.push((number - first, error.clone())),
             }
-            None => self.solve_alike::<T>(parts, numbers, Kept::Ends, |number, left| {
-                told.take(number, left, |left, numbers| {
-                    tell(plan, &left, numbers);
-                    (left.simulation.stats(), own_errors(plan, &left.simulation))
-                });
-            }),
         }
+        let ps = params::<T>(&members);
+        let contexts = contexts(plan, &members, &ps);
+        let system = plan.system_of(main);
+        plan.ends_of_many(main, &contexts, &self.apart(parts), &parts.controls, |at, end| {
+            let (place, member) = places[at];
+            match end {
+                Err(failure) => told.failures.push((place, member.failed(parts, &failure))),
+                Ok(end) => {
+                    let errors = of_solve(plan, main, &end.unsteered);
+                    told.take(place, end.stats, errors, unknowns(system, &end.y));
+                }
+            }
+        });
     }
 
     /// In what the runs differ.
@@ -324,28 +324,65 @@ impl Run {
 }
 
 impl Told {
-    /// Takes in a run, of which `tell` appends the numbers.
-    fn take<T, X>(
+    /// Nothing yet of so many runs.
+    fn new(runs: usize, width: usize) -> Told {
+        Told {
+            numbers: vec![f64::NAN; runs * width],
+            width,
+            stats: Stats::default(),
+            last: 0,
+            own_errors: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// Takes in the run at a place, in any order.
+    fn take(
         &mut self,
-        number: usize,
-        left: Result<Left<'_, T, X>, Error>,
-        tell: impl FnOnce(Left<'_, T, X>, &mut Vec<f64>) -> (Stats, Vec<OwnError>),
+        at: usize,
+        stats: Stats,
+        errors: Vec<OwnError>,
+        numbers: impl IntoIterator<Item = f64>,
     ) {
-        match left {
-            Ok(left) => {
-                let (stats, own_errors) = tell(left, &mut self.numbers);
-                self.stats = self.stats.plus(stats);
-                keep_worst(&mut self.own_errors, own_errors);
-            }
-            Err(error) => self.failures.push((number, error)),
+        let places = &mut self.numbers[at * self.width..][..self.width];
+        places.iter_mut().zip(numbers).for_each(|(place, number)| *place = number);
+        // First and next step are those of the last.
+        self.stats = if at >= self.last { self.stats.plus(stats) } else { stats.plus(self.stats) };
+        self.last = self.last.max(at);
+        if !errors.is_empty() {
+            self.own_errors.push((at, errors));
         }
     }
 }
 
-/// Appends what is told of a run.
-fn tell<T: Element>(plan: &Plan, Left { p, data, simulation }: &Left<'_, T>, numbers: &mut Vec<f64>) {
+impl Member {
+    /// Why its run, of `parts`, has no result.
+    fn failed(&self, parts: &RunParts, failure: &Failure) -> Error {
+        let (params, data) = (self.params.clone(), Arc::new(self.data.clone()));
+        Run::new(RunParts { params, data, ..parts.clone() }, None).failed(failure)
+    }
+}
+
+/// The params of those that have numbers.
+fn params<T: Element>(members: &[Result<Member, Error>]) -> Vec<Vec<T>> {
+    let p = |member: &Member| member.params.iter().map(|value| T::from_f64(*value)).collect();
+    members.iter().flatten().map(p).collect()
+}
+
+/// Those that have numbers, with params `ps`.
+fn contexts<'a, T>(
+    plan: &'a Plan,
+    members: &'a [Result<Member, Error>],
+    ps: &'a [Vec<T>],
+) -> Vec<Context<'a, T>> {
+    let both = members.iter().flatten().zip(ps);
+    both.map(|(member, p)| Context { plan, p, data: &member.data }).collect()
+}
+
+/// What is told of a run.
+fn tell<T: Element>(plan: &Plan, Left { p, data, simulation }: &Left<'_, T>) -> Vec<f64> {
     let program = &plan.program;
-    let context = Context { plan, p, data };
+    let (context, mut numbers) = (Context { plan, p, data }, Vec::new());
     if program.results.iter().any(|result| is_told(result.role)) {
         let (_, values) = context.results(simulation);
         let told = program.results.iter().zip(values).filter(|(result, _)| is_told(result.role));
@@ -353,7 +390,7 @@ fn tell<T: Element>(plan: &Plan, Left { p, data, simulation }: &Left<'_, T>, num
     }
     if let Some(main) = program.main {
         let trace = &simulation.of(main).trace;
-        unknowns(plan.system_of(main), trace.end(), numbers);
+        numbers.extend(unknowns(plan.system_of(main), trace.end()));
         if program.curves.iter().any(|curve| curve.output) {
             let curves = context.curves(simulation, &[trace.t[trace.n_steps()]], trace.end());
             let mut rest = curves.as_slice();
@@ -366,14 +403,15 @@ fn tell<T: Element>(plan: &Plan, Left { p, data, simulation }: &Left<'_, T>, num
             }
         }
     }
+    numbers
 }
 
-/// Appends states and channels of the vector `y` of all unknowns.
-fn unknowns<T: Element>(system: &System, y: &[T], numbers: &mut Vec<f64>) {
+/// States and channels of the vector `y` of all unknowns.
+fn unknowns<T: Element>(system: &System, y: &[T]) -> impl Iterator<Item = f64> {
     let count = |unknowns: &[Unknown]| unknowns.iter().map(|unknown| unknown.ty.shape.count()).sum::<usize>();
     let (states, rest) = y.split_at(count(&system.states));
     let channels = &rest[count(&system.modes)..];
-    numbers.extend(states.iter().chain(channels).map(|value| value.to_f64()));
+    states.iter().chain(channels).map(|value| value.to_f64())
 }
 
 /// What is wrong with the params `own` of a run, which are swept or drawn.

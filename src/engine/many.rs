@@ -231,30 +231,25 @@ impl Run {
         let mut arrays: Vec<Array> = quantities.into_iter().map(empty).collect();
         let width: usize = widths.iter().sum();
         let gather = |block: Range<usize>, told: Told| {
-            stats = stats.plus(told.stats);
-            keep_worst(&mut own_errors, told.own_errors);
+            if told.failures.len() < block.len() {
+                stats = stats.plus(told.stats);
+            }
+            told.own_errors.into_iter().for_each(|(_, errors)| keep_worst(&mut own_errors, errors));
             n_failed += told.failures.len();
-            let mut failed = told.failures.into_iter().peekable();
-            let mut numbers = told.numbers.as_slice();
+            let failed = told.failures.into_iter().map(|(at, error)| (block.start + at, error));
+            failures.extend(failed.take(KEPT_FAILURES - failures.len()));
+            let mut rest = told.numbers.as_slice();
             for number in block {
-                if let Some(failure) = failed.next_if(|(failed, _)| *failed == number) {
-                    if failures.len() < KEPT_FAILURES {
-                        failures.push(failure);
-                    }
-                    continue;
-                }
-                let (mut rest, behind) = numbers.split_at(width);
                 for (array, width) in arrays.iter_mut().zip(&widths) {
-                    let (own, others) = rest.split_at(*width);
+                    let (own, behind) = rest.split_at(*width);
                     array.values[number * width..][..*width].copy_from_slice(own);
-                    rest = others;
+                    rest = behind;
                 }
-                numbers = behind;
             }
         };
         match self.settings().run.precision {
-            Precision::F64 => self.tell_many::<f64>(gather),
-            Precision::F32 => self.tell_many::<f32>(gather),
+            Precision::F64 => self.tell_many::<f64>(width, gather),
+            Precision::F32 => self.tell_many::<f32>(width, gather),
         }
         Runs { sweeps, members: self.n_members(), arrays, failures, n_failed, stats, own_errors }
     }

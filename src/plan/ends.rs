@@ -14,9 +14,6 @@ use crate::solve::lanes::{LaneObserver, Trip};
 use crate::solve::outcome::{End, Invalid};
 use std::cell::RefCell;
 
-/// How a run ended; nothing of one that has not.
-type Ended<T> = Option<Result<End<T>, Failure>>;
-
 impl Plan {
     /// The main run, if it goes in lanes, and its end needs nothing but itself.
     pub fn sole_solve(&self) -> Option<usize> {
@@ -25,19 +22,25 @@ impl Plan {
         (self.needed() == [main] && of.rows == 0 && self.has_lanes(of.system)).then_some(main)
     }
 
-    /// The ends of solve `number`, a [`sole_solve`](Plan::sole_solve), of each of `runs`, which are of this
-    /// plan and differ in no more than `apart`.
+    /// Tells `take` the end of solve `number`, a [`sole_solve`](Plan::sole_solve), of each of `runs`, which
+    /// are of this plan and differ in no more than `apart`: as they end, each by its place among them.
     pub fn ends_of_many<T: Element>(
         &self,
         number: usize,
         runs: &[Context<'_, T>],
         apart: &Apart,
         controls: &Controls,
-    ) -> Vec<Result<End<T>, Failure>> {
+        take: impl FnMut(usize, Result<&End<T>, Failure>),
+    ) {
         let system = self.layout.solves[number].system;
         let options = &controls.options[system];
         let known = vec![None; self.program.solves.len()];
-        let ends: RefCell<Vec<Ended<T>>> = RefCell::new(runs.iter().map(|_| None).collect());
+        let teller = RefCell::new((take, vec![false; runs.len()]));
+        let tell = |at: usize, end: Result<&End<T>, Failure>| {
+            let (take, told) = &mut *teller.borrow_mut();
+            told[at] = true;
+            take(at, end);
+        };
         let mut trips = runs.iter().enumerate().filter_map(|(at, run)| {
             match run.begin(number, &known, (&Save::Nothing, Keep::Ends)) {
                 Ok(mut of) => {
@@ -45,26 +48,25 @@ impl Plan {
                     Some(run.trip(at, options, &mut of, y0))
                 }
                 Err(failure) => {
-                    ends.borrow_mut()[at] = Some(Err(failure));
+                    tell(at, Err(failure));
                     None
                 }
             }
         });
-        let ended = |trip: Trip<T, LaneArgs<'_, T>>, end: Result<End<T>, Invalid>| {
+        let ended = |trip: &Trip<T, LaneArgs<'_, T>>, end: Result<&End<T>, Invalid>| {
             let end = end.map_err(Failure::from).and_then(|end| match end.outcome.is_success() {
                 true => Ok(end),
-                false => Err(runs[trip.number].stuck(number, &known, &end, &trip.args.fixed)),
+                false => Err(runs[trip.number].stuck(number, &known, end, &trip.args.fixed)),
             });
-            ends.borrow_mut()[trip.number] = Some(end);
+            tell(trip.number, end);
         };
         let refused = self.integrate_lanes(system, apart, options, &mut trips, &mut Arrivals { ended });
-        // Those that cannot even begin fail of that.
-        trips.for_each(drop);
-        let why_none = || match &refused {
-            Err(failure) => Err(failure.clone()),
-            Ok(()) => crate::bug!("a run that has begun ends"),
-        };
-        ends.into_inner().into_iter().map(|end| end.unwrap_or_else(why_none)).collect()
+        if let Err(failure) = refused {
+            // Those that cannot even begin fail of that.
+            trips.for_each(drop);
+            let untold: Vec<usize> = (0..runs.len()).filter(|at| !teller.borrow().1[*at]).collect();
+            untold.into_iter().for_each(|at| tell(at, Err(failure.clone())));
+        }
     }
 }
 
@@ -76,7 +78,7 @@ struct Arrivals<F> {
 impl<T, F, const B: usize> LaneObserver<T, LaneArgs<'_, T>, B> for Arrivals<F>
 where
     T: Element,
-    F: FnMut(Trip<T, LaneArgs<'_, T>>, Result<End<T>, Invalid>),
+    F: FnMut(&Trip<T, LaneArgs<'_, T>>, Result<&End<T>, Invalid>),
 {
     fn start(&mut self, _: usize, _: &Trip<T, LaneArgs<'_, T>>, _: &[T]) -> f64 {
         f64::NAN
@@ -87,6 +89,9 @@ where
     }
 
     fn ended(&mut self, _: usize, trip: Trip<T, LaneArgs<'_, T>>, end: Result<End<T>, Invalid>) {
-        (self.ended)(trip, end);
+        match &end {
+            Ok(end) => (self.ended)(&trip, Ok(end)),
+            Err(invalid) => (self.ended)(&trip, Err(*invalid)),
+        }
     }
 }

@@ -196,7 +196,8 @@ impl<'a, T: Element, const B: usize> LaneMotion<'a, T, B> {
     fn call(&mut self, function: &Spreading, first: &[Input<'_>], outputs: &mut [Output<'_>]) {
         let Spreading { kernel, spreads } = function;
         let LaneArgs { fixed, data } = &self.shared;
-        let mut inputs = Inputs::from_slice(first);
+        let mut inputs = Inputs::new();
+        first.iter().for_each(|input| inputs.push(*input));
         // Of all runs, and of each.
         let mut push = |spread: &Spread, one, each| {
             inputs.push(if *spread == Spread::Lanes { each } else { one });

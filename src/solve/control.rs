@@ -5,8 +5,8 @@
 
 use super::controller::Controller;
 use super::outcome::Invalid;
+use super::power::power;
 use super::problem::Real;
-use crate::base::power::power;
 
 /// What an adaptive run is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -173,14 +173,8 @@ impl Adaptive {
     /// The norm of `v / (atol + rtol max(|y|, |y_new|))` over the components that count; 0 if
     /// there are none. Not a number if one of them is not.
     pub fn norm<T: Real>(&self, v: &[T], y: &[T], y_new: &[T]) -> f64 {
-        self.square(v, y, y_new).sqrt()
-    }
-
-    /// The square of [`norm`](Adaptive::norm), which is all that a controller of powers needs.
-    pub fn square<T: Real>(&self, v: &[T], y: &[T], y_new: &[T]) -> f64 {
         if let Some(plain) = self.plain(v.len()) {
-            let [square, _] = plain.squares(|at| [v[at].to_f64(), 0.0], y, y_new);
-            return square;
+            return plain.norm(|at| v[at].to_f64(), y, y_new);
         }
         let counted = || (0..v.len()).filter(|at| self.errors.count(*at));
         match &self.norm {
@@ -191,12 +185,9 @@ impl Adaptive {
                     sum += r * r;
                     n += 1;
                 }
-                mean(sum, n)
+                if n == 0 { 0.0 } else { (sum / n as f64).sqrt() }
             }
-            Norm::Max => {
-                let largest = counted().map(|at| self.ratio(at, v, y, y_new)).fold(0.0, larger);
-                largest * largest
-            }
+            Norm::Max => counted().map(|at| self.ratio(at, v, y, y_new)).fold(0.0, larger),
             Norm::Blocks(blocks) => {
                 let n_blocks = blocks.iter().max().map_or(0, |last| last + 1);
                 let mut sums = vec![(0.0_f64, 0_usize); n_blocks];
@@ -205,7 +196,8 @@ impl Adaptive {
                     *sum += r * r;
                     *n += 1;
                 }
-                sums.into_iter().map(|(sum, n)| mean(sum, n)).fold(0.0, larger)
+                let means = sums.into_iter().filter(|(_, n)| *n > 0).map(|(sum, n)| (sum / n as f64).sqrt());
+                means.fold(0.0, larger)
             }
         }
     }
@@ -362,23 +354,25 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    /// [`Adaptive::square`] of two vectors.
+    /// [`Adaptive::norm`] of `v`.
     #[inline(always)]
-    pub fn squares<T: Real>(self, v: impl Fn(usize) -> [f64; 2], y: &[T], y_new: &[T]) -> [f64; 2] {
+    pub fn norm<T: Real>(self, v: impl Fn(usize) -> f64, y: &[T], y_new: &[T]) -> f64 {
+        let [norm, _] = self.norms(|at| [v(at), 0.0], y, y_new);
+        norm
+    }
+
+    /// The same of two vectors.
+    #[inline(always)]
+    pub fn norms<T: Real>(self, v: impl Fn(usize) -> [f64; 2], y: &[T], y_new: &[T]) -> [f64; 2] {
         let (y, y_new, mut sums) = (&y[..self.n], &y_new[..self.n], [0.0; 2]);
         for at in 0..self.n {
             let tolerance = tolerance(self.atol, self.rtol, y[at], y_new[at]);
             let ratios = v(at).map(|v| ratio(v, tolerance));
             sums = [sums[0] + ratios[0] * ratios[0], sums[1] + ratios[1] * ratios[1]];
         }
-        sums.map(|sum| mean(sum, self.n))
+        let n = self.n.max(1) as f64;
+        sums.map(|sum| (sum / n).sqrt())
     }
-}
-
-/// The mean of `n` numbers with this sum; 0 of none.
-#[inline(always)]
-pub(super) fn mean(sum: f64, n: usize) -> f64 {
-    sum * (1.0 / n.max(1) as f64)
 }
 
 /// `atol + rtol max(|y|, |y_new|)`

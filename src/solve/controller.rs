@@ -1,6 +1,6 @@
 //! Step-size controllers: the error norm of a step in, a factor for the step size out.
 
-use crate::base::power::{exp2, log2, power};
+use super::power::{exp2, log2, power};
 
 /// Answers the error norm of a step with a factor for the step size, kept in
 /// `[min_factor, max_factor]`.
@@ -146,14 +146,6 @@ impl Controller {
         self.kept_rejected(self.safety * ease * exp2(self.rejected_weight(q) * log_of(err)))
     }
 
-    /// The same of the square of an error.
-    pub(super) fn rejected_by_square(&self, q: u32, square: f64) -> f64 {
-        if !square.is_finite() {
-            return self.min_factor;
-        }
-        self.kept_rejected(self.safety * exp2(self.rejected_weight(q) * log_of_root(square)))
-    }
-
     /// What the errors of an accepted step and those before it weigh, by a rule of the errors alone.
     pub(super) fn weights(&self, q: u32) -> Weights {
         let per = |coefficient: f64| coefficient / f64::from(q);
@@ -173,17 +165,16 @@ impl Controller {
         -weight / f64::from(q)
     }
 
-    /// [`accepted`](Controller::accepted) by a rule of the errors alone, whose `weights` are known, after an
-    /// error with this logarithm.
+    /// [`accepted`](Controller::accepted) by a rule of the errors alone, whose `weights` are known.
     #[inline]
     pub(super) fn accepted_by(
         &self,
         weights: Weights,
-        log: f64,
+        err: f64,
         after_rejection: bool,
         past: &mut Past,
     ) -> f64 {
-        self.kept(self.safety * weights.answer(log, past), after_rejection)
+        self.kept(self.safety * weights.answer(log_of(err), past), after_rejection)
     }
 
     /// The factor wished for after an accepted step, within the limits.
@@ -229,10 +220,4 @@ impl Weights {
 #[inline(always)]
 pub(super) fn log_of(err: f64) -> f64 {
     log2(err).max(f64::MIN)
-}
-
-/// [`log_of`] the root of a square.
-#[inline(always)]
-pub(super) fn log_of_root(square: f64) -> f64 {
-    0.5 * log_of(square)
 }

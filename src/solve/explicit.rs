@@ -3,10 +3,10 @@
 //! Formulas live in the tableau, decisions about step sizes in `control`.
 
 use super::control::{Adaptive, Plain, positive};
-use super::controller::{Controller, Past, Rule, Weights, log_of_root};
+use super::controller::{Controller, Past, Rule, Weights};
 use super::dense::{Accepted, Interior};
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
-use super::problem::{Real, Step};
+use super::problem::{Real, Scale, Step};
 use super::solve::Stepping;
 use super::stepper::{Carried, Flow, Grid, Leg, Mode, Stepper, non_finite, require_finite};
 use super::tableau::{Coeff, Tableau};
@@ -33,6 +33,8 @@ pub struct Explicit<'a, T, S: ?Sized> {
     /// Those rows are known.
     extended: bool,
     rate: Known,
+    /// The norm of the error of the step last tried, where steps say that themselves.
+    norm: Option<f64>,
 }
 
 /// Where the rate at the start of the next step is.
@@ -76,6 +78,10 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
             Stepping::Fixed { dt } => Pace::Fixed(*dt, Grid::new(*dt)),
             Stepping::Adaptive(control) => Pace::Adaptive(Box::new(Steering::new(control, tableau, dim))),
         };
+        let judges = match &pace {
+            Pace::Fixed(..) => false,
+            Pace::Adaptive(steering) => steering.scale(dim).is_some_and(|scale| step.judge_by(&scale)),
+        };
         Explicit {
             step,
             tableau,
@@ -91,6 +97,7 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
             stages: vec![T::default(); dim * tableau.n_rows()],
             extended: false,
             rate: Known::No,
+            norm: judges.then_some(f64::NAN),
         }
     }
 
@@ -123,7 +130,10 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
             stats.first_step = h;
         }
         let stages = &mut self.stages[..self.n_stages * y.len()];
-        self.step.step(t, h, y, stages, &mut self.y_new, &mut self.err);
+        match &mut self.norm {
+            Some(norm) => *norm = self.step.judged(t, h, y, stages, &mut self.y_new, &mut self.err),
+            None => self.step.step(t, h, y, stages, &mut self.y_new, &mut self.err),
+        }
         self.extended = self.tableau.dense.extra.is_empty();
         stats.evaluations += self.n_stages as u64 - 1;
     }
@@ -280,12 +290,15 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
             self.attempt(t, h, y, stats);
             let is_finite = self.is_finite();
             let Pace::Adaptive(steering) = &self.pace else { crate::bug!("the pace does not change") };
-            let square = match is_finite {
-                true => steering.error_square((h, y, &self.y_new), &self.err, &self.stages, &mut self.err_3),
-                false => f64::NAN,
+            let err = match (is_finite, self.norm) {
+                (false, _) => f64::NAN,
+                (true, Some(norm)) => norm,
+                (true, None) => {
+                    steering.error_norm((h, y, &self.y_new), &self.err, &self.stages, &mut self.err_3)
+                }
             };
-            if square <= 1.0 {
-                let factor = steering.accepted((tried, square), after_rejection, &mut self.past);
+            if err <= 1.0 {
+                let factor = steering.accepted((tried, err), after_rejection, &mut self.past);
                 // A step cut short by a target says nothing against the size that was planned.
                 let planned = if tried < self.size && !after_rejection { self.size } else { 0.0 };
                 let longest = steering.control.max_step.min(leg.length);
@@ -293,10 +306,10 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
                 stats.next_step = leg.direction * self.size;
                 return self.take(t, h, if lands { leg.target } else { t + h }, stats);
             }
-            self.size = tried * steering.controller.rejected_by_square(steering.q, square);
+            self.size = tried * steering.controller.rejected(steering.q, err, 1.0);
             after_rejection = true;
             stats.rejected += 1;
-            stats.non_finite += u64::from(!square.is_finite());
+            stats.non_finite += u64::from(!err.is_finite());
             if self.size < steering.control.shortest(t) {
                 return Flow::Break(match self.fault() {
                     Some((quantity, component)) => Outcome::NonFinite { t, h, component, quantity },
@@ -353,10 +366,19 @@ impl<'a> Steering<'a> {
         Steering { control, controller, weights, q, plain, scale, third }
     }
 
-    /// The square of the norm of the error of an attempt with step `h` from `y` to `y_new`. `err_3` is
-    /// scratch.
+    /// What a step of `dim` components may judge itself by.
+    fn scale(&self, dim: usize) -> Option<Scale> {
+        let control = self.control;
+        control.check(dim).ok()?;
+        let n_counted = control.counted(dim)?;
+        let mut numbers = vec![control.rtol, self.scale];
+        numbers.extend((0..dim).map(|at| control.atol.at(at)));
+        Some(Scale { n_counted, numbers })
+    }
+
+    /// The norm of the error of an attempt with step `h` from `y` to `y_new`. `err_3` is scratch.
     #[inline(always)]
-    fn error_square<T: Real>(
+    fn error_norm<T: Real>(
         &self,
         (h, y, y_new): (f64, &[T], &[T]),
         err: &[T],
@@ -364,28 +386,29 @@ impl<'a> Steering<'a> {
         err_3: &mut [T],
     ) -> f64 {
         let (dim, control) = (y.len(), self.control);
-        let [square, third] = match (&self.third, self.plain) {
-            (None, _) => return self.scale * self.scale * control.square(err, y, y_new),
+        let norms = match (&self.third, self.plain) {
+            (None, None) => return self.scale * control.norm(err, y, y_new),
+            (None, Some(plain)) => return self.scale * plain.norm(|at| err[at].to_f64(), y, y_new),
             (Some(third), Some(plain)) => {
                 let second = |at| T::from_f64(third_error(third, h, stages, dim, at)).to_f64();
-                plain.squares(|at| [err[at].to_f64(), second(at)], y, y_new)
+                plain.norms(|at| [err[at].to_f64(), second(at)], y, y_new)
             }
             (Some(third), None) => {
                 for (at, err_3) in err_3.iter_mut().enumerate() {
                     *err_3 = T::from_f64(third_error(third, h, stages, dim, at));
                 }
-                [control.square(err, y, y_new), control.square(err_3, y, y_new)]
+                [control.norm(err, y, y_new), control.norm(err_3, y, y_new)]
             }
         };
-        mixed_square(self.scale * self.scale * square, third)
+        mixed(self.scale * norms[0], norms[1])
     }
 
     /// See [`Controller::accepted`].
     #[inline(always)]
-    fn accepted(&self, (tried, square): (f64, f64), after_rejection: bool, past: &mut Past) -> f64 {
+    fn accepted(&self, (tried, err): (f64, f64), after_rejection: bool, past: &mut Past) -> f64 {
         match self.weights {
-            Some(weights) => self.controller.accepted_by(weights, log_of_root(square), after_rejection, past),
-            None => self.controller.accepted(self.q, (tried, square.sqrt()), after_rejection, 1.0, past),
+            Some(weights) => self.controller.accepted_by(weights, err, after_rejection, past),
+            None => self.controller.accepted(self.q, (tried, err), after_rejection, 1.0, past),
         }
     }
 }
@@ -402,10 +425,4 @@ fn third_error<T: Real>(weights: &[(usize, f64)], h: f64, stages: &[T], dim: usi
 #[inline(always)]
 pub(super) fn mixed(err: f64, err_3: f64) -> f64 {
     if err == 0.0 { 0.0 } else { err * err.abs() / (err * err + 0.01 * err_3 * err_3).sqrt() }
-}
-
-/// The square of that, of the squares of both.
-#[inline(always)]
-pub(super) fn mixed_square(square: f64, square_3: f64) -> f64 {
-    if square == 0.0 { 0.0 } else { square * (square / (square + 0.01 * square_3)) }
 }

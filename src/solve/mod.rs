@@ -31,6 +31,7 @@ pub mod implicit;
 pub mod lanes;
 pub mod method;
 pub mod outcome;
+pub mod power;
 pub mod problem;
 pub mod record;
 pub mod reverse;

@@ -10,10 +10,10 @@ use super::control::{Adaptive, positive};
 use super::controller::Past;
 use super::dense::{Accepted, Interior};
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
+use super::power::{exp2, log2};
 use super::problem::Real;
 use super::solve::Stepping;
 use super::stepper::{Carried, Flow, Grid, Leg, Mode, Stepper, all_finite, non_finite, require_finite};
-use crate::base::power::{exp2, log2};
 use std::ops::ControlFlow;
 
 /// A system whose solutions can be expanded.
@@ -202,7 +202,7 @@ impl<'a, T: Real, S: Expand<T> + ?Sized> Taylor<'a, T, S> {
         let (dim, order) = (y.len(), self.system.order());
         let (before, last) = self.series[(order - 2) * dim..].split_at(dim);
         let [last, before] = match control.plain(dim) {
-            Some(plain) => plain.squares(|at| [last[at], before[at]].map(T::to_f64), y, y).map(f64::sqrt),
+            Some(plain) => plain.norms(|at| [last[at], before[at]].map(T::to_f64), y, y),
             None => [last, before].map(|term| control.norm(term, y, y)),
         };
         radius_of(order, last, before) * self.factor

@@ -348,6 +348,30 @@ fn powers_of_halves_are_within_two_ulps() {
     }
 }
 
+/// Against the platform's library, with the bounds that `base::quick` states.
+#[test]
+fn quick_functions_are_right_to_nine_digits() {
+    let xs: Vec<f64> =
+        (-7000..7000).map(|at| (f64::from(at) * 0.1).exp()).filter(|x| x.is_normal()).collect();
+    let ys: Vec<f64> = (-20_000..20_000).map(|at| f64::from(at) * 0.051).collect();
+    for fma in [true, false] {
+        for (x, log) in xs.iter().zip(evaluate(ScalarOp::QuickLog2, &[xs.clone()], fma)) {
+            assert!((log - x.log2()).abs() < 2.4e-9, "{x}: {log}");
+        }
+        for (y, power) in ys.iter().zip(evaluate(ScalarOp::QuickExp2, &[ys.clone()], fma)) {
+            assert!((power / y.exp2() - 1.0).abs() < 1.2e-10, "{y}: {power}");
+        }
+        let (inf, tiny) = (f64::INFINITY, f64::MIN_POSITIVE);
+        let limits = evaluate(ScalarOp::QuickLog2, &[vec![0.0, 1.0, 8.0, tiny, inf]], fma);
+        assert_eq!(limits, [-inf, 0.0, 3.0, -1022.0, inf]);
+        let limits = evaluate(ScalarOp::QuickExp2, &[vec![-inf, 0.0, -3.0, 1023.6, inf]], fma);
+        assert_eq!(limits, [tiny, 1.0, 0.125, inf, inf]);
+        let nan = vec![f64::NAN];
+        assert!(evaluate(ScalarOp::QuickLog2, &[nan.clone()], fma)[0].is_nan());
+        assert!(evaluate(ScalarOp::QuickExp2, &[nan], fma)[0].is_nan());
+    }
+}
+
 /// Functions that `f32` has expansions of its own for, and their largest errors in ulps, with and
 /// without fused multiply-add.
 const SINGLE: [(ScalarOp, [f64; 2]); 8] = [

@@ -4,7 +4,7 @@
 //! and Taylor mode alike. Host values come from the platform's mathematics library.
 
 use super::{ANY, POSITIVE};
-use crate::base::power;
+use crate::base::quick;
 use crate::ir::op::{Derivative, Domain, Eval, Lowering, Op, OpDef, Partial, ScalarOp, Signature};
 use std::f64::consts::FRAC_2_SQRT_PI;
 
@@ -31,29 +31,29 @@ const fn row(
 }
 
 /// A function of step sizes: nothing is differentiated through them.
-const fn quick(
+const fn of_steps(
     name: &'static str,
     doc: &'static str,
     (eval, scalar): (fn(f64) -> f64, ScalarOp),
     domain: &'static [Domain],
 ) -> OpDef {
-    let source = "[`base::power`](crate::base::power)";
+    let source = "`base::quick`";
     OpDef { derivative: Derivative::Zero, ..row(name, doc, source, (eval, scalar), &[], domain) }
 }
 
 /// About `log₂ x`
-pub const QUICK_LOG2: OpDef = quick(
+pub const QUICK_LOG2: OpDef = of_steps(
     "quick_log2",
     "`log₂ x` for `x ≥ 0`, with an error below 2.4e-9, for step sizes. Locally constant.",
-    (power::log2, ScalarOp::QuickLog2),
+    (quick::log2, ScalarOp::QuickLog2),
     &[POSITIVE],
 );
 
 /// About `2^x`
-pub const QUICK_EXP2: OpDef = quick(
+pub const QUICK_EXP2: OpDef = of_steps(
     "quick_exp2",
     "`2^x` with a relative error below 1.2e-10, for step sizes. Locally constant.",
-    (power::exp2, ScalarOp::QuickExp2),
+    (quick::exp2, ScalarOp::QuickExp2),
     &[ANY],
 );
 

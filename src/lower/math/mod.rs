@@ -33,7 +33,7 @@
 //! | `sigmoid` | 2 | 1.99 |  | `erf` | 1.5 | 1.41 |
 //! | others | 0.5 + 2^-27 | |  | | | |
 //!
-//! `quick_log2` and `quick_exp2` are those of [`base::power`](crate::base::power), but that products are fused
+//! `quick_log2` and `quick_exp2` are those of [`base::quick`](crate::base::quick), but that products are fused
 //! where the target fuses.
 //!
 //! Without fused multiply-add the `softplus` of `f32` has a bound of 2.5, found 2.27.

@@ -6,7 +6,7 @@
 use super::super::control::positive;
 use super::super::controller::Past;
 use super::super::dense::{Accepted, Interior};
-use super::super::explicit::{mixed, mixed_square};
+use super::super::explicit::mixed;
 use super::super::outcome::{Invalid, Outcome, Quantity};
 use super::super::problem::Real;
 use super::super::solve::{Options, Stepping};
@@ -224,22 +224,22 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Expli
                 if self.fsal {
                     zero = zeros(&stages[(n_stages - 1) * dim..], zero);
                 }
-                let mut squares = steering.norms.squares(&self.err, &block.y, &block.y_new);
+                let mut errs = steering.norms.of(&self.err, &block.y, &block.y_new);
                 for lane in 0..B {
-                    squares[lane] *= steering.scale * steering.scale;
+                    errs[lane] *= steering.scale;
                 }
                 if let Some(third) = self.tableau.third() {
                     let err_3 = &mut self.rates;
                     for (at, err_3) in err_3.iter_mut().enumerate() {
                         *err_3 = thirds(third, &block.h, stages, dim, at).map(T::from_f64);
                     }
-                    let thirds = steering.norms.squares(err_3, &block.y, &block.y_new);
-                    squares = std::array::from_fn(|lane| mixed_square(squares[lane], thirds[lane]));
+                    let norms = steering.norms.of(err_3, &block.y, &block.y_new);
+                    errs = std::array::from_fn(|lane| mixed(errs[lane], norms[lane]));
                 }
                 for lane in 0..B {
-                    squares[lane] += zero[lane];
+                    errs[lane] += zero[lane];
                 }
-                steering.judge(&squares, block, &mut self.accepted)
+                steering.judge(&errs, block, &mut self.accepted)
             }
         };
         if failed {

@@ -1,6 +1,6 @@
 //! Norms of all lanes at once: the sums of [`Adaptive::norm`] in the same order.
 
-use super::super::control::{Adaptive, Norm, larger, mean};
+use super::super::control::{Adaptive, Norm, larger};
 use super::super::outcome::{Stats, Unsteered};
 use super::super::problem::Real;
 
@@ -30,34 +30,28 @@ impl<'a, const B: usize> Norms<'a, B> {
     /// [`Adaptive::norm`] in every lane.
     #[inline(always)]
     pub fn of<T: Real>(&mut self, v: &[[T; B]], y: &[[T; B]], y_new: &[[T; B]]) -> [f64; B] {
-        self.squares(v, y, y_new).map(f64::sqrt)
-    }
-
-    /// [`Adaptive::square`] in every lane.
-    #[inline(always)]
-    pub fn squares<T: Real>(&mut self, v: &[[T; B]], y: &[[T; B]], y_new: &[[T; B]]) -> [f64; B] {
-        let mut squares = [0.0; B];
+        let mut norms = [0.0; B];
         match &self.control.norm {
             Norm::Rms => {
                 for at in &self.counted {
                     let ratios = self.ratios(*at, &v[*at], &y[*at], &y_new[*at]);
                     for lane in 0..B {
-                        squares[lane] += ratios[lane] * ratios[lane];
+                        norms[lane] += ratios[lane] * ratios[lane];
                     }
                 }
-                for lane in 0..B {
-                    squares[lane] = mean(squares[lane], self.counted.len());
+                if !self.counted.is_empty() {
+                    let n = self.counted.len() as f64;
+                    for lane in 0..B {
+                        norms[lane] = (norms[lane] / n).sqrt();
+                    }
                 }
             }
             Norm::Max => {
                 for at in &self.counted {
                     let ratios = self.ratios(*at, &v[*at], &y[*at], &y_new[*at]);
                     for lane in 0..B {
-                        squares[lane] = larger(squares[lane], ratios[lane]);
+                        norms[lane] = larger(norms[lane], ratios[lane]);
                     }
-                }
-                for lane in 0..B {
-                    squares[lane] *= squares[lane];
                 }
             }
             Norm::Blocks(of) => {
@@ -69,14 +63,14 @@ impl<'a, const B: usize> Norms<'a, B> {
                         sums[lane] += ratios[lane] * ratios[lane];
                     }
                 }
-                for (sums, n) in &self.blocks {
+                for (sums, n) in self.blocks.iter().filter(|(_, n)| *n > 0) {
                     for lane in 0..B {
-                        squares[lane] = larger(squares[lane], mean(sums[lane], *n));
+                        norms[lane] = larger(norms[lane], (sums[lane] / *n as f64).sqrt());
                     }
                 }
             }
         }
-        squares
+        norms
     }
 
     #[inline(always)]

@@ -4,13 +4,13 @@
 //! code.
 
 use super::super::control::Adaptive;
-use super::super::controller::{Controller, Past, Rule, Weights, log_of_root};
+use super::super::controller::{Controller, Past, Rule, Weights, log_of};
+use super::super::power::exp2;
 use super::super::problem::Real;
 use super::super::tableau::Tableau;
 use super::all;
 use super::block::Block;
 use super::norm::{Norms, Tallies};
-use crate::base::power::exp2;
 
 /// The control of every lane.
 pub(super) struct Steering<'a, const B: usize> {
@@ -84,38 +84,37 @@ impl<'a, const B: usize> Steering<'a, B> {
         (self.size, self.tried, block.h, block.t_new) = (size, tried, h, t_new);
     }
 
-    /// Answers the squares of error norms with new sizes; whether any step is too small.
+    /// Answers error norms with new sizes; whether any step is too small.
     #[inline(always)]
     pub fn judge<T: Real, A>(
         &mut self,
-        squares: &[f64; B],
+        errs: &[f64; B],
         block: &mut Block<T, A, B>,
         accepted: &mut [bool; B],
     ) -> bool {
         let too_small = match self.weights {
-            Some(weights) => self.judge_all(weights, squares, block),
-            None => self.judge_each(squares, block),
+            Some(weights) => self.judge_all(weights, errs, block),
+            None => self.judge_each(errs, block),
         };
-        let (live, direction, size, squares) = (block.live, block.direction, self.size, *squares);
+        let (live, direction, size, errs) = (block.live, block.direction, self.size, *errs);
         let count = &mut block.count;
         let (mut ok, mut next_step) = ([false; B], count.next_step);
         let (mut taken, mut thrown) = (count.accepted, count.rejected);
         for lane in 0..B {
-            ok[lane] = squares[lane] <= 1.0;
+            ok[lane] = errs[lane] <= 1.0;
         }
         for lane in 0..B {
-            taken[lane] += u64::from(squares[lane] <= 1.0);
+            taken[lane] += u64::from(errs[lane] <= 1.0);
             thrown[lane] += u64::from(!ok[lane]);
         }
         (count.accepted, count.rejected) = (taken, thrown);
         if ok.contains(&false) {
             for lane in 0..B {
-                count.non_finite[lane] += u64::from(!squares[lane].is_finite());
+                count.non_finite[lane] += u64::from(!errs[lane].is_finite());
             }
         }
         for lane in 0..B {
-            next_step[lane] =
-                if squares[lane] <= 1.0 { direction[lane] * size[lane] } else { next_step[lane] };
+            next_step[lane] = if errs[lane] <= 1.0 { direction[lane] * size[lane] } else { next_step[lane] };
         }
         count.next_step = next_step;
         self.after_rejection = ok.map(|ok| !ok);
@@ -129,19 +128,19 @@ impl<'a, const B: usize> Steering<'a, B> {
     fn judge_all<T: Real, A>(
         &mut self,
         weights: Weights,
-        squares: &[f64; B],
+        errs: &[f64; B],
         block: &mut Block<T, A, B>,
     ) -> bool {
         let (controller, control) = (self.controller, self.control);
-        let (squares, tried, planned, length, t) = (*squares, self.tried, self.size, block.length, block.t);
+        let (errs, tried, planned, length, t) = (*errs, self.tried, self.size, block.length, block.t);
         let ([before, before2], rejected_weight) = (self.logs, self.rejected_weight);
         let (mut logs, mut wishes) = ([0.0; B], [0.0; B]);
         for lane in all::<B>() {
-            logs[lane] = log_of_root(squares[lane]);
+            logs[lane] = log_of(errs[lane]);
         }
         for lane in 0..B {
             let exponent = weights.exponent(logs[lane], [before[lane], before2[lane]]);
-            wishes[lane] = if squares[lane] <= 1.0 { exponent } else { rejected_weight * logs[lane] };
+            wishes[lane] = if errs[lane] <= 1.0 { exponent } else { rejected_weight * logs[lane] };
         }
         for lane in all::<B>() {
             wishes[lane] = controller.safety * 1.0 * exp2(wishes[lane]);
@@ -170,16 +169,16 @@ impl<'a, const B: usize> Steering<'a, B> {
         }
         for lane in 0..B {
             let rejected = controller.kept_rejected(wishes[lane]);
-            let rejected = if squares[lane].is_finite() { rejected } else { controller.min_factor };
+            let rejected = if errs[lane].is_finite() { rejected } else { controller.min_factor };
             let rejected = tried[lane] * rejected;
-            let ok = squares[lane] <= 1.0;
+            let ok = errs[lane] <= 1.0;
             sizes[lane] = if ok { sizes[lane] } else { rejected };
             too_small |= u64::from(!ok & (rejected < control.shortest(t[lane])));
         }
         self.size = sizes;
         let (mut last, mut last2) = (before, before2);
         for lane in 0..B {
-            let ok = squares[lane] <= 1.0;
+            let ok = errs[lane] <= 1.0;
             last2[lane] = if ok { before[lane] } else { before2[lane] };
             last[lane] = if ok { logs[lane].max(Past::FLOOR) } else { before[lane] };
         }
@@ -188,12 +187,12 @@ impl<'a, const B: usize> Steering<'a, B> {
     }
 
     /// The same, lane by lane, for a rule of any kind.
-    fn judge_each<T: Real, A>(&mut self, squares: &[f64; B], block: &Block<T, A, B>) -> bool {
+    fn judge_each<T: Real, A>(&mut self, errs: &[f64; B], block: &Block<T, A, B>) -> bool {
         let mut too_small = false;
         for lane in 0..B {
-            let (square, tried, before) = (squares[lane], self.tried[lane], self.size[lane]);
-            let (err, after_rejection) = (square.sqrt(), self.after_rejection[lane]);
-            if square <= 1.0 {
+            let (err, tried, before) = (errs[lane], self.tried[lane], self.size[lane]);
+            let after_rejection = self.after_rejection[lane];
+            if err <= 1.0 {
                 let mut past = self.past(lane);
                 let factor = self.controller.accepted(self.q, (tried, err), after_rejection, 1.0, &mut past);
                 self.set_past(lane, past);
@@ -201,7 +200,7 @@ impl<'a, const B: usize> Steering<'a, B> {
                 let longest = self.control.max_step.min(block.length[lane]);
                 self.size[lane] = (tried * factor).max(planned).min(longest);
             } else {
-                self.size[lane] = tried * self.controller.rejected_by_square(self.q, square);
+                self.size[lane] = tried * self.controller.rejected(self.q, err, 1.0);
                 too_small |= self.size[lane] < self.control.shortest(block.t[lane]);
             }
         }
