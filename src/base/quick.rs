@@ -3,6 +3,8 @@
 //! For the size of a step, which is a choice: it need not be right to the last bit, but the same wherever it is
 //! computed. `lower::math::quick` makes compiled code of these formulas.
 
+use std::f64::consts::LN_2;
+
 /// Bits of `√½`.
 pub(crate) const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
 
@@ -37,7 +39,7 @@ pub(crate) const LOG: [f64; 10] = [
 /// `1.2e-10`.
 pub(crate) const EXP: [f64; 8] = [
     1.0,
-    0.6931471805599453,
+    LN_2,
     0.24022650922288757,
     0.055504108839096185,
     0.009618056678524637,

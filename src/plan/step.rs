@@ -60,9 +60,10 @@ pub(crate) fn judged_step(rate: &Func, tableau: &Tableau, n_counted: usize) -> F
         Some(weights) => {
             let mut sum = b.splat(0.0, state);
             for (weight, stage) in weights.iter().zip(&stages).filter(|(weight, _)| !weight.is_zero()) {
-                let term = b.scale(weight.value(), *stage);
+                // Not a product that the new state has too: what is used twice is fused nowhere.
+                let term = b.scale(-weight.value(), *stage);
                 let term = rounded(&mut b, term);
-                sum = b.add(sum, term);
+                sum = b.sub(sum, term);
             }
             let third = b.mul(args.h, sum);
             let third = root_mean_square(&mut b, third, tolerance, n_counted);

@@ -10,10 +10,10 @@ use super::control::{Adaptive, positive};
 use super::controller::Past;
 use super::dense::{Accepted, Interior};
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
-use super::power::{exp2, log2};
 use super::problem::Real;
 use super::solve::Stepping;
 use super::stepper::{Carried, Flow, Grid, Leg, Mode, Stepper, all_finite, non_finite, require_finite};
+use crate::base::quick::{exp2, log2};
 use std::ops::ControlFlow;
 
 /// A system whose solutions can be expanded.
