@@ -153,15 +153,19 @@ impl<T: Real> Observer<T> for Alone<T> {
     }
 }
 
+/// What is known of the run in a lane, and its number.
+type Seat<T> = (Found, SaveAt<T>, usize);
+
 /// Runs in lanes.
 struct Beside<T> {
     wanted: Vec<f64>,
-    lanes: Vec<(Found, SaveAt<T>, usize)>,
+    lanes: Vec<Seat<T>>,
     found: Vec<Found>,
     steps: u64,
     /// So few runs leave their lanes.
     parts: usize,
-    left: Vec<(Trip<T, (f64, f64)>, (Found, SaveAt<T>, usize))>,
+    left: Vec<Trip<T, (f64, f64)>>,
+    seats: Vec<Seat<T>>,
 }
 
 impl<T: Real, const B: usize> LaneObserver<T, (f64, f64), B> for Beside<T> {
@@ -187,13 +191,14 @@ impl<T: Real, const B: usize> LaneObserver<T, (f64, f64), B> for Beside<T> {
         save.next_time()
     }
 
-    fn parts(&self, live: &[bool; B]) -> bool {
+    fn breaks_up(&self, live: &[bool; B]) -> bool {
         live.iter().filter(|live| **live).count() <= self.parts
     }
 
-    fn parted(&mut self, lane: usize, trip: Trip<T, (f64, f64)>) {
+    fn left(&mut self, lane: usize, trip: Trip<T, (f64, f64)>) {
         assert!(trip.under_way.is_some());
-        self.left.push((trip, std::mem::replace(&mut self.lanes[lane], nobody())));
+        self.left.push(trip);
+        self.seats.push(std::mem::replace(&mut self.lanes[lane], nobody()));
     }
 
     fn ended(&mut self, lane: usize, trip: Trip<T, (f64, f64)>, end: Result<End<T>, Invalid>) {
@@ -208,7 +213,7 @@ impl<T: Real, const B: usize> LaneObserver<T, (f64, f64), B> for Beside<T> {
     }
 }
 
-fn nobody<T: Real>() -> (Found, SaveAt<T>, usize) {
+fn nobody<T: Real>() -> Seat<T> {
     (Found::default(), SaveAt::new(&[], (0.0, 1.0), 3), usize::MAX)
 }
 
@@ -237,12 +242,13 @@ fn check_parting<T: Real, const B: usize>(
         steps: 0,
         parts,
         left: Vec::new(),
+        seats: Vec::new(),
     };
     let mut step = Each::<T, B>::new(tableau);
     lanes::integrate(&mut step, tableau, options, trips.iter().cloned(), &mut beside).unwrap();
     let mut times = 0;
     while !beside.left.is_empty() {
-        let (left, seats): (Vec<_>, Vec<_>) = std::mem::take(&mut beside.left).into_iter().unzip();
+        let (left, seats) = (std::mem::take(&mut beside.left), std::mem::take(&mut beside.seats));
         // In other lanes than before: the first comes last.
         beside.lanes.splice(..seats.len(), seats.into_iter().rev());
         let mut step = Each::<T, B>::new(tableau);
@@ -477,6 +483,7 @@ fn check_series<T: Real, const B: usize>(order: usize, options: &Options, wanted
         steps: 0,
         parts: 0,
         left: Vec::new(),
+        seats: Vec::new(),
     };
     let own = |(a, b): (f64, f64)| Powers { a, b, order };
     let mut system = EachSeries::<B>((0..B).map(|_| own((0.0, 0.0))).collect());

@@ -21,8 +21,8 @@ pub(crate) struct How<'a> {
     pub controls: &'a Controls,
     /// Whether its steps are kept for the way back.
     pub traces: bool,
-    /// Whether runs leave when half of the block has ended.
-    pub parts: bool,
+    /// Whether runs leave when a quarter of the block has ended.
+    pub breaks_up: bool,
 }
 
 /// Runs that have left their lanes, each with the lane.
@@ -126,7 +126,7 @@ impl<T: Element> Block<'_, T> {
         trips: Vec<Trip<T, ()>>,
         count: usize,
         own: &mut LaneSolved<T>,
-        &How { controls, traces, parts }: &How<'_>,
+        &How { controls, traces, breaks_up }: &How<'_>,
         workspace: &mut Workspace,
     ) -> Result<Option<Left<T>>, PlanError> {
         let LaneSolved { sites, a, y0, times, visits, trace, kept, evaluations, .. } = own;
@@ -150,7 +150,7 @@ impl<T: Element> Block<'_, T> {
             live: [true; B],
             finished: true,
             evaluations,
-            parts,
+            breaks_up,
             count,
             left: Vec::new(),
         };
@@ -296,8 +296,8 @@ struct Watching<'a, T, const B: usize> {
     column: Vec<T>,
     finished: bool,
     evaluations: &'a mut [u64],
-    /// See [`How::parts`].
-    parts: bool,
+    /// See [`How::breaks_up`].
+    breaks_up: bool,
     /// The lanes that are meant come first: how many they are.
     count: usize,
     left: Left<T>,
@@ -351,12 +351,13 @@ impl<T: Element, const B: usize> LaneObserver<T, (), B> for Watching<'_, T, B> {
         self.save(lane, |time| step.covers(time), |time, out| step.at(time, out))
     }
 
-    fn parts(&self, live: &[bool; B]) -> bool {
+    fn breaks_up(&self, live: &[bool; B]) -> bool {
         let n_live = live[..self.count].iter().filter(|live| **live).count();
-        self.parts && 4 * n_live <= 3 * B
+        // Three blocks do then what four would.
+        self.breaks_up && 4 * n_live <= 3 * B
     }
 
-    fn parted(&mut self, lane: usize, trip: Trip<T, ()>) {
+    fn left(&mut self, lane: usize, trip: Trip<T, ()>) {
         self.live[lane] = false;
         if lane < self.count {
             self.left.push((lane, trip));

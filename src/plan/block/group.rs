@@ -1,7 +1,7 @@
 //! Blocks that run side by side, so that lanes do not wait for each other.
 //!
 //! The runs of a block need different numbers of attempts, and each attempt costs as much for one lane as
-//! for all. So when half of a block has ended, the other half leaves: the runs that have left the blocks of
+//! for all. So when a quarter of a block has ended, the others leave: the runs that have left the blocks of
 //! a group go on in blocks of their own, [`Sequel`]s, and so on until there is one block left to end in.
 //! On the way back a sequel comes before the blocks whose runs it has ended, and hands each its cotangents
 //! where the run left it. Which runs belong together depends on the order of the examples and on nothing
@@ -96,7 +96,7 @@ impl<T: Element> Sequels<T> {
     ) -> Result<bool, PlanError> {
         self.len = 0;
         let mut left: Vec<(Source, Trip<T, ()>)> = Vec::new();
-        let how = How { controls, traces, parts: data.len() > 1 };
+        let how = How { controls, traces, breaks_up: data.len() > 1 };
         for (piece, (data, solves)) in data.iter().zip(&mut *solves).enumerate() {
             let block = Block { plan, point, data };
             let (before, own) = solves.split_at_mut(number);
@@ -107,7 +107,7 @@ impl<T: Element> Sequels<T> {
         }
         let width = plan.block_width();
         while !left.is_empty() {
-            let how = How { parts: left.len() > width, ..how };
+            let how = How { breaks_up: left.len() > width, ..how };
             let mut remaining = std::mem::take(&mut left).into_iter().peekable();
             while remaining.peek().is_some() {
                 let (sources, trips): (Vec<Source>, Vec<_>) = remaining.by_ref().take(width).unzip();

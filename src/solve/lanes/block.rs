@@ -355,7 +355,7 @@ pub(super) trait Method<T: Real, A, const B: usize> {
     fn attempt<O: LaneObserver<T, A, B>>(&mut self, block: &mut Block<T, A, B>, observer: &mut O) -> bool;
 
     /// Takes the runs out of their lanes if `observer` says so.
-    fn part<O: LaneObserver<T, A, B>>(&mut self, block: &mut Block<T, A, B>, observer: &mut O) {
+    fn break_up<O: LaneObserver<T, A, B>>(&mut self, block: &mut Block<T, A, B>, observer: &mut O) {
         let _ = (block, observer);
     }
 }
@@ -385,7 +385,7 @@ pub(super) fn drive<T, A, M, O, const B: usize>(
             false => [false; B],
         };
         if free && !begins.contains(&true) {
-            method.part(&mut block, observer);
+            method.break_up(&mut block, observer);
         }
     }
 }

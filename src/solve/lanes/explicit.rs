@@ -258,9 +258,13 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Expli
         free | self.pass(block, observer)
     }
 
-    fn part<O: LaneObserver<T, S::Args, B>>(&mut self, block: &mut Block<T, S::Args, B>, observer: &mut O) {
+    fn break_up<O: LaneObserver<T, S::Args, B>>(
+        &mut self,
+        block: &mut Block<T, S::Args, B>,
+        observer: &mut O,
+    ) {
         let Pace::Adaptive(steering) = &self.pace else { return };
-        if !block.live.contains(&true) || !observer.parts(&block.live) {
+        if !block.live.contains(&true) || !observer.breaks_up(&block.live) {
             return;
         }
         for lane in 0..B {
@@ -269,7 +273,7 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Expli
                 let (needs_rate, fresh) = (self.needs_rate[lane], self.fresh[lane]);
                 let trip = block.leave(lane, Course { k1, needs_rate, fresh, control });
                 self.needs_rate[lane] = false;
-                observer.parted(lane, trip);
+                observer.left(lane, trip);
             }
         }
     }

@@ -133,13 +133,13 @@ pub trait LaneObserver<T: Real, A, const B: usize> {
 
     /// A run has ended, and none waits for its lane: whether those in the lanes that are `live` are to leave
     /// them, to go on elsewhere. Asked of explicit methods that choose their steps.
-    fn parts(&self, live: &[bool; B]) -> bool {
+    fn breaks_up(&self, live: &[bool; B]) -> bool {
         let _ = live;
         false
     }
 
     /// The run in lane `lane` has left it: [`Trip::under_way`] says where it stands.
-    fn parted(&mut self, lane: usize, trip: Trip<T, A>) {
+    fn left(&mut self, lane: usize, trip: Trip<T, A>) {
         let _ = (lane, trip);
         crate::bug!("a run has left that was not to");
     }
