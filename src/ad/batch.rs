@@ -129,6 +129,9 @@ impl Batch {
             }
             Attr::Pads(pads) => Attr::Pads(std::iter::once((0, 0)).chain(pads.iter().copied()).collect()),
             Attr::Axes(axes) => Attr::Axes(shifted(axes)),
+            Attr::Windows(windows) => {
+                Attr::Windows(windows.iter().map(|(axis, length)| (axis + 1, *length)).collect())
+            }
             Attr::Axis(axis) => {
                 let ids: Vec<ValueId> = args.iter().map(|arg| self.spread(*arg)).collect();
                 return self.b.concat(&ids, axis + 1);

@@ -31,6 +31,11 @@ pub trait Backend: Send + Sync {
     fn name(&self) -> &'static str;
     /// What `lower` may form for it.
     fn target(&self) -> Target;
+    /// The same for functions of many examples at once, mostly in numbers of type `dtype`.
+    fn lane_target(&self, dtype: DType) -> Target {
+        let _ = dtype;
+        self.target()
+    }
     /// Makes code of every function.
     fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError>;
     /// Makes code of functions that are called for `width` examples at once.

@@ -13,6 +13,7 @@ use crate::ir::func::{Args, Attr, Contraction, Func, Node, Port, ValueId};
 use crate::ir::op::{Op, ShapeError};
 use crate::ir::ops::leaf::converted;
 use crate::ir::types::{DType, Shape, Type};
+use smallvec::SmallVec;
 use std::hash::{BuildHasher, BuildHasherDefault};
 use std::sync::Arc;
 
@@ -304,6 +305,11 @@ impl Builder {
     /// Elements `lo..hi` of a vector.
     pub fn part(&mut self, x: ValueId, lo: usize, hi: usize) -> ValueId {
         self.slice(x, &[(lo as u32, hi as u32)])
+    }
+
+    /// Windows along axes: pairs of an axis, ascending, and a length.
+    pub fn windows(&mut self, x: ValueId, windows: SmallVec<[(u32, u32); 4]>) -> ValueId {
+        self.must(Op::Windows, &[x], Attr::Windows(windows))
     }
 
     /// Joins along `axis`.

@@ -64,6 +64,7 @@ fn same_everywhere(op: Op) -> bool {
             | Op::Pad
             | Op::Concat
             | Op::Reverse
+            | Op::Windows
             | Op::Gather
             | Op::ScatterAdd
             | Op::StopGradient
@@ -79,7 +80,13 @@ fn constant(b: &mut Builder, op: Op, args: &[ValueId], attr: &Attr, ty: &Type) -
     if let Some(splats) = splats {
         let first = splats[0];
         match op {
-            Op::Reshape | Op::Permute | Op::Broadcast | Op::Slice | Op::Reverse | Op::Gather => {
+            Op::Reshape
+            | Op::Permute
+            | Op::Broadcast
+            | Op::Slice
+            | Op::Reverse
+            | Op::Windows
+            | Op::Gather => {
                 return Some(b.splat(first, ty.clone()));
             }
             Op::Concat if splats.iter().all(|x| x.to_bits() == first.to_bits()) => {

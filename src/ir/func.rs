@@ -62,6 +62,8 @@ pub enum Attr {
     Ranges(SmallVec<[(u32, u32); 4]>),
     /// `Pad`: for each axis the number of zeros before and after.
     Pads(SmallVec<[(u32, u32); 4]>),
+    /// `Windows`: axes, ascending, and for each the length of a window.
+    Windows(SmallVec<[(u32, u32); 4]>),
     /// `Concat`: the axis along which operands are joined.
     Axis(u32),
     /// `Contract`: an einsum of two operands; each letter is a small number, unique within an

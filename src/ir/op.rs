@@ -320,6 +320,7 @@ ops! {
     Pad => layout::PAD,
     Concat => layout::CONCAT,
     Reverse => layout::REVERSE,
+    Windows => windows::WINDOWS,
     Gather => layout::GATHER,
     ScatterAdd => layout::SCATTER_ADD,
     // Reductions.

@@ -115,6 +115,8 @@ fn attr(c: &mut Cursor<'_>, op: Op) -> Result<Attr, ParseError> {
         Ok(Attr::Ranges(c.list("[", "]", |c| pair(c, ".."))?.into()))
     } else if c.take("pads") {
         Ok(Attr::Pads(c.list("[", "]", |c| pair(c, "+"))?.into()))
+    } else if c.take("windows") {
+        Ok(Attr::Windows(c.list("[", "]", |c| pair(c, ":"))?.into()))
     } else if c.take("order") {
         Ok(Attr::Order(c.number()?))
     } else if c.take("to") {

@@ -40,6 +40,7 @@ impl fmt::Display for Node {
             (_, Attr::Broadcast { shape, axes }) => write!(f, " shape {shape} axes [{}]", List(axes))?,
             (_, Attr::Ranges(ranges)) => write!(f, " ranges [{}]", Pairs(ranges, ".."))?,
             (_, Attr::Pads(pads)) => write!(f, " pads [{}]", Pairs(pads, "+"))?,
+            (_, Attr::Windows(windows)) => write!(f, " windows [{}]", Pairs(windows, ":"))?,
             (_, Attr::Axis(axis)) => write!(f, " axis {axis}")?,
             (_, Attr::Contract(spec)) => {
                 write!(f, " [{}], [{}] -> [{}]", List(&spec.lhs), List(&spec.rhs), List(&spec.out))?;

@@ -30,6 +30,16 @@ crate::index_type!(
 pub struct Target {
     /// Whether a fused multiply-add is one fast instruction, so that `lower` should form it.
     pub fma: bool,
+    /// How many sums of a convolution it accumulates side by side in registers: 8 where there are 16, which
+    /// leaves as many to their operands; more on machines with more. No result depends on it.
+    pub accumulators: usize,
+}
+
+impl Target {
+    /// A machine of 16 registers.
+    pub fn new(fma: bool) -> Target {
+        Target { fma, accumulators: 8 }
+    }
 }
 
 /// The functions of one compiled unit.

@@ -163,7 +163,7 @@ pub(super) fn summed_turns(func: &Func, node: &Node) -> usize {
 /// Whether the node only says where its elements are found.
 fn rearranges(node: &Node) -> bool {
     match node.op {
-        Op::Reshape | Op::Permute | Op::Broadcast | Op::Slice | Op::Reverse => true,
+        Op::Reshape | Op::Permute | Op::Broadcast | Op::Slice | Op::Reverse | Op::Windows => true,
         _ => {
             node.op.def().lowering == Lowering::IndexMap
                 && !matches!(node.op, Op::Pad | Op::Concat | Op::Gather | Op::ScatterAdd)
@@ -173,7 +173,7 @@ fn rearranges(node: &Node) -> bool {
 
 /// Whether a rearrangement reads elements more than once, or at an address that is not affine.
 fn repeats(node: &Node, streamed: bool) -> bool {
-    node.op == Op::Broadcast || node.op == Op::Reshape && !streamed
+    matches!(node.op, Op::Broadcast | Op::Windows) || node.op == Op::Reshape && !streamed
 }
 
 /// Whether an element of a reshape is found by division, unless its operand lies in memory.

@@ -12,6 +12,7 @@ mod coords;
 mod products;
 mod sums;
 mod tiles;
+mod windows;
 
 use super::LowerError;
 use super::place::{Arena, Place, last_readers, places, summed_turns, unravel};
@@ -41,6 +42,8 @@ type Coords = SmallVec<[Index; 4]>;
 /// written out, if the function stays small enough.
 pub fn lower(func: &Func, target: Target) -> Result<LoopFunc, LowerError> {
     for (limit, side_by_side, most) in ATTEMPTS {
+        // Larger tiles are longer code, of a compiler that takes no longer for each statement of it.
+        let most = if limit == 1 { most.saturating_mul(target.accumulators / SIDE_BY_SIDE) } else { most };
         if let Some(lowered) = lower_below(func, target, (limit, side_by_side), most)? {
             return Ok(lowered);
         }
@@ -298,7 +301,7 @@ impl Pass<'_> {
                 }
             }
             (Op::Pad, Attr::Pads(pads)) => {
-                self.fill_zeros(buffer, dims, node.ty.dtype);
+                self.fill_frame(buffer, dims, pads, node.ty.dtype);
                 self.for_each(self.dims(node.args[0]), &|coords| {
                     let moved =
                         coords.iter().zip(pads).map(|(at, (before, _))| shifted(at, i64::from(*before)));
@@ -323,12 +326,16 @@ impl Pass<'_> {
             }
             (Op::Reshape, _) => self.copy(node.args[0], buffer, 0),
             _ if summed_turns(self.func, node) > 1 => {
-                self.for_tiles(dims, &self.tile(id, false), &|tile| {
+                let body = |tile: &[Coords]| {
                     let elements = self.computed_together(id, tile);
                     for (coords, element) in tile.iter().zip(elements) {
                         self.code.store(buffer, self.flat(coords, dims), element);
                     }
-                });
+                };
+                match self.loops_of_windows(node) {
+                    Some(loops) => self.for_pieces(dims, &loops, &body),
+                    None => self.for_tiles(dims, &self.tile(id, false), &body),
+                }
             }
             _ if self.outputs.contains(&buffer) && self.is_sum_of_products(id) => self.copy(id, buffer, 0),
             _ => self.for_tiles(dims, &self.tile(id, self.outputs.contains(&buffer)), &|tile| {
@@ -354,6 +361,24 @@ impl Pass<'_> {
         self.for_each(dims, &|coords| {
             self.code.store(buffer, self.flat(coords, dims), self.code.number(dtype, 0.0));
         });
+    }
+
+    /// Zeros before and after along each axis.
+    fn fill_frame(&self, buffer: BufferId, dims: &[usize], pads: &[(u32, u32)], dtype: DType) {
+        // Where what lies beside one axis begins along those before it, which it does not go beyond.
+        let mut starts = vec![0; dims.len()];
+        let mut lengths = dims.to_vec();
+        for (axis, (before, after)) in pads.iter().map(|(b, a)| (*b as usize, *a as usize)).enumerate() {
+            for (start, length) in [(0, before), (dims[axis] - after, after)] {
+                (starts[axis], lengths[axis]) = (start, length);
+                self.for_each(&lengths, &|coords| {
+                    let moved = coords.iter().zip(&starts).map(|(at, start)| shifted(at, *start as i64));
+                    let at = self.flat(&moved.collect::<Coords>(), dims);
+                    self.code.store(buffer, at, self.code.number(dtype, 0.0));
+                });
+            }
+            (starts[axis], lengths[axis]) = (before, dims[axis] - before - after);
+        }
     }
 
     /// The element of a value, wherever it lives.
@@ -456,6 +481,14 @@ impl Pass<'_> {
                 let mut inner: Coords = coords.into();
                 for axis in axes.iter().map(|axis| *axis as usize) {
                     inner[axis] = shifted(&self.scaled(&inner[axis], -1), dims[axis] as i64 - 1);
+                }
+                self.element(x, &inner)
+            }
+            (Op::Windows, Attr::Windows(windows)) => {
+                let (places, within) = coords.split_at(dims.len());
+                let mut inner: Coords = places.into();
+                for ((axis, _), within) in windows.iter().zip(within) {
+                    inner[*axis as usize] = self.plus(&places[*axis as usize], within);
                 }
                 self.element(x, &inner)
             }

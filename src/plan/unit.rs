@@ -346,7 +346,7 @@ pub fn compile_lanes<const N: usize>(
     dtype: DType,
     backend: &dyn Backend,
 ) -> Result<[LaneKernel; N], PlanError> {
-    let target = backend.target();
+    let target = backend.lane_target(dtype);
     let lowered = funcs.into_iter().map(|(func, inputs, outputs)| {
         lower::lower(func, target).map(|func| LaneFunc { func, inputs, outputs })
     });

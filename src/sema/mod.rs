@@ -34,6 +34,7 @@ mod show;
 pub mod sizes;
 pub mod sources;
 mod space;
+pub mod subscripts;
 mod systems;
 mod translate;
 pub mod typed;

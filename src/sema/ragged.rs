@@ -10,6 +10,7 @@ use crate::ir::program::PortSource;
 use crate::sema::dim::Dim;
 use crate::sema::errors;
 use crate::sema::resolve::Checker;
+use crate::sema::subscripts::Subscripts;
 use crate::sema::typed::{Def, DefId, DefKind, Elem, Expr, Kind, Phase, Pick, Port, Ty};
 use crate::syntax::ast::ExprKind;
 use std::collections::BTreeMap;
@@ -140,13 +141,19 @@ impl<'a> Checker<'a> {
                     "put it in front, with `concat`",
                 ))
             }
-            Kind::Einsum(x, y, spec) => {
-                let letters = spec.lhs.iter().chain(&spec.rhs).zip(x.ty.dims.iter().chain(&y.ty.dims));
-                let mut summed = letters.filter(|(letter, _)| !spec.out.contains(letter));
-                summed.any(|(_, dim)| self.is_ragged(dim)).then_some((
-                    "an `einsum` that sums over a ragged axis is",
-                    "use `@`, or `sum` over an axis",
-                ))
+            Kind::Einsum(x, y, Subscripts { spec, windows: [left, right] }) => {
+                let mut sums = [(&spec.lhs, x, left), (&spec.rhs, y, right)].into_iter().flat_map(
+                    |(letters, operand, windows)| {
+                        let letters = letters.iter().zip(&operand.ty.dims).enumerate();
+                        letters.filter(|(axis, (letter, dim))| {
+                            let is_window = windows.iter().any(|(other, _)| *other as usize == *axis);
+                            self.is_ragged(dim) && (is_window || !spec.out.contains(letter))
+                        })
+                    },
+                );
+                sums.next().map(|_| {
+                    ("an `einsum` that sums over a ragged axis is", "use `@`, or `sum` over an axis")
+                })
             }
             Kind::Index(x, picks) => {
                 let kept = picks.iter().filter(|pick| !matches!(pick, Pick::New));

@@ -7,7 +7,6 @@
 use crate::base::index::IndexVec;
 use crate::base::span::Span;
 use crate::ir::constraint::Constraint;
-use crate::ir::func::Contraction;
 use crate::ir::op::Op;
 use crate::ir::program::{PortSource, Role};
 use crate::ir::system::{Calculus, Condition, UnknownKind};
@@ -16,6 +15,7 @@ pub use crate::sema::elaborate::path::Interpolation;
 pub use crate::sema::many::Many;
 use crate::sema::prelude::{Distribution, Initialiser, Map, Reduction};
 use crate::sema::sizes::Sizes;
+use crate::sema::subscripts::Subscripts;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -183,7 +183,7 @@ pub enum Kind {
     /// The sum of all elements up to each one along an axis.
     Cumsum(Box<Expr>, u32),
     /// The einsum of two operands.
-    Einsum(Box<Expr>, Box<Expr>, Contraction),
+    Einsum(Box<Expr>, Box<Expr>, Subscripts),
     /// Which element along an axis is the largest (or smallest), the first if several are.
     Extreme(Extreme, Box<Expr>, u32),
     /// Entries along the first axis, by numbers that are not static; NaN for one that is not there.

@@ -86,7 +86,7 @@ impl Data {
         }
     }
 
-    fn floats(&self) -> Vec<f64> {
+    pub fn floats(&self) -> Vec<f64> {
         match self {
             Data::F64(data) => data.clone(),
             Data::F32(data) => data.iter().map(|x| f64::from(*x)).collect(),
@@ -136,7 +136,7 @@ pub fn call_lanes(executable: &dyn LaneExecutable, args: &[Data]) -> Vec<Data> {
 /// first left in the workspace); they agree to the last bit.
 pub fn run_loops(func: &LoopFunc, args: &[Data], natively: bool) -> Vec<Data> {
     func.verify().unwrap_or_else(|error| panic!("{error}\n{func}"));
-    let interp = Interp::new(Target { fma: true });
+    let interp = Interp::new(Target::new(true));
     let expected = call(compiled(&interp, func).as_ref(), args, &mut Workspace::default());
     if natively {
         let (native, mut workspace) = (compiled(&Cranelift, func), Workspace::default());
@@ -157,7 +157,7 @@ pub fn run(func: &Func, args: &[Tensor], fma: bool) -> Vec<Data> {
     let args: Vec<Data> = args.iter().map(Data::of).collect();
     let mut known: Option<Vec<Data>> = None;
     for limit in LIMITS {
-        let loops = lower_within(func, Target { fma }, limit).unwrap();
+        let loops = lower_within(func, Target::new(fma), limit).unwrap();
         let results = run_loops(&loops, &args, limit != 4);
         for (a, b) in known.iter().flatten().zip(&results) {
             assert_eq!(a.bits(), b.bits(), "{a:?}\n{b:?} within {limit}\n{func}\n{loops}");
@@ -339,7 +339,7 @@ fn long_chains_of_large_tensors_do_not_exhaust_the_stack() {
         })
     });
     // Σ (i mod 7 - 3) over 10 000 = 1428·7 + 4 terms: -3 - 2 - 1 + 0 = -6.
-    let loops = lower(&func, Target { fma: true }).unwrap();
+    let loops = lower(&func, Target::new(true)).unwrap();
     let result = run_loops(&loops, &[Data::of(&counting(&[40]))], false);
     let expected: Vec<f64> = counting(&[40]).data.iter().map(|x| x - 6.0).collect();
     assert_eq!(result[0].floats(), expected);
@@ -366,7 +366,7 @@ fn golden(name: &str) -> String {
 
 #[test]
 fn a_small_kernel_reads_like_this() {
-    let loops = lower(&lotka_volterra(), Target { fma: true }).unwrap();
+    let loops = lower(&lotka_volterra(), Target::new(true)).unwrap();
     assert_eq!(loops.to_string(), golden("rate.loops"));
     // Calling convention and pointers differ between machines.
     if cfg!(all(target_arch = "x86_64", target_os = "linux")) {
@@ -424,7 +424,7 @@ fn sums_of_outer_products_are_written_at_once() {
             .map(|x| Tensor::new(x.ty.clone(), x.data.iter().map(|x| (x + 8.0) / 3.0).collect()));
         agrees_with_the_evaluator(&func, &args);
         // Nothing is stored on the way but the roots.
-        let loops = lower(&func, Target { fma: true }).unwrap();
+        let loops = lower(&func, Target::new(true)).unwrap();
         let locals = loops.buffers.iter().filter(|b| matches!(b.kind, BufferKind::Local(_)));
         assert!(locals.map(|b| b.len).max() <= Some(n.max(m)), "{loops}");
     }

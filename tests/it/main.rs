@@ -11,6 +11,7 @@ mod blocks;
 mod cli;
 mod constraints;
 mod control;
+mod convolutions;
 mod counts;
 mod data;
 mod datasets;

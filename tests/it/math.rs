@@ -62,7 +62,7 @@ fn run64(backend: &dyn Backend, func: LoopFunc, args: &[Vec<f64>]) -> Vec<f64> {
 
 /// Evaluates on every back end, checks that they agree bit for bit, and gives the result.
 fn evaluate(op: ScalarOp, args: &[Vec<f64>], fma: bool) -> Vec<f64> {
-    let target = Target { fma };
+    let target = Target::new(fma);
     let func = elementwise(op, args.len(), args[0].len(), DType::F64, target);
     let expected = run64(&Interp::new(target), func.clone(), args);
     for backend in backend::all() {
@@ -142,7 +142,7 @@ fn polygamma_stays_below_its_bound() {
     for (name, samples) in samples() {
         let Some(order) = name.strip_prefix("polygamma") else { continue };
         let order: u32 = order.parse().expect("an order");
-        let code = Code::new(Target { fma: false });
+        let code = Code::new(Target::new(false));
         let input = code.buffer("x", DType::F64, samples.len(), BufferKind::Input);
         let output = code.buffer("y", DType::F64, samples.len(), BufferKind::Output);
         let var = code.open_loop();
@@ -152,7 +152,7 @@ fn polygamma_stays_below_its_bound() {
         code.close_loop(samples.len(), &[]);
         let func = code.finish("polygamma");
         let args = vec![samples.iter().map(|sample| sample.args[0]).collect::<Vec<f64>>()];
-        let expected = run64(&Interp::new(Target { fma: false }), func.clone(), &args);
+        let expected = run64(&Interp::new(Target::new(false)), func.clone(), &args);
         for backend in backend::all() {
             assert_eq!(run64(backend.as_ref(), func.clone(), &args), expected, "{}", backend.name());
         }
@@ -296,7 +296,7 @@ fn special_values_of_pow() {
 
 /// `z[i] = x[i]^p` for a constant `p`.
 fn constant_power(p: f64, n: usize, dtype: DType) -> LoopFunc {
-    let code = Code::new(Target { fma: true });
+    let code = Code::new(Target::new(true));
     let (x, z) =
         (code.buffer("x", dtype, n, BufferKind::Input), code.buffer("z", dtype, n, BufferKind::Output));
     let var = code.open_loop();
@@ -317,7 +317,7 @@ fn powers_of_halves_are_within_two_ulps() {
         let mut xs: Vec<f64> = roots.iter().map(|root| root * root).collect();
         xs.extend(special.map(|(x, _)| x));
         let got =
-            run64(&Interp::new(Target { fma: true }), constant_power(p, xs.len(), DType::F64), &[xs.clone()]);
+            run64(&Interp::new(Target::new(true)), constant_power(p, xs.len(), DType::F64), &[xs.clone()]);
         for (root, got) in roots.iter().zip(&got) {
             // m^5 is below 2^53, so that the power and its reciprocal are exact and correctly rounded.
             let whole = root.powi(n.abs());
@@ -333,7 +333,7 @@ fn powers_of_halves_are_within_two_ulps() {
         let xs: Vec<f32> = (0..0x7f80_0000_u32).step_by(100_003).map(f32::from_bits).collect();
         let module = LoopModule { funcs: vec![constant_power(p, xs.len(), DType::F32)] };
         let executable =
-            Interp::new(Target { fma: true }).compile(Arc::new(module)).expect("the function compiles");
+            Interp::new(Target::new(true)).compile(Arc::new(module)).expect("the function compiles");
         let mut got = vec![0.0_f32; xs.len()];
         executable.call(0, &[Input::F32(&xs)], &mut [Output::F32(&mut got)], &mut Workspace::default());
         for (x, got) in xs.iter().zip(&got) {
@@ -369,7 +369,7 @@ fn evaluate_single(
     xs: &[f32],
     fma: bool,
 ) -> Vec<f32> {
-    let func = elementwise(op, n_args, xs.len(), DType::F32, Target { fma });
+    let func = elementwise(op, n_args, xs.len(), DType::F32, Target::new(fma));
     let module = Arc::new(LoopModule { funcs: vec![func] });
     let mut results = backends.iter().map(|backend| {
         let executable = backend.compile(module.clone()).expect("the function compiles");
@@ -426,7 +426,7 @@ fn functions_of_single_precision_stay_below_their_bounds() {
         };
         let wide: Vec<f64> = xs.iter().map(|x| f64::from(*x)).collect();
         for ((op, bounds), worst) in SINGLE.iter().zip(&mut worst) {
-            let func = elementwise(*op, 1, wide.len(), DType::F64, Target { fma: true });
+            let func = elementwise(*op, 1, wide.len(), DType::F64, Target::new(true));
             let exact = run64(fastest.as_ref(), func, std::slice::from_ref(&wide));
             for (fma, bound) in [true, false].into_iter().zip(bounds) {
                 for ((x, exact), got) in
@@ -472,7 +472,7 @@ fn integer_powers_are_exact_where_they_can_be() {
         (2.0, i32::MIN, 0.0),
     ];
     for (x, n, expected) in cases {
-        let code = Code::new(Target { fma: true });
+        let code = Code::new(Target::new(true));
         let input = code.buffer("x", DType::F64, 1, BufferKind::Input);
         let output = code.buffer("y", DType::F64, 1, BufferKind::Output);
         let power = pow_int(&code, code.load(input, Index::default()), n);

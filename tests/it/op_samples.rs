@@ -54,6 +54,7 @@ pub fn samples(op: Op) -> Vec<Sample> {
     let index = |dims: &[usize]| Type::new(DType::I64, dims);
     let axes = |axes: &[u32]| Attr::Axes(axes.into());
     let shape = |dims: &[usize]| Attr::Shape(Shape::new(dims));
+    let windows = |windows: &[(u32, u32)]| Attr::Windows(windows.into());
     let einsum = |lhs: &[u8], rhs: &[u8], out: &[u8]| {
         Attr::Contract(nodec::ir::func::Contraction { lhs: lhs.into(), rhs: rhs.into(), out: out.into() })
     };
@@ -84,6 +85,11 @@ pub fn samples(op: Op) -> Vec<Sample> {
         Op::Pad => vec![(vec![f64s(&[2, 3])], Attr::Pads([(1, 0), (0, 2)].as_slice().into()))],
         Op::Concat => vec![(vec![f64s(&[2, 1]), f64s(&[2, 3]), f64s(&[2, 2])], Attr::Axis(1))],
         Op::Reverse => vec![(vec![f64s(&[2, 3])], axes(&[1])), (vec![f64s(&[2, 3])], axes(&[0, 1]))],
+        Op::Windows => vec![
+            (vec![f64s(&[5])], windows(&[(0, 2)])),
+            (vec![f64s(&[2, 4, 3])], windows(&[(1, 3), (2, 2)])),
+            (vec![f64s(&[3])], windows(&[(0, 4)])),
+        ],
         Op::Gather => vec![
             (vec![f64s(&[3, 2]), index(&[4])], Attr::None),
             (vec![f64s(&[3, 2]), index(&[])], Attr::None),

@@ -121,6 +121,10 @@ impl Program {
                 (b.must(Op::Pad, &[x], Attr::Pads(pads)), size)
             }
             15 if rank > 0 => (b.concat(&[x, y, x][..2 + c % 2], axis as u32), size.max(other)),
+            16 if rank > 0 && rank < 4 && c % 3 == 1 => {
+                let length = 1 + (c / 8) as u32 % (dims[axis] as u32 + 1).min(4);
+                (b.windows(x, [(axis as u32, length)].as_slice().into()), size)
+            }
             16 if rank > 0 => (b.must(Op::Reverse, &[x], Attr::Axes([axis as u32].as_slice().into())), size),
             17 if rank > 0 && self.n_entries > 0 && dims[0] >= self.n_entries => {
                 (b.must(Op::Gather, &[x, self.index], Attr::None), size)
@@ -243,6 +247,7 @@ fn random_programs_have_every_kind_of_op() {
     let wanted = [
         [Op::Add, Op::Sub, Op::Mul, Op::Select, Op::Min, Op::Max, Op::Convert, Op::Iota],
         [Op::Reshape, Op::Permute, Op::Broadcast, Op::Slice, Op::Pad, Op::Concat, Op::Reverse, Op::Gather],
+        [Op::Windows; 8],
         [Op::ScatterAdd, Op::Sum, Op::ReduceMax, Op::ReduceMin, Op::Contract, Op::Lt, Op::Le, Op::Eq],
     ];
     let missing: Vec<&Op> = wanted.iter().flatten().filter(|op| !found.contains(op)).collect();
@@ -378,7 +383,7 @@ fn primitives_agree_on_special_values() {
 }
 
 fn primitive_on_all_pairs(prim: Prim, types: &[DType], to: DType) {
-    let code = Code::new(Target { fma: true });
+    let code = Code::new(Target::new(true));
     let inputs: Vec<BufferId> = types
         .iter()
         .enumerate()

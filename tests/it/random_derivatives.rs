@@ -106,6 +106,10 @@ impl Program {
                 b.must(Op::Pad, &[x], Attr::Pads(pads))
             }
             19 if rank > 0 => b.concat(&[x, y], axis as u32),
+            20 if rank > 0 && rank < 4 && dims[axis] > 0 && choice % 2 == 1 => {
+                let length = 1 + u32::from(choice) / 8 % (dims[axis] as u32).min(3);
+                b.windows(x, [(axis as u32, length)].as_slice().into())
+            }
             20 if rank > 0 => b.must(Op::Reverse, &[x], axes(&[axis as u32])),
             21 if rank > 0 => {
                 let index = b.constant(&[0.0, dims[0] as f64 - 1.0, 0.0], Type::new(DType::I64, &[3]));

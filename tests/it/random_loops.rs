@@ -157,7 +157,7 @@ proptest! {
 
 fn agree_on_loop_program(seed: u64) {
     let (func, inputs) = loop_program(seed);
-    agreed(&func, Target { fma: true }, &inputs);
+    agreed(&func, Target::new(true), &inputs);
     wide::must_be_wide(&func);
     wide::agrees(&func, &inputs.iter().map(Column::data).collect::<Vec<Data>>(), false);
 }
@@ -194,7 +194,7 @@ const LEN: usize = 8;
 
 /// A function that reads and writes one buffer of each type, and its arguments.
 fn loop_program(seed: u64) -> (LoopFunc, Vec<Column>) {
-    let code = Code::new(Target { fma: true });
+    let code = Code::new(Target::new(true));
     let buffers = |kind: BufferKind, name: &str| -> Vec<BufferId> {
         TYPES.iter().map(|ty| code.buffer(&format!("{name}_{}", ty.name()), *ty, LEN, kind.clone())).collect()
     };
@@ -377,7 +377,7 @@ impl LoopPrograms<'_> {
 /// same for all; with sums inside, and over what a loop before has stored.
 #[allow(clippy::needless_range_loop, reason = "types go by number")]
 fn row_program(seed: u64, n: usize) -> (LoopFunc, Vec<Column>) {
-    let code = Code::new(Target { fma: true });
+    let code = Code::new(Target::new(true));
     let len = 2 * n + 8;
     let buffers = |name: &str, len: usize, kind: &dyn Fn(usize) -> BufferKind| -> Vec<BufferId> {
         let one = |(number, ty): (usize, &DType)| {
@@ -495,7 +495,7 @@ fn vectors_along_loops_of_every_length() {
     let mut along = 0;
     for seed in 0..160 {
         let (func, inputs) = row_program(seed, seed as usize % 44 / 2);
-        agreed(&func, Target { fma: true }, &inputs);
+        agreed(&func, Target::new(true), &inputs);
         along += Isa::ALL.into_iter().filter(|isa| code_alone(&func, *isa).is_ok()).count();
     }
     // What is compared are vectors, not scalar code twice.
@@ -520,7 +520,7 @@ fn a_contraction_keeps_its_constant_terms() {
         b.dot(weights, x)
     });
     for fma in [false, true] {
-        let y = compiled(&func, Target { fma }, &[Tensor::vector(&[10.0])]);
+        let y = compiled(&func, Target::new(fma), &[Tensor::vector(&[10.0])]);
         assert_eq!(y[0].numbers(), [32.0]);
     }
 }
@@ -534,6 +534,6 @@ fn entries_out_of_range_stay_inside_the_buffer() {
         b.must(Op::Gather, &[x, i], nodec::ir::func::Attr::None)
     });
     let index = Tensor::new(Type::new(DType::I64, &[4]), vec![-5.0, 1.0, 3.0, 1e15]);
-    let y = compiled(&func, Target { fma: false }, &[Tensor::vector(&[7.0, 8.0, 9.0]), index]);
+    let y = compiled(&func, Target::new(false), &[Tensor::vector(&[7.0, 8.0, 9.0]), index]);
     assert_eq!(y[0].numbers(), [7.0, 8.0, 9.0, 9.0]);
 }

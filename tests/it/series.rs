@@ -168,7 +168,7 @@ fn coefficients_take_one_product_a_term() {
         let y = op(&mut b, x, z);
         let row = series(&mut b, &[(x, xs), (z, zs)], &[y], order).unwrap().remove(0);
         let func = nodec::opt::optimise(finish(b, &row[order..]));
-        let lowered = nodec::lower::lower(&func, nodec::lower::loops::Target { fma: true }).unwrap();
+        let lowered = nodec::lower::lower(&func, nodec::lower::loops::Target::new(true)).unwrap();
         let count = |wanted: &dyn Fn(&Prim) -> bool| {
             let prims = lowered.body.iter().filter_map(|stmt| match stmt {
                 Stmt::Let { prim, .. } => Some(prim),

@@ -43,7 +43,7 @@ pub fn agrees(func: &LoopFunc, args: &[Data], sums: bool) {
                     |(arg, spread)| if *spread == Spread::Lanes { in_lanes(arg, width) } else { arg.clone() },
                 )
                 .collect();
-            let interp = Interp::new(Target { fma: true });
+            let interp = Interp::new(Target::new(true));
             let reference =
                 one_by_one(vec![lane_func.clone()], width, |module| interp.compile(module)).unwrap();
             let expected = call_lanes(&*reference, &spread_args);

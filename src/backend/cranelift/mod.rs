@@ -13,7 +13,7 @@ pub(super) use abi::{FEW, free, input_address, output_address, room};
 use crate::backend::lanes::{LaneExecutable, LaneFunc};
 use crate::backend::wide::Isa;
 use crate::backend::{Backend, CompileError, Executable, Target, wide};
-use crate::lower::loops::{LoopFunc, LoopModule, Stmt};
+use crate::lower::loops::{DType, LoopFunc, LoopModule, Stmt};
 use cranelift::codegen::{Context, ir, isa, settings};
 use cranelift::prelude::{Configurable, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
@@ -41,6 +41,11 @@ impl Backend for Cranelift {
 
     fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError> {
         compile_for(Level::Native, &wide_where_it_pays, module)
+    }
+
+    fn lane_target(&self, dtype: DType) -> Target {
+        let accumulators = wide::native().map_or(0, |isa| wide::accumulators(isa, dtype));
+        Target { accumulators: accumulators.max(self.target().accumulators), ..self.target() }
     }
 
     fn compile_lanes(
@@ -107,7 +112,7 @@ impl Backend for Baseline {
 }
 
 fn target_of(level: Level) -> Target {
-    Target { fma: host(level, Registers::Backtracking).is_ok_and(|isa| has_fma(isa.as_ref())) }
+    Target::new(host(level, Registers::Backtracking).is_ok_and(|isa| has_fma(isa.as_ref())))
 }
 
 /// Code of every function: what `wide` gives, else ours.

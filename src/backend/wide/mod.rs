@@ -20,7 +20,7 @@ pub use machine::Isa;
 
 use crate::backend::lanes::{LaneExecutable, LaneFunc, one_by_one};
 use crate::backend::{CompileError, Executable};
-use crate::lower::loops::{LoopFunc, LoopModule};
+use crate::lower::loops::{DType, LoopFunc, LoopModule};
 use alone::Plan;
 use std::sync::Arc;
 
@@ -38,6 +38,15 @@ pub fn widely<R>(work: impl FnOnce() -> R) -> R {
         return abi::widely(isa, work);
     }
     work()
+}
+
+/// Sums of numbers of type `dtype` that a loop carries in registers, with their lanes side by side.
+pub fn accumulators(isa: Isa, dtype: DType) -> usize {
+    let machine = isa.machine();
+    match dtype {
+        DType::F32 => machine.carried,
+        DType::F64 | DType::I64 | DType::Bool => machine.carried / machine.doubles,
+    }
 }
 
 /// A function in machine code.

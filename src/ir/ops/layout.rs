@@ -9,7 +9,7 @@ use crate::ir::tensor::Tensor;
 use crate::ir::types::{DType, Shape, Type};
 use smallvec::SmallVec;
 
-const fn row(
+pub(super) const fn row(
     name: &'static str,
     doc: &'static str,
     rule: fn(&[&Type], &Attr) -> Result<Type, ShapeError>,
@@ -320,7 +320,7 @@ pub const SCATTER_ADD: OpDef = row(
 );
 
 /// Fills a result by reading `x` at the position that `map` makes of each result position.
-fn pick(x: &Tensor, ty: &Type, map: impl Fn(&[usize], &mut [usize])) -> Tensor {
+pub(super) fn pick(x: &Tensor, ty: &Type, map: impl Fn(&[usize], &mut [usize])) -> Tensor {
     let mut from = position(0, &Shape(SmallVec::from_elem(1, x.ty.shape.rank())));
     let mut data = Vec::with_capacity(ty.shape.count());
     for at in positions(&ty.shape) {

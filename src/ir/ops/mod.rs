@@ -10,6 +10,7 @@ pub mod recurrence;
 pub mod reduce;
 pub mod select;
 pub mod transform;
+pub mod windows;
 
 use crate::ir::op::Domain;
 use crate::ir::types::Shape;

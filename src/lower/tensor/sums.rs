@@ -30,7 +30,7 @@ impl Pass<'_> {
             Monoid::Min => (Prim::Min, f64::INFINITY),
         };
         let neutral = self.code.number(node.ty.dtype, neutral);
-        self.accumulated(&lengths, &vec![neutral; tile.len()], &|accs, summed| {
+        self.accumulated(&lengths, 1, &vec![neutral; tile.len()], &|accs, summed| {
             let next = |(acc, coords): (&ScalarId, &Coords)| {
                 let (mut outer, mut inner) = (coords.iter(), summed.iter());
                 let full = (0..dims.len()).map(|axis| {
@@ -51,7 +51,8 @@ impl Pass<'_> {
         let lengths: Vec<usize> =
             summed.iter().map(|letter| self.letter_length(spec, *letter, x, y)).collect();
         let neutral = self.code.number(node.ty.dtype, if lengths.contains(&0) { 0.0 } else { -0.0 });
-        self.accumulated(&lengths, &vec![neutral; tile.len()], &|accs, turn| {
+        let written = self.written(node, tile.len());
+        self.accumulated(&lengths, written, &vec![neutral; tile.len()], &|accs, turn| {
             let next = |(acc, coords): (&ScalarId, &Coords)| {
                 let at = |letter: &u8| match spec.out.iter().position(|l| l == letter) {
                     Some(axis) => coords[axis].clone(),
@@ -90,27 +91,42 @@ impl Pass<'_> {
         }
     }
 
-    /// `accs = next(accs, turn)` for every turn over axes of these lengths, in row-major order.
-    fn accumulated(&self, lengths: &[usize], inits: &[ScalarId], next: Next<'_>) -> Vec<ScalarId> {
-        let turns: usize = lengths.iter().product();
-        if turns <= self.limit {
-            let coords = (0..turns).map(|turn| constants(&unravel(turn, lengths)));
-            return coords.fold(inits.to_vec(), |accs, coords| next(&accs, &coords));
-        }
-        self.accumulated_in_loops(lengths, inits, &mut Coords::new(), next)
+    /// `accs = next(accs, turn)` for every turn over axes of these lengths, in row-major order; of the last
+    /// axes at most `written` turns are written out.
+    fn accumulated(
+        &self,
+        lengths: &[usize],
+        written: usize,
+        inits: &[ScalarId],
+        next: Next<'_>,
+    ) -> Vec<ScalarId> {
+        let written = if lengths.iter().product::<usize>() <= self.limit { self.limit } else { written };
+        self.accumulated_in_loops(lengths, written, inits, &mut Coords::new(), next)
     }
 
     fn accumulated_in_loops(
         &self,
         lengths: &[usize],
+        written: usize,
         inits: &[ScalarId],
         outer: &mut Coords,
         next: Next<'_>,
     ) -> Vec<ScalarId> {
-        let Some((length, rest)) = lengths.split_first() else { return next(inits, outer) };
+        let turns: usize = lengths.iter().product();
+        if turns <= written {
+            let n_outer = outer.len();
+            let accs = (0..turns).fold(inits.to_vec(), |accs, turn| {
+                outer.extend(constants(&unravel(turn, lengths)));
+                let accs = next(&accs, outer);
+                outer.truncate(n_outer);
+                accs
+            });
+            return accs;
+        }
+        let (length, rest) = lengths.split_first().expect("one turn is written out");
         if *length == 1 {
             outer.push(constant(0));
-            let results = self.accumulated_in_loops(rest, inits, outer, next);
+            let results = self.accumulated_in_loops(rest, written, inits, outer, next);
             outer.pop();
             return results;
         }
@@ -118,7 +134,7 @@ impl Pass<'_> {
         let inside: Vec<ScalarId> =
             inits.iter().map(|init| self.code.carried(self.code.dtype(*init))).collect();
         outer.push(Index { offset: 0, terms: smallvec![(var, 1)], dynamic: None });
-        let results = self.accumulated_in_loops(rest, &inside, outer, next);
+        let results = self.accumulated_in_loops(rest, written, &inside, outer, next);
         outer.pop();
         let carried: Vec<_> = inits
             .iter()

@@ -40,35 +40,52 @@ impl Pass<'_> {
     /// Loops over all coordinates of a tensor of these axis lengths, a tile of at most `tile` elements
     /// along each axis at once, in row-major order within the tile.
     pub(super) fn for_tiles(&self, dims: &[usize], tile: &[usize], body: &dyn Fn(&[Coords])) {
+        let loops: Vec<(usize, usize)> = tile.iter().copied().enumerate().collect();
+        self.for_pieces(dims, &loops, body);
+    }
+
+    /// Loops over all coordinates of a tensor of these axis lengths, in pieces: each loop, from the outermost,
+    /// goes along an axis, or along a piece of it that an outer loop left, in pieces of a width. A piece in
+    /// the last is given in row-major order.
+    pub(super) fn for_pieces(&self, dims: &[usize], loops: &[(usize, usize)], body: &dyn Fn(&[Coords])) {
         if !dims.contains(&0) {
-            self.for_tiles_inside(dims, tile, &[Coords::new()], body);
+            let whole: Vec<(Index, usize)> = dims.iter().map(|dim| (constant(0), *dim)).collect();
+            self.for_pieces_of(&whole, loops, body);
         }
     }
 
-    fn for_tiles_inside(&self, dims: &[usize], tile: &[usize], outer: &[Coords], body: &dyn Fn(&[Coords])) {
-        let (Some((dim, dims)), Some((width, tile))) = (dims.split_first(), tile.split_first()) else {
-            return body(outer);
+    /// The same of a box: where it begins along each axis, and how far it goes.
+    fn for_pieces_of(&self, whole: &[(Index, usize)], loops: &[(usize, usize)], body: &dyn Fn(&[Coords])) {
+        let Some(((axis, width), loops)) = loops.split_first() else {
+            let mut tile = vec![Coords::new()];
+            for (start, length) in whole {
+                let along = |coords: &Coords, at: usize| {
+                    let mut coords = coords.clone();
+                    coords.push(shifted(start, at as i64));
+                    coords
+                };
+                let along = &along;
+                tile = tile.iter().flat_map(|outer| (0..*length).map(move |at| along(outer, at))).collect();
+            }
+            return body(&tile);
         };
-        let from = |start: &Index, width: usize| {
-            let next = |coords: &Coords, at: usize| {
-                let mut coords = coords.clone();
-                coords.push(shifted(start, at as i64));
-                coords
-            };
-            let all = outer.iter().flat_map(|coords| (0..width).map(move |at| next(coords, at)));
-            all.collect::<Vec<Coords>>()
+        let (start, length) = &whole[*axis];
+        let piece = |start: Index, length: usize| {
+            let mut piece = whole.to_vec();
+            piece[*axis] = (start, length);
+            self.for_pieces_of(&piece, loops, body);
         };
-        let (turns, rest) = (dim / width, dim % width);
+        let (turns, rest) = (length / width, length % width);
         if turns > 1 {
             let var = self.code.open_loop();
-            let start = Index { offset: 0, terms: smallvec![(var, *width as i64)], dynamic: None };
-            self.for_tiles_inside(dims, tile, &from(&start, *width), body);
+            let along = Index { offset: 0, terms: smallvec![(var, *width as i64)], dynamic: None };
+            piece(self.plus(start, &along), *width);
             self.code.close_loop(turns, &[]);
         } else if turns == 1 {
-            self.for_tiles_inside(dims, tile, &from(&constant(0), *width), body);
+            piece(start.clone(), *width);
         }
         if rest > 0 {
-            self.for_tiles_inside(dims, tile, &from(&constant(turns * width), rest), body);
+            piece(shifted(start, (turns * width) as i64), rest);
         }
     }
 

@@ -347,6 +347,20 @@ pub fn subscripts(span: Span, message: impl Into<String>, label: &str) -> Diagno
         .help("one letter for each axis, a comma between arrays: `einsum(\"ij,j->i\", A, x)`")
 }
 
+/// A sum of two letters along an axis in which the second has no place.
+pub fn no_window(array: Span, length: i64, axis: usize) -> Diagnostic {
+    let message = format!("no window of {length} fits along an axis of {axis}");
+    Diagnostic::new(Code("E0312"), message, array, "this array")
+        .note("along an axis `(i+p)`, `p` counts the places in a window and `i` the places of windows")
+}
+
+/// A letter of a sum of two, which no array has for itself.
+pub fn subscript_alone(span: Span, letter: char) -> Diagnostic {
+    let message = format!("nothing says how many places `{letter}` has");
+    Diagnostic::new(Code("E0312"), message, span, "this letter")
+        .help("another array has an axis of one of the two: `einsum(\"p,(i+p)->i\", w, x)`")
+}
+
 /// Letters that are not as many as axes.
 pub fn subscript_count(span: Span, letters: usize, array: Span, found: &Ty) -> Diagnostic {
     let letters = if letters == 1 { "1 letter".to_owned() } else { format!("{letters} letters") };

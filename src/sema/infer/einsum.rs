@@ -9,16 +9,29 @@ use crate::sema::infer::call::Given;
 use crate::sema::infer::reduced;
 use crate::sema::prelude::Reduction;
 use crate::sema::resolve::{Checker, ScopeId};
+use crate::sema::subscripts::Subscripts;
 use crate::sema::typed::{Expr, Kind, Ty};
 use crate::syntax::ast::ExprKind;
 
 /// A letter and where it is written.
 type Letter = (char, Span);
 
+/// The letter of an axis, or the two that an axis is at the sum of.
+struct Axis {
+    letter: Letter,
+    within: Option<Letter>,
+}
+
 /// What is written, without blanks.
-struct Subscripts {
-    operands: Vec<Vec<Letter>>,
+struct Text {
+    operands: Vec<Vec<Axis>>,
     result: Vec<Letter>,
+}
+
+/// The letters of axes, the second ones of sums behind the others.
+fn letters(group: &[Axis]) -> Vec<Letter> {
+    let within = group.iter().filter_map(|axis| axis.within);
+    group.iter().map(|axis| axis.letter).chain(within).collect()
 }
 
 impl<'a> Checker<'a> {
@@ -59,9 +72,15 @@ impl<'a> Checker<'a> {
             Some((_, dim)) => dim.clone(),
             None => crate::bug!("the letters were checked"),
         };
-        let letters = |group: &[Letter]| group.iter().map(|(letter, _)| *letter).collect::<Vec<char>>();
-        let groups: Vec<Vec<char>> = subscripts.operands.iter().map(|group| letters(group)).collect();
-        let result = letters(&subscripts.result);
+        let names = |group: &[Letter]| group.iter().map(|(letter, _)| *letter).collect::<Vec<char>>();
+        let groups: Vec<Vec<char>> = subscripts.operands.iter().map(|group| names(&letters(group))).collect();
+        let result = names(&subscripts.result);
+        let windows = subscripts.operands.iter().map(|group| {
+            let axes = (0..).zip(group);
+            axes.filter_map(|(at, axis)| Some((at, size(axis.within?.0)))).collect::<Vec<(u32, Dim)>>()
+        });
+        let mut windows = windows.collect::<Vec<_>>().into_iter();
+        let mut left_windows = windows.next().unwrap_or_default();
         let mut operands = operands.into_iter();
         let Some(mut product) = operands.next() else { crate::bug!("the operands were counted") };
         let mut left = groups[0].clone();
@@ -85,51 +104,78 @@ impl<'a> Checker<'a> {
                 group.iter().map(|letter| place(letter).map_or(0, |place| place as u8)).collect()
             };
             let spec = Contraction { lhs: numbers(&left), rhs: numbers(right), out: numbers(&out) };
+            let windows = [std::mem::take(&mut left_windows), windows.next().unwrap_or_default()];
+            let subscripts = Subscripts { spec, windows };
             let ty = Ty::real(out.iter().map(|letter| size(*letter)).collect());
             let phase = product.phase.max(operand.phase);
-            product =
-                Expr { kind: Kind::Einsum(Box::new(product), Box::new(operand), spec), ty, phase, span };
+            product = Expr {
+                kind: Kind::Einsum(Box::new(product), Box::new(operand), subscripts),
+                ty,
+                phase,
+                span,
+            };
             left = out;
         }
         Some(summed_and_ordered(product, left, &result, span))
     }
 
     /// What each letter stands for; a letter in two places has one size.
-    fn letter_sizes(
-        &mut self,
-        subscripts: &Subscripts,
-        operands: &[Expr],
-        text: Span,
-    ) -> Option<Vec<(char, Dim)>> {
+    fn letter_sizes(&mut self, subscripts: &Text, operands: &[Expr], text: Span) -> Option<Vec<(char, Dim)>> {
         let mut sizes: Vec<(char, Dim, Span)> = Vec::new();
+        let mut sums: Vec<(Letter, Letter, Dim, Span)> = Vec::new();
         for (group, operand) in subscripts.operands.iter().zip(operands) {
             if group.len() != operand.ty.dims.len() {
                 let at = group_span(group, text);
                 return self.fail(errors::subscript_count(at, group.len(), operand.span, &operand.ty));
             }
-            for ((letter, at), dim) in group.iter().zip(&operand.ty.dims) {
-                let known = sizes.iter().find(|(known, ..)| known == letter).cloned();
-                match known {
-                    None => sizes.push((*letter, self.settled(dim), operand.span)),
-                    Some((_, size, first)) => {
-                        if !self.same_size(&size, dim, *at) {
-                            let (size, dim) = (self.settled(&size), self.settled(dim));
-                            return self.fail(errors::subscript_sizes(
-                                *at,
-                                *letter,
-                                (first, &size.to_string()),
-                                (operand.span, &dim.to_string()),
-                            ));
-                        }
-                    }
+            for (axis, dim) in group.iter().zip(&operand.ty.dims) {
+                match axis.within {
+                    None => self.letter_size(&mut sizes, axis.letter, dim, operand.span)?,
+                    Some(within) => sums.push((axis.letter, within, dim.clone(), operand.span)),
                 }
             }
+        }
+        // Of a sum of two letters one is known, and the other is what is left.
+        while !sums.is_empty() {
+            let known = |letter: Letter| sizes.iter().find(|(known, ..)| *known == letter.0);
+            let next = sums.iter().position(|(i, p, ..)| known(*i).is_some() || known(*p).is_some());
+            let Some(next) = next else {
+                let (_, (letter, at), ..) = sums[0];
+                return self.fail(errors::subscript_alone(at, letter));
+            };
+            let (i, p, dim, span) = sums.remove(next);
+            let (known, other) = match (known(p), known(i)) {
+                (Some((_, size, _)), _) => (size, i),
+                (None, Some((_, size, _))) => (size, p),
+                (None, None) => crate::bug!("one of the two is known"),
+            };
+            let rest = dim.minus(known).plus(&Dim::number(1));
+            self.letter_size(&mut sizes, other, &rest, span)?;
         }
         Some(sizes.into_iter().map(|(letter, dim, _)| (letter, self.settled(&dim))).collect())
     }
 
-    /// The letters of a text like `"ij,j->i"`.
-    fn subscripts(&mut self, span: Span) -> Option<Subscripts> {
+    /// A letter stands for an axis of this length of the array that stands there.
+    fn letter_size(
+        &mut self,
+        sizes: &mut Vec<(char, Dim, Span)>,
+        (letter, at): Letter,
+        dim: &Dim,
+        array: Span,
+    ) -> Option<()> {
+        let Some((_, size, first)) = sizes.iter().find(|(known, ..)| *known == letter).cloned() else {
+            sizes.push((letter, self.settled(dim), array));
+            return Some(());
+        };
+        if !self.same_size(&size, dim, at) {
+            let (size, dim) = (self.settled(&size).to_string(), self.settled(dim).to_string());
+            return self.fail(errors::subscript_sizes(at, letter, (first, &size), (array, &dim)));
+        }
+        Some(())
+    }
+
+    /// The letters of a text like `"ij,j->i"`, or `"p,(i+p)->i"`.
+    fn subscripts(&mut self, span: Span) -> Option<Text> {
         // Letters, commas and an arrow need no escape, so a place in the text is one in the file.
         let written = self.text(span);
         let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(written);
@@ -139,47 +185,67 @@ impl<'a> Checker<'a> {
             let message = "subscripts say what is left after `->`";
             return self.fail(errors::subscripts(span, message, "nothing is summed unless it is said"));
         };
-        let mut groups: Vec<Vec<Letter>> = vec![Vec::new()];
+        let mut groups: Vec<Vec<Axis>> = vec![Vec::new()];
         let mut result: Vec<Letter> = Vec::new();
+        // The letters of a sum that has begun, and whether its `+` has come.
+        let mut sum: Option<(Vec<Letter>, bool)> = None;
         for (place, letter) in inner.char_indices() {
             let here = at(place, letter.len_utf8());
-            let group = if place < arrow { groups.last_mut() } else { Some(&mut result) };
-            let Some(group) = group else { crate::bug!("there is always a group") };
-            match letter {
-                ' ' => {}
-                '-' | '>' if place == arrow || place == arrow + 1 => {}
-                ',' if place < arrow => groups.push(Vec::new()),
-                letter if letter.is_alphabetic() => {
-                    if group.iter().any(|(other, _)| *other == letter) {
-                        if place > arrow {
-                            let message = format!("`{letter}` stands twice after `->`");
-                            return self.fail(errors::subscripts(here, message, "each axis once"));
-                        }
+            let Some(group) = groups.last_mut() else { crate::bug!("there is always a group") };
+            match (letter, &mut sum) {
+                (' ', _) => {}
+                ('-' | '>', None) if place == arrow || place == arrow + 1 => {}
+                (',', None) if place < arrow => groups.push(Vec::new()),
+                ('(', None) if place < arrow => sum = Some((Vec::new(), false)),
+                ('+', Some((summed, plus @ false))) if summed.len() == 1 => *plus = true,
+                (')', Some((summed, _))) if summed.len() == 2 => {
+                    group.push(Axis { letter: summed[0], within: Some(summed[1]) });
+                    sum = None;
+                }
+                (letter, None) if letter.is_alphabetic() && place > arrow => {
+                    if result.iter().any(|(other, _)| *other == letter) {
+                        let message = format!("`{letter}` stands twice after `->`");
+                        return self.fail(errors::subscripts(here, message, "each axis once"));
+                    }
+                    result.push((letter, here));
+                }
+                (letter, sum) if letter.is_alphabetic() => {
+                    let begun = sum.iter().flat_map(|(summed, _)| summed);
+                    if letters(group).iter().chain(begun).any(|(other, _)| *other == letter) {
                         let instead = "take the diagonal with a comprehension";
                         return self.fail(errors::not_yet(here, "a letter twice for one array is", instead));
                     }
-                    group.push((letter, here));
+                    match sum {
+                        None => group.push(Axis { letter: (letter, here), within: None }),
+                        Some((summed, plus)) if summed.len() == usize::from(*plus) => {
+                            summed.push((letter, here));
+                        }
+                        Some(_) => {
+                            let message = "a sum is one of two letters";
+                            return self.fail(errors::subscripts(here, message, "as in `(i+p)`"));
+                        }
+                    }
                 }
-                other => {
+                (other, _) => {
                     let message = format!("`{other}` is no subscript");
                     return self.fail(errors::subscripts(here, message, "one letter for each axis"));
                 }
             }
         }
         for (letter, here) in &result {
-            if !groups.iter().flatten().any(|(other, _)| other == letter) {
+            if !groups.iter().any(|group| letters(group).iter().any(|(other, _)| other == letter)) {
                 let message = format!("`{letter}` stands after `->` only");
                 return self.fail(errors::subscripts(*here, message, "no array has this axis"));
             }
         }
-        Some(Subscripts { operands: groups, result })
+        Some(Text { operands: groups, result })
     }
 }
 
 /// The letters of one array; where there are none, the whole text.
-fn group_span(group: &[Letter], text: Span) -> Span {
+fn group_span(group: &[Axis], text: Span) -> Span {
     match (group.first(), group.last()) {
-        (Some((_, first)), Some((_, last))) => first.to(*last),
+        (Some(first), Some(last)) => first.letter.1.to(last.within.unwrap_or(last.letter).1),
         _ => text,
     }
 }

@@ -20,8 +20,11 @@ impl<'m> Frame<'m, '_> {
                 let x = self.value(x)?;
                 Ok(self.cumulated(x, *axis as usize))
             }
-            Kind::Einsum(x, y, spec) => {
-                let (x, y) = (self.value(x)?, self.value(y)?);
+            Kind::Einsum(x, y, subscripts) => {
+                self.shape(&expr.ty.dims, expr.span)?;
+                let [left, right] = &subscripts.windows;
+                let (x, y) = (self.windows(x, left)?, self.windows(y, right)?);
+                let spec = &subscripts.spec;
                 Ok(self.b.einsum(x, y, &spec.lhs, &spec.rhs, &spec.out))
             }
             Kind::Extreme(which, x, axis) => self.extreme(*which, x, *axis, expr.span),
@@ -31,6 +34,20 @@ impl<'m> Frame<'m, '_> {
             Kind::Solution(a, b) => self.solution(a, b, expr.span),
             other => crate::bug!("{other:?} arranges nothing"),
         }
+    }
+
+    /// The windows of these lengths along axes of a value, or the value itself if there are none.
+    fn windows(&mut self, x: &'m Expr, windows: &[(u32, Dim)]) -> Made<ValueId> {
+        let value = self.value(x)?;
+        let mut lengths = Vec::with_capacity(windows.len());
+        for (axis, dim) in windows {
+            let (length, most) = (self.number(dim, x.span)?, self.b.shape(value).0[*axis as usize]);
+            match u32::try_from(length).ok().filter(|length| (1..=most + 1).contains(&(*length as usize))) {
+                Some(length) => lengths.push((*axis, length)),
+                None => return Err(Box::new(errors::no_window(x.span, length, most))),
+            }
+        }
+        Ok(if lengths.is_empty() { value } else { self.b.windows(value, lengths.into()) })
     }
 
     fn padded(&mut self, expr: &Expr, x: &'m Expr, pads: &[(Dim, Dim)]) -> Made<ValueId> {
