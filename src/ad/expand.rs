@@ -15,18 +15,27 @@ use crate::ir::func::{Args, Attr, Func, Node, ValueId};
 use crate::ir::op::{Derivative, Op};
 use crate::ir::types::Shape;
 
-/// `func` without requests and variables.
-pub fn expand(func: Func) -> Result<Func, AdError> {
+/// Whether there is anything to resolve in `func`.
+pub fn asks(func: &Func) -> bool {
     let asks =
         |node: &Node| node.op == Op::Variable || matches!(node.op.def().derivative, Derivative::Request);
-    if !func.nodes.iter().any(asks) {
+    func.nodes.iter().any(asks)
+}
+
+/// `func` without requests and variables.
+pub fn expand(func: Func) -> Result<Func, AdError> {
+    if !asks(&func) {
         return Ok(func);
     }
-    let resolved = copied(&func, |b, node, args| match node.op.def().derivative {
-        Derivative::Request => resolve(b, node, args),
-        _ if node.op == Op::Variable => Ok(b.variable(args[0])),
-        _ => Ok(b.must(node.op, args, node.attr.clone())),
-    })?;
+    let requests = |node: &Node| matches!(node.op.def().derivative, Derivative::Request);
+    let resolved = match func.nodes.iter().any(requests) {
+        false => func,
+        true => copied(&func, |b, node, args| match node.op.def().derivative {
+            Derivative::Request => resolve(b, node, args),
+            _ if node.op == Op::Variable => Ok(b.variable(args[0])),
+            _ => Ok(b.must(node.op, args, node.attr.clone())),
+        })?,
+    };
     copied(&resolved, |b, node, args| match node.op {
         Op::Variable => Ok(args[0]),
         op => Ok(b.must(op, args, node.attr.clone())),

@@ -267,13 +267,11 @@ fn fitted(fit: &Fit) -> Vec<Estimate> {
 /// The states, channels and outputs where the run ends.
 fn end_values(solution: &Solution) -> String {
     let end = solution.interval().1;
-    let rows: Vec<(String, String)> = solution
-        .trajectories()
-        .iter()
-        .filter(|trajectory| trajectory.kind() != TrajectoryKind::Drawn)
-        .flat_map(|trajectory| {
+    let ends = solution.at(end).unwrap_or_default();
+    let rows: Vec<(String, String)> = (solution.trajectories().iter().zip(ends))
+        .filter(|(trajectory, _)| trajectory.kind() != TrajectoryKind::Drawn)
+        .flat_map(|(trajectory, values)| {
             let names = entry_names(trajectory.name(), trajectory.shape());
-            let values = trajectory.at(end).unwrap_or_default();
             names.into_iter().zip(values.into_iter().map(|value| value.to_string()))
         })
         .collect();

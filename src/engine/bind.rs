@@ -416,7 +416,7 @@ impl Work {
             return Some(());
         }
         let program = self.elaborated(gathered)?.prepared.program;
-        let checked = Plan::check(Arc::unwrap_or_clone(program));
+        let checked = Plan::check(program);
         checked.map_err(|error| self.sink.report(uncompiled(&error))).ok()
     }
 

@@ -94,6 +94,18 @@ impl Solution {
         self.get(name).and_then(|trajectory| trajectory.at(self.interval.1))
     }
 
+    /// The value of each of the [`trajectories`](Solution::trajectories) at time `t`, row-major, by dense
+    /// output; `None` if the run does not cover `t`.
+    pub fn at(&self, t: f64) -> Option<Vec<Vec<f64>>> {
+        let Some(Trajectory { run, .. }) = self.trajectories.first() else { return Some(Vec::new()) };
+        let (states, curves) = (run.state_at(t)?, run.curves_at(t)?);
+        let of = |trajectory: &Trajectory| match trajectory.kind {
+            TrajectoryKind::State | TrajectoryKind::Channel => trajectory.entries(&states),
+            TrajectoryKind::Output | TrajectoryKind::Drawn => trajectory.entries(&curves),
+        };
+        Some(self.trajectories.iter().map(of).collect())
+    }
+
     /// Losses, likelihoods, priors, metrics and outputs of the whole run.
     pub fn values(&self) -> &[RunValue] {
         &self.results
@@ -183,7 +195,12 @@ impl Trajectory {
             TrajectoryKind::State | TrajectoryKind::Channel => self.run.state_at(t)?,
             TrajectoryKind::Output | TrajectoryKind::Drawn => self.run.curves_at(t)?,
         };
-        Some(all[self.offset..][..self.shape.count()].to_vec())
+        Some(self.entries(&all))
+    }
+
+    /// Its own among those of all states, or of all curves.
+    fn entries(&self, all: &[f64]) -> Vec<f64> {
+        all[self.offset..][..self.shape.count()].to_vec()
     }
 
     /// The value at time `t` of a scalar; `None` if the run does not cover `t` or the value has

@@ -199,7 +199,7 @@ fn choice(b: &mut Builder, op: Op, args: &[ValueId]) -> Option<ValueId> {
 
 fn layout(b: &mut Builder, op: Op, args: &[ValueId], attr: &Attr, ty: &Type) -> Option<ValueId> {
     let x = *args.first()?;
-    let inner = b.node(x).clone();
+    let inner = b.node(x);
     match (op, attr) {
         // A rearrangement that changes nothing is the identity.
         (Op::Reshape | Op::Slice | Op::Pad | Op::Broadcast, _) if *b.ty(x) == *ty => Some(x),
@@ -231,45 +231,47 @@ fn layout(b: &mut Builder, op: Op, args: &[ValueId], attr: &Attr, ty: &Type) -> 
         (Op::Pad, Attr::Pads(outer)) => match &inner.attr {
             Attr::Pads(pads) if inner.op == Op::Pad => {
                 let merged = outer.iter().zip(pads).map(|(o, i)| (o.0 + i.0, o.1 + i.1)).collect();
-                Some(b.must(Op::Pad, &[inner.args[0]], Attr::Pads(merged)))
+                let inner = inner.args[0];
+                Some(b.must(Op::Pad, &[inner], Attr::Pads(merged)))
             }
             _ => None,
         },
-        (Op::Slice, Attr::Ranges(ranges)) => sliced(b, ranges, &inner.op, &inner.attr, &inner.args),
+        (Op::Slice, Attr::Ranges(ranges)) => sliced(b, ranges, x),
         (Op::Concat, Attr::Axis(axis)) => joined(b, args, *axis),
         _ => None,
     }
 }
 
-fn sliced(b: &mut Builder, outer: &[(u32, u32)], op: &Op, attr: &Attr, args: &[ValueId]) -> Option<ValueId> {
-    match (op, attr) {
+fn sliced(b: &mut Builder, outer: &[(u32, u32)], of: ValueId) -> Option<ValueId> {
+    let inner = b.node(of);
+    match (inner.op, &inner.attr) {
         // A part of a part is a part.
         (Op::Slice, Attr::Ranges(ranges)) => {
             let merged: Vec<(u32, u32)> =
                 outer.iter().zip(ranges).map(|(o, i)| (i.0 + o.0, i.0 + o.1)).collect();
-            Some(b.slice(args[0], &merged))
+            Some(b.slice(inner.args[0], &merged))
         }
         // A part that lies in one of the joined operands is a part of that operand.
         (Op::Concat, Attr::Axis(axis)) => {
             let axis = *axis as usize;
             let (lo, hi) = outer[axis];
             let mut start = 0;
-            for part in args {
-                let end = start + b.shape(*part).0[axis] as u32;
+            for part in inner.args.iter().copied() {
+                let end = start + b.shape(part).0[axis] as u32;
                 if start <= lo && hi <= end && lo < hi {
                     let mut ranges: SmallVec<[(u32, u32); 4]> = outer.into();
                     ranges[axis] = (lo - start, hi - start);
-                    return Some(b.slice(*part, &ranges));
+                    return Some(b.slice(part, &ranges));
                 }
                 start = end;
             }
             None
         }
-        (Op::Contract, Attr::Contract(spec)) => windows::sliced(b, outer, spec, args),
+        (Op::Contract, _) => windows::sliced(b, outer, of),
         // A part of a padded value that lies in the value is a part of it; one that lies beside it
         // is zero.
         (Op::Pad, Attr::Pads(pads)) => {
-            let x = args[0];
+            let x = inner.args[0];
             let mut inside: SmallVec<[(u32, u32); 4]> = SmallVec::new();
             for ((lo, hi), ((before, _), dim)) in outer.iter().zip(pads.iter().zip(b.shape(x).dims())) {
                 let end = before + *dim as u32;

@@ -160,14 +160,15 @@ pub(crate) fn without_dead_nodes(func: Func) -> Func {
             }
         }
     }
+    if needed.iter().all(|needed| *needed) {
+        return func;
+    }
     let mut map: IndexVec<ValueId, ValueId> = IndexVec::new();
     let mut nodes = IndexVec::new();
-    for (id, node) in func.nodes.entries() {
+    for (mut node, needed) in func.nodes.into_iter().zip(needed) {
         // A dead node's place in the map is never read.
-        let new = ValueId::from_usize(nodes.len());
-        map.push(new);
-        if needed[id.index()] {
-            let mut node = node.clone();
+        map.push(ValueId::from_usize(nodes.len()));
+        if needed {
             node.args.iter_mut().for_each(|arg| *arg = map[*arg]);
             nodes.push(node);
         }

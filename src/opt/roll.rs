@@ -44,10 +44,11 @@ pub(super) struct Roll {
 impl Roll {
     /// The join `value`, with entries of one form computed together; `None` if there are none.
     pub fn joined(&mut self, b: &mut Builder, value: ValueId) -> Option<ValueId> {
-        let node = b.node(value).clone();
+        let node = b.node(value);
         if node.op != Op::Concat || node.attr != Attr::Axis(0) || node.args.len() < FEWEST {
             return None;
         }
+        let node = node.clone();
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let mut known: FastMap<u64, usize> = FastMap::default();
         for (at, entry) in node.args.iter().enumerate() {

@@ -38,14 +38,16 @@ fn operand_of(b: &Builder, op: Op, x: ValueId) -> Option<ValueId> {
     (node.op == op).then(|| node.args[0])
 }
 
+/// Both operands of `value` if it is a node of `op`.
+fn operands_of(b: &Builder, op: Op, value: ValueId) -> Option<(ValueId, ValueId)> {
+    let node = b.node(value);
+    (node.op == op).then(|| (node.args[0], node.args[1]))
+}
+
 // Rounding is symmetric about zero, so a sign can move through sums and products unchanged.
 
 fn add_negated(b: &mut Builder, value: ValueId) -> Option<ValueId> {
-    let node = b.node(value).clone();
-    if node.op != Op::Add {
-        return None;
-    }
-    let (x, y) = (node.args[0], node.args[1]);
+    let (x, y) = operands_of(b, Op::Add, value)?;
     if let Some(y) = operand_of(b, Op::Neg, y) {
         return Some(b.sub(x, y));
     }
@@ -53,35 +55,29 @@ fn add_negated(b: &mut Builder, value: ValueId) -> Option<ValueId> {
 }
 
 fn sub_negated(b: &mut Builder, value: ValueId) -> Option<ValueId> {
-    let node = b.node(value).clone();
-    if node.op != Op::Sub {
-        return None;
-    }
-    operand_of(b, Op::Neg, node.args[1]).map(|y| b.add(node.args[0], y))
+    let (x, y) = operands_of(b, Op::Sub, value)?;
+    operand_of(b, Op::Neg, y).map(|y| b.add(x, y))
 }
 
 fn both_negated(b: &mut Builder, value: ValueId) -> Option<ValueId> {
-    let node = b.node(value).clone();
+    let node = b.node(value);
     if !matches!(node.op, Op::Mul | Op::Div | Op::Contract) {
         return None;
     }
     let x = operand_of(b, Op::Neg, node.args[0])?;
     let y = operand_of(b, Op::Neg, node.args[1])?;
-    Some(b.must(node.op, &[x, y], node.attr))
+    let (op, attr) = (node.op, node.attr.clone());
+    Some(b.must(op, &[x, y], attr))
 }
 
 fn negated_difference(b: &mut Builder, value: ValueId) -> Option<ValueId> {
     let difference = operand_of(b, Op::Neg, value)?;
-    let node = b.node(difference).clone();
-    (node.op == Op::Sub).then(|| b.sub(node.args[1], node.args[0]))
+    operands_of(b, Op::Sub, difference).map(|(x, y)| b.sub(y, x))
 }
 
 fn negated_times_constant(b: &mut Builder, value: ValueId) -> Option<ValueId> {
-    let node = b.node(value).clone();
-    if node.op != Op::Mul {
-        return None;
-    }
-    for (x, c) in [(node.args[0], node.args[1]), (node.args[1], node.args[0])] {
+    let (x, y) = operands_of(b, Op::Mul, value)?;
+    for (x, c) in [(x, y), (y, x)] {
         if let (Some(x), Some(c)) = (operand_of(b, Op::Neg, x), b.as_splat(c)) {
             return Some(b.scale(-c, x));
         }
@@ -90,59 +86,51 @@ fn negated_times_constant(b: &mut Builder, value: ValueId) -> Option<ValueId> {
 }
 
 fn divided_by_power_of_two(b: &mut Builder, value: ValueId) -> Option<ValueId> {
-    let node = b.node(value).clone();
-    if node.op != Op::Div {
-        return None;
-    }
-    let divisor = b.as_splat(node.args[1])?;
+    let (x, divisor) = operands_of(b, Op::Div, value)?;
+    let divisor = b.as_splat(divisor)?;
     // Exact as long as the reciprocal is a normal number of both float types.
     let mantissa = divisor.to_bits() & ((1 << 52) - 1);
     let exact = mantissa == 0 && (2f64.powi(-60)..=2f64.powi(60)).contains(&divisor.abs());
-    exact.then(|| b.scale(1.0 / divisor, node.args[0]))
+    exact.then(|| b.scale(1.0 / divisor, x))
 }
 
 fn absolute_of_negated(b: &mut Builder, value: ValueId) -> Option<ValueId> {
-    let node = b.node(value).clone();
-    if node.op != Op::Abs {
-        return None;
-    }
-    operand_of(b, Op::Neg, node.args[0]).map(|x| b.unary(Op::Abs, x))
+    let x = operand_of(b, Op::Abs, value)?;
+    operand_of(b, Op::Neg, x).map(|x| b.unary(Op::Abs, x))
 }
 
 fn plain_product(b: &mut Builder, value: ValueId) -> Option<ValueId> {
-    let node = b.node(value).clone();
+    let node = b.node(value);
     match &node.attr {
         Attr::Contract(spec) if spec.lhs == spec.out && spec.rhs == spec.out => {
-            Some(b.mul(node.args[0], node.args[1]))
+            let (x, y) = (node.args[0], node.args[1]);
+            Some(b.mul(x, y))
         }
         _ => None,
     }
 }
 
 fn sum_without_zeros(b: &mut Builder, value: ValueId) -> Option<ValueId> {
-    let node = b.node(value).clone();
-    let joined = b.node(*node.args.first()?).clone();
-    let (Attr::Axes(axes), Attr::Axis(axis)) = (&node.attr, &joined.attr) else { return None };
-    if node.op != Op::Sum || !axes.contains(axis) {
+    let joined = b.node(operand_of(b, Op::Sum, value)?);
+    let (Attr::Axes(axes), Attr::Axis(axis)) = (&b.node(value).attr, &joined.attr) else { return None };
+    if !axes.contains(axis) {
         return None;
     }
     let parts: Vec<ValueId> = joined.args.iter().copied().filter(|x| b.as_splat(*x) != Some(0.0)).collect();
     if parts.is_empty() || parts.len() == joined.args.len() {
         return None;
     }
-    let joined = b.concat(&parts, *axis);
-    Some(b.sum_axes(joined, axes))
+    let (axes, axis) = (axes.clone(), *axis);
+    let joined = b.concat(&parts, axis);
+    Some(b.sum_axes(joined, &axes))
 }
 
 /// The gradient of a state that was taken apart arrives as a sum of its parts, each padded with
 /// zeros; this makes it one vector. No element has two terms that are not zero, so regrouping
 /// `(s + x) + y` to `s + (x + y)` is exact as well.
 fn joined_paddings(b: &mut Builder, value: ValueId) -> Option<ValueId> {
-    let node = b.node(value).clone();
-    if node.op != Op::Add {
-        return None;
-    }
-    for (x, y) in [(node.args[0], node.args[1]), (node.args[1], node.args[0])] {
+    let (x, y) = operands_of(b, Op::Add, value)?;
+    for (x, y) in [(x, y), (y, x)] {
         if let Some(joined) = neighbours(b, x, y) {
             return Some(joined);
         }

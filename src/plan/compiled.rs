@@ -107,7 +107,7 @@ impl Plan {
         backend: Arc<dyn Backend>,
     ) -> Result<Plan, PlanError> {
         let begun = Instant::now();
-        let program = Arc::new(resolved(Arc::unwrap_or_clone(program))?);
+        let program = resolved(program)?;
         let layout = Layout::of(&program);
         let funcs = Funcs::of(&program, &layout, &methods);
         let p = &funcs.packed;
@@ -156,8 +156,8 @@ impl Plan {
     }
 
     /// Whether [`Plan::compile`] would find the derivatives in `program`; makes no code.
-    pub fn check(program: Program) -> Result<(), PlanError> {
-        resolved(program).map(|_| ())
+    pub fn check(program: Arc<Program>) -> Result<(), PlanError> {
+        resolved(program).map(drop)
     }
 
     /// The method of the system that `solve` integrates.

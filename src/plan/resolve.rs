@@ -8,21 +8,39 @@ use crate::ir::func::Func;
 use crate::ir::program::Program;
 use crate::ir::system::{Event, Solve, System, Trigger};
 use crate::plan::unit::PlanError;
+use std::sync::Arc;
 
 /// `program` with every request for a derivative resolved.
-pub(crate) fn resolved(program: Program) -> Result<Program, PlanError> {
+pub(crate) fn resolved(program: Arc<Program>) -> Result<Arc<Program>, PlanError> {
+    if !functions(&program).any(ad::expand::asks) {
+        return Ok(program);
+    }
+    let program = Arc::unwrap_or_clone(program);
     let solves = program.solves.into_iter().map(|solve| {
         let (start, times, stops) = (expand(solve.start)?, expand(solve.times)?, expand(solve.stops)?);
         Ok(Solve { start, times, stops, ..solve })
     });
-    Ok(Program {
+    Ok(Arc::new(Program {
         systems: program.systems.into_iter().map(system).collect::<Result<_, PlanError>>()?,
         solves: solves.collect::<Result<_, PlanError>>()?,
         post: expand(program.post)?,
         observe: expand(program.observe)?,
         draws: expand(program.draws)?,
         ..program
-    })
+    }))
+}
+
+/// Every function that may ask for a derivative.
+fn functions(program: &Program) -> impl Iterator<Item = &Func> {
+    let motions = program.systems.iter().flat_map(|system| {
+        let times = system.events.iter().filter_map(|event| match &event.trigger {
+            Trigger::Every(times) | Trigger::At(times) => Some(times),
+            Trigger::When { .. } | Trigger::Whenever { .. } => None,
+        });
+        system.motion().chain(times)
+    });
+    let solves = program.solves.iter().flat_map(|solve| [&solve.start, &solve.times, &solve.stops]);
+    motions.chain(solves).chain([&program.post, &program.observe, &program.draws])
 }
 
 /// A system with every request in its motion resolved.

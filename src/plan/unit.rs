@@ -143,6 +143,23 @@ impl Column {
         }
     }
 
+    /// Gives lane `lane` the numbers of lane `other` of `from`: columns of `width` lanes and one element type.
+    pub fn take_lane(&mut self, lane: usize, from: &Column, other: usize, width: usize) {
+        fn copy<T: Copy>(to: &mut [T], lane: usize, from: &[T], other: usize, width: usize) {
+            let from = from.iter().skip(other).step_by(width);
+            to.iter_mut().skip(lane).step_by(width).zip(from).for_each(|(to, from)| *to = *from);
+        }
+        match (self, from) {
+            (Column::F64(to), Column::F64(from)) => copy(to, lane, from, other, width),
+            (Column::F32(to), Column::F32(from)) => copy(to, lane, from, other, width),
+            (Column::I64(to), Column::I64(from)) => copy(to, lane, from, other, width),
+            (Column::Bool(to), Column::Bool(from)) => copy(to, lane, from, other, width),
+            (Column::F64(_) | Column::F32(_) | Column::I64(_) | Column::Bool(_), _) => {
+                crate::bug!("columns of two element types")
+            }
+        }
+    }
+
     /// As an input of a call.
     pub fn input(&self) -> Input<'_> {
         match self {

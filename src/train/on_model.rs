@@ -5,7 +5,7 @@ use crate::engine::Run;
 use crate::engine::example::At;
 use crate::ir::program::Role;
 use crate::plan::Plan;
-use crate::plan::block::{Point, Room};
+use crate::plan::block::{MOST_BLOCKS, Point, Room};
 use crate::plan::controls::{Controls, Failure, Save};
 use crate::plan::objective::Objective;
 use crate::plan::operands::Context;
@@ -29,8 +29,8 @@ pub(super) struct OnModel<'a, T> {
     /// The results that `terms` are, by their number.
     results: Vec<usize>,
     has_priors: bool,
-    /// How many examples are taken at once: without a gradient, and with one.
-    blocks: [usize; 2],
+    /// Whether several examples are taken at once: without a gradient, and with one.
+    at_once: [bool; 2],
     /// Bytes that the steps of a block keep for the way back, at most.
     kept_bytes: usize,
     /// Where blocks are run, when no thread is in them.
@@ -59,12 +59,11 @@ impl<'a, T: Element + AddAssign> OnModel<'a, T> {
         }
         let controls = Controls { save: Save::Nothing, ..run.parts().controls.clone() };
         let plan = run.plan();
-        let of = |at_once: bool| if at_once { plan.block_width() } else { 1 };
-        let blocks = [of(plan.runs_in_blocks()), of(plan.differentiates_in_blocks(&controls))];
+        let at_once = [plan.runs_in_blocks(), plan.differentiates_in_blocks(&controls)];
         let has_priors = run.program().results.iter().any(|result| result.role == Role::Prior);
         let (rooms, evaluations) = (Mutex::default(), AtomicU64::new(0));
         let kept_bytes = KEPT_BYTES;
-        OnModel { run, controls, terms, results, has_priors, blocks, kept_bytes, rooms, evaluations }
+        OnModel { run, controls, terms, results, has_priors, at_once, kept_bytes, rooms, evaluations }
     }
 
     /// Evaluations of rates so far, on all ways forward.
@@ -89,31 +88,37 @@ impl<'a, T: Element + AddAssign> OnModel<'a, T> {
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         let room = rooms.pop();
         drop(rooms);
-        let mut room = room.unwrap_or_else(|| Room::new(plan, self.kept_bytes));
+        let mut room = room.unwrap_or_else(|| Room::new(plan, MOST_BLOCKS, self.kept_bytes));
         let width = plan.block_width();
         let mut values = Vec::new();
-        for (lane, example) in examples.iter().enumerate() {
-            let lanes = if lane + 1 == examples.len() { lane..width } else { lane..lane + 1 };
-            for port in room.data.ports() {
-                values.resize(ports[port].ty.shape.count(), 0.0);
-                self.run.read(&ports[port], at(call, *example), &mut values);
-                room.data.set(port, lanes.clone(), &values);
+        for (block, examples) in room.data().iter_mut().zip(examples.chunks(width)) {
+            for (lane, example) in examples.iter().enumerate() {
+                let lanes = if lane + 1 == examples.len() { lane..width } else { lane..lane + 1 };
+                for port in block.ports() {
+                    values.resize(ports[port].ty.shape.count(), 0.0);
+                    self.run.read(&ports[port], at(call, *example), &mut values);
+                    block.set(port, lanes.clone(), &values);
+                }
             }
         }
         let (point, controls, count) = (&standing.point, &self.controls, examples.len());
-        let mut add = |values: &[T], lowered_alone: bool| {
-            let mut rows = values.chunks_exact(width);
-            for (sum, term) in terms.iter_mut().zip(&self.terms) {
-                if lowered_alone && !term.lowered {
-                    *sum = f64::NAN;
-                    continue;
+        let mut add = |blocks: &[Vec<T>], gradient: bool| {
+            for (block, values) in blocks.iter().enumerate() {
+                let lanes = width.min(count - block * width);
+                // The objective comes before the terms that it is the sum of.
+                let mut rows = values.chunks_exact(width).skip(usize::from(gradient));
+                for (sum, term) in terms.iter_mut().zip(&self.terms) {
+                    if gradient && !term.lowered {
+                        *sum = f64::NAN;
+                        continue;
+                    }
+                    let row = rows.next().expect("a row for each term");
+                    row[..lanes].iter().for_each(|value| *sum += value.to_f64());
                 }
-                let row = rows.next().expect("a row for each term");
-                row[..count].iter().for_each(|value| *sum += value.to_f64());
             }
         };
         let done = match slopes {
-            None => room.terms(plan, point, controls)?.map(|values| add(values, false)),
+            None => room.terms(plan, point, controls, count)?.map(|values| add(values, false)),
             Some(slopes) => room.gradient(plan, point, controls, count)?.map(|(values, by)| {
                 add(values, true);
                 slopes.iter_mut().zip(by).for_each(|(sum, by)| *sum += by.to_f64());
@@ -184,7 +189,12 @@ impl<T: Element + AddAssign> Examples for OnModel<'_, T> {
     }
 
     fn block(&self, gradient: bool) -> usize {
-        self.blocks[usize::from(gradient)]
+        if !self.at_once[usize::from(gradient)] {
+            return 1;
+        }
+        // What does not compile is found out when it is wanted.
+        let n_blocks = if gradient { self.plan().group_size().unwrap_or(1) } else { MOST_BLOCKS };
+        n_blocks * self.plan().block_width()
     }
 
     fn point(&self, u: &[f64], call: Call) -> Result<Standing<T>, Failure> {

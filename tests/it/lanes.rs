@@ -153,12 +153,19 @@ impl<T: Real> Observer<T> for Alone<T> {
     }
 }
 
+/// What is known of the run in a lane, and its number.
+type Seat<T> = (Found, SaveAt<T>, usize);
+
 /// Runs in lanes.
 struct Beside<T> {
     wanted: Vec<f64>,
-    lanes: Vec<(Found, SaveAt<T>, usize)>,
+    lanes: Vec<Seat<T>>,
     found: Vec<Found>,
     steps: u64,
+    /// So few runs leave their lanes.
+    parts: usize,
+    left: Vec<Trip<T, (f64, f64)>>,
+    seats: Vec<Seat<T>>,
 }
 
 impl<T: Real, const B: usize> LaneObserver<T, (f64, f64), B> for Beside<T> {
@@ -184,6 +191,16 @@ impl<T: Real, const B: usize> LaneObserver<T, (f64, f64), B> for Beside<T> {
         save.next_time()
     }
 
+    fn breaks_up(&self, live: &[bool; B]) -> bool {
+        live.iter().filter(|live| **live).count() <= self.parts
+    }
+
+    fn left(&mut self, lane: usize, trip: Trip<T, (f64, f64)>) {
+        assert!(trip.under_way.is_some());
+        self.left.push(trip);
+        self.seats.push(std::mem::replace(&mut self.lanes[lane], nobody()));
+    }
+
     fn ended(&mut self, lane: usize, trip: Trip<T, (f64, f64)>, end: Result<End<T>, Invalid>) {
         let (found, save, number) = &mut self.lanes[lane];
         if end.is_err() {
@@ -196,6 +213,10 @@ impl<T: Real, const B: usize> LaneObserver<T, (f64, f64), B> for Beside<T> {
     }
 }
 
+fn nobody<T: Real>() -> Seat<T> {
+    (Found::default(), SaveAt::new(&[], (0.0, 1.0), 3), usize::MAX)
+}
+
 /// Runs all `trips` in a block of `B` lanes and each alone: the same bits.
 fn check<T: Real, const B: usize>(
     tableau: &'static Tableau,
@@ -203,15 +224,37 @@ fn check<T: Real, const B: usize>(
     trips: &[Trip<T, (f64, f64)>],
     wanted: &[f64],
 ) -> Vec<Found> {
-    let lane = || (Found::default(), SaveAt::new(&[], (0.0, 1.0), 3), usize::MAX);
+    check_parting::<T, B>(0, tableau, options, trips, wanted).0
+}
+
+/// The same where the last `parts` runs leave the block for a new one, again and again; how often.
+fn check_parting<T: Real, const B: usize>(
+    parts: usize,
+    tableau: &'static Tableau,
+    options: &Options,
+    trips: &[Trip<T, (f64, f64)>],
+    wanted: &[f64],
+) -> (Vec<Found>, usize) {
     let mut beside = Beside {
         wanted: wanted.to_vec(),
-        lanes: (0..B).map(|_| lane()).collect(),
+        lanes: (0..B).map(|_| nobody()).collect(),
         found: vec![Found::default(); trips.len()],
         steps: 0,
+        parts,
+        left: Vec::new(),
+        seats: Vec::new(),
     };
     let mut step = Each::<T, B>::new(tableau);
     lanes::integrate(&mut step, tableau, options, trips.iter().cloned(), &mut beside).unwrap();
+    let mut times = 0;
+    while !beside.left.is_empty() {
+        let (left, seats) = (std::mem::take(&mut beside.left), std::mem::take(&mut beside.seats));
+        // In other lanes than before: the first comes last.
+        beside.lanes.splice(..seats.len(), seats.into_iter().rev());
+        let mut step = Each::<T, B>::new(tableau);
+        lanes::integrate(&mut step, tableau, options, left.into_iter().rev(), &mut beside).unwrap();
+        times += 1;
+    }
     for trip in trips {
         let mut own = Options { resume: trip.resume, ..options.clone() };
         own.stops.extend(&trip.stops);
@@ -223,7 +266,7 @@ fn check<T: Real, const B: usize>(
         assert_eq!(found.end, expected.end, "{}: end of run {}", tableau.name, trip.number);
         assert!(*found == expected, "{}: steps or rows of run {}", tableau.name, trip.number);
     }
-    beside.found
+    (beside.found, times)
 }
 
 /// Runs that are alike, of very different lengths, backwards, with stops, that go on, that last no time,
@@ -288,6 +331,22 @@ fn lanes_may_outnumber_the_runs_and_the_other_way_round() {
     }
     check::<f64, 1>(tableau, &adaptive(1e-6), &trips(9), &[]);
     check::<f64, 16>(tableau, &adaptive(1e-6), &trips(25), &WANTED);
+}
+
+#[test]
+fn runs_that_leave_their_lanes_go_on_with_the_same_bits() {
+    for tableau in Tableau::ALL.into_iter().filter(|tableau| tableau.embedded.is_some()) {
+        let (_, times) = check_parting::<f64, 8>(6, tableau, &adaptive(1e-5), &trips(22), &WANTED);
+        assert!(times >= 2, "{}: {times}", tableau.name);
+        check_parting::<f32, 4>(3, tableau, &adaptive(1e-3), &trips(12), &WANTED);
+    }
+    let control = Adaptive { errors: Errors::States(2), ..Adaptive::new(1e-6, 1e-8, 2) };
+    let controller = Controller { rule: Some(Rule::Predictive), ..Controller::OWN };
+    let options = Options::adaptive(Adaptive { controller, ..control });
+    let tableau = Tableau::by_name("dop853").unwrap();
+    assert!(check_parting::<f64, 8>(7, tableau, &options, &trips(5), &WANTED).1 >= 1);
+    // Steps that are fixed are not many more for one than for another.
+    assert_eq!(check_parting::<f64, 8>(7, tableau, &Options::fixed(0.03), &trips(14), &WANTED).1, 0);
 }
 
 #[test]
@@ -422,6 +481,9 @@ fn check_series<T: Real, const B: usize>(order: usize, options: &Options, wanted
         lanes: (0..B).map(|_| lane()).collect(),
         found: vec![Found::default(); trips.len()],
         steps: 0,
+        parts: 0,
+        left: Vec::new(),
+        seats: Vec::new(),
     };
     let own = |(a, b): (f64, f64)| Powers { a, b, order };
     let mut system = EachSeries::<B>((0..B).map(|_| own((0.0, 0.0))).collect());

@@ -126,14 +126,11 @@ fn overlapped(b: &mut Builder, windows: &Windows, ct: ValueId) -> ValueId {
 }
 
 /// A part of a contraction of windows, along their places, is a contraction of windows of a part.
-pub(crate) fn sliced(
-    b: &mut Builder,
-    ranges: &[(u32, u32)],
-    spec: &Contraction,
-    args: &[ValueId],
-) -> Option<ValueId> {
+pub(crate) fn sliced(b: &mut Builder, ranges: &[(u32, u32)], of: ValueId) -> Option<ValueId> {
+    let args = b.node(of).args.clone();
     let side = (0..2).find(|side| b.node(args[*side]).op == Op::Windows)?;
-    let node = b.node(args[side]).clone();
+    let (node, spec) = (b.node(args[side]).clone(), b.node(of).attr.clone());
+    let Attr::Contract(spec) = &spec else { crate::bug!("contract with {spec:?}") };
     let windows = windows_of(&node.attr).ok()?;
     let (own, other) = if side == 0 { (&spec.lhs, &spec.rhs) } else { (&spec.rhs, &spec.lhs) };
     let mut part: Vec<(u32, u32)> = b.shape(node.args[0]).dims().iter().map(|dim| (0, *dim as u32)).collect();

@@ -5,7 +5,7 @@ use crate::ir::system::SiteKind;
 use crate::plan::block::kept::Kept;
 use crate::plan::block::kernels::RunLanes;
 use crate::plan::block::operands::Block;
-use crate::plan::block::trace::{LaneSolved, LaneStepTaken, LaneTrace};
+use crate::plan::block::trace::{LaneSolved, LaneStepTaken, LaneTrace, Visits};
 use crate::plan::controls::Controls;
 use crate::plan::lanes::{LaneKernels, Spreading};
 use crate::plan::unit::{Element, Inputs, PlanError};
@@ -16,33 +16,19 @@ use crate::solve::solve::Options;
 use crate::solve::tableau::Tableau;
 use std::cell::RefCell;
 
-impl<T: Element> Block<'_, T> {
-    /// Runs the solves in `needs`: ascending, with those that they need. Keeps their steps if `traces`
-    /// says so. False if one of the examples cannot be solved: alone, it says why.
-    pub fn run(
-        &self,
-        solves: &mut [LaneSolved<T>],
-        needs: &[usize],
-        controls: &Controls,
-        traces: bool,
-        workspace: &mut Workspace,
-    ) -> Result<bool, PlanError> {
-        solves.iter_mut().for_each(|solved| solved.evaluations.clear());
-        for number in needs {
-            let (before, own) = solves.split_at_mut(*number);
-            let own = &mut own[0];
-            let finished = match self.width() {
-                8 => self.solve::<8>(*number, before, own, controls, traces, workspace)?,
-                16 => self.solve::<16>(*number, before, own, controls, traces, workspace)?,
-                width => crate::bug!("blocks of {width} lanes"),
-            };
-            if !finished {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
+/// How a solve of a block runs.
+pub(crate) struct How<'a> {
+    pub controls: &'a Controls,
+    /// Whether its steps are kept for the way back.
+    pub traces: bool,
+    /// Whether runs leave when a quarter of the block has ended.
+    pub breaks_up: bool,
+}
 
+/// Runs that have left their lanes, each with the lane.
+pub(crate) type Left<T> = Vec<(usize, Trip<T, ()>)>;
+
+impl<T: Element> Block<'_, T> {
     /// Calls a function of the run; its results are `[len, width]` each, end to end.
     pub fn call_run(
         &self,
@@ -62,67 +48,120 @@ impl<T: Element> Block<'_, T> {
         run.kernel.call(&self.run_inputs(&run.reads, known), &mut outputs, workspace);
     }
 
-    fn solve<const B: usize>(
+    /// Runs solve `number` from its start, with the solves `before` it, and keeps what it leaves in `own`. The
+    /// runs that have left their lanes; `None` if one of the examples cannot be solved: alone, it says why.
+    pub fn solve(
         &self,
         number: usize,
         before: &[LaneSolved<T>],
         own: &mut LaneSolved<T>,
-        controls: &Controls,
-        traces: bool,
+        how: &How<'_>,
         workspace: &mut Workspace,
-    ) -> Result<bool, PlanError> {
+    ) -> Result<Option<Left<T>>, PlanError> {
         let (kernels, layout) = (self.plan.solve_lanes(number)?, self.plan.layout.system_of(number));
-        let system = self.plan.layout.solves[number].system;
-        let LaneSolved { ends, sites, a, y0, times, trace, kept, evaluations } = own;
-        ends.iter_mut().for_each(|end| end.resize(B, T::default()));
-        y0.resize(layout.n * B, T::default());
-        a.resize(layout.n_args * B, T::default());
+        let width = self.width();
+        let LaneSolved { ends, a, y0, times, visits, .. } = own;
+        ends.iter_mut().for_each(|end| end.resize(width, T::default()));
+        y0.resize(layout.n * width, T::default());
+        a.resize(layout.n_args * width, T::default());
         let [t0, t1] = ends;
         let mut outputs = [T::output(t0), T::output(t1), T::output(y0), T::output(a)];
         let inputs = self.run_inputs(&kernels.start.reads, before);
         kernels.start.kernel.call(&inputs, &mut outputs, workspace);
         if !self.site_times(number, before, (t0, t1), times, workspace)? {
-            return Ok(false);
+            return Ok(None);
         }
         let mut stops = Vec::new();
         if kernels.stops.lens[0] > 0 {
             self.call_run(&kernels.stops, before, &mut stops, workspace);
         }
         let of_lane =
-            |all: &[T], lane: usize| -> Vec<T> { all.iter().skip(lane).step_by(B).copied().collect() };
+            |all: &[T], lane: usize| -> Vec<T> { all.iter().skip(lane).step_by(width).copied().collect() };
+        let ends = |lane: usize| (t0[lane].to_f64(), t1[lane].to_f64());
         let trip = |lane: usize| {
-            let span = (t0[lane].to_f64(), t1[lane].to_f64());
-            let mut trip = Trip::new(lane, span, of_lane(y0, lane), ());
+            let mut trip = Trip::new(lane, ends(lane), of_lane(y0, lane), ());
             trip.stops = of_lane(&stops, lane).into_iter().map(T::to_f64).collect();
             trip
         };
+        visits.start(times, width, ends);
+        let trips = (0..width).map(trip).collect();
+        self.drive(number, trips, width, own, how, workspace)
+    }
+
+    /// Goes on with runs of solve `number` that have left their lanes, as [`solve`](Block::solve) does; `own`
+    /// knows what they bring along.
+    pub fn go_on(
+        &self,
+        number: usize,
+        mut trips: Vec<Trip<T, ()>>,
+        own: &mut LaneSolved<T>,
+        how: &How<'_>,
+        workspace: &mut Workspace,
+    ) -> Result<Option<Left<T>>, PlanError> {
+        let (count, last) = (trips.len(), trips.last().expect("somebody goes on").clone());
+        trips.resize(self.width(), last);
+        self.drive(number, trips, count, own, how, workspace)
+    }
+
+    /// Takes `trips` through the block, one for each lane, of which the first `count` are meant.
+    fn drive(
+        &self,
+        number: usize,
+        trips: Vec<Trip<T, ()>>,
+        count: usize,
+        own: &mut LaneSolved<T>,
+        how: &How<'_>,
+        workspace: &mut Workspace,
+    ) -> Result<Option<Left<T>>, PlanError> {
+        match self.width() {
+            8 => self.drive_lanes::<8>(number, trips, count, own, how, workspace),
+            16 => self.drive_lanes::<16>(number, trips, count, own, how, workspace),
+            width => crate::bug!("blocks of {width} lanes"),
+        }
+    }
+
+    fn drive_lanes<const B: usize>(
+        &self,
+        number: usize,
+        trips: Vec<Trip<T, ()>>,
+        count: usize,
+        own: &mut LaneSolved<T>,
+        &How { controls, traces, breaks_up }: &How<'_>,
+        workspace: &mut Workspace,
+    ) -> Result<Option<Left<T>>, PlanError> {
+        let LaneSolved { sites, a, y0, times, visits, trace, kept, evaluations, .. } = own;
+        let (n, system) = (self.plan.layout.system_of(number).n, self.plan.layout.solves[number].system);
         let tableau = self.plan.tableau(number);
         let kernels = &*self.plan.lane_kernels(system, &self.plan.examples_apart())?;
         let keeping = if traces { self.plan.system_pulls(system)?.keeping.as_ref() } else { None };
         kept.get_mut().start(keeping.map_or(0, |keeping| keeping.len * B));
         let keeping = keeping.map(|keeping| (&keeping.step, &*kept));
         let mut motion = LaneMotion { block: *self, number, kernels, keeping, tableau, a, workspace };
-        sites.resize(self.plan.layout.solves[number].rows * layout.n * B, T::default());
-        trace.start(t0.iter().map(|t0| t0.to_f64()), layout.n);
+        sites.resize(self.plan.layout.solves[number].rows * n * B, T::default());
+        trace.start(trips.iter().map(|trip| trip.under_way.as_ref().map_or(trip.span.0, |on| on.t)), n);
         evaluations.clear();
         evaluations.resize(B, 0);
         let mut watching = Watching {
             trace: traces.then_some((&mut *trace, &*kept)),
-            visits: Visits::new(times, B, |lane| (t0[lane].to_f64(), t1[lane].to_f64())),
+            visits,
             times,
             sites,
-            column: vec![T::default(); layout.n],
+            column: vec![T::default(); n],
             live: [true; B],
             finished: true,
             evaluations,
+            breaks_up,
+            count,
+            left: Vec::new(),
         };
         let options: &Options = &controls.options[system];
-        let trips = (0..B).map(trip);
-        if integrate(&mut motion, tableau, options, trips, &mut watching).is_err() || !watching.finished {
-            return Ok(false);
+        let done = integrate(&mut motion, tableau, options, trips, &mut watching);
+        if done.is_err() || !watching.finished {
+            return Ok(None);
         }
+        let left = watching.left;
         trace.fill(y0);
-        Ok(true)
+        Ok(Some(left))
     }
 
     /// The time of every row of every site, `[width, rows]`; false if one lies outside the run.
@@ -242,43 +281,13 @@ impl<T: Element, const B: usize> LaneStep<T, B> for LaneMotion<'_, T> {
     }
 }
 
-/// The rows of each lane in the order in which its run meets them.
-struct Visits {
-    /// `[width, rows]`
-    order: Vec<usize>,
-    /// How many lie behind each lane.
-    passed: Vec<usize>,
-    n_rows: usize,
-}
-
-impl Visits {
-    fn new(times: &[f64], width: usize, ends: impl Fn(usize) -> (f64, f64)) -> Visits {
-        let n_rows = times.len() / width;
-        let mut order = Vec::with_capacity(times.len());
-        for lane in 0..width {
-            let (t0, t1) = ends(lane);
-            let direction = if t1 >= t0 { 1.0 } else { -1.0 };
-            let own = &times[lane * n_rows..][..n_rows];
-            order.extend(0..n_rows);
-            order[lane * n_rows..].sort_by(|a, b| (own[*a] * direction).total_cmp(&(own[*b] * direction)));
-        }
-        Visits { order, passed: vec![0; width], n_rows }
-    }
-
-    /// The next row of a lane.
-    fn next(&self, lane: usize) -> Option<usize> {
-        let own = &self.order[lane * self.n_rows..][..self.n_rows];
-        own.get(self.passed[lane]).copied()
-    }
-}
-
 /// Keeps what a block leaves.
 struct Watching<'a, T, const B: usize> {
     /// Lanes whose run is not over: the others stay where they are, by steps that nobody wants.
     live: [bool; B],
     /// The steps, and what they keep.
     trace: Option<(&'a mut LaneTrace<T>, &'a RefCell<Kept<T>>)>,
-    visits: Visits,
+    visits: &'a mut Visits,
     /// `[width, rows]`
     times: &'a [f64],
     /// `[rows, n, width]`
@@ -287,6 +296,11 @@ struct Watching<'a, T, const B: usize> {
     column: Vec<T>,
     finished: bool,
     evaluations: &'a mut [u64],
+    /// See [`How::breaks_up`].
+    breaks_up: bool,
+    /// The lanes that are meant come first: how many they are.
+    count: usize,
+    left: Left<T>,
 }
 
 impl<T: Element, const B: usize> Watching<'_, T, B> {
@@ -294,15 +308,16 @@ impl<T: Element, const B: usize> Watching<'_, T, B> {
     /// is not.
     fn save(&mut self, lane: usize, reached: impl Fn(f64) -> bool, state: impl Fn(f64, &mut [T])) -> f64 {
         let n = self.column.len();
-        while let Some(row) = self.visits.next(lane) {
-            let time = self.times[lane * self.visits.n_rows + row];
+        let n_rows = self.times.len() / B;
+        while let Some(row) = self.visits.ahead(lane).first().copied() {
+            let time = self.times[lane * n_rows + row];
             if !reached(time) {
                 return time;
             }
             state(time, &mut self.column);
             let entries = self.sites[row * n * B..][..n * B].iter_mut().skip(lane).step_by(B);
             entries.zip(&self.column).for_each(|(to, from)| *to = *from);
-            self.visits.passed[lane] += 1;
+            self.visits.pass(lane);
         }
         f64::NAN
     }
@@ -334,6 +349,19 @@ impl<T: Element, const B: usize> LaneObserver<T, (), B> for Watching<'_, T, B> {
 
     fn reached(&mut self, lane: usize, step: &Accepted<'_, T>) -> f64 {
         self.save(lane, |time| step.covers(time), |time, out| step.at(time, out))
+    }
+
+    fn breaks_up(&self, live: &[bool; B]) -> bool {
+        let n_live = live[..self.count].iter().filter(|live| **live).count();
+        // Three blocks do then what four would.
+        self.breaks_up && 4 * n_live <= 3 * B
+    }
+
+    fn left(&mut self, lane: usize, trip: Trip<T, ()>) {
+        self.live[lane] = false;
+        if lane < self.count {
+            self.left.push((lane, trip));
+        }
     }
 
     fn ended(&mut self, lane: usize, _: Trip<T, ()>, end: Result<End<T>, Invalid>) {

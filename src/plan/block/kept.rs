@@ -74,6 +74,11 @@ impl<T: Element> Kept<T> {
         Kept { numbers: Lines::default(), size: 0, n_attempts: 0, most: bytes / size_of::<T>() }
     }
 
+    /// Room for how many bytes there is.
+    pub fn bytes(&self) -> usize {
+        self.most * size_of::<T>()
+    }
+
     /// Nothing yet; a step keeps `size` numbers in all lanes.
     pub fn start(&mut self, size: usize) {
         (self.size, self.n_attempts) = (size, 0);

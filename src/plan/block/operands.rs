@@ -54,6 +54,15 @@ impl LaneData {
         let column = self.columns[port].as_mut().expect("a port that differs");
         lanes.for_each(|lane| column.set(values, lane, self.width));
     }
+
+    /// Gives lane `lane` the data of lane `other` of `from`.
+    pub fn take_lane(&mut self, lane: usize, from: &LaneData, other: usize) {
+        for (column, from) in self.columns.iter_mut().zip(&from.columns) {
+            if let (Some(column), Some(from)) = (column, from) {
+                column.take_lane(lane, from, other, self.width);
+            }
+        }
+    }
 }
 
 /// A block and the numbers it runs on.

@@ -4,16 +4,17 @@
 //! Every lane walks its own steps backwards as [`discrete`](crate::plan::adjoint::discrete) does for
 //! one example. The walk is down the rows of the trace, so all lanes take their first step at the
 //! same time; one with fewer steps waits until the walk has come down to them, in a step of its own
-//! with cotangents of zero.
+//! with cotangents of zero. Sequels come before the pieces that their runs come from.
 
 use crate::backend::{Output, Workspace};
 use crate::plan::adjoint::discrete::add;
+use crate::plan::block::group::{Group, Sequel, Sequels};
 use crate::plan::block::kept::{Lines, NOT_KEPT};
 use crate::plan::block::kernels::{Keeping, Pull, SystemPulls};
 use crate::plan::block::operands::Block;
 use crate::plan::block::trace::LaneSolved;
 use crate::plan::lanes::Spreading;
-use crate::plan::layout::Layout;
+use crate::plan::layout::{Layout, SystemLayout};
 use crate::plan::trace::Place;
 use crate::plan::unit::{Element, Inputs, PlanError};
 use crate::solve::tableau::Tableau;
@@ -22,8 +23,8 @@ use std::ops::AddAssign;
 /// What a reverse pass works in, kept from one block to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Back<T> {
-    /// Of the known values of each solve.
-    bars: Vec<SolveBars<T>>,
+    /// Of the known values of each solve, by block.
+    bars: Vec<Vec<SolveBars<T>>>,
     /// What one function sends there, where something has arrived before.
     shares: Vec<SolveBars<T>>,
     steps: StepBars<T>,
@@ -65,17 +66,26 @@ struct StepBars<T> {
     kept: Lines<T>,
     again: Vec<T>,
     visits: Vec<Visit>,
+    /// Lanes whose runs have left with the rate of their last stage, `[width]`.
+    left: Vec<bool>,
 }
 
-/// A row of a site on the way back.
+/// Where cotangents arrive on the way back.
 #[derive(Clone, Copy, Debug)]
 struct Visit {
     /// `2 i` at node `i`, `2 i + 1` inside step `i`.
     at: usize,
     lane: usize,
-    row: usize,
-    /// Where in the step.
-    theta: f64,
+    of: Visitor,
+}
+
+/// What cotangents come from.
+#[derive(Clone, Copy, Debug)]
+enum Visitor {
+    /// A row of a site, and where in the step.
+    Site { row: usize, theta: f64 },
+    /// A lane of a sequel, which the run left for.
+    Sequel { number: usize, lane: usize },
 }
 
 impl<T: Element> SolveBars<T> {
@@ -99,46 +109,54 @@ impl<T: Element> SolveBars<T> {
 }
 
 impl<T: Element + AddAssign> Back<T> {
-    /// Adds the gradient in the params of the sum over the lanes of the values of the objective, each
-    /// times its weight in `seeds: [width]`, to `bar_p: [P]`, at a block that has run.
+    /// Adds the gradient in the params of the sum over the examples of the values of the objective, each
+    /// times its weight in `seeds: [blocks, width]`, to `bar_p: [P]`, at a group that has run, with its
+    /// `sequels`, by solve.
     pub fn reverse(
         &mut self,
-        block: &Block<'_, T>,
-        solves: &[LaneSolved<T>],
+        group: &Group<'_, T>,
+        sequels: &mut [Sequels<T>],
         seeds: &[T],
         bar_p: &mut [T],
         workspace: &mut Workspace,
     ) -> Result<(), PlanError> {
-        let objective = block.plan.block_objective()?;
+        let objective = group.plan.block_objective()?;
         let Some(pull) = &objective.pull else { return Ok(()) };
-        for bars in [&mut self.bars, &mut self.shares] {
-            bars.resize_with(solves.len(), SolveBars::default);
+        let n_solves = sequels.len();
+        self.bars.resize_with(self.bars.len().max(group.data.len()), Vec::new);
+        for bars in self.bars.iter_mut().chain([&mut self.shares]) {
+            bars.resize_with(n_solves, SolveBars::default);
+            bars.iter_mut().for_each(|bars| bars.arrived = false);
         }
-        self.bars.iter_mut().for_each(|bars| bars.arrived = false);
-        self.pull_back(block, solves, pull, &[seeds], bar_p, workspace);
+        for (number, seeds) in seeds.chunks_exact(group.plan.block_width()).take(group.data.len()).enumerate()
+        {
+            self.pull_back(group, number, pull, &[seeds], bar_p, workspace);
+        }
         for number in objective.needs.iter().rev() {
-            if self.bars[*number].arrived {
-                self.through(block, solves, *number, bar_p, workspace)?;
+            // What arrives at one block arrives at all.
+            if self.bars[0][*number].arrived {
+                self.through(group, *number, &mut sequels[*number], bar_p, workspace)?;
             }
         }
         Ok(())
     }
 
-    /// Adds what the cotangents of its results send through a function of the run.
+    /// Adds what the cotangents of its results send through a function of the run, in one block.
     fn pull_back(
         &mut self,
-        block: &Block<'_, T>,
-        solves: &[LaneSolved<T>],
+        group: &Group<'_, T>,
+        number: usize,
         pull: &Pull,
         cotangents: &[&[T]],
         bar_p: &mut [T],
         workspace: &mut Workspace,
     ) {
-        let (layout, width) = (&block.plan.layout, block.width());
-        let mut inputs = block.run_inputs(&pull.reads, solves);
+        let (block, layout) = (group.block(number), &group.plan.layout);
+        let (bars, width) = (&mut self.bars[number], block.width());
+        let mut inputs = block.run_inputs(&pull.reads, &group.solves[number]);
         inputs.extend(cotangents.iter().map(|cotangent| T::input(cotangent)));
         let mut outputs: Vec<Output<'_>> = Vec::new();
-        for (solve, (bars, share)) in self.bars.iter_mut().zip(&mut self.shares).enumerate() {
+        for (solve, (bars, share)) in bars.iter_mut().zip(&mut self.shares).enumerate() {
             if pull.reads.contains(&solve) {
                 let place = if bars.arrived { share } else { bars };
                 place.fit(layout, solve, width);
@@ -149,7 +167,7 @@ impl<T: Element + AddAssign> Back<T> {
         pull.kernel.call(&inputs, &mut outputs, workspace);
         drop(outputs);
         for solve in &pull.reads {
-            let (bars, share) = (&mut self.bars[*solve], &self.shares[*solve]);
+            let (bars, share) = (&mut bars[*solve], &self.shares[*solve]);
             if bars.arrived {
                 bars.ends.iter_mut().zip(&share.ends).for_each(|(sum, end)| add(sum, end));
                 add(&mut bars.sites, &share.sites);
@@ -161,52 +179,80 @@ impl<T: Element + AddAssign> Back<T> {
     /// Sends what has arrived at a solve through its steps and its start.
     fn through(
         &mut self,
-        block: &Block<'_, T>,
-        solves: &[LaneSolved<T>],
+        group: &Group<'_, T>,
         number: usize,
+        sequels: &mut Sequels<T>,
         bar_p: &mut [T],
         workspace: &mut Workspace,
     ) -> Result<(), PlanError> {
-        let (plan, layout) = (block.plan, block.plan.layout.system_of(number));
-        let walk = Walk {
-            block,
-            number,
-            solved: &solves[number],
-            pulls: plan.system_pulls(plan.layout.solves[number].system)?,
-            tableau: plan.tableau(number),
-            site_bars: &self.bars[number].sites,
-        };
-        match &layout.ranges[..] {
-            [range] => walk.back(&mut self.steps, &mut bar_p[range.clone()], workspace),
-            ranges => {
-                self.bar_q.clear();
-                self.bar_q.extend(ranges.iter().flat_map(|range| &bar_p[range.clone()]));
-                walk.back(&mut self.steps, &mut self.bar_q, workspace);
-                layout.scatter(&self.bar_q, bar_p);
-            }
+        let (plan, layout) = (group.plan, group.plan.layout.system_of(number));
+        let (n_blocks, width) = (group.data.len(), plan.block_width());
+        sequels.take_site_bars(n_blocks, width, |block| &self.bars[block][number].sites);
+        let pulls = plan.system_pulls(plan.layout.solves[number].system)?;
+        let tableau = plan.tableau(number);
+        let sequels = sequels.of_group();
+        for at in (0..sequels.len()).rev() {
+            let (until, sequels) = sequels.split_at_mut(at + 1);
+            let Sequel { data, solved, site_bars, y, k, a, .. } = &mut until[at];
+            let block = Block { plan, point: group.point, data };
+            let piece = n_blocks + at;
+            let walk = Walk { block, number, solved, pulls, tableau, site_bars, piece, sequels };
+            walk.back_to(&mut self.steps, (layout, &mut self.bar_q), bar_p, workspace);
+            std::mem::swap(y, &mut self.steps.y);
+            std::mem::swap(k, &mut self.steps.k);
+            std::mem::swap(a, &mut self.steps.a);
         }
-        if let Some(pull) = plan.start_pull(number)? {
-            let StepBars { y, a, .. } = &mut self.steps;
-            let (y, a) = (std::mem::take(y), std::mem::take(a));
-            self.pull_back(block, solves, pull, &[&y, &a], bar_p, workspace);
-            (self.steps.y, self.steps.a) = (y, a);
+        for piece in 0..n_blocks {
+            let (solved, site_bars) = (&group.solves[piece][number], &self.bars[piece][number].sites);
+            let block = group.block(piece);
+            let walk = Walk { block, number, solved, pulls, tableau, site_bars, piece, sequels };
+            walk.back_to(&mut self.steps, (layout, &mut self.bar_q), bar_p, workspace);
+            if let Some(pull) = plan.start_pull(number)? {
+                let StepBars { y, a, .. } = &mut self.steps;
+                let (y, a) = (std::mem::take(y), std::mem::take(a));
+                self.pull_back(group, piece, pull, &[&y, &a], bar_p, workspace);
+                (self.steps.y, self.steps.a) = (y, a);
+            }
         }
         Ok(())
     }
 }
 
 /// The way back through the steps of a solve.
-struct Walk<'a, 'b, T> {
-    block: &'a Block<'b, T>,
+struct Walk<'a, T> {
+    block: Block<'a, T>,
     number: usize,
     solved: &'a LaneSolved<T>,
     pulls: &'a SystemPulls,
     tableau: &'static Tableau,
     /// `[rows, n, width]`
     site_bars: &'a [T],
+    /// Which piece it is: see [`Source`].
+    piece: usize,
+    /// The sequels behind it, which have been walked back.
+    sequels: &'a [Sequel<T>],
 }
 
-impl<T: Element + AddAssign> Walk<'_, '_, T> {
+impl<T: Element + AddAssign> Walk<'_, T> {
+    /// Does what [`back`](Walk::back) does, with `bar_p: [P]`; `bar_q` is scratch.
+    fn back_to(
+        &self,
+        bars: &mut StepBars<T>,
+        (layout, bar_q): (&SystemLayout, &mut Vec<T>),
+        bar_p: &mut [T],
+        workspace: &mut Workspace,
+    ) {
+        match &layout.ranges[..] {
+            [range] => self.back(bars, &mut bar_p[range.clone()], workspace),
+            ranges => {
+                bar_q.clear();
+                bar_q.extend(ranges.iter().flat_map(|range| &bar_p[range.clone()]));
+                self.back(bars, bar_q, workspace);
+                layout.scatter(bar_q, bar_p);
+            }
+        }
+    }
+
     /// From the ends of all lanes to their starts: leaves the cotangents of the start values and the
     /// args in `bars`, adds that of the params to `bar_q: [Q]`.
     fn back(&self, bars: &mut StepBars<T>, bar_q: &mut [T], workspace: &mut Workspace) {
@@ -238,30 +284,59 @@ impl<T: Element + AddAssign> Walk<'_, '_, T> {
         }
     }
 
-    /// Finds where the rows of the sites lie, in the order of the run.
+    /// Whether it is that of a sequel.
+    fn goes_on(&self) -> bool {
+        self.solved.is_sequel
+    }
+
+    /// Finds where the rows of the sites lie, in the order of the run, and where runs have left.
     fn plan_visits(&self, bars: &mut StepBars<T>) {
         let (trace, width) = (&self.solved.trace, self.block.width());
         let n_rows = self.solved.times.len() / width;
         bars.visits.clear();
+        bars.left.clear();
+        bars.left.resize(width, false);
+        for (number, sequel) in self.sequels.iter().enumerate() {
+            for (lane, source) in sequel.sources.iter().enumerate().filter(|(_, of)| of.piece == self.piece) {
+                let (at, of) = (2 * trace.n_steps[source.lane], Visitor::Sequel { number, lane });
+                bars.visits.push(Visit { at, lane: source.lane, of });
+                // A rate that was evaluated anew is the sequel's own.
+                bars.left[source.lane] = !sequel.solved.trace.fresh[lane];
+            }
+        }
         for (index, time) in self.solved.times.iter().enumerate() {
             let (lane, row) = (index / n_rows, index % n_rows);
-            let (at, theta) = match trace.place(lane, *time).expect("site times lie within the run") {
-                Place::Node(node) => (2 * node, 0.0),
-                Place::Inside { step, theta } => (2 * step + 1, theta),
+            // What is not on this way is on that of another piece, and so is where this one begins or ends if
+            // that does.
+            let (at, theta) = match trace.place(lane, *time) {
+                Some(Place::Node(0)) if self.goes_on() => continue,
+                Some(Place::Node(node)) => (2 * node, 0.0),
+                Some(Place::Inside { step, theta }) => (2 * step + 1, theta),
+                None => continue,
             };
-            bars.visits.push(Visit { at, lane, row, theta });
+            bars.visits.push(Visit { at, lane, of: Visitor::Site { row, theta } });
         }
         bars.visits.sort_by_key(|visit| visit.at);
     }
 
-    /// Adds what the sites at a node receive.
+    /// Adds what the sites at a node receive, and what runs that have left there bring back.
     fn arrive(&self, at: usize, ahead: &mut usize, bars: &mut StepBars<T>) {
         let width = self.block.width();
-        let StepBars { visits, y, .. } = bars;
-        for Visit { lane, row, .. } in take(visits, ahead, at) {
-            let bar = &self.site_bars[row * y.len()..][..y.len()];
-            for at in (*lane..bar.len()).step_by(width) {
-                y[at] += bar[at];
+        let StepBars { visits, y, k, a, left, .. } = bars;
+        for Visit { lane, of, .. } in take(visits, ahead, at) {
+            match of {
+                Visitor::Site { row, .. } => {
+                    let len = y.len();
+                    add_lane(y, *lane, &self.site_bars[row * len..][..len], *lane, width);
+                }
+                Visitor::Sequel { number, lane: other } => {
+                    let sequel = &self.sequels[*number];
+                    add_lane(y, *lane, &sequel.y, *other, width);
+                    add_lane(a, *lane, &sequel.a, *other, width);
+                    if left[*lane] {
+                        add_lane(k, *lane, &sequel.k, *other, width);
+                    }
+                }
             }
         }
     }
@@ -272,7 +347,8 @@ impl<T: Element + AddAssign> Walk<'_, '_, T> {
         let width = self.block.width();
         let StepBars { visits, stages, state, .. } = bars;
         let len = state.len();
-        for Visit { lane, row: site, theta, .. } in take(visits, ahead, 2 * row + 1) {
+        for Visit { lane, of, .. } in take(visits, ahead, 2 * row + 1) {
+            let Visitor::Site { row: site, theta } = of else { crate::bug!("a run has left inside a step") };
             let (bar, h) = (&self.site_bars[site * len..][..len], self.solved.trace.h[row * width + lane]);
             for stage in 0..self.tableau.n_rows() {
                 let weight = h * self.tableau.dense.weight(stage, *theta);
@@ -290,8 +366,12 @@ impl<T: Element + AddAssign> Walk<'_, '_, T> {
     /// The rate at the end of a step is its last stage, unless it was computed anew.
     fn hand_on_rates(&self, row: usize, bars: &mut StepBars<T>) {
         let (trace, width) = (&self.solved.trace, self.block.width());
-        let handed = |lane: usize| row + 1 < trace.n_steps[lane] && !trace.fresh[(row + 1) * width + lane];
-        let StepBars { stages, k, .. } = bars;
+        let StepBars { stages, k, left, .. } = bars;
+        let handed = |lane: usize| match trace.n_steps[lane].checked_sub(row + 1) {
+            Some(0) => left[lane],
+            Some(_) => !trace.fresh[(row + 1) * width + lane],
+            None => false,
+        };
         let last = &mut stages[(self.tableau.n_stages() - 1) * k.len()..][..k.len()];
         if (0..width).all(handed) {
             return add(last, k);
@@ -361,8 +441,8 @@ impl<T: Element + AddAssign> Walk<'_, '_, T> {
     fn pull_rate(&self, row: usize, bars: &mut StepBars<T>, bar_q: &mut [T], workspace: &mut Workspace) {
         let (trace, width) = (&self.solved.trace, self.block.width());
         let StepBars { y, k, a, share_y, share_a, pulled, times, .. } = bars;
-        let evaluated =
-            |lane: usize| row < trace.n_steps[lane] && (row == 0 || trace.fresh[row * width + lane]);
+        let first = row == 0 && !self.goes_on();
+        let evaluated = |lane: usize| row < trace.n_steps[lane] && (first || trace.fresh[row * width + lane]);
         if !(0..width).any(evaluated) {
             return;
         }
@@ -402,4 +482,10 @@ fn take<'v>(visits: &'v [Visit], ahead: &mut usize, at: usize) -> &'v [Visit] {
         *ahead -= 1;
     }
     &visits[*ahead..until]
+}
+
+/// Adds lane `other` of `from` to lane `lane` of `to`.
+fn add_lane<T: Element + AddAssign>(to: &mut [T], lane: usize, from: &[T], other: usize, width: usize) {
+    let from = from.iter().skip(other).step_by(width);
+    to.iter_mut().skip(lane).step_by(width).zip(from).for_each(|(to, from)| *to += *from);
 }

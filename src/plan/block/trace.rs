@@ -22,12 +22,67 @@ pub(crate) struct LaneSolved<T> {
     pub a: Vec<T>,
     /// The time of each row, `[width, rows]`.
     pub times: Vec<f64>,
+    /// In which order a run meets them.
+    pub visits: Visits,
     /// The accepted steps.
     pub trace: LaneTrace<T>,
     /// What they keep.
     pub kept: RefCell<Kept<T>>,
     /// Evaluations of the rate in each lane.
     pub evaluations: Vec<u64>,
+    /// Whether its runs began elsewhere.
+    pub is_sequel: bool,
+}
+
+/// The rows of each lane in the order in which its run meets them.
+#[derive(Debug, Default)]
+pub(crate) struct Visits {
+    /// `[width, rows]`
+    order: Vec<usize>,
+    /// How many lie behind each lane.
+    passed: Vec<usize>,
+    n_rows: usize,
+}
+
+impl Visits {
+    /// Of rows at `times: [width, rows]` of lanes that have not set out on their ways.
+    pub fn start(&mut self, times: &[f64], width: usize, ends: impl Fn(usize) -> (f64, f64)) {
+        self.n_rows = times.len() / width;
+        self.passed.clear();
+        self.passed.resize(width, 0);
+        self.order.clear();
+        for lane in 0..width {
+            let (t0, t1) = ends(lane);
+            let direction = if t1 >= t0 { 1.0 } else { -1.0 };
+            let own = &times[lane * self.n_rows..][..self.n_rows];
+            self.order.extend(0..self.n_rows);
+            self.order[lane * self.n_rows..]
+                .sort_by(|a, b| (own[*a] * direction).total_cmp(&(own[*b] * direction)));
+        }
+    }
+
+    /// The rows ahead of a lane, the next one first.
+    pub fn ahead(&self, lane: usize) -> &[usize] {
+        &self.order[lane * self.n_rows..][self.passed[lane]..self.n_rows]
+    }
+
+    /// The next row of a lane lies behind it.
+    pub fn pass(&mut self, lane: usize) {
+        self.passed[lane] += 1;
+    }
+
+    /// Of no lane yet, with as many rows as `other` has.
+    pub fn clear_like(&mut self, other: &Visits) {
+        self.n_rows = other.n_rows;
+        self.order.clear();
+        self.passed.clear();
+    }
+
+    /// The next lane meets its rows as lane `lane` of `other` does, with as many of them behind it.
+    pub fn push_like(&mut self, other: &Visits, lane: usize) {
+        self.order.extend_from_slice(&other.order[lane * self.n_rows..][..self.n_rows]);
+        self.passed.push(other.passed[lane]);
+    }
 }
 
 /// The accepted steps of the lanes on states of length `n`.
@@ -62,9 +117,11 @@ impl<T: Element> LaneSolved<T> {
             y0: Vec::new(),
             a: Vec::new(),
             times: Vec::new(),
+            visits: Visits::default(),
             trace: LaneTrace::default(),
             kept: RefCell::new(Kept::within(bytes)),
             evaluations: Vec::new(),
+            is_sequel: false,
         }
     }
 }

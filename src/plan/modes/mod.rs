@@ -31,9 +31,11 @@ const MAX_ENTRIES: usize = 128;
 /// `program` with modes where its motions jump. Requests for derivatives in the motions are resolved,
 /// since derivatives jump as well.
 pub fn switched(mut program: Program) -> Result<Program, PlanError> {
+    program.systems = program.systems.into_iter().map(resolve::system).collect::<Result<_, PlanError>>()?;
     for number in 0..program.systems.len() {
-        let system = resolve::system(program.systems[number].clone())?;
-        program.systems[number] = of_system(&program, number, system);
+        if let Some(system) = of_system(&program, number) {
+            program.systems[number] = system;
+        }
     }
     Ok(program)
 }
@@ -67,8 +69,15 @@ enum Kind {
     Conversion,
 }
 
-fn of_system(program: &Program, number: usize, system: System) -> System {
-    let joint = Joint::of(&system);
+/// The system with modes; `None` if nothing in it jumps.
+fn of_system(program: &Program, number: usize) -> Option<System> {
+    let system = &program.systems[number];
+    let roots = system.events.iter().filter_map(|event| event.trigger.roots());
+    let mut functions = std::iter::once(&system.field).chain(&system.mass).chain(roots);
+    if functions.all(|func| func.nodes.iter().all(|node| kind(func, node).is_none())) {
+        return None;
+    }
+    let joint = Joint::of(system);
     let moving = joint.computed_from(|param| match param.checked_sub(2) {
         // Not the time inside: it tells pieces apart that steps end at.
         None => param == 0,
@@ -85,7 +94,7 @@ fn of_system(program: &Program, number: usize, system: System) -> System {
         .filter_map(|(node, of)| Some(Candidate { node, kind: kind(&joint.func, of)? }))
         .collect();
     if candidates.is_empty() {
-        return system;
+        return None;
     }
     let ground = probe::Ground::new(program, number, &joint.func);
     let jumping = probe::jumping(&joint.func, &candidates, &ground);
@@ -104,7 +113,7 @@ fn of_system(program: &Program, number: usize, system: System) -> System {
         };
         match why {
             Some(why) => {
-                let span = node.span.unwrap_or_else(|| fallback(&system));
+                let span = node.span.unwrap_or_else(|| fallback(system));
                 jumps.push(Unfollowed { span, why });
             }
             None => {
@@ -113,8 +122,8 @@ fn of_system(program: &Program, number: usize, system: System) -> System {
             }
         }
     }
-    let system = System { jumps, ..system };
-    if followed.is_empty() { system } else { rewrite::with_modes(&joint, system, &followed) }
+    let system = System { jumps, ..system.clone() };
+    Some(if followed.is_empty() { system } else { rewrite::with_modes(&joint, system, &followed) })
 }
 
 /// What kind of jump a node may make.

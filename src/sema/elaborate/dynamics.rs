@@ -312,7 +312,11 @@ impl<'r, 'e> Motion<'r, 'e> {
         let is_prime = |input: &Input| matches!(input, Input::Prime(_) | Input::White(_));
         let primes: Vec<usize> = (0..order.len()).filter(|at| is_prime(&order[*at])).collect();
         if primes.is_empty() {
-            let blocks = primes::at_zero(&Func { results: Vec::new(), ..func.clone() }, &[]);
+            let mut b = Builder::new("blocks");
+            for port in &func.params {
+                b.param(port.name.clone(), func.ty(port.value).clone());
+            }
+            let blocks = b.finish(Vec::new());
             return Ok(Rows { rest: func, order, blocks, which: Vec::new(), patterns: Vec::new() });
         }
         let (blocks, which) =

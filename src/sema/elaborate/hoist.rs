@@ -27,6 +27,9 @@ pub(super) fn hoisted(system: &mut System, n_moving: usize) -> Func {
         hoist.inputs.push(input);
     }
     let frontiers: Vec<Frontier> = functions(system).into_iter().map(|func| hoist.frontier(func)).collect();
+    if hoist.found.is_empty() {
+        return hoist.args.finish(Vec::new());
+    }
     system.args.extend(hoist.found.iter().map(|value| hoist.args.ty(*value).clone()));
     for (func, frontier) in functions(system).into_iter().zip(frontiers) {
         *func = hoist.without(func, &frontier);

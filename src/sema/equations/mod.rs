@@ -62,6 +62,12 @@ impl<'a> Checker<'a> {
         let lines: Vec<Option<Line>> = implicit.iter().map(|line| self.line(line)).collect();
         let lines: Option<Vec<Line>> = lines.into_iter().collect();
         let own = self.own_states();
+        let found = || states[own.clone()].iter().flatten();
+        let each_has_its_own =
+            found().all(|state| state.rate.is_some() || state.kind == UnknownKind::Discrete);
+        if implicit.is_empty() && each_has_its_own {
+            return (states, Vec::new());
+        }
         let all: Option<Vec<State>> = states[own.clone()].iter().cloned().collect();
         if let (Some(all), Some(lines), false) = (all, &lines, misdeclared) {
             // No line speaks of the unknowns of other systems; any state stands for them.

@@ -4,6 +4,7 @@ use super::super::outcome::{End, Invalid, Outcome, Stats, Unsteered};
 use super::super::problem::Real;
 use super::super::stepper::{Carried, Leg};
 use super::LaneObserver;
+use super::steering::Held;
 
 /// A run that waits for a lane.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,12 +21,39 @@ pub struct Trip<T, A> {
     pub resume: Option<Carried>,
     /// The numbers that its field depends on.
     pub args: A,
+    /// Where it stands, if it has left a lane before its end.
+    pub under_way: Option<Box<UnderWay<T>>>,
+}
+
+/// Where a run stands between two steps: all that it takes along from one lane to another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnderWay<T> {
+    /// When.
+    pub t: f64,
+    /// Its state, `[dim]`.
+    pub y: Vec<T>,
+    /// Times to land on, the next one last.
+    stops: Vec<f64>,
+    wanted: f64,
+    stats: Stats,
+    pub(super) course: Course<T>,
+}
+
+/// What an explicit method knows of a run between two steps.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Course<T> {
+    /// The rate at the start of the next step, unless that is still to be evaluated, and whether it was
+    /// evaluated there.
+    pub k1: Vec<T>,
+    pub needs_rate: bool,
+    pub fresh: bool,
+    pub control: Held,
 }
 
 impl<T, A> Trip<T, A> {
     /// From `y0` along `span`, without stops.
     pub fn new(number: usize, span: (f64, f64), y0: Vec<T>, args: A) -> Trip<T, A> {
-        Trip { number, span, y0, stops: Vec::new(), resume: None, args }
+        Trip { number, span, y0, stops: Vec::new(), resume: None, args, under_way: None }
     }
 }
 
@@ -145,21 +173,35 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
 
     fn seat(&mut self, lane: usize, trip: Trip<T, A>) {
         let (t0, t1) = trip.span;
-        let direction = if t1 >= t0 { 1.0 } else { -1.0 };
-        let stops = Leg::stops(&trip.stops, trip.span);
-        (self.t[lane], self.direction[lane], self.length[lane]) = (t0, direction, (t1 - t0).abs());
-        self.wanted[lane] = f64::NAN;
-        self.y.iter_mut().zip(&trip.y0).for_each(|(row, y)| row[lane] = *y);
+        let (stops, t, y, wanted, stats) = match &trip.under_way {
+            None => (Leg::stops(&trip.stops, trip.span), t0, &trip.y0, f64::NAN, Stats::default()),
+            Some(on) => (on.stops.clone(), on.t, &on.y, on.wanted, on.stats),
+        };
+        (self.t[lane], self.wanted[lane], self.length[lane]) = (t, wanted, (t1 - t0).abs());
+        self.direction[lane] = if t1 >= t0 { 1.0 } else { -1.0 };
+        self.y.iter_mut().zip(y).for_each(|(row, y)| row[lane] = *y);
         self.seats[lane] = Some(Seat { trip, stops });
         self.live[lane] = true;
         self.aim(lane);
-        let count = &mut self.count;
-        for counter in
-            [&mut count.accepted, &mut count.rejected, &mut count.non_finite, &mut count.evaluations]
-        {
-            counter[lane] = 0;
-        }
-        (count.first_step[lane], count.next_step[lane]) = (0.0, 0.0);
+        let Counters { accepted, rejected, non_finite, evaluations, first_step, next_step } = &mut self.count;
+        (accepted[lane], rejected[lane]) = (stats.accepted, stats.rejected);
+        (non_finite[lane], evaluations[lane]) = (stats.non_finite, stats.evaluations);
+        (first_step[lane], next_step[lane]) = (stats.first_step, stats.next_step);
+    }
+
+    /// Takes the run out of the lane, to go on in another.
+    pub fn leave(&mut self, lane: usize, course: Course<T>) -> Trip<T, A> {
+        let (t, y, wanted, stats) = (self.t[lane], self.state(lane), self.wanted[lane], self.stats(lane));
+        let Seat { trip, stops } = self.clear(lane);
+        Trip { under_way: Some(Box::new(UnderWay { t, y, stops, wanted, stats, course })), ..trip }
+    }
+
+    /// The run in the lane, which is free from then on.
+    fn clear(&mut self, lane: usize) -> Seat<T, A> {
+        self.live[lane] = false;
+        (self.target[lane], self.t_new[lane], self.h[lane]) = (self.t[lane], self.t[lane], 0.0);
+        self.wanted[lane] = f64::NAN;
+        self.seats[lane].take().expect("a run is in the lane")
     }
 
     /// Sets the next time to land on.
@@ -272,10 +314,7 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
             unsteered,
             carried,
         };
-        let seat = self.seats[lane].take().expect("a run is in the lane");
-        self.live[lane] = false;
-        (self.target[lane], self.t_new[lane], self.h[lane]) = (self.t[lane], self.t[lane], 0.0);
-        self.wanted[lane] = f64::NAN;
+        let seat = self.clear(lane);
         observer.ended(lane, seat.trip, Ok(end));
     }
 }
@@ -314,6 +353,11 @@ pub(super) trait Method<T: Real, A, const B: usize> {
 
     /// Tries a step in every lane. Whether a lane is free after that.
     fn attempt<O: LaneObserver<T, A, B>>(&mut self, block: &mut Block<T, A, B>, observer: &mut O) -> bool;
+
+    /// Takes the runs out of their lanes if `observer` says so.
+    fn break_up<O: LaneObserver<T, A, B>>(&mut self, block: &mut Block<T, A, B>, observer: &mut O) {
+        let _ = (block, observer);
+    }
 }
 
 /// Takes all `runs` through the block.
@@ -340,5 +384,8 @@ pub(super) fn drive<T, A, M, O, const B: usize>(
             true => block.fill(&mut runs, observer, |lane, args| method.load(lane, args)),
             false => [false; B],
         };
+        if free && !begins.contains(&true) {
+            method.break_up(&mut block, observer);
+        }
     }
 }

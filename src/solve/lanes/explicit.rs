@@ -12,7 +12,7 @@ use super::super::problem::Real;
 use super::super::solve::{Options, Stepping};
 use super::super::stepper::{Carried, Grid, Mode, non_finite};
 use super::super::tableau::{Coeff, Tableau};
-use super::block::{Block, Method, Trip, column, drive, zeros};
+use super::block::{Block, Course, Method, Trip, column, drive, zeros};
 use super::steering::Steering;
 use super::{LaneObserver, LaneStep, Steps};
 use std::iter::zip;
@@ -121,6 +121,13 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Expli
         });
         let mut fresh = [false; B];
         for lane in (0..B).filter(starts) {
+            if let (Some(on), Pace::Adaptive(steering)) = (&block.trip(lane).under_way, &mut self.pace) {
+                let Course { k1, needs_rate, fresh, control } = &on.course;
+                (self.needs_rate[lane], self.fresh[lane]) = (*needs_rate, *fresh);
+                zip(&mut self.stages, k1).for_each(|(row, k1)| row[lane] = *k1);
+                steering.hold(lane, control);
+                continue;
+            }
             self.needs_rate[lane] = true;
             let (leg, goes) = (block.leg(lane), !block.is_over(lane) && failed[lane].is_none());
             let resume = block.trip(lane).resume;
@@ -150,6 +157,9 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Expli
         let mut free = false;
         for lane in (0..B).filter(starts) {
             let trip = block.trip(lane);
+            if trip.under_way.is_some() {
+                continue;
+            }
             let wanted = observer.start(lane, trip, &trip.y0);
             block.wanted[lane] = wanted;
             let is_over = block.is_over(lane).then_some(Outcome::Finished);
@@ -246,6 +256,26 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Expli
             free |= self.give_up(block, observer);
         }
         free | self.pass(block, observer)
+    }
+
+    fn break_up<O: LaneObserver<T, S::Args, B>>(
+        &mut self,
+        block: &mut Block<T, S::Args, B>,
+        observer: &mut O,
+    ) {
+        let Pace::Adaptive(steering) = &self.pace else { return };
+        if !block.live.contains(&true) || !observer.breaks_up(&block.live) {
+            return;
+        }
+        for lane in 0..B {
+            if block.live[lane] {
+                let (k1, control) = (column(&self.stages[..block.y.len()], lane), steering.held(lane));
+                let (needs_rate, fresh) = (self.needs_rate[lane], self.fresh[lane]);
+                let trip = block.leave(lane, Course { k1, needs_rate, fresh, control });
+                self.needs_rate[lane] = false;
+                observer.left(lane, trip);
+            }
+        }
     }
 }
 

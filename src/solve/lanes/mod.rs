@@ -13,7 +13,7 @@ mod norm;
 mod steering;
 mod taylor;
 
-pub use block::Trip;
+pub use block::{Trip, UnderWay};
 pub use explicit::integrate;
 pub use taylor::integrate_series;
 
@@ -130,6 +130,19 @@ pub trait LaneObserver<T: Real, A, const B: usize> {
 
     /// An accepted step of lane `lane` reaches the time that was wanted. Answers with the next one.
     fn reached(&mut self, lane: usize, step: &Accepted<'_, T>) -> f64;
+
+    /// A run has ended, and none waits for its lane: whether those in the lanes that are `live` are to leave
+    /// them, to go on elsewhere. Asked of explicit methods that choose their steps.
+    fn breaks_up(&self, live: &[bool; B]) -> bool {
+        let _ = live;
+        false
+    }
+
+    /// The run in lane `lane` has left it: [`Trip::under_way`] says where it stands.
+    fn left(&mut self, lane: usize, trip: Trip<T, A>) {
+        let _ = (lane, trip);
+        crate::bug!("a run has left that was not to");
+    }
 
     /// The run in lane `lane` is over, or could not begin: see [`integrate`](super::integrate).
     fn ended(&mut self, lane: usize, trip: Trip<T, A>, end: Result<End<T>, Invalid>);

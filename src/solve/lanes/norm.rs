@@ -116,6 +116,18 @@ impl<const B: usize> Tallies<B> {
         }
     }
 
+    /// What is known of the run in the lane.
+    pub fn of(&self, lane: usize) -> Vec<[f64; 3]> {
+        self.all.iter().map(|tally| [tally.sum[lane], tally.error[lane], tally.size[lane]]).collect()
+    }
+
+    /// Puts that back, in whatever lane.
+    pub fn set(&mut self, lane: usize, known: &[[f64; 3]]) {
+        for (tally, known) in self.all.iter_mut().zip(known) {
+            [tally.sum[lane], tally.error[lane], tally.size[lane]] = *known;
+        }
+    }
+
     /// Takes in the steps of the lanes in `accepted`, which end at `y_new` and whose errors in a
     /// component are `errors(component)`.
     #[inline(always)]

@@ -33,6 +33,15 @@ pub(super) struct Steering<'a, const B: usize> {
     last: [Option<(f64, f64)>; B],
 }
 
+/// What the control knows of a run between two steps.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Held {
+    size: f64,
+    past: Past,
+    after_rejection: bool,
+    tallies: Vec<[f64; 3]>,
+}
+
 impl<'a, const B: usize> Steering<'a, B> {
     pub fn new(control: &'a Adaptive, tableau: &Tableau, dim: usize) -> Self {
         let (controller, q) = (control.controller.or(Rule::PI), tableau.error_exponent());
@@ -63,6 +72,20 @@ impl<'a, const B: usize> Steering<'a, B> {
 
     pub fn set_past(&mut self, lane: usize, past: Past) {
         ([self.logs[0][lane], self.logs[1][lane]], self.last[lane]) = (past.logs, past.last);
+    }
+
+    /// What is known of the run in the lane.
+    pub fn held(&self, lane: usize) -> Held {
+        let (past, tallies) = (self.past(lane), self.tallies.of(lane));
+        Held { size: self.size[lane], past, after_rejection: self.after_rejection[lane], tallies }
+    }
+
+    /// Puts that back, in whatever lane.
+    pub fn hold(&mut self, lane: usize, held: &Held) {
+        let Held { size, past, after_rejection, tallies } = held;
+        (self.size[lane], self.after_rejection[lane]) = (*size, *after_rejection);
+        self.set_past(lane, *past);
+        self.tallies.set(lane, tallies);
     }
 
     /// Sizes of the steps to try: see [`Explicit::advance`](super::super::Explicit).
