@@ -48,12 +48,13 @@ fn copied(
     mut make: impl FnMut(&mut Builder, &Node, &[ValueId]) -> Result<ValueId, AdError>,
 ) -> Result<Func, AdError> {
     let mut b = Builder::new(func.name.clone());
+    b.reserve(func.nodes.len());
     let params: Vec<ValueId> =
         func.params.iter().map(|port| b.param(port.name.clone(), func.ty(port.value).clone())).collect();
     let mut map: IndexVec<ValueId, ValueId> = IndexVec::new();
     for node in func.nodes.iter() {
         b.set_span(node.span);
-        let args: Vec<ValueId> = node.args.iter().map(|arg| map[*arg]).collect();
+        let args: Args = node.args.iter().map(|arg| map[*arg]).collect();
         map.push(match (node.op, &node.attr) {
             (Op::Param, Attr::Index(index)) => params[*index as usize],
             (Op::Constant, attr) => b.intern(Op::Constant, attr.clone(), Args::new(), node.ty.clone()),

@@ -66,6 +66,11 @@ impl<I: Idx, T> IndexVec<I, T> {
         id
     }
 
+    /// Makes room for `more` items.
+    pub fn reserve(&mut self, more: usize) {
+        self.raw.reserve(more);
+    }
+
     /// Number of entries.
     pub fn len(&self) -> usize {
         self.raw.len()

@@ -51,6 +51,12 @@ impl Builder {
         b
     }
 
+    /// Makes room for `more` nodes.
+    pub fn reserve(&mut self, more: usize) {
+        self.nodes.reserve(more);
+        self.interned.reserve(more);
+    }
+
     /// Nodes made from here on are said to come from `span`.
     pub fn set_span(&mut self, span: Option<Span>) {
         self.span = span;
@@ -110,8 +116,10 @@ impl Builder {
     /// A node, or why its operands do not fit. Element types and shapes must be exact: nothing is
     /// broadcast or converted here.
     pub fn op(&mut self, op: Op, args: &[ValueId], attr: Attr) -> Result<ValueId, ShapeError> {
-        let types: Vec<&Type> = args.iter().map(|arg| self.ty(*arg)).collect();
-        let ty = crate::ir::infer::result_type(op, &types, &attr)?;
+        let ty = {
+            let types: SmallVec<[&Type; 4]> = args.iter().map(|arg| self.ty(*arg)).collect();
+            crate::ir::infer::result_type(op, &types, &attr)?
+        };
         Ok(crate::ir::fold::simplify(self, op, args, &attr, &ty)
             .unwrap_or_else(|| self.intern(op, attr, Args::from_slice(args), ty)))
     }
@@ -385,11 +393,12 @@ impl Builder {
     pub fn inline(&mut self, func: &Func, args: &[ValueId]) -> Vec<ValueId> {
         assert_eq!(func.params.len(), args.len(), "arguments of `{}`", func.name);
         let mut map: IndexVec<ValueId, ValueId> = IndexVec::new();
+        self.reserve(func.nodes.len());
         let outer = self.span;
         let mut variables: FastMap<u32, u32> = FastMap::default();
         for node in func.nodes.iter() {
             self.span = node.span.or(outer);
-            let operands: Vec<ValueId> = node.args.iter().map(|arg| map[*arg]).collect();
+            let operands: Args = node.args.iter().map(|arg| map[*arg]).collect();
             map.push(match (node.op, &node.attr) {
                 (Op::Param, Attr::Index(index)) => args[*index as usize],
                 (Op::Constant, attr) => self.intern(Op::Constant, attr.clone(), Args::new(), node.ty.clone()),
@@ -398,7 +407,7 @@ impl Builder {
                         self.variables += 1;
                         self.variables - 1
                     });
-                    self.intern(Op::Variable, Attr::Index(fresh), operands.as_slice().into(), node.ty.clone())
+                    self.intern(Op::Variable, Attr::Index(fresh), operands, node.ty.clone())
                 }
                 (op, attr) => self.must(op, &operands, attr.clone()),
             });

@@ -13,6 +13,7 @@ use crate::ir::eval::apply;
 use crate::ir::func::{Attr, ValueId};
 use crate::ir::op::Op;
 use crate::ir::ops::arith::exponent;
+use crate::ir::ops::windows;
 use crate::ir::tensor::Tensor;
 use crate::ir::types::Type;
 use smallvec::SmallVec;
@@ -266,6 +267,7 @@ fn sliced(b: &mut Builder, outer: &[(u32, u32)], of: ValueId) -> Option<ValueId>
             }
             None
         }
+        (Op::Contract, _) => windows::sliced(b, outer, of),
         // A part of a padded value that lies in the value is a part of it; one that lies beside it
         // is zero.
         (Op::Pad, Attr::Pads(pads)) => {

@@ -59,13 +59,14 @@ fn rewritten(func: Func) -> Func {
 /// `func` with every node replaced as `rewrite` says, operands first; and whether any was.
 fn rebuilt(func: &Func, mut rewrite: impl FnMut(&mut Builder, ValueId) -> Option<ValueId>) -> (Func, bool) {
     let mut b = Builder::new(func.name.clone());
+    b.reserve(func.nodes.len());
     let params: Vec<ValueId> =
         func.params.iter().map(|port| b.param(port.name.clone(), func.ty(port.value).clone())).collect();
     let mut map: IndexVec<ValueId, ValueId> = IndexVec::new();
     let mut changed = false;
     for node in func.nodes.iter() {
         b.set_span(node.span);
-        let args: Vec<ValueId> = node.args.iter().map(|arg| map[*arg]).collect();
+        let args: Args = node.args.iter().map(|arg| map[*arg]).collect();
         let copy = match (node.op, &node.attr) {
             (Op::Param, Attr::Index(index)) => params[*index as usize],
             (Op::Constant, attr) => b.intern(Op::Constant, attr.clone(), Args::new(), node.ty.clone()),

@@ -124,3 +124,51 @@ fn overlapped(b: &mut Builder, windows: &Windows, ct: ValueId) -> ValueId {
     }
     sum
 }
+
+/// A part of a contraction of windows, along their places, is a contraction of windows of a part.
+pub(crate) fn sliced(b: &mut Builder, ranges: &[(u32, u32)], of: ValueId) -> Option<ValueId> {
+    let args = b.node(of).args.clone();
+    let side = (0..2).find(|side| b.node(args[*side]).op == Op::Windows)?;
+    let (node, spec) = (b.node(args[side]).clone(), b.node(of).attr.clone());
+    let Attr::Contract(spec) = &spec else { crate::bug!("contract with {spec:?}") };
+    let windows = windows_of(&node.attr).ok()?;
+    let (own, other) = if side == 0 { (&spec.lhs, &spec.rhs) } else { (&spec.rhs, &spec.lhs) };
+    let mut part: Vec<(u32, u32)> = b.shape(node.args[0]).dims().iter().map(|dim| (0, *dim as u32)).collect();
+    for (letter, (lo, hi)) in spec.out.iter().zip(ranges) {
+        let at = own.iter().position(|l| l == letter).filter(|_| !other.contains(letter));
+        let Some(at) = at.filter(|at| *at < part.len()) else {
+            let axes = [(own, args[side]), (other, args[1 - side])];
+            let length = axes.iter().find_map(|(letters, value)| {
+                letters.iter().position(|l| l == letter).map(|axis| b.shape(*value).0[axis])
+            });
+            if (*lo, Some(*hi as usize)) != (0, length) {
+                return None;
+            }
+            continue;
+        };
+        let length = windows.iter().find(|(axis, _)| *axis as usize == at).map_or(1, |(_, length)| *length);
+        part[at] = (*lo, hi + length - 1);
+    }
+    let x = framed_part(b, node.args[0], &part);
+    let x = b.must(Op::Windows, &[x], node.attr);
+    let args = if side == 0 { [x, args[1]] } else { [args[0], x] };
+    Some(b.must(Op::Contract, &args, Attr::Contract(spec.clone())))
+}
+
+/// A part of a value; where the value has a frame of zeros, in what the part leaves of it.
+fn framed_part(b: &mut Builder, x: ValueId, part: &[(u32, u32)]) -> ValueId {
+    let node = b.node(x).clone();
+    let Attr::Pads(pads) = &node.attr else { return b.slice(x, part) };
+    let mut inner: Vec<(u32, u32)> = Vec::new();
+    let mut left: SmallVec<[(u32, u32); 4]> = SmallVec::new();
+    for (((lo, hi), (before, _)), dim) in part.iter().zip(pads).zip(b.shape(node.args[0]).dims()) {
+        let end = before + *dim as u32;
+        if hi <= before || end <= *lo {
+            return b.slice(x, part);
+        }
+        inner.push((lo.saturating_sub(*before), (*hi).min(end) - before));
+        left.push((before.saturating_sub(*lo), hi.saturating_sub(end)));
+    }
+    let inner = b.slice(node.args[0], &inner);
+    b.must(Op::Pad, &[inner], Attr::Pads(left))
+}
