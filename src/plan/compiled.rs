@@ -18,7 +18,7 @@ use crate::plan::halves::Halves;
 use crate::plan::kernels::{
     BackKernels, EventCotangents, Expansion, Moves, Moving, ObjectiveKernels, ResultKernels, RunKernel,
     ScaleCurvature, ScaleKernels, SolveCotangents, SolveCurvature, SolveKernels, SystemCurvature,
-    SystemKernels, compile_run, counted, rate, reversed, step, with_tangent,
+    SystemKernels, compile_run, rate, reversed, step, with_tangent,
 };
 use crate::plan::lanes::{Apart, LaneKernels};
 use crate::plan::layout::Layout;
@@ -601,12 +601,9 @@ fn moves(
 ) -> Result<Moves, PlanError> {
     match method.kind {
         Kind::Explicit(tableau) => {
-            let rate = &funcs.packed.rates[system];
-            let judges = counted(rate, layout.systems[system].n_states);
-            let judges = judges.filter(|_| tableau.embedded.is_some());
-            let judged = judges.map(|n| opt::optimise(steps::judged_step(rate, tableau, n)));
-            let [step] = compile([judged.as_ref().unwrap_or(funcs.step(system))], backend)?;
-            Ok(Moves::Explicit { step, judges, extension: extension(rate, tableau, backend)? })
+            let [step] = compile([funcs.step(system)], backend)?;
+            let extension = extension(&funcs.packed.rates[system], tableau, backend)?;
+            Ok(Moves::Explicit { step, extension })
         }
         Kind::Stiff(_) => Ok(Moves::Stiff(derivatives(funcs, layout, system, form, backend)?)),
         Kind::Auto(tableau) => {

@@ -33,9 +33,8 @@ pub(crate) struct SystemKernels {
 
 /// What the method of a system calls beside the rate.
 pub(crate) enum Moves {
-    /// The step of its table, which judges itself if so many components count, and the stages that only
-    /// dense output needs.
-    Explicit { step: Kernel, judges: Option<usize>, extension: Option<Kernel> },
+    /// The step of its table, and the stages that only dense output needs.
+    Explicit { step: Kernel, extension: Option<Kernel> },
     /// The derivatives of the rate.
     Stiff(Derivatives),
     /// Both of these.
@@ -59,21 +58,18 @@ pub(crate) enum Expansion<K> {
 }
 
 impl Expansion<Func> {
-    /// Of `rate`, whose first `n_states` components are states: leaps where a norm is [`counted`].
+    /// Of `rate`, whose first `n_states` components are states: leaps in `f64`, where no square of a ratio
+    /// to a tolerance is too large.
     pub fn of(rate: &Func, order: usize, n_states: usize) -> Result<Expansion<Func>, PlanError> {
-        match counted(rate, n_states) {
-            Some(n_counted) => Ok(Expansion::Leap(leap(rate, order, n_counted)?, n_counted)),
-            None => Ok(Expansion::Series(series(rate, order)?)),
+        let state = rate.ty(rate.params[rate::Y].value);
+        let n = state.shape.dims()[0];
+        match (state.dtype, if n_states == 0 { n } else { n_states }) {
+            (DType::F64, n_counted @ 1..) => Ok(Expansion::Leap(leap(rate, order, n_counted)?, n_counted)),
+            (DType::F64 | DType::F32 | DType::I64 | DType::Bool, _) => {
+                Ok(Expansion::Series(series(rate, order)?))
+            }
         }
     }
-}
-
-/// How many components the usual norm counts of a system with `rate`, whose first `n_states` are states, where
-/// that norm is part of compiled steps: in `f64`, where no square of a ratio to a tolerance is too large.
-pub(crate) fn counted(rate: &Func, n_states: usize) -> Option<usize> {
-    let state = rate.ty(rate.params[rate::Y].value);
-    let n_counted = if n_states == 0 { state.shape.dims()[0] } else { n_states };
-    (state.dtype == DType::F64 && n_counted > 0).then_some(n_counted)
 }
 
 impl<K> Expansion<K> {

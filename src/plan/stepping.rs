@@ -12,7 +12,7 @@ use crate::solve::dense::{Accepted, Interior};
 use crate::solve::event::{Condition, Effect, Events, Jump, Trigger};
 use crate::solve::implicit::{Implicit, Mass, Sparsity};
 use crate::solve::method::{Kind, Method};
-use crate::solve::problem::{Rates, Scale, Step};
+use crate::solve::problem::{Rates, Step};
 use crate::solve::record::{Observer, Recorded};
 use crate::solve::sde::Stochastic;
 use crate::solve::symplectic::Separable;
@@ -31,7 +31,7 @@ pub(crate) struct Motion<'a, T> {
     /// Whether the rate was asked for since it was last looked at.
     fresh: &'a Cell<bool>,
     workspace: Workspace,
-    /// See [`Goal`], of a method that leaps, and [`Scale`], of one whose steps judge themselves.
+    /// See [`Goal`]; of a method that leaps.
     goal: Vec<T>,
     /// Where the solve began: the mass matrix is that of the start.
     start: (f64, Vec<T>),
@@ -132,13 +132,7 @@ impl<T: Element> Step<T> for Motion<'_, T> {
 
     fn step(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T], y_new: &mut [T], err: &mut [T]) {
         let step = match &self.kernels.moves {
-            Moves::Explicit { step, judges: None, .. } | Moves::Auto { step, .. } => step,
-            Moves::Explicit { judges: Some(_), .. } => {
-                // By whatever scale.
-                self.goal.resize(Scale::ATOL + y.len(), T::default());
-                self.judged(t, h, y, stages, y_new, err);
-                return;
-            }
+            Moves::Explicit { step, .. } | Moves::Auto { step, .. } => step,
             Moves::Stiff(_)
             | Moves::Taylor { .. }
             | Moves::Multistep
@@ -150,22 +144,6 @@ impl<T: Element> Step<T> for Motion<'_, T> {
         let now = [T::input(&t), T::input(&h), T::input(y), T::input(k1)];
         let mut outputs = [T::output(tail), T::output(y_new), T::output(err)];
         step.call_in_parts(&now, &self.rest, &mut outputs, &mut self.workspace);
-    }
-
-    fn judge_by(&mut self, scale: &Scale) -> bool {
-        let Moves::Explicit { judges, .. } = &self.kernels.moves else { return false };
-        self.goal = scale.numbers.iter().map(|number| T::from_f64(*number)).collect();
-        *judges == Some(scale.n_counted)
-    }
-
-    fn judged(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T], y_new: &mut [T], err: &mut [T]) -> f64 {
-        let Moves::Explicit { step, .. } = &self.kernels.moves else { crate::bug!("not an explicit method") };
-        let (t, h, mut norm) = ([T::from_f64(t)], [T::from_f64(h)], [T::default()]);
-        let (k1, tail) = stages.split_at_mut(y.len());
-        let now = [T::input(&t), T::input(&h), T::input(y), T::input(k1), T::input(&self.goal)];
-        let mut outputs = [T::output(tail), T::output(y_new), T::output(err), T::output(&mut norm)];
-        step.call_in_parts(&now, &self.rest, &mut outputs, &mut self.workspace);
-        norm[0].to_f64()
     }
 
     fn extend(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T]) {

@@ -6,7 +6,7 @@ use super::control::{Adaptive, Plain, positive};
 use super::controller::{Controller, Past, Rule, Weights};
 use super::dense::{Accepted, Interior};
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
-use super::problem::{Real, Scale, Step};
+use super::problem::{Real, Step};
 use super::solve::Stepping;
 use super::stepper::{Carried, Flow, Grid, Leg, Mode, Stepper, non_finite, require_finite};
 use super::tableau::{Coeff, Tableau};
@@ -33,8 +33,6 @@ pub struct Explicit<'a, T, S: ?Sized> {
     /// Those rows are known.
     extended: bool,
     rate: Known,
-    /// The norm of the error of the step last tried, where steps say that themselves.
-    norm: Option<f64>,
 }
 
 /// Where the rate at the start of the next step is.
@@ -78,10 +76,6 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
             Stepping::Fixed { dt } => Pace::Fixed(*dt, Grid::new(*dt)),
             Stepping::Adaptive(control) => Pace::Adaptive(Box::new(Steering::new(control, tableau, dim))),
         };
-        let judges = match &pace {
-            Pace::Fixed(..) => false,
-            Pace::Adaptive(steering) => steering.scale(dim).is_some_and(|scale| step.judge_by(&scale)),
-        };
         Explicit {
             step,
             tableau,
@@ -97,7 +91,6 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
             stages: vec![T::default(); dim * tableau.n_rows()],
             extended: false,
             rate: Known::No,
-            norm: judges.then_some(f64::NAN),
         }
     }
 
@@ -130,10 +123,7 @@ impl<'a, T: Real, S: Step<T> + ?Sized> Explicit<'a, T, S> {
             stats.first_step = h;
         }
         let stages = &mut self.stages[..self.n_stages * y.len()];
-        match &mut self.norm {
-            Some(norm) => *norm = self.step.judged(t, h, y, stages, &mut self.y_new, &mut self.err),
-            None => self.step.step(t, h, y, stages, &mut self.y_new, &mut self.err),
-        }
+        self.step.step(t, h, y, stages, &mut self.y_new, &mut self.err);
         self.extended = self.tableau.dense.extra.is_empty();
         stats.evaluations += self.n_stages as u64 - 1;
     }
@@ -290,12 +280,9 @@ impl<T: Real, S: Step<T> + ?Sized> Stepper<T> for Explicit<'_, T, S> {
             self.attempt(t, h, y, stats);
             let is_finite = self.is_finite();
             let Pace::Adaptive(steering) = &self.pace else { crate::bug!("the pace does not change") };
-            let err = match (is_finite, self.norm) {
-                (false, _) => f64::NAN,
-                (true, Some(norm)) => norm,
-                (true, None) => {
-                    steering.error_norm((h, y, &self.y_new), &self.err, &self.stages, &mut self.err_3)
-                }
+            let err = match is_finite {
+                true => steering.error_norm((h, y, &self.y_new), &self.err, &self.stages, &mut self.err_3),
+                false => f64::NAN,
             };
             if err <= 1.0 {
                 let factor = steering.accepted((tried, err), after_rejection, &mut self.past);
@@ -364,16 +351,6 @@ impl<'a> Steering<'a> {
         let scale = control.estimate.unwrap_or(tableau.error_scale());
         let (plain, third) = (control.plain(dim), tableau.third().map(weighed));
         Steering { control, controller, weights, q, plain, scale, third }
-    }
-
-    /// What a step of `dim` components may judge itself by.
-    fn scale(&self, dim: usize) -> Option<Scale> {
-        let control = self.control;
-        control.check(dim).ok()?;
-        let n_counted = control.counted(dim)?;
-        let mut numbers = vec![control.rtol, self.scale];
-        numbers.extend((0..dim).map(|at| control.atol.at(at)));
-        Some(Scale { n_counted, numbers })
     }
 
     /// The norm of the error of an attempt with step `h` from `y` to `y_new`. `err_3` is scratch.

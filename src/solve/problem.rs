@@ -80,37 +80,8 @@ pub trait Step<T: Real> {
     /// the smooth piece around `t + h/2`.
     fn step(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T], y_new: &mut [T], err: &mut [T]);
 
-    /// Makes ready for [`judged`](Step::judged) steps. Whether there are any: they tell the norm of
-    /// their error.
-    fn judge_by(&mut self, scale: &Scale) -> bool {
-        let _ = scale;
-        false
-    }
-
-    /// [`step`](Step::step), and the norm of its error.
-    fn judged(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T], y_new: &mut [T], err: &mut [T]) -> f64 {
-        let _ = (t, h, y, stages, y_new, err);
-        crate::bug!("a system that judges its steps says how")
-    }
-
     /// The stages that only dense output needs, of the step of size `h` from `(t, y)` that was taken
     /// last: `stages` is `[s + e, dim]`, of which the first `s` rows are known; fills the others, for
     /// `e` evaluations.
     fn extend(&mut self, t: f64, h: f64, y: &[T], stages: &mut [T]);
-}
-
-/// What the errors of steps are measured by, where the norm is the usual one: the root of the mean of squares
-/// over the first components.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Scale {
-    /// How many components count.
-    pub n_counted: usize,
-    /// The relative tolerance, what the error estimate is multiplied by, then the absolute
-    /// tolerance of each component: `[2 + dim]`.
-    pub numbers: Vec<f64>,
-}
-
-impl Scale {
-    /// Where the absolute tolerances begin.
-    pub const ATOL: usize = 2;
 }

@@ -79,7 +79,7 @@ impl Plan {
         let moves = match method.kind {
             Kind::Explicit(tableau) => {
                 let [step] = compile([&opt::optimise(steps::step(&with, tableau))], backend)?;
-                Moves::Explicit { step, judges: None, extension: extension(&with, tableau, backend)? }
+                Moves::Explicit { step, extension: extension(&with, tableau, backend)? }
             }
             Kind::Stiff(_) => Moves::Stiff(derivatives()?),
             Kind::Symplectic(_) => match Halves::of(&self.program.systems[system])? {
