@@ -20,8 +20,8 @@ use crate::solve::lanes::Trip;
 pub(crate) const MOST_BLOCKS: usize = 4;
 
 /// Bytes that a step of all blocks of a group keeps, at most, if there is to be more than one: what a group
-/// keeps in its steps is to stay in the nearer caches until it is read on the way back. Measured: see
-/// `cargo bench -- train`.
+/// keeps in its steps is to stay in the nearer caches until it is read on the way back. A guess, half of such a
+/// cache of one core; other values were not tried.
 const MOST_BYTES: usize = 1 << 19;
 
 /// A run in another piece of its solve: in a block of the group by its number, or behind these in a sequel by
