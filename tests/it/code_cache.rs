@@ -14,7 +14,8 @@ use nodec::ir::types::{DType, Type};
 use nodec::plan::unit::{compile, compile_lanes};
 use nodec::{Binder, Model, Run};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -283,4 +284,54 @@ fn what_is_quick_is_not_kept() {
     let cache = scratch.cache().worth(Duration::from_secs(3600));
     bits(&built(model(PREDATORS).bind().code_cache(&cache)), false);
     assert_eq!(scratch.files(), []);
+}
+
+/// `nodec run` in a process of its own; `cache` is what its environment says, of which it has nothing else.
+fn nodec(folder: &Path, out: &str, cache: Option<&Path>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nodec"));
+    command.args(["run", "m.node", "--out", out]).current_dir(folder).env_clear();
+    command.env("HOME", folder.join("home"));
+    command.env("NODEC_CACHE", cache.unwrap_or(Path::new("off")));
+    command
+}
+
+/// Long enough to be worth it on any machine.
+fn long() -> String {
+    let n = 60;
+    let states: String = (0..n).map(|i| format!("state x{i} = {}\n", 0.1 + 0.01 * f64::from(i))).collect();
+    let functions = ["sin", "cos", "tanh", "sigmoid", "exp"];
+    let lines = (0..n).map(|i| {
+        let (a, b) = ((7 * i + 3) % n, (11 * i + 5) % n);
+        let factors: String = (0..=i % 7).map(|k| format!("*(x{} + {k}.5)", (i + k) % n)).collect();
+        format!("x{i}' = {}(-x{a}^2){factors}/(3000 + x{b}^2) - x{i}\n", functions[i as usize % 5])
+    });
+    format!("time t in 0..1\n{states}{}", lines.collect::<String>())
+}
+
+#[test]
+fn the_command_keeps_code_where_the_environment_says() {
+    let scratch = Scratch::new("command");
+    fs::write(scratch.0.join("m.node"), long()).unwrap();
+    let cache = scratch.0.join("cache");
+    let run = |out: &str, cache: Option<&Path>| {
+        let ended = nodec(&scratch.0, out, cache).output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        fs::read(scratch.0.join(out).join("trajectory.csv")).unwrap()
+    };
+    let expected = run("off", None);
+    assert!(scratch.files().is_empty() && !scratch.0.join("home").exists());
+    // Two at once, then one that finds what they have kept.
+    let both =
+        ["a", "b"].map(|out| nodec(&scratch.0, out, Some(&cache)).stdout(Stdio::null()).spawn().unwrap());
+    for mut one in both {
+        assert!(one.wait().unwrap().success());
+    }
+    let kept = scratch.files();
+    assert!(!kept.is_empty() && !scratch.0.join("home").exists());
+    assert_eq!(run("c", Some(&cache)), expected);
+    assert!(scratch.files() == kept);
+    for out in ["a", "b"] {
+        assert_eq!(fs::read(scratch.0.join(out).join("trajectory.csv")).unwrap(), expected);
+    }
+    assert_eq!(run("d", Some(&scratch.0.join("m.node"))), expected, "a file is no folder");
 }
