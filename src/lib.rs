@@ -78,8 +78,9 @@
 //!   for any other function.
 //! - Mistakes of the user are [`diag::Diagnostic`]s, numbers that go wrong are
 //!   [`solve::outcome::Outcome`]s, and a panic is a bug of ours.
-//! - Files, clocks and devices are touched in [`cli`] and [`data`] alone, and by
-//!   [`Model`], which reads the program and the files it uses.
+//! - Files, clocks and devices are touched in [`cli`] and [`data`] alone, by
+//!   [`Model`], which reads the program and the files it uses, and by [`backend::store`], which keeps
+//!   machine code in a folder if it is given one.
 
 pub mod ad;
 pub mod backend;
@@ -98,6 +99,7 @@ pub mod solve;
 pub mod syntax;
 pub mod train;
 
+pub use backend::store::CodeCache;
 pub use engine::{
     Array, Binder, Checkpoint, DataFile, Dataset, Diagnostics, Error, Gradient, Model, OwnError, ParamValue,
     Run, RunNumber, RunValue, Runs, Slope, Solution, Trajectory, TrajectoryKind, Way,

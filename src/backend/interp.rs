@@ -48,8 +48,8 @@ struct Interpreted {
 }
 
 impl Executable for Interpreted {
-    fn module(&self) -> &LoopModule {
-        &self.module
+    fn signature(&self, func: usize) -> &Signature {
+        &self.signatures[func]
     }
 
     fn call_in_parts(

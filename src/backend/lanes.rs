@@ -8,6 +8,7 @@
 //! [`one_by_one`] does this with any back end, a lane at a time: it says what is meant, and serves
 //! where there is no wide code.
 
+use crate::backend::object::{LaneObject, LanePiece, Object, Spreads};
 use crate::backend::{CompileError, Executable, Input, Output, Signature, Workspace};
 use crate::lower::loops::{DType, LoopFunc, LoopModule};
 use std::sync::Arc;
@@ -40,8 +41,8 @@ pub struct LaneFunc {
 /// Compiled functions of several examples. Calls may run on many threads at once, each with its own
 /// workspace.
 pub trait LaneExecutable: Send + Sync {
-    /// What was compiled.
-    fn funcs(&self) -> &[LaneFunc];
+    /// What function number `func` takes and gives, all lanes together.
+    fn signature(&self, func: usize) -> &Signature;
     /// How many examples a call takes: a power of two.
     fn width(&self) -> usize;
     /// Runs function number `func` for all lanes. Panics if number, type or length of the arguments
@@ -64,15 +65,34 @@ pub fn one_by_one(
     width: usize,
     compile: impl FnOnce(Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError>,
 ) -> Result<Arc<dyn LaneExecutable>, CompileError> {
+    let (spreads, module) = apart(funcs, width);
+    Ok(Arc::new(OneByOne::new(spreads, width, compile(Arc::new(module))?)))
+}
+
+/// The same as data.
+pub(super) fn object(
+    funcs: Vec<LaneFunc>,
+    width: usize,
+    object: impl FnOnce(&LoopModule) -> Result<Object, CompileError>,
+) -> Result<LaneObject, CompileError> {
+    let (spreads, module) = apart(funcs, width);
+    let pieces = spreads.into_iter().map(LanePiece::Narrow).collect();
+    Ok(LaneObject { width, pieces, narrow: object(&module)? })
+}
+
+fn apart(funcs: Vec<LaneFunc>, width: usize) -> (Vec<Spreads>, LoopModule) {
     assert!(width.is_power_of_two(), "{width} lanes");
     funcs.iter().for_each(LaneFunc::check);
-    let module = LoopModule { funcs: funcs.iter().map(|lane| lane.func.clone()).collect() };
-    let executable = compile(Arc::new(module))?;
-    let signatures = funcs.iter().map(|lane| Signature::of_lanes(lane, width)).collect();
-    Ok(Arc::new(OneByOne { funcs, signatures, width, executable }))
+    let parts = funcs.into_iter().map(LaneFunc::into_parts);
+    let (spreads, funcs) = parts.unzip();
+    (spreads, LoopModule { funcs })
 }
 
 impl LaneFunc {
+    pub(super) fn into_parts(self) -> (Spreads, LoopFunc) {
+        (Spreads { inputs: self.inputs, outputs: self.outputs }, self.func)
+    }
+
     /// Panics unless every buffer is what its place and type allow.
     pub fn check(&self) {
         let LaneFunc { func, inputs, outputs } = self;
@@ -91,8 +111,8 @@ impl LaneFunc {
 }
 
 /// Lane after lane.
-struct OneByOne {
-    funcs: Vec<LaneFunc>,
+pub(super) struct OneByOne {
+    spreads: Vec<Spreads>,
     signatures: Vec<Signature>,
     width: usize,
     executable: Arc<dyn Executable>,
@@ -107,9 +127,19 @@ enum Column {
     Bool(Vec<u8>),
 }
 
+impl OneByOne {
+    /// The functions of `executable`.
+    pub(super) fn new(spreads: Vec<Spreads>, width: usize, executable: Arc<dyn Executable>) -> OneByOne {
+        let each = spreads.iter().enumerate().map(|(func, Spreads { inputs, outputs })| {
+            executable.signature(func).clone().in_lanes(inputs, outputs, width)
+        });
+        OneByOne { signatures: each.collect(), spreads, width, executable }
+    }
+}
+
 impl LaneExecutable for OneByOne {
-    fn funcs(&self) -> &[LaneFunc] {
-        &self.funcs
+    fn signature(&self, func: usize) -> &Signature {
+        &self.signatures[func]
     }
 
     fn width(&self) -> usize {
@@ -117,13 +147,13 @@ impl LaneExecutable for OneByOne {
     }
 
     fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
-        let lane_func = &self.funcs[func];
+        let spreads = &self.spreads[func];
         self.signatures[func].check(inputs, &[], outputs);
-        let declared = &lane_func.func;
+        let declared = self.executable.signature(func);
         // Sums of lanes by how many lanes are in them: equal ones are added, the earlier first.
         let mut sums: Vec<(usize, Vec<Option<Column>>)> = Vec::new();
         for lane in 0..self.width {
-            let own: Vec<Option<Column>> = (inputs.iter().zip(&lane_func.inputs))
+            let own: Vec<Option<Column>> = (inputs.iter().zip(&spreads.inputs))
                 .map(|(input, spread)| {
                     (*spread == Spread::Lanes).then(|| Column::of_lane(input, lane, self.width))
                 })
@@ -131,12 +161,11 @@ impl LaneExecutable for OneByOne {
             let arguments: Vec<Input<'_>> = (inputs.iter().zip(&own))
                 .map(|(input, own)| own.as_ref().map_or(*input, Column::input))
                 .collect();
-            let mut results: Vec<Column> = (declared.outputs.iter())
-                .map(|id| Column::zeros(declared.buffers[*id].dtype, declared.buffers[*id].len))
-                .collect();
+            let mut results: Vec<Column> =
+                (declared.outputs.iter()).map(|(dtype, len)| Column::zeros(*dtype, *len)).collect();
             let mut places: Vec<Output<'_>> = results.iter_mut().map(Column::output).collect();
             self.executable.call(func, &arguments, &mut places, workspace);
-            let each = outputs.iter_mut().zip(&lane_func.outputs).zip(results);
+            let each = outputs.iter_mut().zip(&spreads.outputs).zip(results);
             let terms = each.map(|((output, spread), result)| match spread {
                 Spread::Sum => Some(result),
                 Spread::Lanes | Spread::Shared => {

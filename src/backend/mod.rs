@@ -1,16 +1,24 @@
 //! Layer 5: loop IR to something that runs.
 //!
 //! A [`Backend`] turns a [`LoopModule`] into an [`Executable`]; all of them give the same bits, where
-//! every NaN counts as the same (its sign and payload are unspecified).
+//! every NaN counts as the same (its sign and payload are unspecified). One that makes machine code
+//! ([`Native`]) does so in two steps, an [`Object`] and its place in memory, between which the code can be
+//! kept ([`kept`]).
 
 pub mod cranelift;
 pub mod interp;
+pub mod kept;
 pub mod lanes;
+pub mod object;
+pub mod store;
 pub mod wide;
 
+use crate::backend::kept::Keeping;
 use crate::backend::lanes::{LaneExecutable, LaneFunc, Spread};
+use crate::backend::object::{LaneObject, Object};
 pub use crate::lower::loops::Target;
 use crate::lower::loops::{BufferId, DType, LoopFunc, LoopModule};
+use std::hash::Hasher;
 use std::sync::Arc;
 
 /// Why code could not be made. Never the user's fault.
@@ -46,6 +54,10 @@ pub trait Backend: Send + Sync {
     ) -> Result<Arc<dyn LaneExecutable>, CompileError> {
         lanes::one_by_one(funcs, width, |module| self.compile(module))
     }
+    /// Where its code is kept, if it is.
+    fn keeping(&self) -> Option<&Keeping> {
+        None
+    }
     /// Whether the lanes of such a call run side by side.
     fn is_wide(&self) -> bool {
         false
@@ -58,11 +70,30 @@ pub trait Backend: Send + Sync {
     }
 }
 
+/// A back end that makes machine code.
+pub trait Native: Backend {
+    /// Adds everything to `hasher` that its code depends on beside the functions: the machine and how it is
+    /// used.
+    fn describe(&self, hasher: &mut dyn Hasher);
+    /// Machine code of every function.
+    fn object(&self, module: &LoopModule) -> Result<Object, CompileError>;
+    /// Places code in memory.
+    fn load(&self, object: Object) -> Result<Arc<dyn Executable>, CompileError>;
+    /// Machine code of functions that are called for `width` examples at once.
+    fn lane_object(&self, funcs: Vec<LaneFunc>, width: usize) -> Result<LaneObject, CompileError> {
+        lanes::object(funcs, width, |module| self.object(module))
+    }
+    /// Places such code in memory.
+    fn load_lanes(&self, object: LaneObject) -> Result<Arc<dyn LaneExecutable>, CompileError> {
+        wide::load(object, |narrow| self.load(narrow))
+    }
+}
+
 /// Compiled functions. Calls are pure and may run on many threads at once, each with its own
 /// workspace.
 pub trait Executable: Send + Sync {
-    /// What was compiled.
-    fn module(&self) -> &LoopModule;
+    /// What function number `func` takes and gives.
+    fn signature(&self, func: usize) -> &Signature;
     /// Runs function number `func`. Panics if number, type or length of the arguments differ from
     /// its declaration.
     fn call(&self, func: usize, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
@@ -152,12 +183,15 @@ pub fn all() -> Vec<Arc<dyn Backend>> {
     vec![Arc::new(interp::Interp::new(target)), Arc::new(cranelift::Cranelift)]
 }
 
-/// What a call of a function takes: element type and length of each buffer.
-#[derive(Debug)]
-struct Signature {
-    name: String,
-    inputs: Vec<(DType, usize)>,
-    outputs: Vec<(DType, usize)>,
+/// What a call of a function takes: element type and length of each buffer, in call order.
+#[derive(Clone, Debug)]
+pub struct Signature {
+    /// The name of the function in messages.
+    pub name: String,
+    /// What it reads.
+    pub inputs: Vec<(DType, usize)>,
+    /// What it writes.
+    pub outputs: Vec<(DType, usize)>,
 }
 
 impl Signature {
@@ -169,14 +203,13 @@ impl Signature {
         Signature { name: func.name.clone(), inputs, outputs }
     }
 
-    /// Of a function of `width` lanes.
-    fn of_lanes(lanes: &LaneFunc, width: usize) -> Signature {
-        let mut signature = Signature::of(&lanes.func);
-        let buffers = signature.inputs.iter_mut().zip(&lanes.inputs);
-        for ((_, len), spread) in buffers.chain(signature.outputs.iter_mut().zip(&lanes.outputs)) {
+    /// The same in `width` lanes.
+    fn in_lanes(mut self, inputs: &[Spread], outputs: &[Spread], width: usize) -> Signature {
+        let buffers = self.inputs.iter_mut().zip(inputs);
+        for ((_, len), spread) in buffers.chain(self.outputs.iter_mut().zip(outputs)) {
             *len *= if *spread == Spread::Lanes { width } else { 1 };
         }
-        signature
+        self
     }
 
     /// Panics unless the arguments are these.

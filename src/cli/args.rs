@@ -11,7 +11,13 @@ Examples:
   nodec run model.node                             fit or simulate, and write runs/0001
   nodec run model.node --set mu=50 --rtol 1e-9     with another number and a tighter tolerance
   nodec check model.node                           every mistake at once
-  nodec explain E0301                              what a message means";
+  nodec explain E0301                              what a message means
+
+Environment:
+  NODEC_CACHE   the folder in which machine code is kept, so that a model which took long to compile
+                starts sooner the next time; `off` for none [default: nodec in the folder of the
+                platform for such files, such as ~/.cache; none on Windows]
+  NO_COLOR      no colours";
 
 /// Solves and fits systems of differential equations written in the `.node` language.
 #[derive(Clone, Debug, Parser)]

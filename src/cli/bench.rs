@@ -10,7 +10,8 @@ use super::plot::{Chart, Mark, Series, png};
 use super::run::{Ended, PNG_SCALE, bound};
 use super::run_dir::{Place, RunDir, RunDirError};
 use super::{Console, Exit};
-use crate::engine::{Error, Model, Run, STIFF_NOTE, Solution, TrajectoryKind};
+use crate::backend::store::CodeCache;
+use crate::engine::{Binder, Error, Model, Run, STIFF_NOTE, Solution, TrajectoryKind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,8 @@ struct Reference {
 struct Bench<'a> {
     model: &'a Model,
     settings: &'a SettingArgs,
+    /// Where code is kept: a method has the same at every tolerance.
+    cache: Option<CodeCache>,
     /// `atol` is this times `rtol`; then the same for each state that has one of its own.
     ratio: f64,
     ratios: Vec<(String, f64)>,
@@ -87,6 +90,7 @@ impl Console<'_> {
         let bench = Bench {
             model: &model,
             settings: &args.settings,
+            cache: self.cache.clone(),
             ratio: atol / rtol,
             ratios: own.map(|own| (format!("solve.atol.{}", own.state), own.value / rtol)).collect(),
         };
@@ -161,6 +165,7 @@ impl Bench<'_> {
             .setting("solve.max_steps", &MAX_STEPS.to_string());
         let own = self.ratios.iter();
         let binder = own.fold(binder, |binder, (key, ratio)| binder.setting(key, &number(ratio * rtol)));
+        let binder = self.cache.iter().fold(binder, Binder::code_cache);
         binder.build().map_err(Error::Invalid)
     }
 

@@ -1,7 +1,7 @@
 //! `nodec eval`: a model scored with the params of an earlier run.
 
 use super::args::EvalArgs;
-use super::run::{Ended, bound, run_values, titled};
+use super::run::{Ended, run_values, titled};
 use super::{Console, Exit};
 use crate::data::Part;
 use crate::engine::{Error, Run};
@@ -19,7 +19,7 @@ impl Console<'_> {
     fn try_eval(&mut self, args: &EvalArgs) -> Result<Exit, Ended> {
         let model = self.load(&args.file)?;
         let part = args.split.part();
-        let run = bound(&model, &args.settings).part(part).build();
+        let run = self.bound(&model, &args.settings).part(part).build();
         let mut run = run.map_err(|diagnostics| self.ended(&Error::Invalid(diagnostics)))?;
         self.take_params(&mut run, &args.from)?;
         if run.trains_on_examples() {

@@ -1,7 +1,7 @@
 //! `nodec grad`: a gradient by every way there is, and whether they agree.
 
 use super::args::{GradArgs, SettingArgs};
-use super::run::{Ended, bound};
+use super::run::Ended;
 use super::{Console, Exit};
 use crate::engine::{Error, Gradient, Model, Run, Slope, Way};
 use std::time::Instant;
@@ -56,7 +56,7 @@ impl Console<'_> {
     }
 
     fn built(&mut self, model: &Model, settings: &SettingArgs) -> Result<Run, Ended> {
-        let run = bound(model, settings).build();
+        let run = self.bound(model, settings).build();
         run.map_err(|diagnostics| self.ended(&Error::Invalid(diagnostics)))
     }
 

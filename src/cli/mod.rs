@@ -4,6 +4,7 @@
 
 pub mod args;
 mod bench;
+pub mod cache;
 mod check;
 mod config;
 mod doc;
@@ -27,6 +28,7 @@ mod show;
 pub mod table;
 mod train;
 
+use crate::backend::store::CodeCache;
 use crate::base::span::Sources;
 use crate::diag::render::{Format, render};
 use crate::diag::{Diagnostic, Sink};
@@ -74,10 +76,22 @@ pub struct Console<'a> {
     pub format: Format,
     /// Whether they have colours.
     pub color: bool,
+    /// Where machine code is kept.
+    pub cache: Option<CodeCache>,
 }
 
-/// Runs the command line `args`, the name of the program first.
+/// Runs the command line `args`, the name of the program first. Machine code is not kept.
 pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    run_with(args, None, out, err)
+}
+
+/// The same with a folder for machine code.
+pub fn run_with(
+    args: impl IntoIterator<Item = OsString>,
+    cache: Option<CodeCache>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Exit {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -96,7 +110,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         MessageFormat::Short => Format::Short,
         MessageFormat::Json => Format::Json,
     };
-    let mut console = Console { out, err, format, color };
+    let mut console = Console { out, err, format, color, cache };
     match &cli.command {
         Command::Run(args) => console.run(args),
         Command::Eval(args) => console.eval(args),

@@ -32,6 +32,12 @@ pub(super) enum Ended {
 }
 
 impl Console<'_> {
+    /// The model with what the command line sets, to be compiled with the code that is kept.
+    pub(super) fn bound(&self, model: &Model, settings: &SettingArgs) -> Binder {
+        let binder = bound(model, settings);
+        self.cache.iter().fold(binder, Binder::code_cache)
+    }
+
     /// `nodec run`
     pub(super) fn run(&mut self, args: &RunArgs) -> Exit {
         match self.try_run(args) {
@@ -41,7 +47,7 @@ impl Console<'_> {
 
     fn try_run(&mut self, args: &RunArgs) -> Result<Exit, Ended> {
         let model = self.load(&args.file)?;
-        let mut run = self.build(bound(&model, &args.settings).sweeps(args.sweep.iter().cloned()))?;
+        let mut run = self.build(self.bound(&model, &args.settings).sweeps(args.sweep.iter().cloned()))?;
         let folder = RunDir::begin(place(args)).map_err(|error| self.unwritable(&error))?;
         let on_examples = run.trains_on_examples();
         match (model.is_trainable(), on_examples) {

@@ -1,7 +1,7 @@
 //! `nodec show`: what the compiler makes of a model, stage by stage.
 
 use super::args::{ShowArgs, Stage};
-use super::run::{Ended, bound};
+use super::run::Ended;
 use super::{Console, Exit};
 use crate::base::span::Sources;
 use crate::diag::Sink;
@@ -53,7 +53,7 @@ impl Console<'_> {
 
     fn show_code(&mut self, args: &ShowArgs, stage: Stage) -> Result<(), Ended> {
         let model = self.load(&args.file)?;
-        let run: Run = self.build(bound(&model, &args.settings))?;
+        let run: Run = self.build(self.bound(&model, &args.settings))?;
         let listing = match stage {
             Stage::Ir => Ok(run.plan().show_program()),
             Stage::Opt => run.plan().show_ir(),

@@ -1,5 +1,6 @@
 //! From a checked program to compiled code: numbers, settings, data, sizes, elaboration, plan.
 
+use crate::backend::store::CodeCache;
 use crate::base::span::Span;
 use crate::data::{self, Part, Place};
 use crate::diag::{Code, Diagnostic, Severity, Sink};
@@ -42,6 +43,7 @@ pub struct Binder {
     part: Part,
     values: BTreeMap<Arc<str>, Given>,
     sweeps: Vec<Sweep>,
+    cache: Option<CodeCache>,
 }
 
 impl Binder {
@@ -54,6 +56,7 @@ impl Binder {
             part: Part::Train,
             values: BTreeMap::new(),
             sweeps: Vec::new(),
+            cache: None,
         }
     }
 
@@ -153,6 +156,14 @@ impl Binder {
         self
     }
 
+    /// Keeps machine code in this folder, and takes what is kept there from earlier runs. Without one, which is
+    /// usual, everything is compiled.
+    #[must_use]
+    pub fn code_cache(mut self, cache: &CodeCache) -> Binder {
+        self.cache = Some(cache.clone());
+        self
+    }
+
     /// The settings that would be in force, without reading data or compiling.
     pub fn settings(&self) -> Result<Settings, Diagnostics> {
         let mut work = Work::new(self);
@@ -244,6 +255,8 @@ impl Binder {
 pub(super) struct Work {
     pub(super) sources: crate::base::span::Sources,
     pub(super) sink: Sink,
+    /// Where code is kept.
+    pub(super) cache: Option<CodeCache>,
 }
 
 /// A program with its settings and data.
@@ -269,7 +282,8 @@ type Overrides = BTreeMap<Arc<str>, Given>;
 
 impl Work {
     fn new(binder: &Binder) -> Work {
-        let mut work = Work { sources: binder.model.sources.clone(), sink: Sink::new() };
+        let mut work =
+            Work { sources: binder.model.sources.clone(), sink: Sink::new(), cache: binder.cache.clone() };
         for assignment in &binder.malformed {
             let source = work.sources.add("command line", format!("--set {assignment}"));
             let span = Span::new(source, 6, 6 + assignment.len());
@@ -460,7 +474,7 @@ impl Work {
                 return None;
             }
         };
-        let Prepared { program, solves, options } = prepared;
+        let Prepared { program, solves, options, .. } = prepared;
         let first = At::evaluated(binder.part, 0);
         let values = example::values(&program.data, &dataset, settings.run.seed, first);
         let save = match &settings.solve.save {

@@ -3,6 +3,8 @@
 use crate::backend;
 use crate::backend::cranelift::{Baseline, Cranelift};
 use crate::backend::interp::Interp;
+use crate::backend::kept::Keeping;
+use crate::backend::store::CodeCache;
 use crate::diag::{Code, Diagnostic};
 use crate::engine::bind::Work;
 use crate::engine::controls::{MAX_PROBES, estimator};
@@ -25,18 +27,21 @@ pub(super) struct Prepared {
     pub(super) solves: Vec<SolveSettings>,
     /// By system.
     pub(super) options: Vec<Options>,
+    /// Where code is kept.
+    cache: Option<CodeCache>,
 }
 
 impl Prepared {
     /// Compiles it.
     pub(super) fn plan(&self, settings: &Settings) -> Result<Plan, PlanError> {
-        let native: Arc<dyn backend::Backend> = match settings.run.cpu {
+        let native: Arc<dyn backend::Native> = match settings.run.cpu {
             Cpu::Native => Arc::new(Cranelift),
             Cpu::Baseline => Arc::new(Baseline),
         };
-        let backend = match settings.run.backend {
-            Backend::Cranelift => native,
-            Backend::Interp => Arc::new(Interp::new(native.target())),
+        let backend: Arc<dyn backend::Backend> = match (settings.run.backend, &self.cache) {
+            (Backend::Cranelift, Some(cache)) => Arc::new(Keeping::new(native, cache.clone())),
+            (Backend::Cranelift, None) => native,
+            (Backend::Interp, _) => Arc::new(Interp::new(native.target())),
         };
         let methods = self.solves.iter().map(|solve| solve.method).collect();
         let forms = self.solves.iter().map(|solve| solve.jacobian).collect();
@@ -97,7 +102,7 @@ impl Work {
         if self.sink.has_errors() {
             return None;
         }
-        Some(Prepared { program, solves, options })
+        Some(Prepared { program, solves, options, cache: self.cache.clone() })
     }
 
     /// Calls events that the compiler made by what the file says there.

@@ -10,6 +10,7 @@ use crate::base::span::Span;
 use crate::ir::op::Op;
 use crate::ir::types::{Shape, Type};
 use smallvec::SmallVec;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 crate::index_type!(
@@ -144,6 +145,32 @@ impl Func {
     /// The types of the results.
     pub fn result_types(&self) -> impl Iterator<Item = &Type> {
         self.results.iter().map(|port| self.ty(port.value))
+    }
+}
+
+/// What a function computes, without the names and the places in the source that it does not depend on. Equal
+/// contents hash equally, and others, with a hash that can tell them apart, do not.
+#[derive(Clone, Copy, Debug)]
+pub struct Content<'f>(&'f Func);
+
+impl Func {
+    /// See [`Content`].
+    pub fn content(&self) -> Content<'_> {
+        Content(self)
+    }
+}
+
+impl Hash for Content<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Func { name: _, params, nodes, results } = self.0;
+        nodes.len().hash(state);
+        for Node { op, attr, args, ty, span: _ } in nodes.iter() {
+            (op, attr, args, ty).hash(state);
+        }
+        for ports in [params, results] {
+            ports.len().hash(state);
+            ports.iter().for_each(|Port { name: _, value }| value.hash(state));
+        }
     }
 }
 

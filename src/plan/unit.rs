@@ -295,9 +295,16 @@ impl Kernel {
 
 /// Compiles functions whose requests for derivatives have been resolved.
 pub fn compile<const N: usize>(funcs: [&Func; N], backend: &dyn Backend) -> Result<[Kernel; N], PlanError> {
-    let lowered = funcs.into_iter().map(|func| lowered(func, backend));
-    let module = LoopModule { funcs: lowered.collect::<Result<_, _>>()? };
-    let executable = backend.compile(Arc::new(module))?;
+    let module = || -> Result<LoopModule, PlanError> {
+        let lowered = funcs.iter().map(|func| lowered(func, backend));
+        Ok(LoopModule { funcs: lowered.collect::<Result<_, _>>()? })
+    };
+    let executable = match backend.keeping() {
+        Some(keeping) => {
+            keeping.executable(&funcs.map(Func::content), &funcs.map(|func| &*func.name), module)?
+        }
+        None => backend.compile(Arc::new(module()?))?,
+    };
     Ok(std::array::from_fn(|index| Kernel { executable: executable.clone(), index }))
 }
 
@@ -346,11 +353,20 @@ pub fn compile_lanes<const N: usize>(
     dtype: DType,
     backend: &dyn Backend,
 ) -> Result<[LaneKernel; N], PlanError> {
+    let width = lanes::width(dtype);
     let target = backend.lane_target(dtype);
-    let lowered = funcs.into_iter().map(|(func, inputs, outputs)| {
-        lower::lower(func, target).map(|func| LaneFunc { func, inputs, outputs })
-    });
-    let lowered = lowered.collect::<Result<Vec<_>, _>>()?;
-    let executable = backend.compile_lanes(lowered, lanes::width(dtype))?;
+    let names = funcs.each_ref().map(|(func, ..)| &*func.name);
+    let content = funcs.each_ref().map(|(func, inputs, outputs)| (func.content(), inputs, outputs));
+    let lowered = || -> Result<Vec<LaneFunc>, PlanError> {
+        let lowered = funcs.iter().map(|(func, inputs, outputs)| {
+            let func = lower::lower(func, target)?;
+            Ok(LaneFunc { func, inputs: inputs.clone(), outputs: outputs.clone() })
+        });
+        lowered.collect()
+    };
+    let executable = match backend.keeping() {
+        Some(keeping) => keeping.lane_executable(&(target, content), &names, width, lowered)?,
+        None => backend.compile_lanes(lowered()?, width)?,
+    };
     Ok(std::array::from_fn(|index| LaneKernel { executable: executable.clone(), index }))
 }

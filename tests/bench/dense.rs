@@ -52,25 +52,24 @@ pub fn table() {
 
 /// What a call takes, on numbers between -1 and 1.
 fn microseconds(native: &dyn nodec::backend::Executable) -> f64 {
-    let func = &native.module().funcs[0];
+    let declared = native.signature(0);
     let some = |len: usize| (0..len).map(|at| 0.02 * ((at * 7919 % 100) as f64 - 50.0)).collect::<Vec<f64>>();
-    let wide: Vec<Vec<f64>> = func.inputs.iter().map(|id| some(func.buffers[*id].len)).collect();
+    let wide: Vec<Vec<f64>> = declared.inputs.iter().map(|(_, len)| some(*len)).collect();
     let narrow: Vec<Vec<f32>> = wide.iter().map(|x| x.iter().map(|x| *x as f32).collect()).collect();
-    let lens: Vec<usize> = func.outputs.iter().map(|id| func.buffers[*id].len).collect();
+    let lens: Vec<usize> = declared.outputs.iter().map(|(_, len)| *len).collect();
     let mut wide_out: Vec<Vec<f64>> = lens.iter().map(|len| vec![0.0; *len]).collect();
     let mut narrow_out: Vec<Vec<f32>> = lens.iter().map(|len| vec![0.0; *len]).collect();
-    let is_wide =
-        |ids: &[nodec::lower::loops::BufferId], at: usize| func.buffers[ids[at]].dtype == DType::F64;
+    let is_wide = |buffers: &[(DType, usize)], at: usize| buffers[at].0 == DType::F64;
     let mut workspace = Workspace::default();
     let mut call = || {
         let inputs: Vec<Input<'_>> = (0..wide.len())
-            .map(|at| match is_wide(&func.inputs, at) {
+            .map(|at| match is_wide(&declared.inputs, at) {
                 true => Input::F64(&wide[at]),
                 false => Input::F32(&narrow[at]),
             })
             .collect();
         let mut outputs: Vec<Output<'_>> = (wide_out.iter_mut().zip(&mut narrow_out).enumerate())
-            .map(|(at, (wide, narrow))| match is_wide(&func.outputs, at) {
+            .map(|(at, (wide, narrow))| match is_wide(&declared.outputs, at) {
                 true => Output::F64(wide),
                 false => Output::F32(narrow),
             })

@@ -2,7 +2,8 @@
 //! peers' scripts. Prints a JSON line for each, as they do, so that they make one table.
 //!
 //! Data and weights are those of the peers: `tests/bench/train/data.py` writes them to the folder that
-//! `NODEC_BENCH_DATA` names.
+//! `NODEC_BENCH_DATA` names. Code is kept in the folder that `NODEC_CACHE` names, if it is set: `compile` is then
+//! what it takes to find it.
 
 use nodec::data::{Part, npz};
 use nodec::{Model, Run};
@@ -101,6 +102,8 @@ fn built(task: &Task, folder: &Path, threads: &str) -> Run {
     let model = model.unwrap_or_else(|all| panic!("{}", all.render()));
     let bound = model.bind().setting("run.threads", threads);
     let bound = if task.data == "ffjord256" { bound.assign("H=256") } else { bound };
+    let cache = std::env::var_os("NODEC_CACHE").map(nodec::CodeCache::at);
+    let bound = cache.iter().fold(bound, nodec::Binder::code_cache);
     let mut run = bound.build().unwrap_or_else(|all| panic!("{}", all.render()));
     let bytes = std::fs::read(folder.join("weights.npz")).expect("the weights are there");
     for (name, array) in npz::decoded(&bytes).expect("an archive") {

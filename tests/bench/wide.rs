@@ -3,9 +3,9 @@
 
 use crate::median;
 use nodec::ad::vjp_func;
-use nodec::backend::cranelift::Cranelift;
+use nodec::backend::cranelift::{Along, Cranelift};
 use nodec::backend::lanes::{LaneFunc, Spread};
-use nodec::backend::wide::{self, Isa};
+use nodec::backend::wide::Isa;
 use nodec::backend::{Backend, Input, Output, Workspace};
 use nodec::ir::builder::Builder;
 use nodec::ir::func::{Attr, Func, ValueId};
@@ -76,7 +76,7 @@ fn rate(func: &Func, n: usize, operations: usize, isa: Isa) -> f64 {
     let numbers = |len: usize| (0..len).map(|i| 0.3 * ((i * 37 % 101) as f32 / 101.0 - 0.5)).collect();
     let ins: Vec<Vec<f32>> = (0..lane_func.inputs.len()).map(|at| numbers(len(at, true))).collect();
     let mut outs: Vec<Vec<f32>> = (0..lane_func.outputs.len()).map(|at| vec![0.0; len(at, false)]).collect();
-    let code = wide::compile(vec![lane_func], LANES, Some(isa), |module| Cranelift.compile(module));
+    let code = Along(isa).compile_lanes(vec![lane_func], LANES);
     let code = code.expect("it compiles");
     let mut workspace = Workspace::default();
     let calls = (200_000_000 / (operations * LANES)).max(1);

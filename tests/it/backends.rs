@@ -9,7 +9,7 @@ use crate::wide;
 use nodec::ad::{batch_func, expand, jvp_func, vjp_func};
 use nodec::backend::cranelift::{Cranelift, clif};
 use nodec::backend::interp::Interp;
-use nodec::backend::lanes::{LaneExecutable, Spread};
+use nodec::backend::lanes::LaneExecutable;
 use nodec::backend::{Backend, Executable, Input, Output, Workspace};
 use nodec::ir::builder::Builder;
 use nodec::ir::eval::values;
@@ -103,13 +103,10 @@ pub fn compiled(backend: &dyn Backend, func: &LoopFunc) -> Arc<dyn Executable> {
 
 /// One call with fresh outputs.
 pub fn call(executable: &dyn Executable, args: &[Data], workspace: &mut Workspace) -> Vec<Data> {
-    let func = &executable.module().funcs[0];
+    let declared = executable.signature(0);
     let inputs: Vec<Input<'_>> = args.iter().map(Data::input).collect();
-    let mut results: Vec<Data> = func
-        .outputs
-        .iter()
-        .map(|id| Data::unwritten(func.buffers[*id].dtype, func.buffers[*id].len))
-        .collect();
+    let mut results: Vec<Data> =
+        declared.outputs.iter().map(|(dtype, len)| Data::unwritten(*dtype, *len)).collect();
     let mut outputs: Vec<Output<'_>> = results.iter_mut().map(Data::output).collect();
     executable.call(0, &inputs, &mut outputs, workspace);
     results
@@ -117,16 +114,10 @@ pub fn call(executable: &dyn Executable, args: &[Data], workspace: &mut Workspac
 
 /// One call for several lanes with fresh outputs; sums are added to a number.
 pub fn call_lanes(executable: &dyn LaneExecutable, args: &[Data]) -> Vec<Data> {
-    let lane_func = &executable.funcs()[0];
-    let func = &lane_func.func;
+    let declared = executable.signature(0);
     let inputs: Vec<Input<'_>> = args.iter().map(Data::input).collect();
-    let outputs = func.outputs.iter().zip(&lane_func.outputs);
-    let mut results: Vec<Data> = outputs
-        .map(|(id, spread)| {
-            let lanes = if *spread == Spread::Lanes { executable.width() } else { 1 };
-            Data::unwritten(func.buffers[*id].dtype, func.buffers[*id].len * lanes)
-        })
-        .collect();
+    let mut results: Vec<Data> =
+        declared.outputs.iter().map(|(dtype, len)| Data::unwritten(*dtype, *len)).collect();
     let mut outputs: Vec<Output<'_>> = results.iter_mut().map(Data::output).collect();
     executable.call(0, &inputs, &mut outputs, &mut Workspace::default());
     results

@@ -9,6 +9,7 @@ mod bad_input;
 mod bench;
 mod blocks;
 mod cli;
+mod code_cache;
 mod constraints;
 mod control;
 mod convolutions;

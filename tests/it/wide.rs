@@ -3,7 +3,7 @@
 
 use crate::backends::{Data, call_lanes};
 use nodec::backend::Backend;
-use nodec::backend::cranelift::{Baseline, Cranelift};
+use nodec::backend::cranelift::{Along, Baseline, Cranelift};
 use nodec::backend::interp::Interp;
 use nodec::backend::lanes::{LaneFunc, Spread, one_by_one};
 use nodec::backend::wide::{self, Isa};
@@ -48,8 +48,11 @@ pub fn agrees(func: &LoopFunc, args: &[Data], sums: bool) {
                 one_by_one(vec![lane_func.clone()], width, |module| interp.compile(module)).unwrap();
             let expected = call_lanes(&*reference, &spread_args);
             for isa in isas() {
-                let made =
-                    wide::compile(vec![lane_func.clone()], width, isa, |module| Cranelift.compile(module));
+                let funcs = vec![lane_func.clone()];
+                let made = match isa {
+                    Some(isa) => Along(isa).compile_lanes(funcs, width),
+                    None => Cranelift.compile_lanes(funcs, width),
+                };
                 let made = made.unwrap();
                 // Twice: what the first call leaves in the workspace is not read.
                 for _ in 0..2 {

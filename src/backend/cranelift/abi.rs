@@ -5,16 +5,14 @@
 //! code; whoever can call it holds an `Arc` of it, so the code outlives every call.
 
 use crate::backend::{Executable, Input, Output, Signature, Workspace};
-use crate::lower::loops::LoopModule;
 use cranelift_jit::JITModule;
 use cranelift_module::FuncId;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 type Entry = unsafe extern "C" fn(*const *const u8, *const *mut u8, *mut u8);
 
-/// Code in memory, with what it was made from.
+/// Code in memory.
 pub(super) struct Compiled {
-    module: Arc<LoopModule>,
     entries: Vec<Callable>,
     /// Never locked to call a function: the lock only makes the owner `Sync`.
     jit: Mutex<Option<JITModule>>,
@@ -29,29 +27,26 @@ struct Callable {
 }
 
 impl Compiled {
-    /// The functions `ids` of `jit`, which are those of `module` in order, finalized and with the
-    /// signature of an `Entry`; with each the bytes of workspace it needs.
-    pub(super) fn new(module: Arc<LoopModule>, jit: JITModule, ids: &[(FuncId, usize)]) -> Compiled {
-        assert_eq!(module.funcs.len(), ids.len(), "one piece of code per function");
-        let entries = ids
-            .iter()
-            .zip(&module.funcs)
-            .map(|((id, workspace), func)| {
-                let address = jit.get_finalized_function(*id);
-                // SAFETY: `emit` gives every function exactly the parameters of `Entry` and the
-                // host's default calling convention, which is that of `extern "C"`; wide code, which is
-                // made for Unix on x86-64 alone, has the same ones there.
-                let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
-                Callable { entry, signature: Signature::of(func), workspace: *workspace }
-            })
-            .collect();
-        Compiled { module, entries, jit: Mutex::new(Some(jit)) }
+    /// The functions `made` of `jit`, finalized and with the signature of an `Entry`; with each what a call
+    /// of it takes, and the bytes of workspace it needs.
+    pub(super) fn new(jit: JITModule, made: Vec<(FuncId, Signature, usize)>) -> Compiled {
+        let callable = |(id, signature, workspace)| {
+            let address = jit.get_finalized_function(id);
+            // SAFETY: `emit` gives every function exactly the parameters of `Entry` and the
+            // host's default calling convention, which is that of `extern "C"`; wide code, which is
+            // made for Unix on x86-64 alone, has the same ones there. Code that was kept is what was made
+            // for this machine by this build: its key and its checksum say so.
+            let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
+            Callable { entry, signature, workspace }
+        };
+        let entries = made.into_iter().map(callable).collect();
+        Compiled { entries, jit: Mutex::new(Some(jit)) }
     }
 }
 
 impl Executable for Compiled {
-    fn module(&self) -> &LoopModule {
-        &self.module
+    fn signature(&self, func: usize) -> &Signature {
+        &self.entries[func].signature
     }
 
     fn call_in_parts(

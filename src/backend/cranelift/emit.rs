@@ -1,8 +1,10 @@
 //! Loop IR to Cranelift IR, statement by statement.
 //!
 //! A scalar becomes a value, a loop a block whose parameters are the loop variable and the carried
-//! scalars, a table a data object of the module. An `f64` is `f64`, a `bool` is an `i8` of 0 or 1.
+//! scalars, a table a symbol whose bytes stand beside the code. An `f64` is `f64`, a `bool` is an `i8` of
+//! 0 or 1.
 
+use crate::backend::object::TABLES;
 use crate::base::hash::FastMap;
 use crate::base::index::{Idx, IndexVec};
 use crate::bug;
@@ -10,25 +12,24 @@ use crate::lower::loops::{
     BufferId, BufferKind, DType, Index, Loop, LoopFunc, LoopVar, Prim, ScalarId, Stmt,
 };
 use cranelift::codegen::ir::{self, BlockArg, condcodes::FloatCC, condcodes::IntCC};
+use cranelift::codegen::isa::TargetIsa;
 use cranelift::prelude::{
     AbiParam, FunctionBuilder, FunctionBuilderContext, InstBuilder, MemFlagsData, Type, Value, types,
 };
-use cranelift_jit::JITModule;
-use cranelift_module::{DataDescription, Module};
 use smallvec::SmallVec;
 
 /// Fills in `function` with the code of `func`, which is verified, and its signature
-/// `(inputs, outputs, workspace)`.
+/// `(inputs, outputs, workspace)`; the bytes of its tables, which want 64-byte alignment.
 pub(super) fn emit(
-    jit: &mut JITModule,
+    isa: &dyn TargetIsa,
     function: &mut ir::Function,
     context: &mut FunctionBuilderContext,
     func: &LoopFunc,
-) -> Result<(), String> {
-    let pointer = jit.target_config().pointer_type();
-    function.signature = jit.make_signature();
+) -> Vec<Vec<u8>> {
+    let pointer = isa.pointer_type();
+    function.signature = ir::Signature::new(isa.default_call_conv());
     function.signature.params.extend([AbiParam::new(pointer); 3]);
-    let tables = define_tables(jit, function, func)?;
+    let (symbols, tables) = tables(function, func);
     let mut builder = FunctionBuilder::new(function, context);
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
@@ -43,7 +44,7 @@ pub(super) fn emit(
         inputs,
         outputs,
         workspace,
-        tables,
+        tables: symbols,
         addresses: func.buffers.ids().map(|_| None).collect(),
         advanced: FastMap::default(),
         scalars: func.scalars.ids().map(|_| None).collect(),
@@ -54,19 +55,18 @@ pub(super) fn emit(
     let mut builder = emitter.builder;
     builder.ins().return_(&[]);
     builder.seal_all_blocks();
-    builder.finalize(jit.target_config());
-    Ok(())
+    builder.finalize(isa.frontend_config());
+    tables
 }
 
-/// The constant buffers as data of the module.
-fn define_tables(
-    jit: &mut JITModule,
+/// The constant buffers as symbols, and their bytes.
+fn tables(
     function: &mut ir::Function,
     func: &LoopFunc,
-) -> Result<IndexVec<BufferId, Option<ir::GlobalValue>>, String> {
-    let mut tables = IndexVec::new();
+) -> (IndexVec<BufferId, Option<ir::GlobalValue>>, Vec<Vec<u8>>) {
+    let (mut symbols, mut tables) = (IndexVec::new(), Vec::new());
     for buffer in func.buffers.iter() {
-        tables.push(match &buffer.kind {
+        symbols.push(match &buffer.kind {
             BufferKind::Input | BufferKind::Output | BufferKind::Local(_) => None,
             BufferKind::Constant(bits) => {
                 let mut bytes = Vec::with_capacity(bits.len() * buffer.dtype.bytes());
@@ -74,16 +74,19 @@ fn define_tables(
                     let bits = Prim::Convert.eval(DType::F64, buffer.dtype, &[*bits]);
                     bytes.extend_from_slice(&bits.to_le_bytes()[..buffer.dtype.bytes()]);
                 }
-                let data = jit.declare_anonymous_data(false, false).map_err(|e| e.to_string())?;
-                let mut description = DataDescription::new();
-                description.define(bytes.into_boxed_slice());
-                description.set_align(64);
-                jit.define_data(data, &description).map_err(|e| e.to_string())?;
-                Some(jit.declare_data_in_func(data, function))
+                let name = ir::UserExternalName { namespace: TABLES, index: tables.len() as u32 };
+                let name = function.declare_imported_user_function(name);
+                tables.push(bytes);
+                Some(function.create_global_value(ir::GlobalValueData::Symbol {
+                    name: ir::ExternalName::user(name),
+                    offset: ir::immediates::Imm64::new(0),
+                    colocated: true,
+                    tls: false,
+                }))
             }
         });
     }
-    Ok(tables)
+    (symbols, tables)
 }
 
 /// Loop variables with their coefficients, outer loops first.

@@ -2,7 +2,8 @@
 //!
 //! Loop IR goes in, an [`Executable`] comes out. Values, ordering and fused multiply-adds are taken
 //! as they stand: `lower` decided them. A function that spends most of its time in loops over many
-//! elements becomes [wide] code. The call into the code, and freeing it, are in `abi`.
+//! elements becomes [wide] code. Code is made as data ([`Object`]) and placed in memory after; the call
+//! into it, and freeing it, are in `abi`.
 
 mod abi;
 mod emit;
@@ -11,13 +12,18 @@ mod emit;
 pub(super) use abi::{FEW, free, input_address, output_address, room};
 
 use crate::backend::lanes::{LaneExecutable, LaneFunc};
+use crate::backend::object::{LaneObject, Object, Piece, TABLES};
 use crate::backend::wide::Isa;
-use crate::backend::{Backend, CompileError, Executable, Target, wide};
+use crate::backend::{Backend, CompileError, Executable, Native, Signature, Target, wide};
 use crate::lower::loops::{DType, LoopFunc, LoopModule, Stmt};
-use cranelift::codegen::{Context, ir, isa, settings};
+use cranelift::codegen::control::ControlPlane;
+use cranelift::codegen::{Context, isa, settings};
 use cranelift::prelude::{Configurable, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{FuncId, Linkage, Module, default_libcall_names};
+use cranelift_module::{
+    DataDescription, FuncId, Linkage, Module, ModuleReloc, ModuleRelocTarget, default_libcall_names,
+};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 /// The back end, with all that this machine has.
@@ -30,6 +36,11 @@ pub struct Cranelift;
 #[derive(Clone, Copy, Debug)]
 pub struct Baseline;
 
+/// The same as [`Cranelift`], with every function in wide code of this kind that can be: for tests. Panics where
+/// the machine does not have it.
+#[derive(Clone, Copy, Debug)]
+pub struct Along(pub Isa);
+
 impl Backend for Cranelift {
     fn name(&self) -> &'static str {
         "cranelift"
@@ -40,7 +51,7 @@ impl Backend for Cranelift {
     }
 
     fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError> {
-        compile_for(Level::Native, &wide_where_it_pays, module)
+        self.load(self.object(&module)?)
     }
 
     fn lane_target(&self, dtype: DType) -> Target {
@@ -53,7 +64,7 @@ impl Backend for Cranelift {
         funcs: Vec<LaneFunc>,
         width: usize,
     ) -> Result<Arc<dyn LaneExecutable>, CompileError> {
-        wide::compile(funcs, width, wide::native(), |module| self.compile(module))
+        self.load_lanes(self.lane_object(funcs, width)?)
     }
 
     fn is_wide(&self) -> bool {
@@ -65,23 +76,22 @@ impl Backend for Cranelift {
     }
 }
 
-/// The same, with every function in wide code of this kind that can be: for tests. Panics where the machine
-/// does not have it.
-#[derive(Clone, Copy, Debug)]
-pub struct Along(pub Isa);
-
-impl Backend for Along {
-    fn name(&self) -> &'static str {
-        "wide"
+impl Native for Cranelift {
+    fn describe(&self, mut hasher: &mut dyn Hasher) {
+        ("cranelift", wide::native()).hash(&mut hasher);
+        describe_host(Level::Native, hasher);
     }
 
-    fn target(&self) -> Target {
-        target_of(Level::Native)
+    fn object(&self, module: &LoopModule) -> Result<Object, CompileError> {
+        object(Level::Native, &wide_where_it_pays, module)
     }
 
-    fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError> {
-        assert!(self.0.is_supported(), "code for {:?} on a machine without", self.0);
-        compile_for(Level::Native, &|func| wide::code_alone(func, self.0).ok(), module)
+    fn load(&self, object: Object) -> Result<Arc<dyn Executable>, CompileError> {
+        load(Level::Native, object)
+    }
+
+    fn lane_object(&self, funcs: Vec<LaneFunc>, width: usize) -> Result<LaneObject, CompileError> {
+        wide::object(funcs, width, wide::native(), |module| self.object(module))
     }
 }
 
@@ -107,7 +117,64 @@ impl Backend for Baseline {
     }
 
     fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError> {
-        compile_for(Level::Baseline, &|_| None, module)
+        self.load(self.object(&module)?)
+    }
+}
+
+impl Native for Baseline {
+    fn describe(&self, mut hasher: &mut dyn Hasher) {
+        "baseline".hash(&mut hasher);
+        describe_host(Level::Baseline, hasher);
+    }
+
+    fn object(&self, module: &LoopModule) -> Result<Object, CompileError> {
+        object(Level::Baseline, &|_| None, module)
+    }
+
+    fn load(&self, object: Object) -> Result<Arc<dyn Executable>, CompileError> {
+        load(Level::Baseline, object)
+    }
+}
+
+impl Backend for Along {
+    fn name(&self) -> &'static str {
+        "wide"
+    }
+
+    fn target(&self) -> Target {
+        target_of(Level::Native)
+    }
+
+    fn compile(&self, module: Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError> {
+        self.load(self.object(&module)?)
+    }
+
+    fn compile_lanes(
+        &self,
+        funcs: Vec<LaneFunc>,
+        width: usize,
+    ) -> Result<Arc<dyn LaneExecutable>, CompileError> {
+        self.load_lanes(self.lane_object(funcs, width)?)
+    }
+}
+
+impl Native for Along {
+    fn describe(&self, mut hasher: &mut dyn Hasher) {
+        ("along", self.0).hash(&mut hasher);
+        describe_host(Level::Native, hasher);
+    }
+
+    fn object(&self, module: &LoopModule) -> Result<Object, CompileError> {
+        assert!(self.0.is_supported(), "code for {:?} on a machine without", self.0);
+        object(Level::Native, &|func| wide::code_alone(func, self.0).ok(), module)
+    }
+
+    fn load(&self, object: Object) -> Result<Arc<dyn Executable>, CompileError> {
+        load(Level::Native, object)
+    }
+
+    fn lane_object(&self, funcs: Vec<LaneFunc>, width: usize) -> Result<LaneObject, CompileError> {
+        wide::object(funcs, width, Some(self.0), |module| self.object(module))
     }
 }
 
@@ -115,48 +182,101 @@ fn target_of(level: Level) -> Target {
     Target::new(host(level, Registers::Backtracking).is_ok_and(|isa| has_fma(isa.as_ref())))
 }
 
+/// Version and settings of Cranelift, and the instructions that it may use.
+fn describe_host(level: Level, mut hasher: &mut dyn Hasher) {
+    cranelift::VERSION.hash(&mut hasher);
+    // How registers are allocated follows from the functions.
+    if let Ok(isa) = host(level, Registers::Backtracking) {
+        (isa.triple(), isa.flags(), isa.isa_flags_hash_key()).hash(&mut hasher);
+    }
+}
+
 /// Code of every function: what `wide` gives, else ours.
-fn compile_for(
+fn object(
     level: Level,
     wide: &dyn Fn(&LoopFunc) -> Option<wide::Code>,
-    module: Arc<LoopModule>,
-) -> Result<Arc<dyn Executable>, CompileError> {
-    let mut jit = new_jit(level, Registers::of(&module)).map_err(|message| error("", message))?;
-    let mut context = jit.make_context();
+    module: &LoopModule,
+) -> Result<Object, CompileError> {
+    let isa = host(level, Registers::of(module)).map_err(|message| error("", message))?;
+    let mut context = Context::new();
     let mut builder_context = FunctionBuilderContext::new();
-    let mut ids = Vec::with_capacity(module.funcs.len());
-    for (position, func) in module.funcs.iter().enumerate() {
+    let pieces = module.funcs.iter().map(|func| {
         let failed = |message: String| error(&func.name, message);
         func.verify().map_err(failed)?;
-        let name = format!("f{position}");
-        ids.push(match wide(func) {
-            Some(code) => (place(&mut jit, &name, &code).map_err(failed)?, code.workspace),
-            None => {
-                let id = define(&mut jit, &mut context, &mut builder_context, &name, func).map_err(failed)?;
-                (id, func.workspace)
+        let signature = Signature::of(func);
+        match wide(func) {
+            Some(wide::Code { bytes: code, workspace, constants: _ }) => {
+                Ok(Piece { signature, workspace, code, align: 64, relocs: Vec::new(), tables: Vec::new() })
             }
-        });
-    }
+            None => {
+                context.clear();
+                let tables = emit::emit(&*isa, &mut context.func, &mut builder_context, func);
+                let code = context.compile(&*isa, &mut ControlPlane::default());
+                let code = code.map_err(|e| failed(format!("{e:?}")))?;
+                let (bytes, align) = (code.code_buffer().to_vec(), u64::from(code.buffer.alignment));
+                let relocs = code.buffer.relocs().to_vec();
+                let reloc = |reloc| ModuleReloc::from_mach_reloc(reloc, &context.func, FuncId::from_u32(0));
+                let relocs = relocs.iter().map(reloc).collect();
+                Ok(Piece { signature, workspace: func.workspace, code: bytes, align, relocs, tables })
+            }
+        }
+    });
+    Ok(Object { pieces: pieces.collect::<Result<_, CompileError>>()? })
+}
+
+/// Places code in memory.
+fn load(level: Level, object: Object) -> Result<Arc<dyn Executable>, CompileError> {
+    let mut jit = new_jit(level).map_err(|message| error("", message))?;
+    let pieces = object.pieces.into_iter().enumerate().map(|(position, piece)| {
+        let id = place(&mut jit, &format!("f{position}"), &piece);
+        let id = id.map_err(|message| error(&piece.signature.name, message))?;
+        Ok((id, piece.signature, piece.workspace))
+    });
+    let made = pieces.collect::<Result<Vec<_>, CompileError>>()?;
     jit.finalize_definitions().map_err(|e| error("", e.to_string()))?;
-    Ok(Arc::new(abi::Compiled::new(module, jit, &ids)))
+    Ok(Arc::new(abi::Compiled::new(jit, made)))
+}
+
+/// Places a function, of three addresses as all are, and its tables.
+fn place(jit: &mut JITModule, name: &str, piece: &Piece) -> Result<FuncId, String> {
+    let signature = jit.make_signature();
+    let id = jit.declare_function(name, Linkage::Export, &signature).map_err(|e| e.to_string())?;
+    let tables = piece.tables.iter().map(|table| {
+        let data = jit.declare_anonymous_data(false, false).map_err(|e| e.to_string())?;
+        let mut description = DataDescription::new();
+        description.define(table.clone().into_boxed_slice());
+        description.set_align(64);
+        jit.define_data(data, &description).map_err(|e| e.to_string())?;
+        Ok(data)
+    });
+    let tables = tables.collect::<Result<Vec<_>, String>>()?;
+    let resolved = |reloc: &ModuleReloc| {
+        let name = match &reloc.name {
+            ModuleRelocTarget::User { namespace: TABLES, index } => tables[*index as usize].into(),
+            ModuleRelocTarget::FunctionOffset(_, offset) => ModuleRelocTarget::FunctionOffset(id, *offset),
+            other => other.clone(),
+        };
+        ModuleReloc { name, ..reloc.clone() }
+    };
+    let relocs: Vec<ModuleReloc> = piece.relocs.iter().map(resolved).collect();
+    jit.define_function_bytes(id, piece.align, &piece.code, &relocs).map_err(|e| e.to_string())?;
+    Ok(id)
 }
 
 /// An empty module for code of this machine.
 #[cfg(all(target_arch = "x86_64", unix))]
 pub(super) fn new_module() -> Result<JITModule, String> {
-    new_jit(Level::Native, Registers::Backtracking)
+    new_jit(Level::Native)
 }
 
 /// The Cranelift IR of one function, before optimisation: for `nodec show`.
 pub fn clif(func: &LoopFunc) -> Result<String, CompileError> {
     let failed = |message: String| error(&func.name, message);
     func.verify().map_err(failed)?;
-    let mut jit = new_jit(Level::Native, Registers::Backtracking).map_err(failed)?;
-    let mut context = jit.make_context();
-    emit::emit(&mut jit, &mut context.func, &mut FunctionBuilderContext::new(), func).map_err(failed)?;
-    let text = context.func.display().to_string();
-    abi::free(jit);
-    Ok(text)
+    let isa = host(Level::Native, Registers::Backtracking).map_err(failed)?;
+    let mut context = Context::new();
+    emit::emit(&*isa, &mut context.func, &mut FunctionBuilderContext::new(), func);
+    Ok(context.func.display().to_string())
 }
 
 fn error(func: &str, message: String) -> CompileError {
@@ -248,30 +368,8 @@ fn has_fma(isa: &dyn isa::TargetIsa) -> bool {
         || isa.isa_flags().iter().any(|flag| flag.name == "has_fma" && flag.as_bool() == Some(true))
 }
 
-fn new_jit(level: Level, registers: Registers) -> Result<JITModule, String> {
-    Ok(JITModule::new(JITBuilder::with_isa(host(level, registers)?, default_libcall_names())))
-}
-
-/// Code that is there already, of three addresses as all functions are.
-fn place(jit: &mut JITModule, name: &str, code: &wide::Code) -> Result<FuncId, String> {
-    let signature = jit.make_signature();
-    let id = jit.declare_function(name, Linkage::Export, &signature).map_err(|e| e.to_string())?;
-    jit.define_function_bytes(id, 64, &code.bytes, &[]).map_err(|e| e.to_string())?;
-    Ok(id)
-}
-
-fn define(
-    jit: &mut JITModule,
-    context: &mut Context,
-    builder_context: &mut FunctionBuilderContext,
-    name: &str,
-    func: &LoopFunc,
-) -> Result<FuncId, String> {
-    emit::emit(jit, &mut context.func, builder_context, func)?;
-    let id =
-        jit.declare_function(name, Linkage::Export, &context.func.signature).map_err(|e| e.to_string())?;
-    context.func.name = ir::UserFuncName::user(0, id.as_u32());
-    jit.define_function(id, context).map_err(|e| format!("{e:?}"))?;
-    jit.clear_context(context);
-    Ok(id)
+/// A module for code that is there already: how registers are allocated is settled.
+fn new_jit(level: Level) -> Result<JITModule, String> {
+    let isa = host(level, Registers::Backtracking)?;
+    Ok(JITModule::new(JITBuilder::with_isa(isa, default_libcall_names())))
 }

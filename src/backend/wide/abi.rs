@@ -3,24 +3,23 @@
 //! A function is `extern "sysv64" fn(inputs, outputs, workspace, constants)`, where `inputs` and
 //! `outputs` point to arrays of buffer addresses in call order.
 
-use super::{Isa, code};
+use super::Isa;
 use crate::backend::cranelift::{FEW, free, input_address, new_module, output_address, room};
-use crate::backend::lanes::{LaneExecutable, LaneFunc, one_by_one};
+use crate::backend::lanes::{LaneExecutable, OneByOne};
+use crate::backend::object::{LaneObject, LanePiece, Object};
 use crate::backend::{CompileError, Executable, Input, Output, Signature, Workspace};
-use crate::lower::loops::LoopModule;
 use cranelift_jit::JITModule;
 use cranelift_module::{Linkage, Module};
 use std::sync::{Arc, Mutex};
 
 type Entry = unsafe extern "sysv64" fn(*const *const u8, *const *mut u8, *mut u8, *const u8);
 
-/// Code in memory, with what it was made from.
+/// Code in memory.
 struct Wide {
-    funcs: Vec<LaneFunc>,
     width: usize,
     codes: Vec<Code>,
     /// Those that go lane by lane.
-    narrow: Option<Arc<dyn LaneExecutable>>,
+    narrow: Option<OneByOne>,
     /// Never locked to call a function: the lock only makes the owner `Sync`.
     jit: Mutex<Option<JITModule>>,
 }
@@ -56,54 +55,46 @@ pub(super) fn widely<R>(isa: Isa, work: impl FnOnce() -> R) -> R {
     }
 }
 
-/// Functions for `width` lanes on a machine that has `isa`.
-pub(super) fn compile(
-    funcs: Vec<LaneFunc>,
-    width: usize,
-    isa: Isa,
-    compile: impl FnOnce(Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError>,
+/// Places code in memory, on a machine that has the instructions; `load` does so with what goes lane by lane.
+pub(super) fn load(
+    object: LaneObject,
+    load: impl FnOnce(Object) -> Result<Arc<dyn Executable>, CompileError>,
 ) -> Result<Arc<dyn LaneExecutable>, CompileError> {
-    funcs.iter().for_each(LaneFunc::check);
-    let failed =
-        |func: &str, message: String| CompileError { backend: "wide", func: func.to_owned(), message };
-    let mut jit = new_module().map_err(|message| failed("", message))?;
-    let mut made = Vec::with_capacity(funcs.len());
-    let mut narrow = Vec::new();
-    for (position, lane_func) in funcs.iter().enumerate() {
-        let func = &lane_func.func;
-        func.verify().map_err(|message| failed(&func.name, message))?;
-        match code(lane_func, width, isa) {
-            Ok(wide) => {
-                let signature = jit.make_signature();
-                let name = format!("w{position}");
-                let id = jit.declare_function(&name, Linkage::Export, &signature);
-                let id = id.map_err(|e| failed(&func.name, e.to_string()))?;
-                jit.define_function_bytes(id, 64, &wide.bytes, &[])
-                    .map_err(|e| failed(&func.name, e.to_string()))?;
-                made.push(Ok((id, wide)));
+    let failed = |message: String| CompileError { backend: "wide", func: String::new(), message };
+    let LaneObject { width, pieces, narrow } = object;
+    let mut jit = new_module().map_err(failed)?;
+    let mut made = Vec::with_capacity(pieces.len());
+    let mut spreads = Vec::new();
+    for (position, piece) in pieces.into_iter().enumerate() {
+        match piece {
+            LanePiece::Wide { signature, code } => {
+                let (name, parameters) = (format!("w{position}"), jit.make_signature());
+                let id = jit.declare_function(&name, Linkage::Export, &parameters);
+                let id = id.map_err(|e| failed(e.to_string()))?;
+                jit.define_function_bytes(id, 64, &code.bytes, &[]).map_err(|e| failed(e.to_string()))?;
+                made.push(Ok((id, signature, code)));
             }
-            Err(why) => {
-                tracing::debug!("`{}` goes lane by lane: it has {why}", func.name);
-                made.push(Err(narrow.len()));
-                narrow.push(lane_func.clone());
+            LanePiece::Narrow(own) => {
+                made.push(Err(spreads.len()));
+                spreads.push(own);
             }
         }
     }
-    jit.finalize_definitions().map_err(|e| failed("", e.to_string()))?;
-    let codes = made.into_iter().zip(&funcs).map(|(made, func)| match made {
-        Ok((id, wide)) => {
+    jit.finalize_definitions().map_err(|e| failed(e.to_string()))?;
+    let codes = made.into_iter().map(|made| match made {
+        Ok((id, signature, wide)) => {
             let address = jit.get_finalized_function(id);
             // SAFETY: `allocate` makes every function with exactly these parameters in this calling
-            // convention, and keeps what the convention says is the caller's.
+            // convention, and keeps what the convention says is the caller's. Code that was kept is what was
+            // made for this machine by this build: its key and its checksum say so.
             let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
-            let (signature, constants) = (Signature::of_lanes(func, width), lines(&wide.constants));
-            Code::Wide { entry, signature, workspace: wide.workspace, constants }
+            Code::Wide { entry, signature, workspace: wide.workspace, constants: lines(&wide.constants) }
         }
         Err(number) => Code::Narrow(number),
     });
     let codes = codes.collect();
-    let narrow = if narrow.is_empty() { None } else { Some(one_by_one(narrow, width, compile)?) };
-    Ok(Arc::new(Wide { funcs, width, codes, narrow, jit: Mutex::new(Some(jit)) }))
+    let narrow = if spreads.is_empty() { None } else { Some(OneByOne::new(spreads, width, load(narrow)?)) };
+    Ok(Arc::new(Wide { width, codes, narrow, jit: Mutex::new(Some(jit)) }))
 }
 
 fn lines(bytes: &[u8]) -> Vec<CacheLine> {
@@ -116,8 +107,11 @@ fn lines(bytes: &[u8]) -> Vec<CacheLine> {
 }
 
 impl LaneExecutable for Wide {
-    fn funcs(&self) -> &[LaneFunc] {
-        &self.funcs
+    fn signature(&self, func: usize) -> &Signature {
+        match &self.codes[func] {
+            Code::Wide { signature, .. } => signature,
+            Code::Narrow(number) => self.narrow.as_ref().expect("some go lane by lane").signature(*number),
+        }
     }
 
     fn width(&self) -> usize {
@@ -140,7 +134,7 @@ impl LaneExecutable for Wide {
                 // outputs are exclusive borrows and so overlap nothing. The code reads and writes
                 // inside these buffers: `LoopFunc::verify`, run before compilation, bounds every
                 // affine index, `select` multiplies it by the lanes, and the producers of computed
-                // indices clamp them. The machine has the instructions: `wide::compile` asked it. The
+                // indices clamp them. The machine has the instructions: `wide::object` asked it. The
                 // code is alive as long as `self`.
                 unsafe {
                     entry(at.as_ptr(), out.as_ptr(), workspace, constants.as_ptr().cast());

@@ -18,8 +18,9 @@ mod vector;
 
 pub use machine::Isa;
 
-use crate::backend::lanes::{LaneExecutable, LaneFunc, one_by_one};
-use crate::backend::{CompileError, Executable};
+use crate::backend::lanes::{self, LaneExecutable, LaneFunc, OneByOne};
+use crate::backend::object::{LaneObject, LanePiece, Object};
+use crate::backend::{CompileError, Executable, Signature};
 use crate::lower::loops::{DType, LoopFunc, LoopModule};
 use alone::Plan;
 use std::sync::Arc;
@@ -86,20 +87,54 @@ pub fn pays(func: &LoopFunc, instead: &LoopFunc, isa: Isa) -> bool {
     enough < alone::scalar_cost(&func.body) && enough < alone::scalar_cost(&instead.body)
 }
 
-/// Functions for `width` lanes, in wide code for `isa` where this can be, else by way of `compile`.
+/// Functions for `width` lanes, in wide code for `isa` where this can be; `narrow` makes code of the others.
 /// Panics if this machine has not `isa`.
-pub fn compile(
+pub(super) fn object(
     funcs: Vec<LaneFunc>,
     width: usize,
     isa: Option<Isa>,
-    compile: impl FnOnce(Arc<LoopModule>) -> Result<Arc<dyn Executable>, CompileError>,
-) -> Result<Arc<dyn LaneExecutable>, CompileError> {
-    #[cfg(all(target_arch = "x86_64", unix))]
-    if let Some(isa) = isa {
-        assert!(isa.is_supported(), "code for {isa:?} on a machine without");
-        return abi::compile(funcs, width, isa, compile);
+    narrow: impl FnOnce(&LoopModule) -> Result<Object, CompileError>,
+) -> Result<LaneObject, CompileError> {
+    let Some(isa) = isa else { return lanes::object(funcs, width, narrow) };
+    assert!(isa.is_supported(), "code for {isa:?} on a machine without");
+    funcs.iter().for_each(LaneFunc::check);
+    let (mut pieces, mut others) = (Vec::with_capacity(funcs.len()), LoopModule::default());
+    for lane_func in funcs {
+        let func = &lane_func.func;
+        let failed = |message| CompileError { backend: "wide", func: func.name.clone(), message };
+        func.verify().map_err(failed)?;
+        match code(&lane_func, width, isa) {
+            Ok(code) => {
+                let LaneFunc { func, inputs, outputs } = &lane_func;
+                let signature = Signature::of(func).in_lanes(inputs, outputs, width);
+                pieces.push(LanePiece::Wide { signature, code });
+            }
+            Err(why) => {
+                tracing::debug!("`{}` goes lane by lane: it has {why}", func.name);
+                let (spreads, func) = lane_func.into_parts();
+                pieces.push(LanePiece::Narrow(spreads));
+                others.funcs.push(func);
+            }
+        }
     }
+    let narrow = if others.funcs.is_empty() { Object::default() } else { narrow(&others)? };
+    Ok(LaneObject { width, pieces, narrow })
+}
+
+/// Places code in memory; `load` does so with what goes lane by lane.
+pub(super) fn load(
+    object: LaneObject,
+    load: impl FnOnce(Object) -> Result<Arc<dyn Executable>, CompileError>,
+) -> Result<Arc<dyn LaneExecutable>, CompileError> {
+    let spreads = |piece: &LanePiece| match piece {
+        LanePiece::Narrow(spreads) => Some(spreads.clone()),
+        LanePiece::Wide { .. } => None,
+    };
+    if let Some(spreads) = object.pieces.iter().map(spreads).collect() {
+        return Ok(Arc::new(OneByOne::new(spreads, object.width, load(object.narrow)?)));
+    }
+    #[cfg(all(target_arch = "x86_64", unix))]
+    return abi::load(object, load);
     #[cfg(not(all(target_arch = "x86_64", unix)))]
-    assert!(isa.is_none(), "code for {isa:?} on a machine without");
-    one_by_one(funcs, width, compile)
+    crate::bug!("wide code on a machine without")
 }
