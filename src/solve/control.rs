@@ -251,7 +251,13 @@ impl Adaptive {
 
     /// The step, with its sign, of the trial that [`first_step_size`](Adaptive::first_step_size)
     /// makes, and its end `y_try`.
-    fn first_trial<T: Real>(&self, (direction, limit): (f64, f64), y: &[T], dy: &[T], y_try: &mut [T]) -> f64 {
+    fn first_trial<T: Real>(
+        &self,
+        (direction, limit): (f64, f64),
+        y: &[T],
+        dy: &[T],
+        y_try: &mut [T],
+    ) -> f64 {
         let norms = [self.start_norm(y, y), self.start_norm(dy, y)];
         let trial = direction * first_trial_size(norms, limit);
         for at in 0..y.len() {
