@@ -30,8 +30,9 @@ crate::index_type!(
 pub struct Target {
     /// Whether a fused multiply-add is one fast instruction, so that `lower` should form it.
     pub fma: bool,
-    /// How many sums of a convolution it accumulates side by side in registers: 8 where there are 16, which
-    /// leaves as many to their operands; more on machines with more. No result depends on it.
+    /// How many sums of a convolution, or of a product of a matrix and a vector, it accumulates side by side in
+    /// registers: 8 where there are 16, which leaves as many to their operands; more on machines with more, which
+    /// begin two products a cycle that take four. No result depends on it.
     pub accumulators: usize,
 }
 

@@ -145,15 +145,11 @@ impl Column {
 
     /// Gives lane `lane` the numbers of lane `other` of `from`: columns of `width` lanes and one element type.
     pub fn take_lane(&mut self, lane: usize, from: &Column, other: usize, width: usize) {
-        fn copy<T: Copy>(to: &mut [T], lane: usize, from: &[T], other: usize, width: usize) {
-            let from = from.iter().skip(other).step_by(width);
-            to.iter_mut().skip(lane).step_by(width).zip(from).for_each(|(to, from)| *to = *from);
-        }
         match (self, from) {
-            (Column::F64(to), Column::F64(from)) => copy(to, lane, from, other, width),
-            (Column::F32(to), Column::F32(from)) => copy(to, lane, from, other, width),
-            (Column::I64(to), Column::I64(from)) => copy(to, lane, from, other, width),
-            (Column::Bool(to), Column::Bool(from)) => copy(to, lane, from, other, width),
+            (Column::F64(to), Column::F64(from)) => take_lane(to, lane, from, other, width),
+            (Column::F32(to), Column::F32(from)) => take_lane(to, lane, from, other, width),
+            (Column::I64(to), Column::I64(from)) => take_lane(to, lane, from, other, width),
+            (Column::Bool(to), Column::Bool(from)) => take_lane(to, lane, from, other, width),
             (Column::F64(_) | Column::F32(_) | Column::I64(_) | Column::Bool(_), _) => {
                 crate::bug!("columns of two element types")
             }
@@ -169,6 +165,12 @@ impl Column {
             Column::Bool(values) => Input::Bool(values),
         }
     }
+}
+
+/// Gives lane `lane` of `to` the numbers of lane `other` of `from`, of `width` lanes each.
+pub(crate) fn take_lane<T: Copy>(to: &mut [T], lane: usize, from: &[T], other: usize, width: usize) {
+    let from = from.iter().skip(other).step_by(width);
+    to.iter_mut().skip(lane).step_by(width).zip(from).for_each(|(to, from)| *to = *from);
 }
 
 /// Everything a plan takes from outside, in the order of `Program::data`. Clones share the tensors.

@@ -251,24 +251,23 @@ impl Adaptive {
 
     /// The step, with its sign, of the trial that [`first_step_size`](Adaptive::first_step_size)
     /// makes, and its end `y_try`.
-    pub(super) fn first_trial<T: Real>(
+    fn first_trial<T: Real>(
         &self,
         (direction, limit): (f64, f64),
         y: &[T],
         dy: &[T],
         y_try: &mut [T],
     ) -> f64 {
-        let (d0, d1) = (self.start_norm(y, y), self.start_norm(dy, y));
-        let h0 = if d0 < 1e-5 || d1 < 1e-5 { 1e-6 } else { 0.01 * (d0 / d1) };
-        let trial = direction * h0.min(limit);
+        let norms = [self.start_norm(y, y), self.start_norm(dy, y)];
+        let trial = direction * first_trial_size(norms, limit);
         for at in 0..y.len() {
-            y_try[at] = T::from_f64(y[at].to_f64() + trial * dy[at].to_f64());
+            y_try[at] = along(y[at], trial, dy[at]);
         }
         trial
     }
 
     /// What comes of a trial of size `h0`, at whose end the rate is `dy_try`.
-    pub(super) fn first_size_after<T: Real>(
+    fn first_size_after<T: Real>(
         &self,
         h0: f64,
         q: u32,
@@ -278,10 +277,14 @@ impl Adaptive {
         dy_try: &mut [T],
     ) -> f64 {
         for at in 0..y.len() {
-            dy_try[at] = T::from_f64(dy_try[at].to_f64() - dy[at].to_f64());
+            dy_try[at] = change(dy_try[at], dy[at]);
         }
-        let d1 = self.start_norm(dy, y);
-        let d2 = self.start_norm(dy_try, y) / h0;
+        self.first_size_of([self.start_norm(dy, y), self.start_norm(dy_try, y)], h0, q, limit)
+    }
+
+    /// The same with the norms of the rate at the start and of its change.
+    pub(super) fn first_size_of(&self, [d1, change]: [f64; 2], h0: f64, q: u32, limit: f64) -> f64 {
+        let d2 = change / h0;
         let largest = match self.start {
             StartNorm::Own | StartNorm::Sum => d1.max(d2),
             StartNorm::SumOfBoth => d1 + d2,
@@ -387,6 +390,24 @@ fn tolerance<T: Real>(atol: f64, rtol: f64, y: T, y_new: T) -> f64 {
 fn ratio(v: f64, tolerance: f64) -> f64 {
     let ratio = v.abs() / tolerance;
     if v == 0.0 { 0.0 } else { ratio }
+}
+
+/// The size of the trial of a first step: where state and rate have these norms.
+pub(super) fn first_trial_size([d0, d1]: [f64; 2], limit: f64) -> f64 {
+    let h0 = if d0 < 1e-5 || d1 < 1e-5 { 1e-6 } else { 0.01 * (d0 / d1) };
+    h0.min(limit)
+}
+
+/// `y + h dy`
+#[inline(always)]
+pub(super) fn along<T: Real>(y: T, h: f64, dy: T) -> T {
+    T::from_f64(y.to_f64() + h * dy.to_f64())
+}
+
+/// `after - before`
+#[inline(always)]
+pub(super) fn change<T: Real>(after: T, before: T) -> T {
+    T::from_f64(after.to_f64() - before.to_f64())
 }
 
 /// The larger of both; unlike `f64::max`, what is not a number if one of them is not.

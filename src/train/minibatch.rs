@@ -11,7 +11,7 @@ use crate::data::Part;
 use crate::data::split::permutation;
 use crate::settings::TrainSettings;
 use crate::train::rule::{Rule, clip};
-use crate::train::sum::Adder;
+use crate::train::sum::{Adder, Sums};
 use std::ops::ControlFlow;
 
 /// A part of a data set with a model on it.
@@ -23,12 +23,6 @@ pub trait Examples: Sync {
 
     /// Numbers in free space.
     fn n_params(&self) -> usize;
-
-    /// Numbers that the gradients of examples have: they may be by other coordinates than those of free
-    /// space, of which there may be more.
-    fn n_slopes(&self) -> usize {
-        self.n_params()
-    }
 
     /// The named terms of an example: losses and likelihoods, which are lowered, and metrics.
     fn terms(&self) -> &[Term];
@@ -42,16 +36,16 @@ pub trait Examples: Sync {
     /// The point `u`, for examples of `call`.
     fn point(&self, u: &[f64], call: Call) -> Result<Self::Point, Self::Failure>;
 
-    /// Adds the value of each term of all `examples` at a point to `terms` and, if there is one, the
-    /// gradient of the sum of those that are lowered to `slopes`. With a gradient, metrics may be left
-    /// out: NaN.
+    /// Adds the value of each term of all `examples` at a point to `sums` and, with a `gradient`, that of the
+    /// sum of those that are lowered. Metrics may then be left out: NaN. Gradients may be by other
+    /// coordinates than those of free space.
     fn examples(
         &self,
         point: &Self::Point,
         call: Call,
         examples: &[usize],
-        terms: &mut [f64],
-        slopes: Option<&mut [f64]>,
+        gradient: bool,
+        sums: &mut Sums,
     ) -> Result<(), Self::Failure>;
 
     /// The gradient in free space that a gradient of examples is.
@@ -315,18 +309,16 @@ pub fn objective<E: Examples>(
 ) -> Result<(Report, Vec<f64>), E::Failure> {
     let call = Call { part: Part::Train, step, epoch, in_step: true };
     let (point, mean) = slopes(examples, u, call, chosen, amounts.threads, adder)?;
-    let (terms, slopes) = mean.split_at(examples.terms().len());
-    let mut gradient = examples.in_free_space(&point, slopes)?;
+    let mut gradient = examples.in_free_space(&point, &mean.slopes)?;
     let weight = 1.0 / amounts.train as f64;
     let priors = examples.priors(u, weight, &mut gradient)?;
-    let (objective, terms) = (lowered(examples.terms(), terms) + weight * priors, terms.to_vec());
+    let objective = lowered(examples.terms(), &mean.terms) + weight * priors;
+    let terms = mean.terms.clone();
     adder.keep(mean);
     Ok((Report { step, epoch, objective, terms, gradient_norm: None, rate: None }, gradient))
 }
 
-/// The means of all terms of the examples `chosen`, and behind them those of their slopes, at the point
-/// that `u` is.
-#[allow(clippy::type_complexity, reason = "a point and numbers there")]
+/// The means of all terms of the examples `chosen`, and of their slopes, at the point that `u` is.
 pub(super) fn slopes<E: Examples>(
     examples: &E,
     u: &[f64],
@@ -334,12 +326,10 @@ pub(super) fn slopes<E: Examples>(
     chosen: &[usize],
     threads: usize,
     adder: &Adder,
-) -> Result<(E::Point, Vec<f64>), E::Failure> {
-    let (n_terms, n_slopes) = (examples.terms().len(), examples.n_slopes());
+) -> Result<(E::Point, Sums), E::Failure> {
     let (point, block) = (examples.point(u, call)?, examples.block(true));
-    let mean = adder.mean(chosen, block, n_terms + n_slopes, threads, |chosen, sum| {
-        let (terms, slopes) = sum.split_at_mut(n_terms);
-        examples.examples(&point, call, chosen, terms, Some(slopes))
+    let mean = adder.mean(chosen, block, examples.terms().len(), threads, |chosen, sums| {
+        examples.examples(&point, call, chosen, true, sums)
     })?;
     Ok((point, mean))
 }
@@ -358,9 +348,10 @@ pub fn evaluate<E: Examples>(
     let all: Vec<usize> = (0..count).collect();
     let call = Call { part, step, epoch, in_step: false };
     let (point, block) = (examples.point(u, call)?, examples.block(false));
-    let terms = Adder::default().mean(&all, block, examples.terms().len(), threads, |chosen, sum| {
-        examples.examples(&point, call, chosen, sum, None)
+    let mean = Adder::default().mean(&all, block, examples.terms().len(), threads, |chosen, sums| {
+        examples.examples(&point, call, chosen, false, sums)
     })?;
+    let terms = mean.terms;
     let objective = lowered(examples.terms(), &terms);
     Ok(Report { step, epoch, objective, terms, gradient_norm: None, rate: None })
 }

@@ -116,12 +116,11 @@ impl Run {
             let before = on_model.evaluations();
             let mean = minibatch::slopes(&on_model, &u, call, examples, self.threads(), &adder);
             let (_, mean) = mean.map_err(|failure| self.failed(&failure))?;
-            let (terms, slopes) = mean.split_at(on_model.terms().len());
-            let lowered = on_model.terms().iter().zip(terms).filter(|(term, _)| term.lowered);
+            let lowered = on_model.terms().iter().zip(&mean.terms).filter(|(term, _)| term.lowered);
             let gradient = BatchGradient {
                 objective: lowered.clone().map(|(_, value)| value).sum(),
                 terms: lowered.map(|(term, value)| (term.name.clone(), *value)).collect(),
-                by: self.by_path(slopes),
+                by: self.by_path(&mean.slopes),
                 evaluations: on_model.evaluations() - before,
             };
             adder.keep(mean);

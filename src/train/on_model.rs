@@ -12,6 +12,7 @@ use crate::plan::operands::Context;
 use crate::plan::pack::Target;
 use crate::plan::unit::{Data, Element};
 use crate::train::minibatch::{Call, Examples, Term};
+use crate::train::sum::Sums;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -81,8 +82,8 @@ impl<'a, T: Element + AddAssign> OnModel<'a, T> {
         standing: &Standing<T>,
         call: Call,
         examples: &[usize],
-        terms: &mut [f64],
-        slopes: Option<&mut [f64]>,
+        gradient: bool,
+        sums: &mut Sums,
     ) -> Result<bool, Failure> {
         let (plan, ports) = (self.plan(), &self.run.program().data);
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +103,7 @@ impl<'a, T: Element + AddAssign> OnModel<'a, T> {
             }
         }
         let (point, controls, count) = (&standing.point, &self.controls, examples.len());
-        let mut add = |blocks: &[Vec<T>], gradient: bool| {
+        let add = |blocks: &[Vec<T>], terms: &mut [f64]| {
             for (block, values) in blocks.iter().enumerate() {
                 let lanes = width.min(count - block * width);
                 // The objective comes before the terms that it is the sum of.
@@ -117,11 +118,11 @@ impl<'a, T: Element + AddAssign> OnModel<'a, T> {
                 }
             }
         };
-        let done = match slopes {
-            None => room.terms(plan, point, controls, count)?.map(|values| add(values, false)),
-            Some(slopes) => room.gradient(plan, point, controls, count)?.map(|(values, by)| {
-                add(values, true);
-                slopes.iter_mut().zip(by).for_each(|(sum, by)| *sum += by.to_f64());
+        let done = match gradient {
+            false => room.terms(plan, point, controls, count)?.map(|values| add(values, &mut sums.terms)),
+            true => room.gradient(plan, point, controls, count)?.map(|(values, by)| {
+                add(values, &mut sums.terms);
+                sums.add_slopes(by.iter().map(|by| by.to_f64()));
             }),
         };
         if done.is_some() {
@@ -136,11 +137,12 @@ impl<'a, T: Element + AddAssign> OnModel<'a, T> {
         &self,
         standing: &Standing<T>,
         data: &Data,
-        terms: &mut [f64],
-        slopes: Option<&mut [f64]>,
+        gradient: bool,
+        sums: &mut Sums,
     ) -> Result<(), Failure> {
         let (plan, p) = (self.plan(), &standing.point.p);
-        let Some(slopes) = slopes else {
+        let terms = &mut sums.terms;
+        if !gradient {
             let context = Context { plan, p, data };
             let simulation = context.simulate(&self.controls)?;
             self.evaluations.fetch_add(simulation.stats().evaluations, Ordering::Relaxed);
@@ -148,7 +150,7 @@ impl<'a, T: Element + AddAssign> OnModel<'a, T> {
             let each = terms.iter_mut().zip(&self.results);
             each.for_each(|(sum, number)| *sum += values[*number][0]);
             return Ok(());
-        };
+        }
         // Only what is lowered is computed: a metric may need solves of its own.
         let objective = Objective::new(plan, data, &self.controls, Target::Example);
         let at = objective.at_params(p.clone())?;
@@ -161,7 +163,7 @@ impl<'a, T: Element + AddAssign> OnModel<'a, T> {
             };
         }
         let (by, _) = objective.gradient_in_params(&at)?;
-        slopes.iter_mut().zip(by).for_each(|(sum, by)| *sum += by.to_f64());
+        sums.add_slopes(by.iter().map(|by| by.to_f64()));
         Ok(())
     }
 }
@@ -177,11 +179,6 @@ impl<T: Element + AddAssign> Examples for OnModel<'_, T> {
 
     fn n_params(&self) -> usize {
         crate::plan::scale::n_free(self.run.program())
-    }
-
-    /// The params on their declared scale.
-    fn n_slopes(&self) -> usize {
-        self.plan().layout.n_params
     }
 
     fn terms(&self) -> &[Term] {
@@ -209,16 +206,16 @@ impl<T: Element + AddAssign> Examples for OnModel<'_, T> {
         standing: &Standing<T>,
         call: Call,
         examples: &[usize],
-        terms: &mut [f64],
-        mut slopes: Option<&mut [f64]>,
+        gradient: bool,
+        sums: &mut Sums,
     ) -> Result<(), Failure> {
         // One alone costs less than a block of it.
-        if examples.len() > 1 && self.at_once(standing, call, examples, terms, slopes.as_deref_mut())? {
+        if examples.len() > 1 && self.at_once(standing, call, examples, gradient, sums)? {
             return Ok(());
         }
         for example in examples {
             let data = self.run.with_own_data(&standing.point.data, at(call, *example));
-            self.alone(standing, &data, terms, slopes.as_deref_mut())?;
+            self.alone(standing, &data, gradient, sums)?;
         }
         Ok(())
     }
@@ -281,7 +278,7 @@ mod tests {
         let of = |adder: &Adder| {
             let found = minibatch::slopes(&on_model, &u, call, &examples, 1, adder);
             let (_, mean) = found.unwrap_or_else(|_| panic!("it solves"));
-            mean.iter().map(|number| number.to_bits()).collect::<Vec<u64>>()
+            mean.terms.iter().chain(&mean.slopes).map(|number| number.to_bits()).collect::<Vec<u64>>()
         };
         let (adder, first) = (Adder::default(), of(&Adder::default()));
         assert_eq!(of(&adder), first, "in a room that was used");

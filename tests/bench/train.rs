@@ -69,7 +69,7 @@ fn line(task: &Task, folder: &Path, threads: &str) -> String {
     let first = gradients(&examples).unwrap_or_else(|error| panic!("{}", error.diagnostics().render()));
     let compile = begun.elapsed().as_secs_f64();
     let (mut times, begun) = (Vec::new(), Instant::now());
-    while times.len() < 3 || (begun.elapsed().as_secs_f64() < 2.0 && times.len() < 50) {
+    while times.len() < 3 || (begun.elapsed().as_secs_f64() < 2.0 && times.len() < 400) {
         let begun = Instant::now();
         let again = gradients(&examples).expect("as before");
         times.push(begun.elapsed().as_secs_f64());

@@ -5,8 +5,8 @@ use crate::median;
 use nodec::ad::vjp_func;
 use nodec::backend::cranelift::{Along, Cranelift};
 use nodec::backend::lanes::{LaneFunc, Spread};
-use nodec::backend::wide::Isa;
-use nodec::backend::{Backend, Input, Output, Workspace};
+use nodec::backend::wide::{self, Isa};
+use nodec::backend::{Backend, Input, Output, Target, Workspace};
 use nodec::ir::builder::Builder;
 use nodec::ir::func::{Attr, Func, ValueId};
 use nodec::ir::op::Op;
@@ -59,7 +59,9 @@ fn net(sizes: &[usize]) -> Func {
 /// Billions of operations a second, of which a lane takes `operations`: parameters from the second to the
 /// `n`-th are in common, and so are, summed, the results that belong to them.
 fn rate(func: &Func, n: usize, operations: usize, isa: Isa) -> f64 {
-    let func = lower(func, Cranelift.target()).expect("it lowers");
+    let accumulators = wide::accumulators(isa, DType::F32);
+    let target = Target { accumulators, ..Cranelift.target() };
+    let func = lower(func, target).expect("it lowers");
     let spread = |shared: bool, other: Spread| if shared { other } else { Spread::Lanes };
     let inputs = (0..func.inputs.len()).map(|i| spread((1..n).contains(&i), Spread::Shared)).collect();
     let outputs = (0..func.outputs.len()).map(|i| spread(i > 0, Spread::Sum)).collect();

@@ -5,6 +5,7 @@ use nodec::data::Part;
 use nodec::settings::{Moments, OptimizerChoice, Patience, Schedule, TrainSettings};
 use nodec::train::checkpoint::{checkpoint, params, read_params, read_state};
 use nodec::train::minibatch::{Amounts, Call, Ended, Event, Examples, Report, State, Term, train};
+use nodec::train::sum::Sums;
 use std::ops::ControlFlow;
 
 /// Example `i` wants `u` to be `targets[i]`: loss ½(u − aᵢ)², metric |u − aᵢ|, prior ½u².
@@ -49,8 +50,8 @@ impl Examples for Targets {
         u: &f64,
         call: Call,
         examples: &[usize],
-        terms: &mut [f64],
-        slopes: Option<&mut [f64]>,
+        gradient: bool,
+        sums: &mut Sums,
     ) -> Result<(), usize> {
         let mut slope = 0.0;
         for example in examples {
@@ -62,12 +63,12 @@ impl Examples for Targets {
                 return Err(*example);
             }
             let away = u - target;
-            terms[0] += 0.5 * away * away;
-            terms[1] += away.abs();
+            sums.terms[0] += 0.5 * away * away;
+            sums.terms[1] += away.abs();
             slope += away;
         }
-        if let Some(slopes) = slopes {
-            slopes[0] += slope;
+        if gradient {
+            sums.add_slopes([slope].into_iter());
         }
         Ok(())
     }

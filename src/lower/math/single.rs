@@ -125,10 +125,9 @@ pub(super) fn tanh(x: Scalar<'_>) -> Scalar<'_> {
     let near = (a * z).mul_add(polynomial(z, &TANH), a);
     // From 9.02 on the result rounds to 1.
     let y = 2.0 * a.at_most(10.0);
-    let k = (y * LOG2_E).round();
+    let (k, power) = nearest_power(y);
     // What `ln 2` lacks here is nothing while `tanh x` is not yet 1.
     let r = k.mul_add(-LN_2, y);
-    let power = power_of_two(k);
     let p = (r * r).mul_add(polynomial(r, &EXPM1), r);
     let far = 1.0 - 2.0 / p.mul_add(power, power + 1.0);
     a.lt(0.625).then(near, far).copysign(x)
@@ -180,16 +179,26 @@ pub(super) fn erf(x: Scalar<'_>) -> Scalar<'_> {
     let near = a.mul_add(polynomial(a * a, &ERF), a);
     // From 4 on the result rounds to 1.
     let y = -polynomial(a.at_most(4.0), &LOG_ERFC);
-    let k = (y * LOG2_E).round();
+    let (k, power) = nearest_power(y);
     let r = k.mul_add(-LN_2, y);
     let e = 1.0 + (r * r).mul_add(polynomial(r, &EXPM1), r);
-    a.lt(1.0).then(near, 1.0 - e * power_of_two(k)).copysign(x)
+    a.lt(1.0).then(near, 1.0 - e * power).copysign(x)
 }
+
+/// The integer `k` nearest to `y / ln 2`, which is at most 126 in size, and `2^k`: one sum rounds and leaves
+/// `k + 127` in the low bits of what [`power_of_two`] makes an exponent of. Halfway between two integers,
+/// where rounding to a sum is not rounding to an integer, either will do.
+fn nearest_power(y: Scalar<'_>) -> (Scalar<'_>, Scalar<'_>) {
+    let shifted = y.mul_add(LOG2_E, y.number(SHIFTER));
+    (shifted - SHIFTER, shifted.bits().shl(23_i64).float32())
+}
+
+/// `1.5·2^23 + 127`
+const SHIFTER: f64 = 12_582_912.0 + 127.0;
 
 /// `2^k` for an integer value `k` with `-126 <= k <= 127`: adding `1.5·2^23` leaves `k + 127` in the low
 /// bits, which become the exponent.
 fn power_of_two(k: Scalar<'_>) -> Scalar<'_> {
-    const SHIFTER: f64 = 12_582_912.0 + 127.0;
     (k + SHIFTER).bits().shl(23_i64).float32()
 }
 

@@ -8,7 +8,7 @@
 use super::coords::{constant, shifted};
 use super::{Coords, Pass};
 use crate::base::index::IndexVec;
-use crate::ir::func::{Attr, Contraction, Func, ValueId};
+use crate::ir::func::{Attr, Contraction, Func, Node, ValueId};
 use crate::ir::op::{Lowering, Op};
 use crate::lower::loops::Index;
 use crate::lower::math;
@@ -94,21 +94,43 @@ impl Pass<'_> {
         let (node, dims) = (&self.func.nodes[id], self.dims(id));
         let weight = self.weights[id].max(1);
         if summed_turns(self.func, node) > 1 {
-            let most = self.side_by_side.min(MOST_OF_SUMS / weight).max(1);
+            let bounded = |most: usize| most.min(MOST_OF_SUMS / weight).max(1);
+            let few = bounded(self.side_by_side);
             return match &node.attr {
-                Attr::Contract(spec) => of_product(spec, dims, most).unwrap_or_else(|| run(dims, most)),
-                _ => run(dims, most),
+                Attr::Contract(spec) => of_product(spec, dims, few)
+                    .unwrap_or_else(|| run(dims, bounded(self.rows_side_by_side(node, spec)), even)),
+                _ => run(dims, few, share),
             };
         }
         match to_output && self.side_by_side > 1 && weight <= MOST_OF_ELEMENT {
-            true => run(dims, RUN),
+            true => run(dims, RUN, share),
             false => single(dims),
         }
     }
 
+    /// Most sums of a product of a matrix and a vector that are accumulated side by side: as many as the back
+    /// end has room for, and as are rows of the matrix whose elements stay in the nearest cache, of 64 sets of
+    /// 8 lines, until their neighbours are wanted.
+    fn rows_side_by_side(&self, node: &Node, spec: &Contraction) -> usize {
+        const SETS: usize = 64;
+        const WAYS: usize = 8;
+        const LINE: usize = 64;
+        let most = if self.side_by_side > 1 { self.code.target().accumulators } else { 1 };
+        let apart = |(letters, operand): (&SmallVec<[u8; 4]>, ValueId)| {
+            let axis = letters.iter().position(|letter| Some(letter) == spec.out.last())?;
+            Some(self.dims(operand)[axis + 1..].iter().product::<usize>() * node.ty.dtype.bytes())
+        };
+        let strides = [(&spec.lhs, node.args[0]), (&spec.rhs, node.args[1])].into_iter().filter_map(apart);
+        let near = strides.filter(|bytes| bytes.is_multiple_of(LINE)).map(|bytes| {
+            let lines = bytes / LINE;
+            WAYS * SETS >> lines.trailing_zeros().min(SETS.trailing_zeros())
+        });
+        near.fold(most, usize::min).max(self.side_by_side)
+    }
+
     /// The tile in which `count` elements are copied.
     pub(super) fn copy_tile(&self, count: usize, to_output: bool) -> Tile {
-        if to_output && self.side_by_side > 1 { run(&[count], RUN) } else { single(&[count]) }
+        if to_output && self.side_by_side > 1 { run(&[count], RUN, share) } else { single(&[count]) }
     }
 }
 
@@ -116,8 +138,8 @@ fn single(dims: &[usize]) -> Tile {
     SmallVec::from_elem(1, dims.len())
 }
 
-/// At most `most` consecutive elements.
-fn run(dims: &[usize], most: usize) -> Tile {
+/// At most `most` consecutive elements, of each axis as many as `share` says.
+fn run(dims: &[usize], most: usize, share: fn(usize, usize) -> usize) -> Tile {
     let mut tile = single(dims);
     let mut left = most;
     for (width, dim) in tile.iter_mut().zip(dims).rev() {
@@ -149,11 +171,15 @@ fn of_product(spec: &Contraction, dims: &[usize], most: usize) -> Option<Tile> {
     Some(tile)
 }
 
-/// The length, at most `most`, of the fewest pieces of an axis, all but the last of which are equal.
+/// The length, at most `most`, of the fewest pieces of an axis. Few pieces are made equal; of many, the last
+/// may be short.
 fn share(dim: usize, most: usize) -> usize {
-    let pieces = dim.div_ceil(most.max(1)).max(1);
-    // Few pieces are made equal; of many, the last may be short.
-    if pieces <= 2 { dim.div_ceil(pieces).max(1) } else { most.max(1) }
+    if dim.div_ceil(most) <= 2 { even(dim, most) } else { most }
+}
+
+/// The length, at most `most`, of the fewest pieces of an axis, all but the last of which are equal.
+fn even(dim: usize, most: usize) -> usize {
+    dim.div_ceil(dim.div_ceil(most).max(1)).max(1)
 }
 
 /// About how many statements an element of each value takes where it is computed; of a sum in a

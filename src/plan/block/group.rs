@@ -13,7 +13,7 @@ use crate::plan::block::forward::{How, Left};
 use crate::plan::block::operands::{Block, LaneData, Point};
 use crate::plan::block::trace::LaneSolved;
 use crate::plan::controls::Controls;
-use crate::plan::unit::{Element, PlanError};
+use crate::plan::unit::{Element, PlanError, take_lane};
 use crate::solve::lanes::Trip;
 
 /// Blocks in a group, at most.
@@ -220,12 +220,6 @@ impl<T: Element> Sequels<T> {
 
 fn sourced<T>(piece: usize, left: Left<T>) -> impl Iterator<Item = (Source, Trip<T, ()>)> {
     left.into_iter().map(move |(lane, trip)| (Source { piece, lane }, trip))
-}
-
-/// Gives lane `lane` of `to` the numbers of lane `other` of `from`.
-fn take_lane<T: Copy>(to: &mut [T], lane: usize, from: &[T], other: usize, width: usize) {
-    let from = from.iter().skip(other).step_by(width);
-    to.iter_mut().skip(lane).step_by(width).zip(from).for_each(|(to, from)| *to = *from);
 }
 
 impl<T> Group<'_, T> {

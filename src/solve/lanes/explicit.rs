@@ -3,7 +3,7 @@
 //! An attempt is one step of all lanes; then each is judged by its own error. What happens to a few
 //! lanes only (a run begins, lands, ends, is looked at) is done lane by lane.
 
-use super::super::control::positive;
+use super::super::control::{along, change, first_trial_size, positive};
 use super::super::controller::Past;
 use super::super::dense::{Accepted, Interior};
 use super::super::explicit::mixed;
@@ -290,6 +290,7 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Explicit<'_, T, S, B> {
         let dim = block.y.len();
         let Pace::Adaptive(steering) = &self.pace else { return };
         self.step.rate(&block.t, &block.insides(), &block.y, &mut self.rates);
+        let zero = S::widely(|| zeros(&self.rates, [0.0; B]));
         for lane in (0..B).filter(|lane| fresh[*lane]) {
             let (leg, t) = (block.leg(lane), block.t[lane]);
             let h = leg.direction * steering.control.max_step.min(leg.length);
@@ -300,12 +301,15 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Explicit<'_, T, S, B> {
             block.count.evaluations[lane] += 1;
             zip(&mut self.stages[..dim], &self.rates).for_each(|(k1, rate)| k1[lane] = rate[lane]);
             (self.needs_rate[lane], self.fresh[lane]) = (false, true);
-            failed[lane] = non_finite(&column(&self.rates, lane)).map(|component| Outcome::NonFinite {
-                t,
-                h: 0.0,
-                component,
-                quantity: Quantity::Rate,
-            });
+            if zero[lane] != 0.0 {
+                let component = non_finite(&column(&self.rates, lane));
+                failed[lane] = component.map(|component| Outcome::NonFinite {
+                    t,
+                    h: 0.0,
+                    component,
+                    quantity: Quantity::Rate,
+                });
+            }
         }
     }
 
@@ -320,24 +324,36 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Explicit<'_, T, S, B> {
             }
             return;
         }
+        let (k1, norms) = (&self.stages[..dim], &mut steering.norms);
+        let [d0, d1] = S::widely(|| [norms.at_start(&block.y, &block.y), norms.at_start(k1, &block.y)]);
         let (mut t, mut trials, mut limits) = (block.t, [0.0; B], [0.0; B]);
-        let insides = block.insides();
-        block.y_new.copy_from_slice(&block.y);
-        let mut y_try = vec![T::default(); dim];
         for lane in (0..B).filter(|lane| fresh[*lane]) {
-            let (leg, y) = (block.leg(lane), block.state(lane));
+            let leg = block.leg(lane);
             limits[lane] = control.max_step.min(leg.length).min((leg.target - t[lane]).abs());
-            let k1 = column(&self.stages[..dim], lane);
-            trials[lane] = control.first_trial((leg.direction, limits[lane]), &y, &k1, &mut y_try);
-            zip(&mut block.y_new, &y_try).for_each(|(row, y)| row[lane] = *y);
+            trials[lane] = leg.direction * first_trial_size([d0[lane], d1[lane]], limits[lane]);
             t[lane] += trials[lane];
         }
+        let insides = block.insides();
+        S::widely(|| {
+            for ((y_try, y), k1) in zip(zip(&mut block.y_new, &block.y), k1) {
+                for lane in 0..B {
+                    y_try[lane] = if fresh[lane] { along(y[lane], trials[lane], k1[lane]) } else { y[lane] };
+                }
+            }
+        });
         self.step.rate(&t, &insides, &block.y_new, &mut self.rates);
+        let changes = S::widely(|| {
+            for (rate, k1) in zip(&mut self.rates, k1) {
+                for lane in 0..B {
+                    rate[lane] = change(rate[lane], k1[lane]);
+                }
+            }
+            norms.at_start(&self.rates, &block.y)
+        });
         for lane in (0..B).filter(|lane| fresh[*lane]) {
             block.count.evaluations[lane] += 1;
-            let (y, k1) = (block.state(lane), column(&self.stages[..dim], lane));
-            let (h0, mut dy_try) = (trials[lane].abs(), column(&self.rates, lane));
-            steering.size[lane] = control.first_size_after(h0, q, limits[lane], &y, &k1, &mut dy_try);
+            let (h0, norms) = (trials[lane].abs(), [d1[lane], changes[lane]]);
+            steering.size[lane] = control.first_size_of(norms, h0, q, limits[lane]);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Norms of all lanes at once: the sums of [`Adaptive::norm`] in the same order.
 
-use super::super::control::{Adaptive, Norm, larger};
+use super::super::control::{Adaptive, Norm, StartNorm, larger};
 use super::super::outcome::{Stats, Unsteered};
 use super::super::problem::Real;
 
@@ -71,6 +71,24 @@ impl<'a, const B: usize> Norms<'a, B> {
             }
         }
         norms
+    }
+
+    /// The norms of `v` at `y` for the first steps.
+    #[inline(always)]
+    pub fn at_start<T: Real>(&mut self, v: &[[T; B]], y: &[[T; B]]) -> [f64; B] {
+        match self.control.start {
+            StartNorm::Own => self.of(v, y, y),
+            StartNorm::Sum | StartNorm::SumOfBoth => {
+                let mut sums = [0.0; B];
+                for at in &self.counted {
+                    let ratios = self.ratios(*at, &v[*at], &y[*at], &y[*at]);
+                    for lane in 0..B {
+                        sums[lane] += ratios[lane] * ratios[lane];
+                    }
+                }
+                sums.map(f64::sqrt)
+            }
+        }
     }
 
     #[inline(always)]
