@@ -121,7 +121,7 @@ impl Batch {
                 Attr::Axes(std::iter::once(0).chain(shifted(axes)).collect())
             }
             Attr::Broadcast { shape, axes } => Attr::Broadcast {
-                shape: self.batched(shape),
+                shape: self.batched(shape).into(),
                 axes: std::iter::once(0).chain(shifted(axes)).collect(),
             },
             Attr::Ranges(ranges) => {
@@ -208,7 +208,7 @@ impl Batch {
 
     fn contraction(&mut self, node: &Node, args: &[Lifted]) -> ValueId {
         let Attr::Contract(spec) = &node.attr else { crate::bug!("contract with {:?}", node.attr) };
-        let mut spec = spec.clone();
+        let mut spec = (**spec).clone();
         let used = spec.lhs.iter().chain(&spec.rhs);
         let letter = used.max().map_or(0, |last| last + 1);
         if args[0].mapped {
@@ -218,7 +218,7 @@ impl Batch {
             spec.rhs.insert(0, letter);
         }
         spec.out.insert(0, letter);
-        self.b.must(Op::Contract, &[args[0].id, args[1].id], Attr::Contract(spec))
+        self.b.must(Op::Contract, &[args[0].id, args[1].id], Attr::Contract(spec.into()))
     }
 }
 

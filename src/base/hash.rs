@@ -1,7 +1,7 @@
 //! A hash for tables inside the compiler.
 //!
-//! Keys are a few small numbers that the compiler made itself, so that the protection of the
-//! standard hash against chosen keys buys nothing and costs most of a look-up. Tables with this hash
+//! Keys are a few small numbers that the compiler made itself, or names of one file, so that the protection
+//! of the standard hash against chosen keys buys nothing and costs most of a look-up. Tables with this hash
 //! are for looking up; nothing reads their order.
 
 use std::collections::{HashMap, HashSet};

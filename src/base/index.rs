@@ -1,7 +1,7 @@
 //! Typed `u32` indices and the vectors they index.
 //!
 //! A `ValueId` cannot be used where a `FuncId` is meant, and an index costs four bytes. Indices
-//! are dense: they are handed out by [`IndexVec::push`] and never removed.
+//! are dense: they are handed out by [`IndexVec::push`].
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -59,6 +59,11 @@ impl<I: Idx, T> IndexVec<I, T> {
         IndexVec { raw: Vec::new(), index: PhantomData }
     }
 
+    /// An empty vector with room for `capacity` items.
+    pub fn with_capacity(capacity: usize) -> Self {
+        IndexVec { raw: Vec::with_capacity(capacity), index: PhantomData }
+    }
+
     /// Appends `item` and returns its index.
     pub fn push(&mut self, item: T) -> I {
         let id = I::from_usize(self.raw.len());
@@ -69,6 +74,16 @@ impl<I: Idx, T> IndexVec<I, T> {
     /// Makes room for `more` items.
     pub fn reserve(&mut self, more: usize) {
         self.raw.reserve(more);
+    }
+
+    /// Takes out the entries from position `at` on.
+    pub fn split_off(&mut self, at: usize) -> Self {
+        IndexVec { raw: self.raw.split_off(at), index: PhantomData }
+    }
+
+    /// Drops the entries from position `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        self.raw.truncate(len);
     }
 
     /// Number of entries.

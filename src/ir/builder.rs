@@ -7,9 +7,10 @@
 //! `bug!` on a misfit. `b.add(x, y)` and its like also accept one scalar operand and broadcast it.
 
 use crate::base::hash::{FastHash, FastMap};
-use crate::base::index::IndexVec;
+use crate::base::index::{Idx, IndexVec};
 use crate::base::span::Span;
-use crate::ir::func::{Args, Attr, Contraction, Func, Node, Port, ValueId};
+use crate::ir::fold::is_commutative;
+use crate::ir::func::{Args, Attr, Contraction, Func, Node, Pairs, Port, ValueId};
 use crate::ir::op::{Op, ShapeError};
 use crate::ir::ops::leaf::converted;
 use crate::ir::types::{DType, Shape, Type};
@@ -25,6 +26,9 @@ pub struct Builder {
     nodes: IndexVec<ValueId, Node>,
     /// Nodes by the hash of what they are; where two share one, the later has the next number.
     interned: FastMap<u64, ValueId>,
+    /// How many nodes are in `interned`. Those behind were taken over from a function and are entered
+    /// when a node is made.
+    n_interned: usize,
     variables: u32,
     span: Option<Span>,
 }
@@ -39,22 +43,36 @@ impl Builder {
     pub fn from_func(func: &Func) -> Builder {
         let mut b = Builder::new(func.name.clone());
         b.params.clone_from(&func.params);
-        for (id, node) in func.nodes.entries() {
-            if let Err(free) = b.known(node.op, &node.attr, &node.args, &node.ty) {
-                b.interned.insert(free, id);
-            }
-            if let (Op::Variable, Attr::Index(n)) = (node.op, &node.attr) {
-                b.variables = b.variables.max(n + 1);
-            }
-            b.nodes.push(node.clone());
-        }
+        b.nodes.clone_from(&func.nodes);
+        b.variables = variables(&b.nodes);
         b
+    }
+
+    /// Goes on from the first `count` nodes of `func`, all parameters among them: same value ids, no
+    /// results yet. Returns the nodes behind.
+    pub(crate) fn taken_over(func: Func, count: usize) -> (Builder, IndexVec<ValueId, Node>) {
+        let mut nodes = func.nodes;
+        let rest = nodes.split_off(count);
+        let variables = variables(&nodes);
+        (Builder { name: func.name, params: func.params, nodes, variables, ..Builder::default() }, rest)
     }
 
     /// Makes room for `more` nodes.
     pub fn reserve(&mut self, more: usize) {
         self.nodes.reserve(more);
         self.interned.reserve(more);
+    }
+
+    /// The function of all nodes, under their numbers.
+    pub(crate) fn whole(self, results: Vec<Port>) -> Func {
+        Func { name: self.name, params: self.params, nodes: self.nodes, results }
+    }
+
+    /// Forgets the nodes from `count` on.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        self.nodes.truncate(count);
+        self.interned.clear();
+        self.n_interned = 0;
     }
 
     /// Nodes made from here on are said to come from `span`.
@@ -137,14 +155,51 @@ impl Builder {
 
     /// Interns a node as it stands, without folding. For `param`, constants and the folder.
     pub(crate) fn intern(&mut self, op: Op, attr: Attr, args: Args, ty: Type) -> ValueId {
+        self.enter();
         match self.known(op, &attr, &args, &ty) {
             Ok(id) => id,
             Err(free) => {
                 let id = self.nodes.push(Node { op, attr, args, ty, span: self.span });
                 self.interned.insert(free, id);
+                self.n_interned += 1;
                 id
             }
         }
+    }
+
+    /// A copy of a node of another function with operands of the same types, `args`.
+    pub(crate) fn copy(&mut self, node: &Node, args: &[ValueId]) -> ValueId {
+        crate::ir::fold::simplify(self, node.op, args, &node.attr, &node.ty).unwrap_or_else(|| {
+            self.intern(node.op, node.attr.clone(), Args::from_slice(args), node.ty.clone())
+        })
+    }
+
+    /// A copy of a node of another function, as it stands but for its operands, which `map` gives: not
+    /// looked up, not folded. No other node may become the same, so no two values may become one.
+    pub(crate) fn rename(&mut self, node: &Node, map: &IndexVec<ValueId, ValueId>) -> ValueId {
+        let mut node = node.clone();
+        node.args.iter_mut().for_each(|arg| *arg = map[*arg]);
+        if is_commutative(node.op) && node.args[0] > node.args[1] {
+            node.args.swap(0, 1);
+        }
+        node.span = node.span.or(self.span);
+        self.nodes.push(node)
+    }
+
+    /// Enters the nodes that were taken over.
+    fn enter(&mut self) {
+        if self.n_interned == self.nodes.len() {
+            return;
+        }
+        self.interned.reserve(self.nodes.len() - self.n_interned);
+        for at in self.n_interned..self.nodes.len() {
+            let id = ValueId::from_usize(at);
+            let Node { op, attr, args, ty, span: _ } = &self.nodes[id];
+            if let Err(free) = self.known(*op, attr, args, ty) {
+                self.interned.insert(free, id);
+            }
+        }
+        self.n_interned = self.nodes.len();
     }
 
     /// The node that is this already, or where in the table it belongs.
@@ -302,7 +357,7 @@ impl Builder {
 
     /// Operand axis `i` becomes axis `axes[i]` of `shape`; along the others elements repeat.
     pub fn broadcast(&mut self, x: ValueId, shape: Shape, axes: &[u32]) -> ValueId {
-        self.must(Op::Broadcast, &[x], Attr::Broadcast { shape, axes: axes.into() })
+        self.must(Op::Broadcast, &[x], Attr::Broadcast { shape: shape.into(), axes: axes.into() })
     }
 
     /// The half-open range of each axis.
@@ -316,7 +371,7 @@ impl Builder {
     }
 
     /// Windows along axes: pairs of an axis, ascending, and a length.
-    pub fn windows(&mut self, x: ValueId, windows: SmallVec<[(u32, u32); 4]>) -> ValueId {
+    pub fn windows(&mut self, x: ValueId, windows: Pairs) -> ValueId {
         self.must(Op::Windows, &[x], Attr::Windows(windows))
     }
 
@@ -374,7 +429,7 @@ impl Builder {
     /// The einsum `lhs, rhs -> out`.
     pub fn einsum(&mut self, x: ValueId, y: ValueId, lhs: &[u8], rhs: &[u8], out: &[u8]) -> ValueId {
         let spec = Contraction { lhs: lhs.into(), rhs: rhs.into(), out: out.into() };
-        self.must(Op::Contract, &[x, y], Attr::Contract(spec))
+        self.must(Op::Contract, &[x, y], Attr::Contract(spec.into()))
     }
 
     /// The matrix product of operands with one or two axes each.
@@ -389,30 +444,61 @@ impl Builder {
         self.einsum(x, y, lhs, rhs, out)
     }
 
+    /// Whether there is nothing but parameters, each of which stands in `args` once at most. A function of
+    /// these then keeps its nodes: none is there already, and what could be folded has been.
+    fn is_only(&self, args: &[ValueId]) -> bool {
+        let mut met = vec![false; self.nodes.len()];
+        let mut first = |arg: &ValueId| !std::mem::replace(&mut met[arg.index()], true);
+        self.nodes.len() == self.params.len() && args.iter().all(&mut first)
+    }
+
     /// `func` applied to `args`: its nodes are copied in. Returns its results.
     pub fn inline(&mut self, func: &Func, args: &[ValueId]) -> Vec<ValueId> {
         assert_eq!(func.params.len(), args.len(), "arguments of `{}`", func.name);
-        let mut map: IndexVec<ValueId, ValueId> = IndexVec::new();
-        self.reserve(func.nodes.len());
+        let same_types = func.param_types().zip(args).all(|(ty, arg)| ty == self.ty(*arg));
+        let renames = same_types && self.is_only(args);
+        if renames {
+            self.nodes.reserve(func.nodes.len());
+        } else {
+            self.reserve(func.nodes.len());
+        }
+        let mut map: IndexVec<ValueId, ValueId> = IndexVec::with_capacity(func.nodes.len());
         let outer = self.span;
         let mut variables: FastMap<u32, u32> = FastMap::default();
         for node in func.nodes.iter() {
             self.span = node.span.or(outer);
-            let operands: Args = node.args.iter().map(|arg| map[*arg]).collect();
-            map.push(match (node.op, &node.attr) {
+            let operands = || -> Args { node.args.iter().map(|arg| map[*arg]).collect() };
+            let copy = match (node.op, &node.attr) {
                 (Op::Param, Attr::Index(index)) => args[*index as usize],
-                (Op::Constant, attr) => self.intern(Op::Constant, attr.clone(), Args::new(), node.ty.clone()),
                 (Op::Variable, Attr::Index(index)) => {
                     let fresh = *variables.entry(*index).or_insert_with(|| {
                         self.variables += 1;
                         self.variables - 1
                     });
-                    self.intern(Op::Variable, Attr::Index(fresh), operands, node.ty.clone())
+                    let variable = Node { attr: Attr::Index(fresh), ..node.clone() };
+                    if renames {
+                        self.rename(&variable, &map)
+                    } else {
+                        self.intern(Op::Variable, variable.attr, operands(), variable.ty)
+                    }
                 }
-                (op, attr) => self.must(op, &operands, attr.clone()),
-            });
+                _ if renames => self.rename(node, &map),
+                (Op::Constant, attr) => self.intern(Op::Constant, attr.clone(), Args::new(), node.ty.clone()),
+                _ if same_types => self.copy(node, &operands()),
+                (op, attr) => self.must(op, &operands(), attr.clone()),
+            };
+            map.push(copy);
         }
         self.span = outer;
         func.results.iter().map(|port| map[port.value]).collect()
     }
+}
+
+/// One more than the largest identity of a variable.
+fn variables(nodes: &IndexVec<ValueId, Node>) -> u32 {
+    let identity = |node: &Node| match (node.op, &node.attr) {
+        (Op::Variable, Attr::Index(identity)) => identity + 1,
+        _ => 0,
+    };
+    nodes.iter().map(identity).max().unwrap_or(0)
 }

@@ -10,13 +10,12 @@
 
 use crate::ir::builder::Builder;
 use crate::ir::eval::apply;
-use crate::ir::func::{Attr, ValueId};
+use crate::ir::func::{Args, Attr, Pairs, ValueId};
 use crate::ir::op::Op;
 use crate::ir::ops::arith::exponent;
 use crate::ir::ops::windows;
 use crate::ir::tensor::Tensor;
 use crate::ir::types::Type;
-use smallvec::SmallVec;
 
 /// Constants with more elements than this are not computed at compile time.
 const FOLDED_ELEMENTS: usize = 256;
@@ -224,7 +223,7 @@ fn layout(b: &mut Builder, op: Op, args: &[ValueId], attr: &Attr, ty: &Type) -> 
         (Op::Broadcast, Attr::Broadcast { shape, axes: outer }) => match &inner.attr {
             Attr::Broadcast { axes, .. } if inner.op == Op::Broadcast => {
                 let merged: Vec<u32> = axes.iter().map(|axis| outer[*axis as usize]).collect();
-                Some(b.broadcast(inner.args[0], shape.clone(), &merged))
+                Some(b.broadcast(inner.args[0], (**shape).clone(), &merged))
             }
             _ => None,
         },
@@ -259,7 +258,7 @@ fn sliced(b: &mut Builder, outer: &[(u32, u32)], of: ValueId) -> Option<ValueId>
             for part in inner.args.iter().copied() {
                 let end = start + b.shape(part).0[axis] as u32;
                 if start <= lo && hi <= end && lo < hi {
-                    let mut ranges: SmallVec<[(u32, u32); 4]> = outer.into();
+                    let mut ranges: Pairs = outer.into();
                     ranges[axis] = (lo - start, hi - start);
                     return Some(b.slice(part, &ranges));
                 }
@@ -272,7 +271,7 @@ fn sliced(b: &mut Builder, outer: &[(u32, u32)], of: ValueId) -> Option<ValueId>
         // is zero.
         (Op::Pad, Attr::Pads(pads)) => {
             let x = inner.args[0];
-            let mut inside: SmallVec<[(u32, u32); 4]> = SmallVec::new();
+            let mut inside = Pairs::new();
             for ((lo, hi), ((before, _), dim)) in outer.iter().zip(pads.iter().zip(b.shape(x).dims())) {
                 let end = before + *dim as u32;
                 if hi <= before || end <= *lo {
@@ -296,24 +295,31 @@ fn joined(b: &mut Builder, args: &[ValueId], axis: u32) -> Option<ValueId> {
     if let [x] = args {
         return Some(*x);
     }
-    let nested = |arg: &ValueId| match &b.node(*arg).attr {
-        Attr::Axis(inner) if *inner == axis => b.node(*arg).args.to_vec(),
-        _ => vec![*arg],
+    let nested = |arg: &'_ ValueId| match &b.node(*arg).attr {
+        Attr::Axis(inner) if *inner == axis => b.node(*arg).args.clone(),
+        _ => Args::from_slice(&[*arg]),
     };
     let flat: Vec<ValueId> = args.iter().flat_map(nested).collect();
-    let mut parts: Vec<ValueId> = Vec::new();
+    let mut parts: Vec<ValueId> = Vec::with_capacity(flat.len());
+    // The last of the parts, if it is more than one operand.
+    let mut grown: Option<Part> = None;
     for arg in flat {
         if b.shape(arg).0[axis as usize] == 0 {
             continue;
         }
-        let merged = parts.last().and_then(|last| neighbours(b, *last, arg, axis as usize));
-        match merged {
-            Some((source, ranges)) => {
-                parts.pop();
-                parts.push(b.slice(source, &ranges));
+        let last = || grown.clone().or_else(|| part(b, *parts.last()?));
+        match part(b, arg).and_then(|next| joint(last()?, next, axis as usize)) {
+            Some(both) => grown = Some(both),
+            None => {
+                if let (Some((source, ranges)), Some(last)) = (grown.take(), parts.last_mut()) {
+                    *last = b.slice(source, &ranges);
+                }
+                parts.push(arg);
             }
-            None => parts.push(arg),
         }
+    }
+    if let (Some((source, ranges)), Some(last)) = (grown, parts.last_mut()) {
+        *last = b.slice(source, &ranges);
     }
     if parts == args {
         None
@@ -324,14 +330,18 @@ fn joined(b: &mut Builder, args: &[ValueId], axis: u32) -> Option<ValueId> {
     }
 }
 
-type Part = (ValueId, SmallVec<[(u32, u32); 4]>);
+type Part = (ValueId, Pairs);
 
-fn neighbours(b: &Builder, left: ValueId, right: ValueId, axis: usize) -> Option<Part> {
-    let part = |x: ValueId| match &b.node(x).attr {
+/// What a slice is a part of, and which.
+fn part(b: &Builder, x: ValueId) -> Option<Part> {
+    match &b.node(x).attr {
         Attr::Ranges(ranges) if b.node(x).op == Op::Slice => Some((b.node(x).args[0], ranges.clone())),
         _ => None,
-    };
-    let ((source, mut ranges), (other, next)) = (part(left)?, part(right)?);
+    }
+}
+
+/// Two parts of one value that are neighbours along `axis`, as one.
+fn joint((source, mut ranges): Part, (other, next): Part, axis: usize) -> Option<Part> {
     let aligned = (0..ranges.len()).all(|a| a == axis || ranges[a] == next[a]);
     if source != other || !aligned || ranges[axis].1 != next[axis].0 {
         return None;
@@ -340,9 +350,13 @@ fn neighbours(b: &Builder, left: ValueId, right: ValueId, axis: usize) -> Option
     Some((source, ranges))
 }
 
+/// Whether the two operands may change places.
+pub(crate) fn is_commutative(op: Op) -> bool {
+    matches!(op, Op::Add | Op::Mul | Op::And | Op::Or | Op::Eq)
+}
+
 /// `x + y = y + x` and the like: operands of commutative ops stand in definition order, so that
 /// both spellings are one node.
 fn ordered(b: &mut Builder, op: Op, args: &[ValueId], attr: &Attr) -> Option<ValueId> {
-    let commutative = matches!(op, Op::Add | Op::Mul | Op::And | Op::Or | Op::Eq);
-    (commutative && args[0] > args[1]).then(|| b.must(op, &[args[1], args[0]], attr.clone()))
+    (is_commutative(op) && args[0] > args[1]).then(|| b.must(op, &[args[1], args[0]], attr.clone()))
 }

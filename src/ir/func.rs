@@ -36,7 +36,11 @@ pub struct Node {
     pub span: Option<Span>,
 }
 
-/// What an op needs beside its operands. Each op's definition says which form it takes.
+/// Two numbers for each of a few axes.
+pub type Pairs = SmallVec<[(u32, u32); 2]>;
+
+/// What an op needs beside its operands. Each op's definition says which form it takes. What would make
+/// every node larger is behind a pointer: a function has many nodes, most of them scalar.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Attr {
     /// Nothing.
@@ -55,21 +59,21 @@ pub enum Attr {
     /// `Broadcast`: operand axis `i` becomes result axis `axes[i]` (ascending); the others are new.
     Broadcast {
         /// Result shape.
-        shape: Shape,
+        shape: Arc<Shape>,
         /// Where the operand's axes go.
-        axes: SmallVec<[u32; 4]>,
+        axes: Arc<[u32]>,
     },
     /// `Slice`: for each axis the half-open range kept.
-    Ranges(SmallVec<[(u32, u32); 4]>),
+    Ranges(Pairs),
     /// `Pad`: for each axis the number of zeros before and after.
-    Pads(SmallVec<[(u32, u32); 4]>),
+    Pads(Pairs),
     /// `Windows`: axes, ascending, and for each the length of a window.
-    Windows(SmallVec<[(u32, u32); 4]>),
+    Windows(Pairs),
     /// `Concat`: the axis along which operands are joined.
     Axis(u32),
     /// `Contract`: an einsum of two operands; each letter is a small number, unique within an
     /// operand; letters absent from the result are summed.
-    Contract(Contraction),
+    Contract(Arc<Contraction>),
     /// `Derivative`s along the flow: how many.
     Order(u32),
     /// `Convert`: to which element type.

@@ -107,7 +107,7 @@ fn attr(c: &mut Cursor<'_>, op: Op) -> Result<Attr, ParseError> {
     } else if c.take("shape") {
         let shape = shape(c)?;
         if c.take("axes") {
-            Ok(Attr::Broadcast { shape, axes: c.list("[", "]", Cursor::number)?.into() })
+            Ok(Attr::Broadcast { shape: shape.into(), axes: c.list("[", "]", Cursor::number)?.into() })
         } else {
             Ok(Attr::Shape(shape))
         }
@@ -126,7 +126,8 @@ fn attr(c: &mut Cursor<'_>, op: Op) -> Result<Attr, ParseError> {
         c.expect(",")?;
         let rhs = c.list("[", "]", Cursor::number)?.into();
         c.expect("->")?;
-        Ok(Attr::Contract(Contraction { lhs, rhs, out: c.list("[", "]", Cursor::number)?.into() }))
+        let out = c.list("[", "]", Cursor::number)?.into();
+        Ok(Attr::Contract(Contraction { lhs, rhs, out }.into()))
     } else if c.peek("[") {
         Ok(Attr::Elements(c.list("[", "]", bits)?.into()))
     } else if op == Op::Constant {

@@ -47,7 +47,7 @@ impl DType {
 
 /// Axis lengths, outermost first; data are stored with the last axis contiguous.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Shape(pub SmallVec<[usize; 4]>);
+pub struct Shape(pub SmallVec<[usize; 2]>);
 
 impl Shape {
     /// The shape of a scalar.

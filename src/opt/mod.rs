@@ -7,9 +7,9 @@
 mod roll;
 pub mod rules;
 
-use crate::base::index::IndexVec;
+use crate::base::index::{Idx, IndexVec};
 use crate::ir::builder::Builder;
-use crate::ir::func::{Args, Attr, Func, ValueId};
+use crate::ir::func::{Args, Attr, Func, Node, ValueId};
 use crate::ir::op::{Lowering, Op};
 use roll::Roll;
 
@@ -25,12 +25,13 @@ pub fn optimise(func: Func) -> Func {
     if elements(&func) < STRAIGHT {
         return func;
     }
+    let Some(first) = func.nodes.iter().position(Roll::looks_at) else { return func };
     let mut roll = Roll::default();
-    let (rolled, changed) = rebuilt(&func, |b, value| roll.joined(b, value));
+    let (rolled, changed) = rebuilt(func, first, |b, value| roll.joined(b, value));
     if !changed {
-        return func;
+        return rolled;
     }
-    let (even, _) = rebuilt(&rolled, roll::taken::evenly);
+    let (even, _) = rebuilt(rolled, 0, roll::taken::evenly);
     rewritten(even)
 }
 
@@ -46,8 +47,10 @@ fn elements(func: &Func) -> usize {
 fn rewritten(func: Func) -> Func {
     let mut func = func;
     for _ in 0..ROUNDS {
-        let rules = |b: &mut Builder, value| rules::RULES.iter().find_map(|rule| (rule.rewrite)(b, value));
-        let (next, changed) = rebuilt(&func, rules);
+        let (whole, first) = first_rewritten(func);
+        func = whole;
+        let Some(first) = first else { break };
+        let (next, changed) = rebuilt(func, first, rewrite);
         func = next;
         if !changed {
             break;
@@ -56,26 +59,60 @@ fn rewritten(func: Func) -> Func {
     func
 }
 
-/// `func` with every node replaced as `rewrite` says, operands first; and whether any was.
-fn rebuilt(func: &Func, mut rewrite: impl FnMut(&mut Builder, ValueId) -> Option<ValueId>) -> (Func, bool) {
-    let mut b = Builder::new(func.name.clone());
-    b.reserve(func.nodes.len());
-    let params: Vec<ValueId> =
-        func.params.iter().map(|port| b.param(port.name.clone(), func.ty(port.value).clone())).collect();
-    let mut map: IndexVec<ValueId, ValueId> = IndexVec::new();
+/// What the rules make of a value.
+fn rewrite(b: &mut Builder, value: ValueId) -> Option<ValueId> {
+    rules::RULES.iter().find_map(|rule| (rule.rewrite)(b, value))
+}
+
+/// `func`, and the position of its first node that a rule rewrites, if there is one.
+fn first_rewritten(func: Func) -> (Func, Option<usize>) {
+    let (count, results) = (func.nodes.len(), func.results.clone());
+    let (mut b, _) = Builder::taken_over(func, count);
+    let first = (0..count).find(|at| {
+        let rewritten = rewrite(&mut b, ValueId::from_usize(*at)).is_some();
+        // A rule that makes nodes in vain leaves them behind.
+        rewritten || b.len() > count
+    });
+    b.truncate(count);
+    (b.whole(results), first)
+}
+
+/// `func` with every node from position `first` on replaced as `rewrite` says, operands first; and
+/// whether any was.
+fn rebuilt(
+    func: Func,
+    first: usize,
+    mut rewrite: impl FnMut(&mut Builder, ValueId) -> Option<ValueId>,
+) -> (Func, bool) {
+    let is_param = |node: &Node| node.op == Op::Param;
+    let leading = func.nodes.iter().take_while(|node| is_param(node)).count();
+    let (results, n_params) = (func.results.clone(), func.params.len());
+    // Parameters come first in what is made.
+    let kept = if leading == n_params { first.max(n_params) } else { 0 };
+    let mut map: IndexVec<ValueId, ValueId> = (0..kept).map(ValueId::from_usize).collect();
+    let (mut b, rest) = if kept > 0 {
+        Builder::taken_over(func, kept)
+    } else {
+        let mut b = Builder::new(func.name.clone());
+        for port in &func.params {
+            b.param(port.name.clone(), func.ty(port.value).clone());
+        }
+        (b, func.nodes)
+    };
+    b.reserve(rest.len());
     let mut changed = false;
-    for node in func.nodes.iter() {
+    for node in rest {
         b.set_span(node.span);
         let args: Args = node.args.iter().map(|arg| map[*arg]).collect();
         let copy = match (node.op, &node.attr) {
-            (Op::Param, Attr::Index(index)) => params[*index as usize],
+            (Op::Param, Attr::Index(index)) => b.params()[*index as usize].value,
             (Op::Constant, attr) => b.intern(Op::Constant, attr.clone(), Args::new(), node.ty.clone()),
             (Op::Variable, _) => b.variable(args[0]),
-            (op, attr) => b.must(op, &args, attr.clone()),
+            _ => b.copy(&node, &args),
         };
         let rewritten = rewrite(&mut b, copy);
         changed |= rewritten.is_some();
         map.push(rewritten.unwrap_or(copy));
     }
-    (b.finish(func.results.iter().map(|port| (port.name.clone(), map[port.value])).collect()), changed)
+    (b.finish(results.into_iter().map(|port| (port.name, map[port.value])).collect()), changed)
 }

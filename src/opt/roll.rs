@@ -10,9 +10,10 @@
 pub(super) mod taken;
 
 use crate::ad::batch::{Lifted, lift};
-use crate::base::hash::{FastHash, FastMap};
+use crate::base::hash::{FastHash, FastMap, FastSet};
 use crate::base::index::Idx;
 use crate::ir::builder::Builder;
+use crate::ir::fold::is_commutative;
 use crate::ir::func::{Attr, Node, ValueId};
 use crate::ir::op::{Lowering, Op};
 use crate::ir::types::{Shape, Type};
@@ -42,10 +43,15 @@ pub(super) struct Roll {
 }
 
 impl Roll {
+    /// Whether [`Roll::joined`] may have something to say about the node.
+    pub fn looks_at(node: &Node) -> bool {
+        node.op == Op::Concat && node.attr == Attr::Axis(0) && node.args.len() >= FEWEST
+    }
+
     /// The join `value`, with entries of one form computed together; `None` if there are none.
     pub fn joined(&mut self, b: &mut Builder, value: ValueId) -> Option<ValueId> {
         let node = b.node(value);
-        if node.op != Op::Concat || node.attr != Attr::Axis(0) || node.args.len() < FEWEST {
+        if !Roll::looks_at(node) {
             return None;
         }
         let node = node.clone();
@@ -130,7 +136,7 @@ impl Roll {
         let forms: Vec<u64> = first.args.iter().map(|arg| self.form(b, *arg)).collect();
         for lane in lanes {
             let mut args = b.node(*lane).args.clone();
-            if commutes(first.op) && self.form(b, args[0]) != forms[0] {
+            if is_commutative(first.op) && self.form(b, args[0]) != forms[0] {
                 args.swap(0, 1);
             }
             for (column, arg) in columns.iter_mut().zip(args) {
@@ -168,8 +174,8 @@ impl Roll {
             return None;
         }
         let packed = self.pack(b, &distinct)?;
-        let row = |lane: &ValueId| distinct.iter().position(|other| other == lane).expect("one of them");
-        let rows: Vec<usize> = lanes.iter().map(row).collect();
+        let rows: FastMap<ValueId, usize> = distinct.into_iter().zip(0..).collect();
+        let rows: Vec<usize> = lanes.iter().map(|lane| rows[lane]).collect();
         Some(placed(b, packed.id, &rows, lanes))
     }
 
@@ -203,6 +209,7 @@ impl Roll {
         }
         let mut rows = Vec::with_capacity(lanes.len());
         let mut next = beyond;
+        let others: FastSet<ValueId> = others.into_iter().collect();
         for lane in lanes {
             let home = match others.contains(lane) {
                 true => None,
@@ -234,7 +241,7 @@ impl Roll {
                 hash((2, &node.ty))
             } else if lifts(node) {
                 let mut args: Vec<u64> = node.args.iter().map(|arg| self.forms[arg.index()]).collect();
-                if commutes(node.op) {
+                if is_commutative(node.op) {
                     args.sort_unstable();
                 }
                 hash((3, node.op, &node.attr, &node.ty, args))
@@ -293,10 +300,6 @@ fn placed(b: &mut Builder, all: ValueId, rows: &[usize], lanes: &[ValueId]) -> V
 
 fn hash(of: impl Hash) -> u64 {
     BuildHasherDefault::<FastHash>::default().hash_one(of)
-}
-
-fn commutes(op: Op) -> bool {
-    matches!(op, Op::Add | Op::Mul | Op::And | Op::Or | Op::Eq)
 }
 
 /// Whether the op can be applied to a vector of operands.

@@ -29,7 +29,7 @@ pub struct SystemLayout {
     pub n: usize,
     /// Entries of the args.
     pub n_args: usize,
-    /// The params that the motion reads, by their number.
+    /// The params that the motion reads, by their number, ascending.
     pub params: Vec<usize>,
     /// Where their entries stand in the vector of all params; neighbours are joined.
     pub ranges: Vec<Range<usize>>,
@@ -71,7 +71,7 @@ impl SystemLayout {
         let mut ranges: Vec<Range<usize>> = Vec::new();
         let mut at = 0;
         for (number, count) in param_counts.iter().enumerate() {
-            if params.contains(&number) && *count > 0 {
+            if params.binary_search(&number).is_ok() && *count > 0 {
                 match ranges.last_mut() {
                     Some(last) if last.end == at => last.end += count,
                     Some(_) | None => ranges.push(at..at + count),
@@ -87,6 +87,11 @@ impl SystemLayout {
             params,
             ranges,
         }
+    }
+
+    /// Whether the motion reads the param of this number.
+    pub fn reads(&self, param: usize) -> bool {
+        self.params.binary_search(&param).is_ok()
     }
 
     /// Entries of the params that the motion reads.

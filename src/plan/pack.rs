@@ -151,15 +151,12 @@ impl Packer<'_> {
         let layout = &self.layout.systems[system];
         let packed = b.param("q", self.vector(layout.n_params()));
         let types = || self.program.params.iter().map(|param| &param.ty);
-        let shapes: Vec<Shape> = types()
-            .enumerate()
-            .filter(|(n, _)| layout.params.contains(n))
-            .map(|(_, ty)| ty.shape.clone())
-            .collect();
+        let shapes: Vec<Shape> =
+            types().enumerate().filter(|(n, _)| layout.reads(*n)).map(|(_, ty)| ty.shape.clone()).collect();
         let mut read = b.unpack(packed, &shapes).into_iter();
         let mut values = Vec::new();
         for (number, ty) in types().enumerate() {
-            values.push(match layout.params.contains(&number) {
+            values.push(match layout.reads(number) {
                 true => read.next().expect("as many parts as params that are read"),
                 false => b.splat(0.0, ty.clone()),
             });

@@ -13,11 +13,11 @@ use std::collections::BTreeSet;
 pub(crate) fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
     let collect = |roots: Vec<&Expr>| {
         let (mut params, mut channels, mut states) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let mut open: Vec<Expr> = roots.into_iter().cloned().collect();
+        let mut open: Vec<&Expr> = roots;
         let (mut entered, mut moved): (BTreeSet<usize>, BTreeSet<usize>) = (BTreeSet::new(), BTreeSet::new());
         while let Some(expr) = open.pop() {
-            let mut next: Vec<Expr> = Vec::new();
-            reach(&model.defs, &expr, &mut |part| {
+            let mut next: Vec<&Expr> = Vec::new();
+            reach(&model.defs, expr, &mut |part| {
                 let mut state = None;
                 match &part.kind {
                     Kind::Def(def) => match model.defs[*def].kind {
@@ -25,7 +25,7 @@ pub(crate) fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                             params.insert(number);
                         }
                         DefKind::Channel(number) if channels.insert(number) => {
-                            next.push(model.channels[number].rate.clone());
+                            next.push(&model.channels[number].rate);
                         }
                         DefKind::State(number) => state = Some(number),
                         _ => {}
@@ -39,25 +39,25 @@ pub(crate) fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                             states.insert(number);
                             let start = call.starts.get(&Moved::State(number));
                             let start = start.or(model.states[number].start.as_ref());
-                            [model.states[number].rate.clone(), start.cloned()].into_iter().flatten()
+                            [model.states[number].rate.as_ref(), start].into_iter().flatten()
                         }));
-                        next.extend(equations::of_dynamics(&system.dynamics).cloned());
+                        next.extend(equations::of_dynamics(&system.dynamics));
                         if let Moved::Channel(number) = moved {
                             channels.insert(*number);
-                            next.push(model.channels[*number].rate.clone());
-                            next.extend(call.starts.get(moved).cloned());
+                            next.push(&model.channels[*number].rate);
+                            next.extend(call.starts.get(moved));
                         }
                         if entered.insert(call.system) {
-                            next.extend([system.interval.0.clone(), system.interval.1.clone()]);
+                            next.extend([&system.interval.0, &system.interval.1]);
                         }
                     }
-                    Kind::ChannelRate(number) => next.push(model.channels[*number].rate.clone()),
+                    Kind::ChannelRate(number) => next.push(&model.channels[*number].rate),
                     Kind::Flow(of, order) => {
                         next.extend(
                             equations::moving(&model.defs, &model.states, of, *order)
                                 .states
                                 .iter()
-                                .filter_map(|n| model.states[*n].rate.clone()),
+                                .filter_map(|n| model.states[*n].rate.as_ref()),
                         );
                     }
                     _ => {}
@@ -65,12 +65,12 @@ pub(crate) fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                 if let Some(number) = state
                     && states.insert(number)
                 {
-                    next.extend(model.states[number].rate.clone());
-                    next.extend(model.states[number].start.clone());
+                    next.extend(&model.states[number].rate);
+                    next.extend(&model.states[number].start);
                     // Whatever else moves one unknown of a system may move any.
                     let of = model.systems.iter().position(|system| system.states.contains(&number));
                     if let Some(of) = of.filter(|of| moved.insert(*of)) {
-                        next.extend(equations::of_dynamics(&model.systems[of].dynamics).cloned());
+                        next.extend(equations::of_dynamics(&model.systems[of].dynamics));
                     }
                 }
                 true
@@ -80,7 +80,7 @@ pub(crate) fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
                 && entered.insert(main)
             {
                 let (start, end) = &model.systems[main].interval;
-                next.extend([start.clone(), end.clone()]);
+                next.extend([start, end]);
             }
             open.extend(next);
         }

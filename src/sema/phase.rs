@@ -92,27 +92,26 @@ fn reach_unseen(
     visit: &mut dyn FnMut(&Expr) -> bool,
     seen: &mut BTreeSet<DefId>,
 ) {
+    let looks_through = |def: DefId| {
+        matches!(
+            defs[def].kind,
+            DefKind::Let | DefKind::Output | DefKind::Local | DefKind::Const | DefKind::Control
+        )
+    };
     let mut inside = Vec::new();
     expr.walk(&mut |part| {
         let go_on = visit(part);
         if go_on {
             match &part.kind {
-                Kind::Def(def) => inside.push(*def),
-                Kind::Derivative { by, .. } => inside.push(*by),
+                Kind::Def(def) | Kind::Derivative { by: def, .. } if looks_through(*def) => inside.push(*def),
                 _ => {}
             }
         }
         go_on
     });
     for def in inside {
-        let found = &defs[def];
-        let looks_through = matches!(
-            found.kind,
-            DefKind::Let | DefKind::Output | DefKind::Local | DefKind::Const | DefKind::Control
-        );
-        if looks_through
-            && seen.insert(def)
-            && let Some(value) = &found.value
+        if seen.insert(def)
+            && let Some(value) = &defs[def].value
         {
             reach_unseen(defs, value, visit, seen);
         }

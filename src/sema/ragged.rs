@@ -141,7 +141,8 @@ impl<'a> Checker<'a> {
                     "put it in front, with `concat`",
                 ))
             }
-            Kind::Einsum(x, y, Subscripts { spec, windows: [left, right] }) => {
+            Kind::Einsum(x, y, subscripts) => {
+                let Subscripts { spec, windows: [left, right] } = &**subscripts;
                 let mut sums = [(&spec.lhs, x, left), (&spec.rhs, y, right)].into_iter().flat_map(
                     |(letters, operand, windows)| {
                         let letters = letters.iter().zip(&operand.ty.dims).enumerate();

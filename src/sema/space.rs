@@ -3,13 +3,14 @@
 //! The names of a space are entered at once and looked into when they are first needed. Unknowns,
 //! channels and what comes from outside are numbered through all spaces.
 
+use crate::base::hash::FastMap;
 use crate::base::span::Span;
 use crate::ir::system::UnknownKind;
 use crate::sema::containers::InstanceId;
 use crate::sema::errors;
 use crate::sema::resolve::{Binding, Checker, DataSet, Scope, ScopeId};
 use crate::syntax::ast::{self, ExprKind, Ident, ItemKind, Pattern};
-use std::collections::{BTreeMap, BTreeSet};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A space in [`Checker::spaces`].
@@ -23,11 +24,11 @@ pub(crate) struct Space<'a> {
     pub items: &'a [ast::Item],
     /// Its scope: what its items see.
     pub home: ScopeId,
-    pub globals: BTreeMap<Arc<str>, Global<'a>>,
+    pub globals: FastMap<Arc<str>, Global<'a>>,
     /// Its names in order, for suggestions.
     pub names: Vec<Arc<str>>,
     /// The unknowns, by the name without primes.
-    pub motions: BTreeMap<Arc<str>, Motion>,
+    pub motions: FastMap<Arc<str>, Motion>,
     pub time: Option<(&'a Ident, &'a ast::Expr)>,
     /// Numbers of its first state and its first channel.
     pub first_state: usize,
@@ -148,9 +149,9 @@ impl<'a> Checker<'a> {
         self.spaces.push(Space {
             items,
             home,
-            globals: BTreeMap::new(),
+            globals: FastMap::default(),
             names: Vec::new(),
-            motions: BTreeMap::new(),
+            motions: FastMap::default(),
             time: None,
             first_state: self.movers.len(),
             first_channel: self.n_channels,
@@ -173,9 +174,9 @@ impl<'a> Checker<'a> {
         self.spaces.push(Space {
             items: &files.used[number].items,
             home,
-            globals: BTreeMap::new(),
+            globals: FastMap::default(),
             names: Vec::new(),
-            motions: BTreeMap::new(),
+            motions: FastMap::default(),
             time: None,
             first_state: self.movers.len(),
             first_channel: self.n_channels,
@@ -364,13 +365,13 @@ impl<'a> Checker<'a> {
     /// Numbers the unknowns: in file order of their names, each followed by its hidden ones.
     fn declare_unknowns(&mut self) {
         let unknowns = unknowns(self.items());
-        let mut primes_of: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+        let mut primes_of: FastMap<&str, SmallVec<[u32; 4]>> = FastMap::default();
         for (unknown, kind) in &unknowns {
             if *kind != UnknownKind::Rate && unknown.primes > 0 {
                 self.report(errors::prime_without_rate(unknown.span, &unknown.name.name, kind.noun()));
                 continue;
             }
-            primes_of.entry(&unknown.name.name).or_default().insert(unknown.primes);
+            primes_of.entry(&unknown.name.name).or_default().push(unknown.primes);
         }
         for (unknown, kind) in &unknowns {
             let name = &unknown.name.name;
@@ -378,7 +379,7 @@ impl<'a> Checker<'a> {
             if self.space().motions.contains_key(name) {
                 continue;
             }
-            let order = declared.last().map_or(1, |primes| primes + 1);
+            let order = declared.iter().max().map_or(1, |primes| primes + 1);
             let motion = Motion { first: self.movers.len(), order, kind: *kind };
             self.space_mut().motions.insert(name.clone(), motion);
             let mover = Mover { space: self.here, name: name.clone() };
@@ -396,9 +397,9 @@ impl<'a> Checker<'a> {
                 continue;
             }
             let number = motion.first + unknown.primes as usize;
-            let name = format!("{}{}", unknown.name.name, "'".repeat(unknown.primes as usize));
+            let name = primed(&unknown.name.name, unknown.primes);
             let span = Span { hi: unknown.name.span.hi + unknown.primes, ..unknown.name.span };
-            self.enter_as(name.into(), span, Declared::State(unknown, number, kind));
+            self.enter_as(name, span, Declared::State(unknown, number, kind));
         }
     }
 
@@ -413,6 +414,14 @@ impl<'a> Checker<'a> {
                 }
             }
         }
+    }
+}
+
+/// `x''`
+pub(crate) fn primed(name: &Arc<str>, primes: u32) -> Arc<str> {
+    match primes {
+        0 => name.clone(),
+        _ => format!("{name}{}", "'".repeat(primes as usize)).into(),
     }
 }
 

@@ -183,7 +183,7 @@ pub enum Kind {
     /// The sum of all elements up to each one along an axis.
     Cumsum(Box<Expr>, u32),
     /// The einsum of two operands.
-    Einsum(Box<Expr>, Box<Expr>, Subscripts),
+    Einsum(Box<Expr>, Box<Expr>, Box<Subscripts>),
     /// Which element along an axis is the largest (or smallest), the first if several are.
     Extreme(Extreme, Box<Expr>, u32),
     /// Entries along the first axis, by numbers that are not static; NaN for one that is not there.

@@ -7,10 +7,12 @@ use std::time::Instant;
 
 /// Nets of 2 to 4 layers of 32 to 512, 4 to 32 bodies, 10 to 100,000 equations: what the check takes
 /// and what the check and the code of the step take; and how the latter grows, as a power of the size.
-pub fn table() {
+/// Of models whose name has one of `words`, where there are words.
+pub fn table(words: &[String]) {
     println!("\n| model | ms to check | ms to be ready | power of the size |\n| --- | --- | --- | --- |");
     let mut before: Option<(&str, f64, f64)> = None;
-    for (kind, name, size, text) in models() {
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word));
+    for (kind, name, size, text) in models().into_iter().filter(|(_, name, ..)| wanted(name)) {
         let [checked, ready] = [false, true].map(|compiled| {
             let measure = || {
                 let begun = Instant::now();

@@ -2,9 +2,10 @@
 //! fit costs, what models of many sizes take to be ready, what dense layers cost, how many runs there
 //! are in a second, what sparse Jacobians save, what derivatives cost, and what a step of training
 //! costs; `cargo bench -- compile` (`dense`, `wide`, `many`, `sparse`, `derivatives`, `train`) one of them
-//! alone; `cargo bench -- train small/plain mnist` some of the tasks of the last; `cargo bench -- single [WORD..]`
-//! (those with these words in task and method) and `peers` what the tasks of other solvers cost, and them beside. Nothing is asserted; quote medians and
-//! ratios from one run.
+//! alone; `cargo bench -- compile equations` (or part of another name) some of the models of the first;
+//! `cargo bench -- train small/plain mnist` some of the tasks of the last; `cargo bench -- single [WORD..]`
+//! (those with these words in task and method) and `peers` what the tasks of other solvers cost, and
+//! them beside. Nothing is asserted; quote medians and ratios from one run.
 
 mod compile;
 mod dense;
@@ -37,7 +38,7 @@ fn main() {
         fit();
     }
     if wanted("compile") {
-        compile::table();
+        compile::table(named.get(1..).unwrap_or(&[]));
     }
     if wanted("dense") {
         dense::table();

@@ -56,7 +56,9 @@ pub fn samples(op: Op) -> Vec<Sample> {
     let shape = |dims: &[usize]| Attr::Shape(Shape::new(dims));
     let windows = |windows: &[(u32, u32)]| Attr::Windows(windows.into());
     let einsum = |lhs: &[u8], rhs: &[u8], out: &[u8]| {
-        Attr::Contract(nodec::ir::func::Contraction { lhs: lhs.into(), rhs: rhs.into(), out: out.into() })
+        Attr::Contract(
+            nodec::ir::func::Contraction { lhs: lhs.into(), rhs: rhs.into(), out: out.into() }.into(),
+        )
     };
     let cases: Vec<(Vec<Type>, Attr)> = match op {
         Op::Param | Op::Constant => vec![],
@@ -75,10 +77,13 @@ pub fn samples(op: Op) -> Vec<Sample> {
         Op::Reshape => vec![(vec![f64s(&[2, 3])], shape(&[3, 1, 2])), (vec![f64s(&[])], shape(&[1]))],
         Op::Permute => vec![(vec![f64s(&[2, 3, 4])], axes(&[1, 2, 0])), (vec![f64s(&[2, 3])], axes(&[1, 0]))],
         Op::Broadcast => vec![
-            (vec![f64s(&[])], Attr::Broadcast { shape: Shape::new(&[2, 3]), axes: [].as_slice().into() }),
+            (
+                vec![f64s(&[])],
+                Attr::Broadcast { shape: Shape::new(&[2, 3]).into(), axes: [].as_slice().into() },
+            ),
             (
                 vec![f64s(&[3])],
-                Attr::Broadcast { shape: Shape::new(&[2, 3, 2]), axes: [1].as_slice().into() },
+                Attr::Broadcast { shape: Shape::new(&[2, 3, 2]).into(), axes: [1].as_slice().into() },
             ),
         ],
         Op::Slice => vec![(vec![f64s(&[4, 3])], Attr::Ranges([(1, 3), (0, 2)].as_slice().into()))],

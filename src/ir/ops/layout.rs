@@ -95,10 +95,10 @@ pub const BROADCAST: OpDef = row(
         ascending(axes, shape.rank())?;
         for (axis, dim) in axes.iter().zip(args[0].shape.dims()) {
             if shape.0[*axis as usize] != *dim {
-                return Err(ShapeError::Unequal(args[0].shape.clone(), shape.clone()));
+                return Err(ShapeError::Unequal(args[0].shape.clone(), (**shape).clone()));
             }
         }
-        Ok(Type { dtype: args[0].dtype, shape: shape.clone() })
+        Ok(Type { dtype: args[0].dtype, shape: (**shape).clone() })
     },
     |args, attr, ty| {
         let Attr::Broadcast { axes, .. } = attr else { crate::bug!("broadcast with {attr:?}") };

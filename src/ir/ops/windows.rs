@@ -2,7 +2,7 @@
 
 use super::layout::{ascending, pick, row};
 use crate::ir::builder::Builder;
-use crate::ir::func::{Attr, Contraction, ValueId};
+use crate::ir::func::{Attr, Contraction, Pairs, ValueId};
 use crate::ir::infer::{operand_count, wrong_attr};
 use crate::ir::op::{Op, OpDef, ShapeError};
 use crate::ir::types::{Shape, Type};
@@ -79,7 +79,7 @@ fn convolved(b: &mut Builder, windows: &Windows, ct: ValueId) -> Option<ValueId>
         pairs.push((outer as u32, inner as u32, *length, within));
     }
     pairs.sort_unstable();
-    let mut pads: SmallVec<[(u32, u32); 4]> = SmallVec::from_elem((0, 0), sides[at].len());
+    let mut pads: Pairs = SmallVec::from_elem((0, 0), sides[at].len());
     for (outer, _, length, _) in &pairs {
         pads[*outer as usize] = (length - 1, length - 1);
     }
@@ -89,11 +89,11 @@ fn convolved(b: &mut Builder, windows: &Windows, ct: ValueId) -> Option<ValueId>
     let mut turned: SmallVec<[u32; 4]> = pairs.iter().map(|(_, inner, ..)| *inner).collect();
     turned.sort_unstable();
     let turned = b.must(Op::Reverse, &[node.args[1 - at]], Attr::Axes(turned));
-    let mut spec = Contraction { out: spec.out[..rank].into(), ..spec.clone() };
+    let mut spec = Contraction { out: spec.out[..rank].into(), ..(**spec).clone() };
     let letters = if at == 0 { &mut spec.lhs } else { &mut spec.rhs };
     letters.extend(pairs.iter().map(|(.., within)| *within));
     let args = if at == 0 { [framed, turned] } else { [turned, framed] };
-    Some(b.must(Op::Contract, &args, Attr::Contract(spec)))
+    Some(b.must(Op::Contract, &args, Attr::Contract(spec.into())))
 }
 
 /// The sum of overlapping windows, one axis after the other: rows of places, one for each place within,
@@ -107,7 +107,7 @@ fn overlapped(b: &mut Builder, windows: &Windows, ct: ValueId) -> ValueId {
         order.insert(axis, last as u32);
         let rows = b.permute(sum, &order);
         // Rows of n places become rows of n + k, and these, end to end, rows of n + k - 1.
-        let mut pads: SmallVec<[(u32, u32); 4]> = SmallVec::from_elem((0, 0), last + 1);
+        let mut pads: Pairs = SmallVec::from_elem((0, 0), last + 1);
         pads[axis + 1].1 = *length;
         let rows = b.must(Op::Pad, &[rows], Attr::Pads(pads));
         let mut dims = b.shape(rows).0.clone();
@@ -160,7 +160,7 @@ fn framed_part(b: &mut Builder, x: ValueId, part: &[(u32, u32)]) -> ValueId {
     let node = b.node(x).clone();
     let Attr::Pads(pads) = &node.attr else { return b.slice(x, part) };
     let mut inner: Vec<(u32, u32)> = Vec::new();
-    let mut left: SmallVec<[(u32, u32); 4]> = SmallVec::new();
+    let mut left: Pairs = SmallVec::new();
     for (((lo, hi), (before, _)), dim) in part.iter().zip(pads).zip(b.shape(node.args[0]).dims()) {
         let end = before + *dim as u32;
         if hi <= before || end <= *lo {

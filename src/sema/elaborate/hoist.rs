@@ -5,6 +5,7 @@
 //! alone, is worth the memory, and no derivative operator of the program varies what it is computed
 //! from: a value that reads a `variable` must stay where the request for its derivative is.
 
+use crate::base::hash::FastMap;
 use crate::base::index::{Idx, IndexVec};
 use crate::ir::builder::Builder;
 use crate::ir::func::{Args, Attr, Func, Node, ValueId};
@@ -20,8 +21,14 @@ const WORTH: usize = 8;
 /// `args it has, params, data -> new args`.
 pub(super) fn hoisted(system: &mut System, n_moving: usize) -> Func {
     let n_known = system.args.len();
-    let mut hoist =
-        Hoist { n_moving, n_known, args: Builder::new("args"), inputs: Vec::new(), found: Vec::new() };
+    let mut hoist = Hoist {
+        n_moving,
+        n_known,
+        args: Builder::new("args"),
+        inputs: Vec::new(),
+        found: Vec::new(),
+        numbers: FastMap::default(),
+    };
     for port in &system.field.params[n_moving..] {
         let input = hoist.args.param(port.name.clone(), system.field.ty(port.value).clone());
         hoist.inputs.push(input);
@@ -73,8 +80,9 @@ struct Hoist {
     args: Builder,
     /// What the args are computed from.
     inputs: Vec<ValueId>,
-    /// The args.
+    /// The args, and their numbers.
     found: Vec<ValueId>,
+    numbers: FastMap<ValueId, usize>,
 }
 
 /// What is known of a value while a function is looked through.
@@ -103,11 +111,12 @@ impl Hoist {
             match fixed[id] {
                 // A rearrangement is cheaper than the memory it fills.
                 Some(Fixed { value, work }) if work >= WORTH && !is_layout(node) => {
-                    let known = self.found.iter().position(|arg| *arg == value);
-                    frontier[id] = Some(known.unwrap_or_else(|| {
+                    let next = self.found.len();
+                    let number = *self.numbers.entry(value).or_insert(next);
+                    if number == next {
                         self.found.push(value);
-                        self.found.len() - 1
-                    }));
+                    }
+                    frontier[id] = Some(number);
                 }
                 _ => node.args.iter().for_each(|arg| wanted[arg.index()] = true),
             }
@@ -132,12 +141,15 @@ impl Hoist {
         if matches!(node.op.def().derivative, Derivative::Request) {
             return None;
         }
-        let args: Vec<Fixed> = node.args.iter().map(|arg| known[*arg]).collect::<Option<_>>()?;
+        if node.args.iter().any(|arg| known[*arg].is_none()) {
+            return None;
+        }
+        let args: Vec<Fixed> = node.args.iter().filter_map(|arg| known[*arg]).collect();
         let values: Vec<ValueId> = args.iter().map(|arg| arg.value).collect();
         let own = work(node, &args.iter().map(|arg| self.args.shape(arg.value).count()).collect::<Vec<_>>());
         let work = args.iter().fold(own, |sum, arg| sum.saturating_add(arg.work));
         self.args.set_span(node.span);
-        Some(Fixed { value: self.args.must(node.op, &values, node.attr.clone()), work })
+        Some(Fixed { value: self.args.copy(node, &values), work })
     }
 
     /// `func` with parameters for the args in place of what they are.
@@ -166,7 +178,7 @@ impl Hoist {
                     b.intern(Op::Constant, attr.clone(), Args::new(), node.ty.clone())
                 }
                 (None, Op::Variable, _) => b.variable(operands[0]),
-                (None, op, attr) => b.must(op, &operands, attr.clone()),
+                (None, ..) => b.copy(node, &operands),
             });
         }
         let results = func.results.iter().map(|port| (port.name.clone(), map[port.value])).collect();

@@ -15,7 +15,7 @@ pub(crate) mod path;
 mod runs;
 mod warn;
 
-use crate::base::hash::FastMap;
+use crate::base::hash::{FastMap, FastSet};
 use crate::base::index::IndexVec;
 use crate::base::span::{Sources, Span};
 use crate::diag::{Diagnostic, Severity, Sink};
@@ -39,7 +39,7 @@ use frame::{AllSites, Frame, Input, MAX_ELEMENTS, Moment, World};
 pub(crate) use initial::draws_from;
 use runs::Runs;
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A value, or why there is none.
@@ -471,7 +471,7 @@ impl Elaboration<'_> {
 
 /// Result names made unique within their function: `y`, `y #2`.
 fn unique(mut results: Vec<(Arc<str>, ValueId)>) -> Vec<(Arc<str>, ValueId)> {
-    let mut taken = BTreeSet::new();
+    let mut taken: FastSet<Arc<str>> = FastSet::default();
     for (result, _) in &mut results {
         let name = result.clone();
         let mut n = 1;

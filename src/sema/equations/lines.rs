@@ -1,5 +1,6 @@
 //! Which lines are in solved form, and which primes stand where no prime can.
 
+use crate::base::hash::FastMap;
 use crate::base::span::Span;
 use crate::ir::system::UnknownKind;
 use crate::sema::errors;
@@ -8,7 +9,6 @@ use crate::sema::prelude::{Builtin, function};
 use crate::sema::resolve::Checker;
 use crate::sema::space::Declared;
 use crate::syntax::ast::{self, Arg, BinaryOp, ExprKind, IndexExpr, ItemKind};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A line that gives the motion of a state.
@@ -30,7 +30,7 @@ pub(super) struct Implicit<'a> {
 #[derive(Default)]
 pub(super) struct Sorted<'a> {
     /// Of each state, by the name without primes.
-    pub solved: BTreeMap<Arc<str>, Solved<'a>>,
+    pub solved: FastMap<Arc<str>, Solved<'a>>,
     pub implicit: Vec<Implicit<'a>>,
     /// Whether a line gives a rate to something without one, which has been said.
     pub misdeclared: bool,

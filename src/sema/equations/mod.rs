@@ -15,7 +15,7 @@ use crate::sema::errors;
 use crate::sema::infer::to_real;
 use crate::sema::phase::reach;
 use crate::sema::resolve::{Binding, Checker};
-use crate::sema::space::{Declared, unknowns};
+use crate::sema::space::{Declared, primed, unknowns};
 use crate::sema::typed::{Channel, DefId, DefKind, Elem, Expr, Kind, Line, Phase, State};
 use crate::syntax::ast::{self, ItemKind};
 use lines::{Implicit, Solved, Sorted};
@@ -28,7 +28,7 @@ impl<'a> Checker<'a> {
         let mut states: Vec<Option<State>> = vec![None; self.movers.len()];
         for (unknown, kind) in unknowns(self.items()) {
             let base = unknown.name.name.clone();
-            let name = format!("{base}{}", "'".repeat(unknown.primes as usize));
+            let name = primed(&base, unknown.primes);
             let Some(motion) = self.space().motions.get(&base).cloned() else { continue };
             if unknown.primes >= motion.order {
                 continue;

@@ -109,7 +109,7 @@ impl<'a> Checker<'a> {
             let ty = Ty::real(out.iter().map(|letter| size(*letter)).collect());
             let phase = product.phase.max(operand.phase);
             product = Expr {
-                kind: Kind::Einsum(Box::new(product), Box::new(operand), subscripts),
+                kind: Kind::Einsum(Box::new(product), Box::new(operand), Box::new(subscripts)),
                 ty,
                 phase,
                 span,
