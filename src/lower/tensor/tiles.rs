@@ -123,7 +123,7 @@ impl Pass<'_> {
         let strides = [(&spec.lhs, node.args[0]), (&spec.rhs, node.args[1])].into_iter().filter_map(apart);
         let near = strides.filter(|bytes| bytes.is_multiple_of(LINE)).map(|bytes| {
             let lines = bytes / LINE;
-            WAYS * SETS >> lines.trailing_zeros().min(SETS.trailing_zeros())
+            (WAYS * SETS) >> lines.trailing_zeros().min(SETS.trailing_zeros())
         });
         near.fold(most, usize::min).max(self.side_by_side)
     }
