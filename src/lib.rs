@@ -78,9 +78,10 @@
 //!   for any other function.
 //! - Mistakes of the user are [`diag::Diagnostic`]s, numbers that go wrong are
 //!   [`solve::outcome::Outcome`]s, and a panic is a bug of ours.
-//! - Files, clocks and devices are touched in [`cli`] and [`data`] alone, by
-//!   [`Model`], which reads the program and the files it uses, and by [`backend::store`], which keeps
-//!   machine code in a folder if it is given one.
+//! - Files and devices are touched in [`cli`] and [`data`] alone, by [`Model`], which reads the program
+//!   and the files it uses, and by [`backend::store`] and [`backend::kept`], which keep machine code in a
+//!   folder if they are given one. Clocks are read to say how long something took, and whether code is
+//!   worth keeping; no result depends on them.
 
 pub mod ad;
 pub mod backend;

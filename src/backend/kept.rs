@@ -16,7 +16,7 @@
 //!   within another program does not change it, and some systems give every file the same.
 //!
 //! Code that was made quickly is not kept ([`CodeCache::worth`]), nor is code that has an address of this process
-//! which no name stands for ([`Object::encoded`]); none of the interpreter is, which has none.
+//! which no name stands for (`Object::encoded`); none of the interpreter is, which has none.
 
 use crate::backend::lanes::{LaneExecutable, LaneFunc};
 use crate::backend::object::{LaneObject, Object};
@@ -52,13 +52,13 @@ impl Keeping {
         names: &[&str],
         lowered: impl FnOnce() -> Result<LoopModule, E>,
     ) -> Result<Arc<dyn Executable>, E> {
-        let object = self.object(
+        self.kept_or_made(
             &("alone", content),
-            |bytes| Object::decoded(bytes, names),
-            || -> Result<Object, E> { Ok(self.native.object(&lowered()?)?) },
+            |bytes| self.native.load(Object::decoded(bytes, names)?).ok(),
+            || Ok(self.native.object(&lowered()?)?),
             Object::encoded,
-        );
-        Ok(self.native.load(object?)?)
+            |object| self.native.load(object),
+        )
     }
 
     /// The same for functions that are called for `width` examples at once.
@@ -69,26 +69,27 @@ impl Keeping {
         width: usize,
         lowered: impl FnOnce() -> Result<Vec<LaneFunc>, E>,
     ) -> Result<Arc<dyn LaneExecutable>, E> {
-        let object = self.object(
+        self.kept_or_made(
             &("lanes", width, content),
-            |bytes| LaneObject::decoded(bytes, names),
-            || -> Result<LaneObject, E> { Ok(self.native.lane_object(lowered()?, width)?) },
+            |bytes| self.native.load_lanes(LaneObject::decoded(bytes, names)?).ok(),
+            || Ok(self.native.lane_object(lowered()?, width)?),
             LaneObject::encoded,
-        );
-        Ok(self.native.load_lanes(object?)?)
+            |object| self.native.load_lanes(object),
+        )
     }
 
     /// What is kept for `content`, or what is made and then kept if it took long.
-    fn object<O, E>(
+    fn kept_or_made<O, X, E: From<CompileError>>(
         &self,
         content: &impl Hash,
-        decoded: impl FnOnce(&[u8]) -> Option<O>,
+        kept: impl FnOnce(&[u8]) -> Option<X>,
         made: impl FnOnce() -> Result<O, E>,
         encoded: impl FnOnce(&O) -> Option<Vec<u8>>,
-    ) -> Result<O, E> {
+        load: impl FnOnce(O) -> Result<X, CompileError>,
+    ) -> Result<X, E> {
         let key = self.hasher.key(content);
-        if let Some(object) = self.cache.read(&key).and_then(|bytes| decoded(&bytes)) {
-            return Ok(object);
+        if let Some(executable) = self.cache.read(&key).and_then(|bytes| kept(&bytes)) {
+            return Ok(executable);
         }
         let begun = Instant::now();
         let object = made()?;
@@ -97,7 +98,7 @@ impl Keeping {
         {
             self.cache.write(&key, &bytes);
         }
-        Ok(object)
+        Ok(load(object)?)
     }
 }
 

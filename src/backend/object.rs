@@ -3,7 +3,7 @@
 //! An [`Object`] is made from loop IR, becomes an [`Executable`](crate::backend::Executable), and can be
 //! kept as bytes in between: there is one way into executable memory for code that was made just now and
 //! for code that was kept. The bytes hold no names, which no number depends on: whoever reads them gives
-//! the functions their names again. [`decoded`](Object::decoded) trusts nothing but the code itself: what
+//! the functions their names again. `decoded` trusts nothing but the code itself: what
 //! is cut short, has a tag that is not known, or more than there should be, is no object.
 
 use crate::backend::lanes::Spread;
@@ -56,14 +56,14 @@ pub(super) struct Spreads {
 
 impl Object {
     /// As bytes; `None` where the code has something that only this process knows.
-    pub fn encoded(&self) -> Option<Vec<u8>> {
+    pub(super) fn encoded(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         self.encode(&mut bytes)?;
         Some(bytes)
     }
 
     /// From bytes, for functions of these names.
-    pub fn decoded(bytes: &[u8], names: &[&str]) -> Option<Object> {
+    pub(super) fn decoded(bytes: &[u8], names: &[&str]) -> Option<Object> {
         let mut reader = Reader(bytes);
         let object = Object::decode(&mut reader, names)?;
         reader.0.is_empty().then_some(object)
@@ -142,7 +142,7 @@ impl Piece {
 
 impl LaneObject {
     /// As bytes; `None` where the code has something that only this process knows.
-    pub fn encoded(&self) -> Option<Vec<u8>> {
+    pub(super) fn encoded(&self) -> Option<Vec<u8>> {
         let mut to = Vec::new();
         write_len(&mut to, self.width);
         write_len(&mut to, self.pieces.len());
@@ -169,7 +169,7 @@ impl LaneObject {
     }
 
     /// From bytes, for functions of these names.
-    pub fn decoded(bytes: &[u8], names: &[&str]) -> Option<LaneObject> {
+    pub(super) fn decoded(bytes: &[u8], names: &[&str]) -> Option<LaneObject> {
         let mut from = Reader(bytes);
         let width = from.len()?;
         (width.is_power_of_two() && from.len()? == names.len()).then_some(())?;

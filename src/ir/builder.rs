@@ -26,8 +26,8 @@ pub struct Builder {
     nodes: IndexVec<ValueId, Node>,
     /// Nodes by the hash of what they are; where two share one, the later has the next number.
     interned: FastMap<u64, ValueId>,
-    /// How many nodes are in `interned`. Those behind were taken over from a function and are entered
-    /// when a node is made.
+    /// How many nodes are in `interned`. Those behind were taken over from a function or renamed, and are
+    /// entered when a node is made.
     n_interned: usize,
     variables: u32,
     span: Option<Span>,
@@ -447,9 +447,11 @@ impl Builder {
     /// Whether there is nothing but parameters, each of which stands in `args` once at most. A function of
     /// these then keeps its nodes: none is there already, and what could be folded has been.
     fn is_only(&self, args: &[ValueId]) -> bool {
+        if self.nodes.len() != self.params.len() {
+            return false;
+        }
         let mut met = vec![false; self.nodes.len()];
-        let mut first = |arg: &ValueId| !std::mem::replace(&mut met[arg.index()], true);
-        self.nodes.len() == self.params.len() && args.iter().all(&mut first)
+        args.iter().all(|arg| !std::mem::replace(&mut met[arg.index()], true))
     }
 
     /// `func` applied to `args`: its nodes are copied in. Returns its results.

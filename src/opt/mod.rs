@@ -1,8 +1,9 @@
 //! Layer 3: the same function for less work.
 //!
-//! In: a function. Out: a function with equal results, rebuilt through the builder (which folds,
-//! shares and drops what nobody needs) under the rewrites of [`rules`] until nothing changes; what a
-//! long function computes entry by entry is then rolled up (`roll`).
+//! In: a function, as a builder leaves it: folded, without equal or dead nodes. Out: a function with equal
+//! results, in which no rewrite of [`rules`] applies any more: from the first node that one applies to it is
+//! rebuilt through the builder (which folds, shares and drops what nobody needs) until nothing changes; what
+//! a long function computes entry by entry is then rolled up (`roll`).
 
 mod roll;
 pub mod rules;
@@ -29,6 +30,7 @@ pub fn optimise(func: Func) -> Func {
     let mut roll = Roll::default();
     let (rolled, changed) = rebuilt(func, first, |b, value| roll.joined(b, value));
     if !changed {
+        // What was tried in vain may have given values other numbers.
         return rolled;
     }
     let (even, _) = rebuilt(rolled, 0, roll::taken::evenly);

@@ -28,6 +28,11 @@ impl Sums {
             // As if to zeros, of which there is no negative one.
             self.slopes.extend(slopes.map(|slope| 0.0 + slope));
         } else {
+            debug_assert_eq!(
+                self.slopes.len(),
+                slopes.len(),
+                "slopes of all examples are by the same params"
+            );
             self.slopes.iter_mut().zip(slopes).for_each(|(sum, slope)| *sum += slope);
         }
     }

@@ -102,7 +102,9 @@ fn built(task: &Task, folder: &Path, threads: &str) -> Run {
     let model = model.unwrap_or_else(|all| panic!("{}", all.render()));
     let bound = model.bind().setting("run.threads", threads);
     let bound = if task.data == "ffjord256" { bound.assign("H=256") } else { bound };
-    let cache = std::env::var_os("NODEC_CACHE").map(nodec::CodeCache::at);
+    // By default there is none, as in the library.
+    let named = std::env::var_os("NODEC_CACHE");
+    let cache = named.and_then(|_| nodec::cli::cache::of_user(|name| std::env::var_os(name)));
     let bound = cache.iter().fold(bound, nodec::Binder::code_cache);
     let mut run = bound.build().unwrap_or_else(|all| panic!("{}", all.render()));
     let bytes = std::fs::read(folder.join("weights.npz")).expect("the weights are there");

@@ -185,3 +185,30 @@ fn packing_what_was_unpacked_is_nothing() {
     assert_eq!(b.unpack(packed, &shapes[..2]), [x, y]);
     assert_eq!(b.must(Op::Convert, &[x], Attr::To(DType::F64)), x);
 }
+
+#[test]
+fn a_function_of_other_params_is_the_same_however_its_nodes_are_copied() {
+    let mut b = Builder::new("f");
+    let [x, y, z] = ["x", "y", "z"].map(|name| b.param(name, Type::scalar(DType::F64)));
+    let (sum, double) = (b.add(x, y), b.scale(2.0, z));
+    let product = b.mul(sum, double);
+    let rest = b.sub(product, x);
+    let both = b.mul(rest, sum);
+    let func = b.finish(vec![("rest".into(), rest), ("both".into(), both)]);
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let copied = |is_alone: bool| {
+            let mut b = Builder::new("g");
+            let params = ["a", "b", "c"].map(|name| b.param(name, Type::scalar(DType::F64)));
+            if !is_alone {
+                // Beside a node that nobody needs every other is looked up and folded anew.
+                b.unary(Op::Sin, params[0]);
+            }
+            let args = order.map(|at: usize| params[at]);
+            let results = b.inline(&func, &args);
+            let again = [b.add(args[1], args[0]), b.mul(results[0], results[1])];
+            let results = results.into_iter().chain(again).enumerate();
+            b.finish(results.map(|(at, value)| (format!("r{at}").into(), value)).collect()).to_string()
+        };
+        assert_eq!(copied(true), copied(false), "{order:?}");
+    }
+}

@@ -3,7 +3,8 @@
 use nodec::solve::lanes::{self, LaneExpand, LaneObserver, LaneStep, Steps, Trip};
 use nodec::solve::{
     Accepted, Adaptive, Carried, Controller, End, Errors, Expand, Interior, Invalid, Landing, NoEvents, Norm,
-    Observer, Options, Outcome, Real, Rule, RungeKutta, SaveAt, Step, Tableau, Taylor, integrate, solve,
+    Observer, Options, Outcome, Real, Rule, RungeKutta, SaveAt, StartNorm, Step, Tableau, Taylor, integrate,
+    solve,
 };
 use std::ops::ControlFlow;
 
@@ -372,6 +373,8 @@ fn control_of_any_kind_is_the_same_in_lanes() {
             ..base.clone()
         },
         Adaptive { min_step: 0.05, ..base.clone() },
+        Adaptive { start: StartNorm::Sum, ..base.clone() },
+        Adaptive { start: StartNorm::SumOfBoth, errors: Errors::All, ..base.clone() },
         Adaptive { estimate: Some(100.0), ..base },
     ];
     for kind in kinds {

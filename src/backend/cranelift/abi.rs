@@ -35,7 +35,8 @@ impl Compiled {
             // SAFETY: `emit` gives every function exactly the parameters of `Entry` and the
             // host's default calling convention, which is that of `extern "C"`; wide code, which is
             // made for Unix on x86-64 alone, has the same ones there. Code that was kept is what was made
-            // for this machine by this build: its key and its checksum say so.
+            // for this machine by this build, as its key says; `store` reads a file only if it is whole and nobody else
+            // may have written it.
             let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
             Callable { entry, signature, workspace }
         };

@@ -9,7 +9,7 @@ use crate::backend::lanes::{LaneExecutable, OneByOne};
 use crate::backend::object::{LaneObject, LanePiece, Object};
 use crate::backend::{CompileError, Executable, Input, Output, Signature, Workspace};
 use cranelift_jit::JITModule;
-use cranelift_module::{Linkage, Module};
+use cranelift_module::{Linkage, Module, ModuleError};
 use std::sync::{Arc, Mutex};
 
 type Entry = unsafe extern "sysv64" fn(*const *const u8, *const *mut u8, *mut u8, *const u8);
@@ -60,18 +60,19 @@ pub(super) fn load(
     object: LaneObject,
     load: impl FnOnce(Object) -> Result<Arc<dyn Executable>, CompileError>,
 ) -> Result<Arc<dyn LaneExecutable>, CompileError> {
-    let failed = |message: String| CompileError { backend: "wide", func: String::new(), message };
+    let failed =
+        |func: &str, message: String| CompileError { backend: "wide", func: func.to_owned(), message };
     let LaneObject { width, pieces, narrow } = object;
-    let mut jit = new_module().map_err(failed)?;
+    let mut jit = new_module().map_err(|message| failed("", message))?;
     let mut made = Vec::with_capacity(pieces.len());
     let mut spreads = Vec::new();
     for (position, piece) in pieces.into_iter().enumerate() {
         match piece {
             LanePiece::Wide { signature, code } => {
                 let (name, parameters) = (format!("w{position}"), jit.make_signature());
-                let id = jit.declare_function(&name, Linkage::Export, &parameters);
-                let id = id.map_err(|e| failed(e.to_string()))?;
-                jit.define_function_bytes(id, 64, &code.bytes, &[]).map_err(|e| failed(e.to_string()))?;
+                let failed = |e: ModuleError| failed(&signature.name, e.to_string());
+                let id = jit.declare_function(&name, Linkage::Export, &parameters).map_err(failed)?;
+                jit.define_function_bytes(id, 64, &code.bytes, &[]).map_err(failed)?;
                 made.push(Ok((id, signature, code)));
             }
             LanePiece::Narrow(own) => {
@@ -80,13 +81,14 @@ pub(super) fn load(
             }
         }
     }
-    jit.finalize_definitions().map_err(|e| failed(e.to_string()))?;
+    jit.finalize_definitions().map_err(|e| failed("", e.to_string()))?;
     let codes = made.into_iter().map(|made| match made {
         Ok((id, signature, wide)) => {
             let address = jit.get_finalized_function(id);
             // SAFETY: `allocate` makes every function with exactly these parameters in this calling
             // convention, and keeps what the convention says is the caller's. Code that was kept is what was
-            // made for this machine by this build: its key and its checksum say so.
+            // made for this machine by this build, as its key says; `store` reads a file only if it is whole and nobody else
+            // may have written it.
             let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
             Code::Wide { entry, signature, workspace: wide.workspace, constants: lines(&wide.constants) }
         }

@@ -109,15 +109,17 @@ impl Pass<'_> {
     }
 
     /// Most sums of a product of a matrix and a vector that are accumulated side by side: as many as the back
-    /// end has room for, and as are rows of the matrix whose elements stay in the nearest cache, of 64 sets of
-    /// 8 lines, until their neighbours are wanted.
+    /// end has room for, and as are rows of the matrix, one for all lanes and stored in its order, whose elements
+    /// stay in the nearest cache, of 64 sets of 8 lines, until their neighbours are wanted.
     fn rows_side_by_side(&self, node: &Node, spec: &Contraction) -> usize {
         const SETS: usize = 64;
         const WAYS: usize = 8;
         const LINE: usize = 64;
         let most = if self.side_by_side > 1 { self.code.target().accumulators } else { 1 };
+        let dims = node.ty.shape.dims();
+        let row = spec.out.iter().zip(dims).rfind(|(_, dim)| **dim > 1).map(|(letter, _)| letter);
         let apart = |(letters, operand): (&SmallVec<[u8; 4]>, ValueId)| {
-            let axis = letters.iter().position(|letter| Some(letter) == spec.out.last())?;
+            let axis = letters.iter().position(|letter| Some(letter) == row)?;
             Some(self.dims(operand)[axis + 1..].iter().product::<usize>() * node.ty.dtype.bytes())
         };
         let strides = [(&spec.lhs, node.args[0]), (&spec.rhs, node.args[1])].into_iter().filter_map(apart);
@@ -138,12 +140,12 @@ fn single(dims: &[usize]) -> Tile {
     SmallVec::from_elem(1, dims.len())
 }
 
-/// At most `most` consecutive elements, of each axis as many as `share` says.
-fn run(dims: &[usize], most: usize, share: fn(usize, usize) -> usize) -> Tile {
+/// At most `most` consecutive elements, of each axis as many as `piece` says.
+fn run(dims: &[usize], most: usize, piece: fn(usize, usize) -> usize) -> Tile {
     let mut tile = single(dims);
     let mut left = most;
     for (width, dim) in tile.iter_mut().zip(dims).rev() {
-        *width = share(*dim, left);
+        *width = piece(*dim, left);
         left /= *width;
         if *width < *dim {
             break;

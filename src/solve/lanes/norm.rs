@@ -1,4 +1,4 @@
-//! Norms of all lanes at once: the sums of [`Adaptive::norm`] in the same order.
+//! Norms of all lanes at once: the sums of [`Adaptive::norm`], and of what it is at a start, in the same order.
 
 use super::super::control::{Adaptive, Norm, StartNorm, larger};
 use super::super::outcome::{Stats, Unsteered};
