@@ -2,8 +2,10 @@
 //!
 //! [`lower`] makes loops of a function; `place` decides which of its values are scalars, which are
 //! stored and which are computed where they are used; `math` holds each transcendental function
-//! once, as scalar primitives; `code` builds the loop IR, which `loops` defines.
+//! once, as scalar primitives; `code` builds the loop IR, which `loops` defines; `chain` makes one function
+//! of several.
 
+pub mod chain;
 pub mod code;
 pub mod loops;
 pub mod math;

@@ -80,6 +80,10 @@ where
     T: Element,
     F: FnMut(&Trip<T, LaneArgs<'_, T>>, Result<&End<T>, Invalid>),
 {
+    fn sees_steps(&self) -> bool {
+        false
+    }
+
     fn start(&mut self, _: usize, _: &Trip<T, LaneArgs<'_, T>>, _: &[T]) -> f64 {
         f64::NAN
     }

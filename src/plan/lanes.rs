@@ -4,19 +4,23 @@
 //! A motion takes times, states and args of each run in lanes. Params and data are in lanes where they
 //! differ by run and the function reads them, else there is one for all.
 
-use crate::backend::lanes::Spread;
+use crate::backend::lanes::{LaneFunc, Spread};
 use crate::backend::{Input, Output, Workspace};
 use crate::ir::func::Func;
+use crate::lower;
+use crate::lower::chain::{Chain, Part};
 use crate::opt;
 use crate::plan::Plan;
-use crate::plan::kernels::Expansion;
+use crate::plan::compiled::{Made, made};
+use crate::plan::kernels::{Expansion, rate, step};
 use crate::plan::motion;
 use crate::plan::operands::Fixed;
 use crate::plan::step as steps;
-use crate::plan::unit::{Data, Element, Inputs, LaneKernel, PlanError, compile_lanes};
+use crate::plan::unit::{Data, Element, Inputs, LaneKernel, PlanError, compile_lanes, compile_lowered};
 use crate::solve::lanes::{LaneExpand, LaneStep};
 use crate::solve::method::Kind;
 use crate::solve::taylor::{Chosen, Goal, Takeoff};
+use std::sync::OnceLock;
 
 /// In what runs that share a block differ, beside their starts and args.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +72,22 @@ pub struct LaneKernels {
     /// See [`steps::extension`].
     pub(super) extension: Option<Spreading>,
     series: Option<Series>,
+    /// Made when steps are fixed; `None` of a method that hands the last rate of a step to the next, and where it is
+    /// not worth it.
+    march: OnceLock<Made<Option<Marching>>>,
 }
+
+/// A compiled function that takes several steps.
+struct Marching {
+    function: Spreading,
+    n_steps: usize,
+}
+
+/// Statements that a march has room for: with more, what is between the steps costs little.
+const MARCHED: usize = 1024;
+
+/// The most steps of a march.
+const MOST_MARCHED: usize = 8;
 
 impl LaneKernels {
     /// How many runs a block has.
@@ -130,7 +149,49 @@ impl Plan {
             let finish = compiled(&motion::finish(rate, order), 4)?;
             series = Some(Series { order, expansion: expansion.with(inner), finish });
         }
-        Ok(LaneKernels { rate: compiled(rate, 3)?, step, extension, series })
+        Ok(LaneKernels { rate: compiled(rate, 3)?, step, extension, series, march: OnceLock::new() })
+    }
+
+    /// Compiles the march of `system`, see [`LaneStep::march`], if it is worth it:
+    /// `t: [k], inside: [k], h, y: [n], a, q, data.. -> rates: [k * n], y_new: [n]`
+    fn make_march(&self, system: usize, apart: &Apart) -> Result<Option<Marching>, PlanError> {
+        let Some(tableau) = self.methods[system].tableau().filter(|tableau| !tableau.fsal()) else {
+            return Ok(None);
+        };
+        let (rate, step, dtype) =
+            (&self.funcs.packed.rates[system], self.funcs.step(system), self.program.real);
+        let target = self.backend().lane_target(dtype);
+        let links = [lower::lower(rate, target)?, lower::lower(step, target)?];
+        let n_steps = (MARCHED / (links[0].size() + links[1].size())).min(MOST_MARCHED);
+        if n_steps < 2 {
+            return Ok(None);
+        }
+        let (n, tail) =
+            (self.layout.systems[system].n, (tableau.n_stages() - 1) * self.layout.systems[system].n);
+        let mut chain = Chain::new("march");
+        let [t, inside] = ["t", "inside"].map(|name| chain.input(name, dtype, n_steps));
+        let (h, mut y) = (chain.input("h", dtype, 1), chain.input("y", dtype, n));
+        let rest = rate.params[rate::A..].iter().map(|port| (&*port.name, rate.ty(port.value)));
+        let rest: Vec<Part> = rest.map(|(name, ty)| chain.input(name, ty.dtype, ty.shape.count())).collect();
+        let (rates, y_new) = (chain.output("rates", dtype, n_steps * n), chain.output("y_new", dtype, n));
+        let [tail, err] = [("tail", tail), ("err", n)].map(|(name, len)| chain.local(name, dtype, len));
+        for at in 0..n_steps {
+            let (k1, end) = (chain.local("k1", dtype, n), chain.local("y", dtype, n));
+            chain.call(&links[0], &[&[t.at(at), inside.at(at), y], rest.as_slice()].concat(), &[k1]);
+            chain.copy(k1, rates.at(at * n), n);
+            chain.call(&links[1], &[&[t.at(at), h, y, k1], rest.as_slice()].concat(), &[tail, end, err]);
+            y = end;
+        }
+        chain.copy(y, y_new, n);
+        let reads = [(rate, rate::A), (step, step::A)].map(|(func, at)| apart.spreads(func, at));
+        let either = |(a, b): (&Spread, &Spread)| if *a == Spread::Lanes { *a } else { *b };
+        let spreads: Vec<Spread> = reads[0].iter().zip(&reads[1]).map(either).collect();
+        let inputs = [vec![Spread::Lanes; 4], spreads.clone()].concat();
+        let content = (rate.content(), step.content(), n_steps, &inputs);
+        let func =
+            || LaneFunc { func: chain.finish(), inputs: inputs.clone(), outputs: vec![Spread::Lanes; 2] };
+        let kernel = compile_lowered("march", content, func, dtype, self.backend())?;
+        Ok(Some(Marching { function: Spreading { kernel, spreads }, n_steps }))
     }
 }
 
@@ -158,6 +219,8 @@ pub struct LaneMotion<'a, T, const B: usize> {
     q: Vec<[T; B]>,
     /// The data, in lanes at ports in which the runs differ.
     data: Data,
+    /// See [`LaneStep::march`].
+    march: Option<&'a Marching>,
     /// See [`Goal`]; of a method that leaps.
     goal: Vec<T>,
     workspace: Workspace,
@@ -180,9 +243,16 @@ impl<'a, T: Element, const B: usize> LaneMotion<'a, T, B> {
             data: args.data.in_lanes(&own, B),
             own,
             shared: args,
+            march: None,
             goal: Vec::new(),
             workspace: Workspace::default(),
         }
+    }
+
+    /// Gets ready to take fixed steps, of runs of `system` that differ in `apart`.
+    pub fn marching(&mut self, plan: &Plan, system: usize, apart: &Apart) -> Result<(), PlanError> {
+        self.march = made(&self.kernels.march, || plan.make_march(system, apart))?.as_ref();
+        Ok(())
     }
 
     fn of_series(&self) -> &'a Series {
@@ -266,6 +336,31 @@ impl<'a, T: Element, const B: usize> LaneStep<T, B> for LaneMotion<'a, T, B> {
         let (known, extra) = stages.split_at_mut(self.n_stages * y.len());
         let first = [T::input(&t), T::input(&h), T::input(y.as_flattened()), T::input(known.as_flattened())];
         self.call(extension, &first, &mut [T::output(extra.as_flattened_mut())]);
+    }
+
+    fn n_marched(&self) -> usize {
+        self.march.map_or(0, |march| march.n_steps)
+    }
+
+    fn march(
+        &mut self,
+        t: &[[f64; B]],
+        inside: &[[f64; B]],
+        h: &[f64; B],
+        y: &[[T; B]],
+        rates: &mut [[T; B]],
+        y_new: &mut [[T; B]],
+    ) {
+        let Some(march) = self.march else { crate::bug!("a march that is not compiled") };
+        let times = [t.as_flattened(), inside.as_flattened(), h];
+        let mut outputs = [rates, y_new].map(|rows| T::output(rows.as_flattened_mut()));
+        if let [Some(t), Some(inside), Some(h)] = times.map(T::same) {
+            let first = [t, inside, h, y.as_flattened()].map(T::input);
+            return self.call(&march.function, &first, &mut outputs);
+        }
+        let [t, inside, h] = times.map(|times| times.iter().map(|t| T::from_f64(*t)).collect::<Vec<T>>());
+        let first = [&t, &inside, &h, y.as_flattened()].map(T::input);
+        self.call(&march.function, &first, &mut outputs);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::solve::lanes::{LaneObserver, Steps, Trip, integrate, integrate_series
 use crate::solve::method::Kind;
 use crate::solve::outcome::{End, Invalid};
 use crate::solve::record::Observer;
-use crate::solve::solve::Options;
+use crate::solve::solve::{Options, Stepping};
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 
@@ -144,6 +144,9 @@ impl Plan {
         let Some(first) = trips.peek() else { return Ok(()) };
         let kernels = self.lane_kernels(system, apart)?;
         let mut motion = LaneMotion::<T, B>::new(self, system, &kernels, first.args.clone());
+        if let Stepping::Fixed { .. } = options.stepping {
+            motion.marching(self, system, apart)?;
+        }
         match self.methods[system].kind {
             Kind::Explicit(tableau) => integrate(&mut motion, tableau, options, trips, observer)?,
             Kind::Taylor { .. } => integrate_series(&mut motion, options, trips, observer)?,
@@ -232,6 +235,10 @@ impl<T: Element, const B: usize> LaneObserver<T, LaneArgs<'_, T>, B> for Recorde
         let next = recording.next();
         self.lanes[lane] = Some(recording);
         next
+    }
+
+    fn sees_steps(&self) -> bool {
+        self.keeps_steps
     }
 
     fn accepted(&mut self, steps: &Steps<'_, T, B>) {

@@ -17,6 +17,7 @@ use crate::lower::{self, LowerError};
 use crate::solve::problem::Real;
 use crate::solve::stepper::Carried;
 use smallvec::SmallVec;
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// Why a model could not be compiled.
@@ -346,6 +347,24 @@ impl LaneKernel {
     pub fn call(&self, inputs: &[Input<'_>], outputs: &mut [Output<'_>], workspace: &mut Workspace) {
         self.executable.call(self.index, inputs, outputs, workspace);
     }
+}
+
+/// Compiles what `lowered` gives, a function called `name` that computes what `content` says, for as many examples at once
+/// as fill a vector of `dtype`.
+pub fn compile_lowered(
+    name: &str,
+    content: impl Hash,
+    lowered: impl FnOnce() -> LaneFunc,
+    dtype: DType,
+    backend: &dyn Backend,
+) -> Result<LaneKernel, PlanError> {
+    let (width, target) = (lanes::width(dtype), backend.lane_target(dtype));
+    let lowered = || Ok::<_, PlanError>(vec![lowered()]);
+    let executable = match backend.keeping() {
+        Some(keeping) => keeping.lane_executable(&(target, content), &[name], width, lowered)?,
+        None => backend.compile_lanes(lowered()?, width)?,
+    };
+    Ok(LaneKernel { executable, index: 0 })
 }
 
 /// Compiles functions as [`compile`] does, for as many examples at once as fill a vector of `dtype`.

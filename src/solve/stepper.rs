@@ -161,6 +161,32 @@ impl Grid {
             (dt, self.base + self.n_taken as f64 * dt)
         }
     }
+
+    /// Where steps are counted from, how many have been taken, and the size of one that does not land, with its
+    /// sign: the next `n` such steps end at `base + (taken + n) size`.
+    pub(super) fn line(&self, direction: f64) -> (f64, f64, f64) {
+        (self.base, self.n_taken as f64, self.dt * direction)
+    }
+
+    /// Takes so many such steps at once.
+    pub(super) fn pass(&mut self, count: u64) {
+        self.n_taken += count;
+    }
+
+    /// A number of steps from here that neither reach `wanted`, a time or a NaN, nor land on the target of `leg`.
+    pub(super) fn before(&self, wanted: f64, leg: &Leg) -> u64 {
+        if self.target != leg.target {
+            // Nothing is counted yet.
+            return 0;
+        }
+        let until_last = self.n_steps.saturating_sub(self.n_taken + 1);
+        if wanted.is_nan() {
+            return until_last;
+        }
+        // One less, whatever is lost to rounding.
+        let all = ((wanted - self.base) / (self.dt * leg.direction)).floor() - 1.0;
+        until_last.min((all as u64).saturating_sub(self.n_taken))
+    }
 }
 
 /// Whether no number is infinite or not a number: a loop without branches.

@@ -47,7 +47,7 @@ fn main() {
         wide::table();
     }
     if wanted("many") {
-        many();
+        many(named.get(1..).unwrap_or(&[]));
     }
     if named.iter().any(|arg| arg == "single") {
         single::lines(&named[1..]).iter().for_each(|line| println!("{line}"));
@@ -126,28 +126,40 @@ fn fit() {
 
 /// Ten thousand trajectories of Lorenz, each with a rho and a step size of its own, to t = 10: one after
 /// the other, and in lanes.
-fn many() {
+fn many(only: &[String]) {
     const RUNS: usize = 10_000;
     let text = "param sigma = 10.0, rho = 28.0, beta = 8/3\ntime t in 0..10\nstate u: [3] = [1, 1, 1]\n\
                 let (x, y, z) = u\nu' = [sigma*(y - x), x*(rho - z) - y, x*y - beta*z]\n";
     let model = nodec::Model::parse(text).expect("it checks");
     let rho: Vec<f64> = (0..RUNS).map(|run| 60.0 * run as f64 / (RUNS - 1) as f64).collect();
     println!(
-        "\n| method | rtol | threads | lanes | trajectories a second | steps a second | ns a step |\n\
+        "\n| method | steps | threads | lanes | trajectories a second | steps a second | ns a step |\n\
          | --- | --- | --- | --- | --- | --- | --- |"
     );
-    for (method, tolerance) in [("tsit5", "1e-8"), ("taylor", "1e-9"), ("taylor", "1e-15")] {
+    let (rtol, dt) = ("solve.rtol", "solve.dt");
+    let asked = [
+        ("rk4", dt, "0.005"),
+        ("tsit5", rtol, "1e-8"),
+        ("dop853", rtol, "1e-8"),
+        ("taylor", rtol, "1e-9"),
+        ("taylor", rtol, "1e-15"),
+    ];
+    for (method, key, size) in asked {
+        if !only.is_empty() && !only.iter().any(|name| name == method) {
+            continue;
+        }
         for (threads, lanes) in [("1", false), ("1", true), ("2", true)] {
             let bind = model.bind().sweep("rho", &rho).setting("run.threads", threads);
-            let bind = bind.setting("solve.method", method).setting("solve.rtol", tolerance);
-            let mut run = bind.setting("solve.atol", tolerance).build().expect("it compiles");
+            let bind = bind.setting("solve.method", method).setting(key, size);
+            let bind = if key == rtol { bind.setting("solve.atol", size) } else { bind };
+            let mut run = bind.build().expect("it compiles");
             run.in_lanes(lanes);
             let begun = Instant::now();
             let runs = run.solve_all();
             let seconds = begun.elapsed().as_secs_f64();
             let steps = runs.stats.attempts() as f64;
             println!(
-                "| {method} | {tolerance} | {threads} | {lanes} | {:.0} | {:.2e} | {:.1} |",
+                "| {method} | {key} = {size} | {threads} | {lanes} | {:.0} | {:.2e} | {:.1} |",
                 RUNS as f64 / seconds,
                 steps / seconds,
                 seconds / steps * 1e9

@@ -242,16 +242,21 @@ const POLES: &str = "
 
 #[test]
 fn runs_in_lanes_have_the_bits_that_they_have_alone() {
-    let settings: [&[(&str, &str)]; 7] = [
+    let settings: [&[(&str, &str)]; 11] = [
         &[],
         &[("solve.method", "dopri5"), ("run.threads", "2")],
         &[("solve.method", "verner7"), ("solve.error_norm", "all")],
         &[("solve.method", "rk4"), ("solve.dt", "0.1")],
+        // Many steps in a row that nobody sees.
+        &[("solve.method", "rk4"), ("solve.dt", "0.01")],
+        &[("solve.method", "midpoint"), ("solve.dt", "0.003"), ("run.precision", "f32")],
+        &[("solve.method", "tsit5"), ("solve.dt", "0.01")],
+        &[("solve.method", "euler"), ("solve.dt", "0.001"), ("solve.max_steps", "1500")],
         &[("run.precision", "f32"), ("solve.rtol", "1e-4")],
         &[("solve.method", "taylor")],
         &[("solve.method", "radau5")],
     ];
-    for (text, back_end) in [(COUPLED, "cranelift"), (POLES, "interp")] {
+    for (text, back_end) in [(COUPLED, "cranelift"), (POLES, "interp"), (POLES, "cranelift")] {
         for settings in settings {
             let settings = [settings, &[("run.backend", back_end)]].concat();
             let mut run = built(text, &settings);

@@ -245,7 +245,13 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
 
     /// Times strictly inside the smooth pieces ahead.
     pub fn insides(&self) -> [f64; B] {
-        std::array::from_fn(|lane| self.t[lane] + 0.5 * (self.target[lane] - self.t[lane]))
+        self.insides_from(&self.t)
+    }
+
+    /// The same from `t` on.
+    #[inline(always)]
+    pub fn insides_from(&self, t: &[f64; B]) -> [f64; B] {
+        std::array::from_fn(|lane| t[lane] + 0.5 * (self.target[lane] - t[lane]))
     }
 
     /// Whether any of the steps accepted reaches a time wanted, and whether any lands.

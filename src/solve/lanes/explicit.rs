@@ -13,6 +13,7 @@ use super::super::solve::{Options, Stepping};
 use super::super::stepper::{Carried, Grid, Mode, non_finite};
 use super::super::tableau::{Coeff, Tableau};
 use super::block::{Block, Course, Method, Trip, column, drive, zeros};
+use super::march::March;
 use super::steering::Steering;
 use super::{LaneObserver, LaneStep, Steps};
 use std::iter::zip;
@@ -39,7 +40,7 @@ where
     if found != expected {
         return Err(Invalid::Stages { expected, found });
     }
-    let dim = step.dim();
+    let (dim, n_marched) = (step.dim(), step.n_marched());
     let pace = match &options.stepping {
         Stepping::Fixed { dt } => {
             positive("dt", *dt)?;
@@ -65,6 +66,7 @@ where
         needs_rate: [false; B],
         fresh: [false; B],
         accepted: [false; B],
+        march: March::new(dim, n_marched),
     };
     drive(&mut method, block, runs.into_iter(), observer);
     Ok(())
@@ -89,6 +91,7 @@ struct Explicit<'a, T, S, const B: usize> {
     fresh: [bool; B],
     /// Whether the step last tried was accepted.
     accepted: [bool; B],
+    march: March<T, B>,
 }
 
 /// How step sizes are chosen.
@@ -178,6 +181,15 @@ impl<T: Real, S: LaneStep<T, B>, const B: usize> Method<T, S::Args, B> for Expli
         observer: &mut O,
     ) -> bool {
         let mut free = false;
+        if let Pace::Fixed(grids, _) = &mut self.pace
+            && !observer.sees_steps()
+            && (!self.fsal || !self.needs_rate.contains(&true))
+        {
+            let stages = &mut self.stages[..self.tableau.n_stages() * block.y.len()];
+            if self.march.go(self.step, block, grids, stages, &mut self.err, self.fsal) {
+                return false;
+            }
+        }
         match &mut self.pace {
             Pace::Adaptive(steering) => steering.plan(block),
             Pace::Fixed(grids, _) => {

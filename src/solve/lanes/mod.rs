@@ -9,6 +9,7 @@
 
 mod block;
 mod explicit;
+mod march;
 mod norm;
 mod steering;
 mod taylor;
@@ -59,6 +60,27 @@ pub trait LaneStep<T: Real, const B: usize> {
     /// The stages that only dense output needs, see [`Step::extend`](super::Step::extend): `stages` is
     /// `[(s + e) * dim]`.
     fn extend(&mut self, t: &[f64; B], h: &[f64; B], y: &[[T; B]], stages: &mut [[T; B]]);
+
+    /// How many steps a [`march`](LaneStep::march) takes; 0 if there is none.
+    fn n_marched(&self) -> usize {
+        0
+    }
+
+    /// That many steps of size `h` in each lane, one after another, from the times in the rows of `t`, each with the
+    /// rate at its start evaluated at `(t, inside)`: to the bits of so many calls of [`rate`](LaneStep::rate) and
+    /// [`step`](LaneStep::step). Writes those rates, `[n_marched * dim]`, and the last state.
+    fn march(
+        &mut self,
+        t: &[[f64; B]],
+        inside: &[[f64; B]],
+        h: &[f64; B],
+        y: &[[T; B]],
+        rates: &mut [[T; B]],
+        y_new: &mut [[T; B]],
+    ) {
+        let _ = (t, inside, h, y, rates, y_new);
+        crate::bug!("a system that marches says how")
+    }
 }
 
 /// The expansion of the solutions of `B` runs of one system: what [`Expand`](super::Expand) is for one.
@@ -122,6 +144,12 @@ pub trait LaneObserver<T: Real, A, const B: usize> {
     /// `trip` begins in lane `lane`, at `y`. Answers with the first time after the start at which the
     /// solution is wanted; a NaN if there is none.
     fn start(&mut self, lane: usize, trip: &Trip<T, A>, y: &[T]) -> f64;
+
+    /// Whether steps are to be shown as they are accepted. What is wanted of a run at some time is
+    /// [`reached`](LaneObserver::reached) anyway.
+    fn sees_steps(&self) -> bool {
+        true
+    }
 
     /// Every lane has tried a step; those of some have been accepted.
     fn accepted(&mut self, steps: &Steps<'_, T, B>) {
