@@ -328,3 +328,71 @@ fn each_store(stmts: &[Stmt], show: &mut impl FnMut(BufferId)) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::interp::Interp;
+    use crate::backend::{Backend, Input, Output, Workspace};
+    use crate::ir::builder::Builder;
+    use crate::ir::op::Op;
+    use crate::ir::types::Type;
+    use crate::lower::loops::{LoopModule, Target};
+    use crate::lower::lower;
+    use std::sync::Arc;
+
+    fn called(func: &LoopFunc, inputs: &[&[f64]], lens: &[usize]) -> Vec<Vec<f64>> {
+        func.verify().expect("it is sound");
+        let module = Arc::new(LoopModule { funcs: vec![func.clone()] });
+        let code = Interp::new(Target::new(true)).compile(module).expect("it compiles");
+        let mut found: Vec<Vec<f64>> = lens.iter().map(|len| vec![0.0; *len]).collect();
+        let inputs: Vec<Input<'_>> = inputs.iter().map(|input| Input::F64(input)).collect();
+        let mut outputs: Vec<Output<'_>> = found.iter_mut().map(|output| Output::F64(output)).collect();
+        code.call(0, &inputs, &mut outputs, &mut Workspace::default());
+        found
+    }
+
+    /// `x, a -> x + a sin x, a product of the entries` of a length below or above which there are loops.
+    fn link(n: usize) -> LoopFunc {
+        let mut b = Builder::new("link");
+        let (x, a) = (b.param("x", Type::new(DType::F64, &[n])), b.param("a", Type::new(DType::F64, &[n])));
+        let sin = b.unary(Op::Sin, x);
+        let bent = b.mul(a, sin);
+        let y = b.add(x, bent);
+        let dot = b.dot(bent, x);
+        lower(&b.finish(vec![("y".into(), y), ("dot".into(), dot)]), Target::new(true)).expect("it lowers")
+    }
+
+    /// Against the functions themselves, one call after the other.
+    #[test]
+    fn a_chain_gives_the_bits_of_its_links() {
+        for n in [1, 3, 40] {
+            let link = link(n);
+            let mut chain = Chain::new("chain");
+            let (mut x, a) = (chain.input("x", DType::F64, n), chain.input("a", DType::F64, 2 * n));
+            let (y, dots) = (chain.output("y", DType::F64, n), chain.output("dots", DType::F64, 2));
+            let unread = chain.local("unread", DType::F64, 1);
+            for at in 0..3 {
+                let end = chain.local("end", DType::F64, n);
+                let dot = if at < 2 { dots.at(at) } else { unread };
+                chain.call(&link, &[x, a.at(at % 2 * n)], &[end, dot]);
+                x = end;
+            }
+            chain.copy(x, y, n);
+            let chain = chain.finish();
+
+            let start: Vec<f64> = (0..n).map(|at| 0.1 + 0.37 * at as f64).collect();
+            let a: Vec<f64> = (0..2 * n).map(|at| 1.3 - 0.21 * at as f64).collect();
+            let (mut x, mut dots) = (start.clone(), Vec::new());
+            for at in 0..3 {
+                let found = called(&link, &[&x, &a[at % 2 * n..][..n]], &[n, 1]);
+                (x, dots) = (found[0].clone(), [dots, found[1].clone()].concat());
+            }
+            assert_eq!(called(&chain, &[&start, &a], &[n, 2]), [x, dots[..2].to_vec()], "{n}");
+            // States pass in registers where there are no loops, and the last product is not computed.
+            if n < 40 {
+                assert!(chain.size() < 3 * link.size() - 2 * n, "{} for {}", chain.size(), link.size());
+            }
+        }
+    }
+}
