@@ -349,8 +349,8 @@ impl LaneKernel {
     }
 }
 
-/// Compiles what `lowered` gives, a function called `name` that computes what `content` says, for as many examples at once
-/// as fill a vector of `dtype`.
+/// Compiles what `lowered` gives, a function called `name` that computes what `content` says, for as many examples
+/// at once as fill a vector of `dtype`.
 pub fn compile_lowered(
     name: &str,
     content: impl Hash,
@@ -361,7 +361,7 @@ pub fn compile_lowered(
     let (width, target) = (lanes::width(dtype), backend.lane_target(dtype));
     let lowered = || Ok::<_, PlanError>(vec![lowered()]);
     let executable = match backend.keeping() {
-        Some(keeping) => keeping.lane_executable(&(target, content), &[name], width, lowered)?,
+        Some(keeping) => keeping.lane_executable(&(target, name, content), &[name], width, lowered)?,
         None => backend.compile_lanes(lowered()?, width)?,
     };
     Ok(LaneKernel { executable, index: 0 })
