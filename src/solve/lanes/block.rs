@@ -4,6 +4,7 @@ use super::super::outcome::{End, Invalid, Outcome, Stats, Unsteered};
 use super::super::problem::Real;
 use super::super::stepper::{Carried, Leg};
 use super::LaneObserver;
+use super::rows::Rows;
 use super::steering::Held;
 
 /// A run that waits for a lane.
@@ -80,9 +81,9 @@ pub(super) struct Block<T, A, const B: usize> {
     /// When the run is to be looked at next; a NaN if never.
     pub wanted: [f64; B],
     /// `[dim]`
-    pub y: Vec<[T; B]>,
+    pub y: Rows<T, B>,
     /// `[dim]`
-    pub y_new: Vec<[T; B]>,
+    pub y_new: Rows<T, B>,
     pub t_new: [f64; B],
     /// Size of the step in hand, with its sign.
     pub h: [f64; B],
@@ -110,8 +111,8 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
             direction: [1.0; B],
             length: [1.0; B],
             wanted: [f64::NAN; B],
-            y: vec![[T::default(); B]; dim],
-            y_new: vec![[T::default(); B]; dim],
+            y: Rows::new(dim),
+            y_new: Rows::new(dim),
             t_new: [0.0; B],
             h: [0.0; B],
             count: Counters {

@@ -10,6 +10,7 @@ use super::super::stepper::{Carried, Grid, Mode, non_finite};
 use super::super::taylor::{Chosen, Goal, Takeoff, fill_powers, radius_factor, radius_of};
 use super::block::{Block, Method, Trip, column, drive, zeros};
 use super::norm::{Norms, Tallies};
+use super::rows::{Lined, Rows};
 use super::{LaneExpand, LaneObserver, Steps, all};
 
 /// Solves all `runs` by the Taylor method, as [`integrate`](super::integrate) does by an explicit one.
@@ -41,16 +42,16 @@ where
         system,
         order,
         pace,
-        series: vec![[T::default(); B]; order * dim],
+        series: Rows::new(order * dim),
         powers: Vec::new(),
-        err: vec![[T::default(); B]; dim],
+        err: Rows::new(dim),
         size: [f64::INFINITY; B],
         wished: [0.0; B],
         again: [false; B],
         accepted: [false; B],
         leaps,
-        takeoff: [[T::default(); B]; Takeoff::LEN],
-        chosen: [[T::default(); B]; Chosen::LEN],
+        takeoff: Lined([[T::default(); B]; Takeoff::LEN]),
+        chosen: Lined([[T::default(); B]; Chosen::LEN]),
         begun: false,
     };
     drive(&mut method, Block::new(dim, options.max_steps), runs.into_iter(), observer);
@@ -63,11 +64,11 @@ struct Series<'a, S, T, const B: usize> {
     order: usize,
     pace: Pace<'a, B>,
     /// `[order * dim]`, in powers of `τ`.
-    series: Vec<[T; B]>,
+    series: Rows<T, B>,
     /// Of one lane, in powers of `θ = τ/h`.
     powers: Vec<T>,
     /// The error estimates of the steps last tried, `[dim]`.
-    err: Vec<[T; B]>,
+    err: Rows<T, B>,
     /// The longest next steps.
     size: [f64; B],
     /// The steps wished for.
@@ -78,8 +79,8 @@ struct Series<'a, S, T, const B: usize> {
     /// Whether the system leaps; then evaluations are counted when a run ends.
     leaps: bool,
     /// See [`LaneExpand::leap`].
-    takeoff: [[T; B]; Takeoff::LEN],
-    chosen: [[T; B]; Chosen::LEN],
+    takeoff: Lined<[[T; B]; Takeoff::LEN]>,
+    chosen: Lined<[[T; B]; Chosen::LEN]>,
     /// Whether a run has begun since the last attempt.
     begun: bool,
 }
@@ -209,7 +210,7 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
         let Pace::Adaptive(control, ..) = &self.pace else { return false };
         let control: &Adaptive = control;
         let (t, target, length, size) = (block.t, block.target, block.length, self.size);
-        let takeoff = &mut self.takeoff;
+        let takeoff = &mut self.takeoff.0;
         for lane in 0..B {
             let ahead = target[lane] - t[lane];
             takeoff[0][lane] = T::from_f64(t[lane]);
@@ -228,9 +229,9 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
             }
         }
         let Block { y, y_new, .. } = block;
-        self.system.leap(takeoff, y, &mut self.series, y_new, &mut self.err, &mut self.chosen);
+        self.system.leap(takeoff, y, &mut self.series, y_new, &mut self.err, &mut self.chosen.0);
         let mut squares = zeros(&block.y_new, [0.0; B]);
-        let [chosen_h, chosen_size, square] = &self.chosen;
+        let [chosen_h, chosen_size, square] = &self.chosen.0;
         let (mut h, mut t_new) = ([0.0; B], [0.0; B]);
         for lane in 0..B {
             squares[lane] += square[lane].to_f64();
