@@ -222,7 +222,7 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
             takeoff[3][lane] = T::from_f64(size[lane].min(longest));
             takeoff[4][lane] = T::from_f64(control.shortest(t[lane]));
         }
-        if self.again.contains(&true) {
+        if self.again != [false; B] {
             for lane in (0..B).filter(|lane| self.again[*lane]) {
                 let wished = T::from_f64(self.wished[lane]);
                 (takeoff[3][lane], takeoff[4][lane]) = (wished, wished);
@@ -425,21 +425,25 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
         observer: &mut O,
     ) -> bool {
         if let Pace::Adaptive(control, _, tallies) = &mut self.pace {
-            let (accepted, wished, max_factor) = (self.accepted, self.wished, control.controller.max_factor);
+            let (wished, max_factor) = (self.wished, control.controller.max_factor);
             let (h, direction) = (block.h, block.direction);
-            let (mut size, mut next) = (self.size, block.count.next_step);
+            let (mut size, mut next) = ([0.0; B], [0.0; B]);
             for lane in 0..B {
                 let tried = h[lane].abs();
-                let most = max_factor * if tried < wished[lane] { wished[lane] } else { tried };
-                size[lane] = if accepted[lane] { most } else { size[lane] };
+                size[lane] = max_factor * if tried < wished[lane] { wished[lane] } else { tried };
+                next[lane] = direction[lane] * wished[lane];
             }
-            for lane in 0..B {
-                next[lane] = if accepted[lane] { direction[lane] * wished[lane] } else { next[lane] };
+            if self.accepted == block.live {
+                // What a lane without a run has in hand is nothing to anyone.
+                (self.size, block.count.next_step) = (size, next);
+            } else {
+                for lane in (0..B).filter(|lane| self.accepted[*lane]) {
+                    (self.size[lane], block.count.next_step[lane]) = (size[lane], next[lane]);
+                }
             }
-            (self.size, block.count.next_step) = (size, next);
-            if self.again.contains(&true) {
+            if self.again != [false; B] {
                 for lane in 0..B {
-                    self.again[lane] &= !accepted[lane];
+                    self.again[lane] &= !self.accepted[lane];
                 }
             }
             let err = &self.err;
