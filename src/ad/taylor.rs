@@ -9,7 +9,8 @@
 //! [`Recurrence`] that costs one sum where partials cost two or more.
 //!
 //! A sum over pairs of orders begins with those nearest each other: what the order before has just
-//! left comes last, so that a processor works on the sums of several orders at once.
+//! left comes last, so that a processor works on the sums of several orders at once. A long one is two,
+//! of the pairs and of the same the other way round: a sum waits for each of its additions.
 //!
 //! Source: Griewank and Walther, Evaluating Derivatives, 2008, chapter 13, table 13.2; Jorba and
 //! Zou, Experimental Mathematics 14, 2005.
@@ -23,6 +24,9 @@ use crate::ir::func::ValueId;
 use crate::ir::op::Derivative;
 use crate::ir::ops::recurrence::{Recurrence, recurrence};
 use std::ops::RangeInclusive;
+
+/// The terms of a sum that is long.
+const LONG: usize = 6;
 
 /// The normalised Taylor coefficients, orders `0..=order`, of each of `outputs` along the flow
 /// `dx/dτ = f`, where `flow = [(x, f), …]` and the `f` may depend on the `x`; time is a pair
@@ -148,7 +152,7 @@ impl Table {
             }
             Derivative::Bilinear(_) => {
                 // y_k = Σ_{j=0..k} a_j ∘ b_{k-j}
-                for j in outwards(0..=k, k) {
+                for (j, _) in outwards(0..=k, k) {
                     let left = self.coefficient(b, node.args[0], j);
                     let right = self.coefficient(b, node.args[1], k - j);
                     if let (Some(left), Some(right)) = (left, right) {
@@ -159,20 +163,21 @@ impl Table {
             }
             Derivative::Elementwise(partials) => {
                 // k y_k = Σ_{j=1..k} (j x_j) ∂_{k-j}
+                let mut sums = [None, None];
                 for (x, partial) in node.args.iter().zip(partials) {
                     if !self.moves(b, *x) {
                         continue;
                     }
                     let slope = partial(b, &node.args, value);
-                    for j in outwards(1..=k, k) {
+                    for (j, half) in outwards(1..=k, k) {
                         let Some(x_j) = self.coefficient(b, *x, j) else { continue };
                         let Some(slope) = self.coefficient(b, slope, k - j) else { continue };
                         let rise = b.scale(j as f64, x_j);
                         let term = b.mul(rise, slope);
-                        sum = Some(plus(b, sum, term));
+                        sums[half] = Some(plus(b, sums[half], term));
                     }
                 }
-                sum = sum.map(|sum| b.scale(1.0 / k as f64, sum));
+                sum = joined(b, sums).map(|sum| b.scale(1.0 / k as f64, sum));
             }
             Derivative::Composite(expand) => {
                 let expansion = match self.expansions.get(&value) {
@@ -208,17 +213,17 @@ impl Table {
             }
             // y_k = Σ_{j=1..k} ((p + 1) j/k - 1) x_j y_{k-j} / x_0
             Recurrence::Power(x, p) => {
-                let mut sum = None;
-                for j in outwards(1..=k, k) {
+                let mut sums = [None, None];
+                for (j, half) in outwards(1..=k, k) {
                     let (x_j, y) = (self.coefficient(b, x, j), self.coefficient(b, value, k - j));
                     if let (Some(x_j), Some(y)) = (x_j, y) {
                         let weighted = b.scale((p + 1.0) * j as f64 / k as f64 - 1.0, x_j);
                         let term = b.mul(weighted, y);
-                        sum = Some(plus(b, sum, term));
+                        sums[half] = Some(plus(b, sums[half], term));
                     }
                 }
                 let over = reciprocal(b, 1.0, x);
-                sum.map(|sum| b.mul(sum, over))
+                joined(b, sums).map(|sum| b.mul(sum, over))
             }
         }
     }
@@ -231,29 +236,32 @@ impl Table {
         js: RangeInclusive<usize>,
         k: usize,
     ) -> Option<ValueId> {
-        let mut sum = None;
-        for j in outwards(js, k) {
+        let mut sums = [None, None];
+        for (j, half) in outwards(js, k) {
             let (x_j, z_rest) = (self.coefficient(b, x, j), self.coefficient(b, z, k - j));
             if let (Some(x_j), Some(z_rest)) = (x_j, z_rest) {
                 let term = b.mul(x_j, z_rest);
-                sum = Some(plus(b, sum, term));
+                sums[half] = Some(plus(b, sums[half], term));
             }
         }
-        sum
+        joined(b, sums)
     }
 
     /// `Σ_{j=first..k-first} x_j x_{k-j}`, each product once: the older of its factors is doubled.
     fn squares(&mut self, b: &mut Builder, x: ValueId, first: usize, k: usize) -> Option<ValueId> {
-        let mut sum = None;
-        for j in (first..=k / 2).rev() {
+        let js = first..=k / 2;
+        let is_long = js.clone().count() >= LONG;
+        let mut sums = [None, None];
+        for j in js.rev() {
             let (Some(x_j), Some(x_rest)) = (self.coefficient(b, x, j), self.coefficient(b, x, k - j)) else {
                 continue;
             };
             let factor = if 2 * j == k { x_j } else { b.scale(2.0, x_j) };
             let term = b.mul(factor, x_rest);
-            sum = Some(plus(b, sum, term));
+            let half = usize::from(is_long && j % 2 == 1);
+            sums[half] = Some(plus(b, sums[half], term));
         }
-        sum
+        joined(b, sums)
     }
 
     /// Whether `value` depends on an independent node. Operands precede users, so one pass over
@@ -279,11 +287,20 @@ impl Table {
 }
 
 /// The numbers of `js`, those first that lie nearest `k/2`: of the pairs `(j, k - j)` those whose later
-/// one comes earliest.
-fn outwards(js: RangeInclusive<usize>, k: usize) -> Vec<usize> {
+/// one comes earliest. With each comes which of two sums it belongs to, where there are enough for two.
+fn outwards(js: RangeInclusive<usize>, k: usize) -> Vec<(usize, usize)> {
     let mut js: Vec<usize> = js.collect();
     js.sort_by_key(|j| (*j).max(k - j));
-    js
+    let is_long = js.len() >= LONG;
+    js.into_iter().map(|j| (j, usize::from(is_long && j > k - j))).collect()
+}
+
+/// Both sums together.
+fn joined(b: &mut Builder, sums: [Option<ValueId>; 2]) -> Option<ValueId> {
+    match sums {
+        [sum, Some(other)] => Some(plus(b, sum, other)),
+        [sum, None] => sum,
+    }
 }
 
 /// `x - sum`, where what is absent is zero.

@@ -7,6 +7,7 @@ use crate::ir::program::{Axis, Examples, Plot, PortSource, Program, Series, Swep
 use crate::sema::library::Files;
 use crate::settings::Sweep;
 use crate::syntax::ast::{self, ExprKind, ItemKind, SettingsGroup};
+use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -35,9 +36,9 @@ impl Axes {
     }
 
     /// The value of each sweep, and the member, of a run.
-    pub fn place(&self, number: usize) -> (Vec<f64>, usize) {
+    pub fn place(&self, number: usize) -> (SmallVec<[f64; 4]>, usize) {
         let (mut rest, member) = (number / self.members, number % self.members);
-        let mut point = vec![0.0; self.sweeps.len()];
+        let mut point = SmallVec::from_elem(0.0, self.sweeps.len());
         for (value, sweep) in point.iter_mut().zip(&self.sweeps).rev() {
             *value = sweep.values[rest % sweep.values.len()];
             rest /= sweep.values.len();

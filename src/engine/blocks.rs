@@ -20,6 +20,7 @@ use crate::plan::trace::Keep;
 use crate::plan::unit::{Data, Element};
 use crate::settings::Precision;
 use crate::solve::outcome::Stats;
+use smallvec::SmallVec;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
@@ -96,7 +97,7 @@ impl Run {
         let mut params = parts.params.clone();
         let at = At::evaluated(crate::data::Part::Train, member);
         let mut values = example::values(&program.data, &parts.dataset, parts.settings.run.seed, at);
-        let mut own = Vec::new();
+        let mut own: SmallVec<[Outside; 4]> = SmallVec::new();
         for (sweep, value) in axes.sweeps.iter().zip(&point) {
             match sweep.of {
                 Swept::Const => {}
@@ -363,20 +364,24 @@ impl Member {
     }
 }
 
-/// The params of those that have numbers.
-fn params<T: Element>(members: &[Result<Member, Error>]) -> Vec<Vec<T>> {
-    let p = |member: &Member| member.params.iter().map(|value| T::from_f64(*value)).collect();
-    members.iter().flatten().map(p).collect()
+/// The params of those that have numbers, end to end.
+fn params<T: Element>(members: &[Result<Member, Error>]) -> Vec<T> {
+    let all = members.iter().flatten().flat_map(|member| &member.params);
+    all.map(|value| T::from_f64(*value)).collect()
 }
 
 /// Those that have numbers, with params `ps`.
 fn contexts<'a, T>(
     plan: &'a Plan,
     members: &'a [Result<Member, Error>],
-    ps: &'a [Vec<T>],
+    mut ps: &'a [T],
 ) -> Vec<Context<'a, T>> {
-    let both = members.iter().flatten().zip(ps);
-    both.map(|(member, p)| Context { plan, p, data: &member.data }).collect()
+    let context = |member: &'a Member| {
+        let (p, behind) = ps.split_at(member.params.len());
+        ps = behind;
+        Context { plan, p, data: &member.data }
+    };
+    members.iter().flatten().map(context).collect()
 }
 
 /// What is told of a run.

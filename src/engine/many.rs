@@ -156,7 +156,8 @@ impl Run {
 
     /// The value of each sweep in run `number`, and its member.
     pub fn place_of(&self, number: usize) -> (Vec<f64>, usize) {
-        self.axes().map_or((Vec::new(), 0), |axes| axes.place(number))
+        let place = self.axes().map(|axes| axes.place(number));
+        place.map_or((Vec::new(), 0), |(point, member)| (point.into_vec(), member))
     }
 
     /// Solves run `number` alone, to the same bits as among all.

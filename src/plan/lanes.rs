@@ -17,7 +17,7 @@ use crate::plan::motion;
 use crate::plan::operands::Fixed;
 use crate::plan::step as steps;
 use crate::plan::unit::{Data, Element, Inputs, LaneKernel, PlanError, compile_lanes, compile_lowered};
-use crate::solve::lanes::{LaneExpand, LaneStep};
+use crate::solve::lanes::{LaneExpand, LaneStep, Rows};
 use crate::solve::method::Kind;
 use crate::solve::taylor::{Chosen, Goal, Takeoff};
 use std::sync::OnceLock;
@@ -214,9 +214,9 @@ pub struct LaneMotion<'a, T, const B: usize> {
     /// What the runs share.
     shared: LaneArgs<'a, T>,
     /// The args, `[A]`.
-    a: Vec<[T; B]>,
+    a: Rows<T, B>,
     /// The params that the motion reads, `[Q]`; empty if the runs share them.
-    q: Vec<[T; B]>,
+    q: Rows<T, B>,
     /// The data, in lanes at ports in which the runs differ.
     data: Data,
     /// See [`LaneStep::march`].
@@ -238,8 +238,8 @@ impl<'a, T: Element, const B: usize> LaneMotion<'a, T, B> {
             kernels,
             n_stages: plan.methods[system].tableau().map_or(0, |tableau| tableau.n_stages()),
             dim: plan.layout.systems[system].n,
-            a: vec![[T::default(); B]; args.fixed.a.len()],
-            q: vec![[T::default(); B]; n_own_params],
+            a: Rows::new(args.fixed.a.len()),
+            q: Rows::new(n_own_params),
             data: args.data.in_lanes(&own, B),
             own,
             shared: args,

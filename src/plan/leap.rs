@@ -39,16 +39,17 @@ pub(crate) fn leap(rate_func: &Func, order: usize, n_counted: usize) -> Result<F
     let [t, inside, ahead, most, least] = entries(&mut b, takeoff);
     let [rtol, stretch, shared] = entries(&mut b, goal);
 
+    let atol = b.part(goal, Goal::PACE, Goal::PACE + n_counted);
+    let norm = Mean { rtol, atol, n_counted };
+    let start = norm.part(&mut b, y);
+    let start = b.unary(Op::Abs, start);
+    // Quotients take long: these are there when the series is.
+    let weights = norm.weights(&mut b, start);
     let slope = b.inline(rate_func, &[&[t, inside, y], rest.as_slice()].concat())[0];
     let one = b.splat_like(1.0, t);
     let coefficients = ad::taylor(&mut b, &[(y, slope), (t, one)], &[y], order)?;
     let terms = &coefficients[0][1..];
 
-    let atol = b.part(goal, Goal::PACE, Goal::PACE + n_counted);
-    let norm = Mean { rtol, atol, n_counted };
-    let start = norm.part(&mut b, y);
-    let start = b.unary(Op::Abs, start);
-    let weights = norm.weights(&mut b, start);
     let mut exponent = |k: usize| {
         let mean = norm.of(&mut b, terms[k - 1], weights);
         let log = b.unary(Op::QuickLog2, mean);
@@ -67,8 +68,6 @@ pub(crate) fn leap(rate_func: &Func, order: usize, n_counted: usize) -> Result<F
     let size = b.select(is_less, size, least);
     // The step that `Landing::fitted` makes of it.
     let left = b.unary(Op::Abs, ahead);
-    let reach = b.mul(size, stretch);
-    let lands = b.binary(Op::Le, left, reach);
     let reach = b.mul(size, shared);
     let shares = b.binary(Op::Lt, left, reach);
     let half = b.scale(0.5, left);
@@ -77,6 +76,8 @@ pub(crate) fn leap(rate_func: &Func, order: usize, n_counted: usize) -> Result<F
     let is_back = b.binary(Op::Lt, ahead, zero);
     let back = b.neg(tried);
     let along = b.select(is_back, back, tried);
+    let reach = b.mul(size, stretch);
+    let lands = b.binary(Op::Le, left, reach);
     let h = b.select(lands, ahead, along);
 
     let [y_new, err] = ended(&mut b, rate_func, [t, h, y], terms, &rest);

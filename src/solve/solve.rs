@@ -10,7 +10,7 @@ use super::explicit::Explicit;
 use super::outcome::{End, Invalid, Outcome, Quantity, Stats, Unsteered};
 use super::problem::{Real, Step};
 use super::record::Observer;
-use super::stepper::{Carried, Flow, Leg, Stepper, require_finite};
+use super::stepper::{Carried, Flow, Leg, Stepper, Stops, require_finite};
 use super::tableau::Tableau;
 use super::watch::{Instant, Watch};
 use std::ops::ControlFlow;
@@ -176,7 +176,7 @@ struct Run<'a, T, M: ?Sized, E: ?Sized> {
     method: &'a mut M,
     watch: Watch<'a, E>,
     /// Times to land on, the next one last; the first is `t1`.
-    stops: Vec<f64>,
+    stops: Stops,
     leg: Leg,
     resume: Option<Carried>,
     t: f64,

@@ -7,6 +7,7 @@ use super::controller::Past;
 use super::dense::Accepted;
 use super::outcome::{Invalid, Outcome, Quantity, Stats};
 use super::problem::Real;
+use smallvec::SmallVec;
 use std::ops::ControlFlow;
 
 /// Goes on, or ends the run.
@@ -94,16 +95,19 @@ pub trait Stepper<T: Real> {
     fn accepted<'a>(&'a self, y: &'a [T]) -> Accepted<'a, T>;
 }
 
+/// Times to land on, the next one last: the end, mostly, and no other.
+pub(super) type Stops = SmallVec<[f64; 2]>;
+
 impl Leg {
     /// The times to land on of a run along `(t0, t1)`, the next one last, of those in `wanted` that lie
     /// inside, and its end.
-    pub(super) fn stops(wanted: &[f64], (t0, t1): (f64, f64)) -> Vec<f64> {
+    pub(super) fn stops(wanted: &[f64], (t0, t1): (f64, f64)) -> Stops {
         if wanted.is_empty() {
-            return vec![t1];
+            return Stops::from_elem(t1, 1);
         }
         let direction = if t1 >= t0 { 1.0 } else { -1.0 };
         let ahead = |stop: &f64| (*stop - t0) * direction > 0.0 && (t1 - *stop) * direction > 0.0;
-        let mut stops: Vec<f64> = wanted.iter().copied().filter(ahead).collect();
+        let mut stops: Stops = wanted.iter().copied().filter(ahead).collect();
         stops.push(t1);
         stops.sort_by(|a, b| (b * direction).total_cmp(&(a * direction)));
         stops.dedup();

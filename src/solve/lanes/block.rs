@@ -2,8 +2,9 @@
 
 use super::super::outcome::{End, Invalid, Outcome, Stats, Unsteered};
 use super::super::problem::Real;
-use super::super::stepper::{Carried, Leg};
+use super::super::stepper::{Carried, Leg, Stops};
 use super::LaneObserver;
+use super::rows::Rows;
 use super::steering::Held;
 
 /// A run that waits for a lane.
@@ -33,7 +34,7 @@ pub struct UnderWay<T> {
     /// Its state, `[dim]`.
     pub y: Vec<T>,
     /// Times to land on, the next one last.
-    stops: Vec<f64>,
+    stops: Stops,
     wanted: f64,
     stats: Stats,
     pub(super) course: Course<T>,
@@ -61,7 +62,7 @@ impl<T, A> Trip<T, A> {
 struct Seat<T, A> {
     trip: Trip<T, A>,
     /// Times to land on, the next one last; the first is the end.
-    stops: Vec<f64>,
+    stops: Stops,
 }
 
 /// Where the runs of a block stand. A lane without a run goes on at a time that is its own target, by
@@ -69,6 +70,8 @@ struct Seat<T, A> {
 pub(super) struct Block<T, A, const B: usize> {
     seats: [Option<Seat<T, A>>; B],
     max_steps: u64,
+    /// At most as many as any run may try.
+    attempts: u64,
     /// Whether a run is in the lane.
     pub live: [bool; B],
     pub t: [f64; B],
@@ -80,9 +83,9 @@ pub(super) struct Block<T, A, const B: usize> {
     /// When the run is to be looked at next; a NaN if never.
     pub wanted: [f64; B],
     /// `[dim]`
-    pub y: Vec<[T; B]>,
+    pub y: Rows<T, B>,
     /// `[dim]`
-    pub y_new: Vec<[T; B]>,
+    pub y_new: Rows<T, B>,
     pub t_new: [f64; B],
     /// Size of the step in hand, with its sign.
     pub h: [f64; B],
@@ -104,14 +107,15 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
         Block {
             seats: std::array::from_fn(|_| None),
             max_steps,
+            attempts: 0,
             live: [false; B],
             t: [0.0; B],
             target: [0.0; B],
             direction: [1.0; B],
             length: [1.0; B],
             wanted: [f64::NAN; B],
-            y: vec![[T::default(); B]; dim],
-            y_new: vec![[T::default(); B]; dim],
+            y: Rows::new(dim),
+            y_new: Rows::new(dim),
             t_new: [0.0; B],
             h: [0.0; B],
             count: Counters {
@@ -182,6 +186,8 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
         self.y.iter_mut().zip(y).for_each(|(row, y)| row[lane] = *y);
         self.seats[lane] = Some(Seat { trip, stops });
         self.live[lane] = true;
+        // It may have tried some elsewhere.
+        self.attempts = 0;
         self.aim(lane);
         let Counters { accepted, rejected, non_finite, evaluations, first_step, next_step } = &mut self.count;
         (accepted[lane], rejected[lane]) = (stats.accepted, stats.rejected);
@@ -233,14 +239,21 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
         self.t[lane] == self.trip(lane).span.1
     }
 
-    /// Whether any lane has tried as many steps as it may.
-    pub fn any_is_spent(&self) -> bool {
+    /// Whether any run has tried as many steps as it may. Asked once before each attempt.
+    #[inline(always)]
+    pub fn any_is_spent(&mut self) -> bool {
+        self.attempts -= u64::from(self.attempts > 0);
+        self.attempts == 0 && self.count_attempts()
+    }
+
+    /// Finds out how many attempts there are before any run has tried as many steps as it may; whether there
+    /// is none.
+    #[cold]
+    fn count_attempts(&mut self) -> bool {
         let Counters { accepted, rejected, .. } = &self.count;
-        let mut most = 0;
-        for lane in 0..B {
-            most = most.max(accepted[lane] + rejected[lane]);
-        }
-        most >= self.max_steps
+        let most = (0..B).filter(|lane| self.live[*lane]).map(|lane| accepted[lane] + rejected[lane]).max();
+        self.attempts = self.max_steps.saturating_sub(most.unwrap_or(0));
+        self.attempts == 0
     }
 
     /// Times strictly inside the smooth pieces ahead.

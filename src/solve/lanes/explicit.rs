@@ -14,6 +14,7 @@ use super::super::stepper::{Carried, Grid, Mode, non_finite};
 use super::super::tableau::{Coeff, Tableau};
 use super::block::{Block, Course, Method, Trip, column, drive, zeros};
 use super::march::March;
+use super::rows::Rows;
 use super::steering::Steering;
 use super::{LaneObserver, LaneStep, Steps};
 use std::iter::zip;
@@ -60,9 +61,9 @@ where
         tableau,
         fsal: tableau.fsal(),
         pace,
-        stages: vec![[T::default(); B]; dim * tableau.n_rows()],
-        err: vec![[T::default(); B]; dim],
-        rates: vec![[T::default(); B]; dim],
+        stages: Rows::new(dim * tableau.n_rows()),
+        err: Rows::new(dim),
+        rates: Rows::new(dim),
         needs_rate: [false; B],
         fresh: [false; B],
         accepted: [false; B],
@@ -80,11 +81,11 @@ struct Explicit<'a, T, S, const B: usize> {
     fsal: bool,
     pace: Pace<'a, B>,
     /// `[(s + e) * dim]`; the first `dim` rows hold the rate at the start of the next step.
-    stages: Vec<[T; B]>,
+    stages: Rows<T, B>,
     /// `[dim]`
-    err: Vec<[T; B]>,
+    err: Rows<T, B>,
     /// Scratch, `[dim]`.
-    rates: Vec<[T; B]>,
+    rates: Rows<T, B>,
     /// Whether the rate at the start of the next step is not known yet.
     needs_rate: [bool; B],
     /// Whether it was evaluated there.

@@ -4,6 +4,7 @@ use super::super::problem::Real;
 use super::super::stepper::Grid;
 use super::LaneStep;
 use super::block::{Block, zeros};
+use super::rows::Rows;
 
 /// The most steps in a row: so many are taken in vain when a run comes to numbers that are not finite.
 const MOST: u64 = 64;
@@ -11,19 +12,19 @@ const MOST: u64 = 64;
 /// What a march works in.
 pub(super) struct March<T, const B: usize> {
     /// The states before it, `[dim]`.
-    start: Vec<[T; B]>,
+    start: Rows<T, B>,
     /// Of the steps of one call: their starts, times inside of the pieces ahead, the rates there.
-    t: Vec<[f64; B]>,
-    inside: Vec<[f64; B]>,
-    rates: Vec<[T; B]>,
+    t: Rows<f64, B>,
+    inside: Rows<f64, B>,
+    rates: Rows<T, B>,
 }
 
 impl<T: Real, const B: usize> March<T, B> {
     /// For states of length `dim`, `n_marched` steps a call.
     pub fn new(dim: usize, n_marched: usize) -> Self {
-        let times = vec![[0.0; B]; n_marched];
-        let [start, rates] = [dim, n_marched * dim].map(|len| vec![[T::default(); B]; len]);
-        March { start, t: times.clone(), inside: times, rates }
+        let [t, inside] = [n_marched; 2].map(Rows::new);
+        let [start, rates] = [dim, n_marched * dim].map(Rows::new);
+        March { start, t, inside, rates }
     }
 
     /// Takes as many steps as all runs of the block have before one that lands, is looked at or is one too many.

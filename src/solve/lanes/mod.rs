@@ -11,11 +11,13 @@ mod block;
 mod explicit;
 mod march;
 mod norm;
+mod rows;
 mod steering;
 mod taylor;
 
 pub use block::{Trip, UnderWay};
 pub use explicit::integrate;
+pub use rows::Rows;
 pub use taylor::integrate_series;
 
 use super::dense::Accepted;

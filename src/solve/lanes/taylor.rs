@@ -10,6 +10,7 @@ use super::super::stepper::{Carried, Grid, Mode, non_finite};
 use super::super::taylor::{Chosen, Goal, Takeoff, fill_powers, radius_factor, radius_of};
 use super::block::{Block, Method, Trip, column, drive, zeros};
 use super::norm::{Norms, Tallies};
+use super::rows::{Lined, Rows};
 use super::{LaneExpand, LaneObserver, Steps, all};
 
 /// Solves all `runs` by the Taylor method, as [`integrate`](super::integrate) does by an explicit one.
@@ -41,16 +42,16 @@ where
         system,
         order,
         pace,
-        series: vec![[T::default(); B]; order * dim],
+        series: Rows::new(order * dim),
         powers: Vec::new(),
-        err: vec![[T::default(); B]; dim],
+        err: Rows::new(dim),
         size: [f64::INFINITY; B],
         wished: [0.0; B],
         again: [false; B],
         accepted: [false; B],
         leaps,
-        takeoff: [[T::default(); B]; Takeoff::LEN],
-        chosen: [[T::default(); B]; Chosen::LEN],
+        takeoff: Lined([[T::default(); B]; Takeoff::LEN]),
+        chosen: Lined([[T::default(); B]; Chosen::LEN]),
         begun: false,
     };
     drive(&mut method, Block::new(dim, options.max_steps), runs.into_iter(), observer);
@@ -63,11 +64,11 @@ struct Series<'a, S, T, const B: usize> {
     order: usize,
     pace: Pace<'a, B>,
     /// `[order * dim]`, in powers of `τ`.
-    series: Vec<[T; B]>,
+    series: Rows<T, B>,
     /// Of one lane, in powers of `θ = τ/h`.
     powers: Vec<T>,
     /// The error estimates of the steps last tried, `[dim]`.
-    err: Vec<[T; B]>,
+    err: Rows<T, B>,
     /// The longest next steps.
     size: [f64; B],
     /// The steps wished for.
@@ -78,8 +79,8 @@ struct Series<'a, S, T, const B: usize> {
     /// Whether the system leaps; then evaluations are counted when a run ends.
     leaps: bool,
     /// See [`LaneExpand::leap`].
-    takeoff: [[T; B]; Takeoff::LEN],
-    chosen: [[T; B]; Chosen::LEN],
+    takeoff: Lined<[[T; B]; Takeoff::LEN]>,
+    chosen: Lined<[[T; B]; Chosen::LEN]>,
     /// Whether a run has begun since the last attempt.
     begun: bool,
 }
@@ -209,7 +210,7 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
         let Pace::Adaptive(control, ..) = &self.pace else { return false };
         let control: &Adaptive = control;
         let (t, target, length, size) = (block.t, block.target, block.length, self.size);
-        let takeoff = &mut self.takeoff;
+        let takeoff = &mut self.takeoff.0;
         for lane in 0..B {
             let ahead = target[lane] - t[lane];
             takeoff[0][lane] = T::from_f64(t[lane]);
@@ -221,16 +222,16 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
             takeoff[3][lane] = T::from_f64(size[lane].min(longest));
             takeoff[4][lane] = T::from_f64(control.shortest(t[lane]));
         }
-        if self.again.contains(&true) {
+        if self.again != [false; B] {
             for lane in (0..B).filter(|lane| self.again[*lane]) {
                 let wished = T::from_f64(self.wished[lane]);
                 (takeoff[3][lane], takeoff[4][lane]) = (wished, wished);
             }
         }
         let Block { y, y_new, .. } = block;
-        self.system.leap(takeoff, y, &mut self.series, y_new, &mut self.err, &mut self.chosen);
+        self.system.leap(takeoff, y, &mut self.series, y_new, &mut self.err, &mut self.chosen.0);
         let mut squares = zeros(&block.y_new, [0.0; B]);
-        let [chosen_h, chosen_size, square] = &self.chosen;
+        let [chosen_h, chosen_size, square] = &self.chosen.0;
         let (mut h, mut t_new) = ([0.0; B], [0.0; B]);
         for lane in 0..B {
             squares[lane] += square[lane].to_f64();
@@ -424,21 +425,25 @@ impl<T: Real, S: LaneExpand<T, B>, const B: usize> Series<'_, S, T, B> {
         observer: &mut O,
     ) -> bool {
         if let Pace::Adaptive(control, _, tallies) = &mut self.pace {
-            let (accepted, wished, max_factor) = (self.accepted, self.wished, control.controller.max_factor);
+            let (wished, max_factor) = (self.wished, control.controller.max_factor);
             let (h, direction) = (block.h, block.direction);
-            let (mut size, mut next) = (self.size, block.count.next_step);
+            let (mut size, mut next) = ([0.0; B], [0.0; B]);
             for lane in 0..B {
                 let tried = h[lane].abs();
-                let most = max_factor * if tried < wished[lane] { wished[lane] } else { tried };
-                size[lane] = if accepted[lane] { most } else { size[lane] };
+                size[lane] = max_factor * if tried < wished[lane] { wished[lane] } else { tried };
+                next[lane] = direction[lane] * wished[lane];
             }
-            for lane in 0..B {
-                next[lane] = if accepted[lane] { direction[lane] * wished[lane] } else { next[lane] };
+            if self.accepted == block.live {
+                // What a lane without a run has in hand is nothing to anyone.
+                (self.size, block.count.next_step) = (size, next);
+            } else {
+                for lane in (0..B).filter(|lane| self.accepted[*lane]) {
+                    (self.size[lane], block.count.next_step[lane]) = (size[lane], next[lane]);
+                }
             }
-            (self.size, block.count.next_step) = (size, next);
-            if self.again.contains(&true) {
+            if self.again != [false; B] {
                 for lane in 0..B {
-                    self.again[lane] &= !accepted[lane];
+                    self.again[lane] &= !self.accepted[lane];
                 }
             }
             let err = &self.err;
