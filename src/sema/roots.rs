@@ -476,7 +476,7 @@ impl<'a> Checker<'a> {
             let ItemKind::Plot { curves, versus } = &item.kind else { continue };
             if let Some((args, span)) = curves.iter().find_map(|c| Some((heatmap_args(c)?, c.span))) {
                 if curves.len() > 1 || versus.is_some() {
-                    let other = curves.iter().find(|curve| curve.span != span).or(versus.as_ref());
+                    let other = curves.iter().find(|curve| curve.span != span).or(versus.as_deref());
                     let at = other.map_or(span, |other| other.span);
                     let message = "a heat map fills its picture";
                     self.report(errors::wrong_kind(

@@ -302,7 +302,7 @@ impl<'a> Checker<'a> {
                     self.n_ports += data.fields.len();
                 }
                 ItemKind::Channel { name, ty, value } => {
-                    self.enter(name, Declared::Channel(name, ty.as_ref(), value, self.n_channels));
+                    self.enter(name, Declared::Channel(name, ty.as_deref(), value, self.n_channels));
                     self.n_channels += 1;
                 }
                 ItemKind::Fn(function) => {
@@ -312,10 +312,10 @@ impl<'a> Checker<'a> {
                 }
                 ItemKind::Use(used) => self.enter_used(used, item.span),
                 ItemKind::Random { name, ty, distribution } => {
-                    self.enter(name, Declared::Random(name, ty.as_ref(), distribution));
+                    self.enter(name, Declared::Random(name, ty.as_deref(), distribution));
                 }
                 ItemKind::Noise { name, ty, value } => {
-                    self.enter(name, Declared::Noise(ty.as_ref(), value, self.n_noises));
+                    self.enter(name, Declared::Noise(ty.as_deref(), value, self.n_noises));
                     self.n_noises += 1;
                 }
                 ItemKind::Control { name, value } => self.enter(name, Declared::Control(value)),

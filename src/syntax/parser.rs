@@ -205,7 +205,7 @@ impl Parser<'_> {
         let result = grammar::ExprParser::new().parse(&mut builder, triples(tokens));
         builder.faults.into_iter().for_each(|fault| self.sink.report(fault));
         match result {
-            Ok(expr) => Some(expr),
+            Ok(expr) => Some(*expr),
             Err(_) if tokens.is_empty() => {
                 let span = Span::new(self.source, at.start, at.end);
                 self.sink.report(errors::expected(span, &["an expression"], "nothing"));
