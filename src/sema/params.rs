@@ -205,7 +205,7 @@ impl<'a> Checker<'a> {
         });
         for decl in decls.flatten() {
             let binding = self.global(&decl.name.name, decl.name.span);
-            if self.space().globals[&decl.name.name].span != decl.name.span {
+            if self.space().globals.get(&decl.name.name).is_none_or(|global| global.span != decl.name.span) {
                 continue;
             }
             match binding {

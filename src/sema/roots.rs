@@ -217,10 +217,9 @@ impl<'a> Checker<'a> {
 
     /// Looks into every declaration of this space, used or not.
     pub(crate) fn look_into_everything(&mut self) {
-        for position in 0..self.space().names.len() {
-            let name = self.space().names[position].clone();
-            let span = self.space().globals[&name].span;
-            self.global(&name, span);
+        for place in 0..self.space().globals.len() {
+            let (_, global) = self.space().globals.at(place);
+            self.global_at(place, global.span);
         }
     }
 

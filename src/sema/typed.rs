@@ -455,6 +455,9 @@ pub struct State {
     pub start: Option<Expr>,
     /// Its rate, if a line in solved form gives it.
     pub rate: Option<Expr>,
+    /// Whether its rate is made of numbers, params, data and unknowns now, and of nothing else: no prime, no
+    /// noise, no other time. Most rates are, and what looks for those passes them over.
+    pub plain: bool,
     /// Where its rate is given, else where it is declared.
     pub equation: Span,
 }
