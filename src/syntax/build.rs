@@ -177,7 +177,12 @@ impl<'t> Builder<'t> {
     }
 
     /// `a..b` and `x |> f`
-    pub fn join(&self, lhs: Box<Expr>, rhs: Box<Expr>, kind: impl Fn(Box<Expr>, Box<Expr>) -> ExprKind) -> Box<Expr> {
+    pub fn join(
+        &self,
+        lhs: Box<Expr>,
+        rhs: Box<Expr>,
+        kind: impl Fn(Box<Expr>, Box<Expr>) -> ExprKind,
+    ) -> Box<Expr> {
         let span = lhs.span.to(rhs.span);
         Box::new(Expr { kind: kind(lhs, rhs), span })
     }

@@ -34,7 +34,7 @@ pub fn lex(source: SourceId, text: &str, range: Range<usize>, sink: &mut Sink) -
     laid(source, text, range, true, sink)
 }
 
-/// The same, with every token, as only the formatter needs them, where it `keeps` them.
+/// The same, with every token only where it `keeps` them: the formatter alone wants them.
 pub(super) fn laid(source: SourceId, text: &str, range: Range<usize>, keeps: bool, sink: &mut Sink) -> Lexed {
     let raw = raw_tokens(text, range.clone());
     let mut layout = Layout {
@@ -106,8 +106,9 @@ struct Layout<'a> {
     /// Position of the first token ahead that is not trivia.
     next_code: usize,
     lexed: Lexed,
-    /// Whether every token is kept, and the last one.
+    /// Whether every token is kept.
     keeps: bool,
+    /// The last token, whether or not it is.
     before: Option<Lexeme>,
     groups: Vec<Group>,
     item: Item,

@@ -55,7 +55,9 @@ fn print_kind(kind: &ItemKind) -> String {
             let names = maybe("names", names.as_ref(), |names| each(names, name));
             list("use", [print_path(path), names])
         }
-        ItemKind::Use(Use::File { file, alias }) => list("use", [string(file), maybe("as", alias.as_ref(), name)]),
+        ItemKind::Use(Use::File { file, alias }) => {
+            list("use", [string(file), maybe("as", alias.as_ref(), name)])
+        }
         ItemKind::Const(decls) => list("const", [each(decls, print_decl)]),
         ItemKind::Input(decls) => list("input", [each(decls, print_decl)]),
         ItemKind::Output(decls) => list("output", [each(decls, print_decl)]),
@@ -87,7 +89,9 @@ fn print_kind(kind: &ItemKind) -> String {
         }
         ItemKind::Loss { name: n, value } => list("loss", [maybe("name", n.as_ref(), name), expr(value)]),
         ItemKind::Metric { name: n, value } => list("metric", [maybe("name", n.as_ref(), name), expr(value)]),
-        ItemKind::Plot { curves, versus } => list("plot", [each(curves, expr), maybe("vs", versus.as_deref(), expr)]),
+        ItemKind::Plot { curves, versus } => {
+            list("plot", [each(curves, expr), maybe("vs", versus.as_deref(), expr)])
+        }
         ItemKind::Export { file, columns } => list("export", [string(file), each(columns, expr)]),
         ItemKind::Settings { group, entries } => {
             let head = match group {
@@ -111,7 +115,10 @@ fn print_path(path: &Path) -> String {
 }
 
 fn print_decl(decl: &Decl) -> String {
-    list(&decl.name.name, [maybe("type", decl.ty.as_deref(), print_type), maybe("=", decl.value.as_deref(), print_expr)])
+    list(
+        &decl.name.name,
+        [maybe("type", decl.ty.as_deref(), print_type), maybe("=", decl.value.as_deref(), print_expr)],
+    )
 }
 
 fn print_param(decl: &ParamDecl) -> String {
@@ -126,7 +133,10 @@ fn print_param(decl: &ParamDecl) -> String {
 
 fn print_unknown(unknown: &Unknown) -> String {
     let head = format!("{}{}", unknown.name.name, "'".repeat(unknown.primes as usize));
-    list(&head, [maybe("type", unknown.ty.as_deref(), print_type), maybe("=", unknown.value.as_deref(), print_expr)])
+    list(
+        &head,
+        [maybe("type", unknown.ty.as_deref(), print_type), maybe("=", unknown.value.as_deref(), print_expr)],
+    )
 }
 
 fn print_let(binding: &Let) -> String {

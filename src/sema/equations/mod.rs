@@ -44,9 +44,9 @@ impl<'a> Checker<'a> {
             };
             let Some(Binding::Value(def)) = binding else { continue };
             let rate = match (kind, solved.get(&base)) {
-                (UnknownKind::Rate, _) if number < last => {
-                    self.hidden_rate(&base, unknown.primes + 1, unknown.span).map(|(rate, span)| Some((rate, false, span)))
-                }
+                (UnknownKind::Rate, _) if number < last => self
+                    .hidden_rate(&base, unknown.primes + 1, unknown.span)
+                    .map(|(rate, span)| Some((rate, false, span))),
                 (UnknownKind::Rate, Some(line)) => {
                     self.rate(line, def, &base).map(|(rate, plain)| Some((rate, plain, line.equation)))
                 }
@@ -241,7 +241,9 @@ impl<'a> Checker<'a> {
 /// Whether an expression, what it is made of aside, is such as [`State::plain`] says.
 fn is_plain(defs: &IndexVec<DefId, Def>, part: &Expr) -> bool {
     match &part.kind {
-        Kind::Real(_) | Kind::Size(_) | Kind::Bool(_) | Kind::Fill(_) | Kind::ToReal(_) | Kind::ToInt(_) => true,
+        Kind::Real(_) | Kind::Size(_) | Kind::Bool(_) | Kind::Fill(_) | Kind::ToReal(_) | Kind::ToInt(_) => {
+            true
+        }
         Kind::Elementwise(..) | Kind::Map(..) | Kind::PowInt(..) | Kind::If(..) => true,
         Kind::MatMul(..) | Kind::Stack(_) | Kind::Index(..) | Kind::Reduce(..) => true,
         Kind::Def(def) => match defs[*def].kind {

@@ -89,7 +89,9 @@ impl Item {
             ItemKind::Param(decls) => {
                 for decl in decls {
                     found.extend(decl.ty.as_deref().into_iter().flat_map(of_type));
-                    found.extend([&decl.constraint, &decl.value, &decl.prior].into_iter().flat_map(Option::as_deref));
+                    found.extend(
+                        [&decl.constraint, &decl.value, &decl.prior].into_iter().flat_map(Option::as_deref),
+                    );
                 }
             }
             ItemKind::State(unknowns) | ItemKind::Algebraic(unknowns) | ItemKind::Discrete(unknowns) => {
