@@ -68,7 +68,7 @@ impl<'a> Checker<'a> {
         match ty {
             Some(ty) => {
                 let expected = self.written_type(ty, self.home())?;
-                self.fitted(value, &expected, ty.span, &format!("`{}`", name.name))
+                self.fitted(value, &expected, ty.span, format_args!("`{}`", name.name))
             }
             None => Some(value),
         }

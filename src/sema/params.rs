@@ -54,7 +54,7 @@ impl<'a> Checker<'a> {
                     init,
                     &expected,
                     ty.span,
-                    &format!("the starting value of `{}`", decl.name.name),
+                    format_args!("the starting value of `{}`", decl.name.name),
                 )?)
             }
             (init, _) => init,

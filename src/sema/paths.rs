@@ -74,7 +74,7 @@ impl<'a> Checker<'a> {
         let path = self.path(scheme, times, values, path.span)?;
         if let Some(ty) = &decl.ty {
             let expected = self.written_type(ty, self.home())?;
-            self.fitted(path.clone(), &expected, ty.span, &format!("`{name}`"))?;
+            self.fitted(path.clone(), &expected, ty.span, format_args!("`{name}`"))?;
         }
         Some(self.value(name, span, DefKind::Control, path.ty.clone(), Phase::Time, Some(path)))
     }

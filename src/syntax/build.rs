@@ -254,21 +254,21 @@ impl<'t> Builder<'t> {
     }
 
     /// `..of` in a tuple
-    pub fn spread(&self, l: usize, of: Box<Expr>) -> Arg {
+    pub fn spread(&self, l: usize, of: Expr) -> Arg {
         let span = self.span(l, of.span.hi as usize);
-        Arg::Spread(*of, span)
+        Arg::Spread(of, span)
     }
 
     /// `from..` in an index
-    pub fn index_from(&self, from: Box<Expr>, r: usize) -> IndexExpr {
+    pub fn index_from(&self, from: Expr, r: usize) -> IndexExpr {
         let span = self.span(from.span.lo as usize, r);
-        IndexExpr::From(*from, span)
+        IndexExpr::From(from, span)
     }
 
     /// `..to` in an index
-    pub fn index_to(&self, l: usize, to: Box<Expr>) -> IndexExpr {
+    pub fn index_to(&self, l: usize, to: Expr) -> IndexExpr {
         let span = self.span(l, to.span.hi as usize);
-        IndexExpr::To(*to, span)
+        IndexExpr::To(to, span)
     }
 
     // Parts of items
