@@ -36,8 +36,8 @@ pub fn expand(func: Func) -> Result<Func, AdError> {
             _ => Ok(b.copy(node, args)),
         })?,
     };
-    if let Some(renamed) = renamed(&resolved) {
-        return Ok(renamed);
+    if variables_are_params(&resolved) {
+        return Ok(renamed(resolved));
     }
     copied(&resolved, |b, node, args| match node.op {
         Op::Variable => Ok(args[0]),
@@ -45,28 +45,31 @@ pub fn expand(func: Func) -> Result<Func, AdError> {
     })
 }
 
-/// `func`, which has no requests, without variables, if each stands for a parameter that nothing else
-/// reads: the parameter then takes its place, and every other node stays what it is.
-fn renamed(func: &Func) -> Option<Func> {
+/// Whether each variable stands for a parameter that nothing else reads.
+fn variables_are_params(func: &Func) -> bool {
     let mut reads: IndexVec<ValueId, u32> = func.nodes.iter().map(|_| 0).collect();
     let results = func.results.iter().map(|port| &port.value);
     func.nodes.iter().flat_map(|node| &node.args).chain(results).for_each(|value| reads[*value] += 1);
     let stands_for = |node: &Node| func.nodes[node.args[0]].op == Op::Param && reads[node.args[0]] == 1;
-    if !func.nodes.iter().all(|node| node.op != Op::Variable || stands_for(node)) {
-        return None;
-    }
+    func.nodes.iter().all(|node| node.op != Op::Variable || stands_for(node))
+}
+
+/// `func`, which has no requests and whose [`variables_are_params`], without variables: the parameters take their
+/// places, and every other node stays what it is.
+fn renamed(func: Func) -> Func {
     let mut b = Builder::new(func.name.clone());
     let params: Vec<ValueId> =
         func.params.iter().map(|port| b.param(port.name.clone(), func.ty(port.value).clone())).collect();
     let mut map: IndexVec<ValueId, ValueId> = IndexVec::with_capacity(func.nodes.len());
-    for node in func.nodes.iter() {
+    b.reserve_nodes(func.nodes.len());
+    for node in func.nodes {
         map.push(match (node.op, &node.attr) {
             (Op::Param, Attr::Index(index)) => params[*index as usize],
             (Op::Variable, _) => map[node.args[0]],
             _ => b.rename(node, &map),
         });
     }
-    Some(b.finish(func.results.iter().map(|port| (port.name.clone(), map[port.value])).collect()))
+    b.finish(func.results.into_iter().map(|port| (port.name, map[port.value])).collect())
 }
 
 /// A copy of `func`; `make` copies each node that has operands, given the copies of these.

@@ -98,13 +98,13 @@ impl Model {
         let mut sources = Sources::new();
         let source = sources.add(name, text);
         let mut sink = Sink::new();
-        let parsed = parser::parse(source, text, &mut sink);
+        let file = parser::tree(source, text, &mut sink);
         if sink.has_errors() {
             return Err(Diagnostics::new(sink.into_diagnostics(), sources));
         }
         let mut read =
             |path: &str| std::fs::read_to_string(folder.join(path)).map_err(|error| error.to_string());
-        let files = Arc::new(Files::gather(Arc::new(parsed.file), &mut sources, &mut sink, &mut read));
+        let files = Arc::new(Files::gather(Arc::new(file), &mut sources, &mut sink, &mut read));
         let checked = sema::check(&files, &sources, &Known::default(), &mut sink);
         if sink.has_errors() {
             return Err(Diagnostics::new(sink.into_diagnostics(), sources));

@@ -63,6 +63,11 @@ impl Builder {
         self.interned.reserve(more);
     }
 
+    /// Makes room for `more` nodes that are not looked up.
+    pub(crate) fn reserve_nodes(&mut self, more: usize) {
+        self.nodes.reserve(more);
+    }
+
     /// The function of all nodes, under their numbers.
     pub(crate) fn whole(self, results: Vec<Port>) -> Func {
         Func { name: self.name, params: self.params, nodes: self.nodes, results }
@@ -176,8 +181,7 @@ impl Builder {
 
     /// A copy of a node of another function, as it stands but for its operands, which `map` gives: not
     /// looked up, not folded. No other node may become the same, so no two values may become one.
-    pub(crate) fn rename(&mut self, node: &Node, map: &IndexVec<ValueId, ValueId>) -> ValueId {
-        let mut node = node.clone();
+    pub(crate) fn rename(&mut self, mut node: Node, map: &IndexVec<ValueId, ValueId>) -> ValueId {
         node.args.iter_mut().for_each(|arg| *arg = map[*arg]);
         if is_commutative(node.op) && node.args[0] > node.args[1] {
             node.args.swap(0, 1);
@@ -454,13 +458,32 @@ impl Builder {
         args.iter().all(|arg| !std::mem::replace(&mut met[arg.index()], true))
     }
 
+    /// `func` applied to `args` as [`Builder::inline`] does it; its nodes are moved where they stay what they are.
+    pub(crate) fn absorb(&mut self, func: Func, args: &[ValueId]) -> Vec<ValueId> {
+        let same_types = func.param_types().zip(args).all(|(ty, arg)| ty == self.ty(*arg));
+        if !same_types || self.variables > 0 || !self.is_only(args) {
+            return self.inline(&func, args);
+        }
+        assert_eq!(func.params.len(), args.len(), "arguments of `{}`", func.name);
+        self.reserve_nodes(func.nodes.len());
+        self.variables = variables(&func.nodes);
+        let mut map: IndexVec<ValueId, ValueId> = IndexVec::with_capacity(func.nodes.len());
+        for node in func.nodes {
+            map.push(match (node.op, &node.attr) {
+                (Op::Param, Attr::Index(index)) => args[*index as usize],
+                _ => self.rename(node, &map),
+            });
+        }
+        func.results.iter().map(|port| map[port.value]).collect()
+    }
+
     /// `func` applied to `args`: its nodes are copied in. Returns its results.
     pub fn inline(&mut self, func: &Func, args: &[ValueId]) -> Vec<ValueId> {
         assert_eq!(func.params.len(), args.len(), "arguments of `{}`", func.name);
         let same_types = func.param_types().zip(args).all(|(ty, arg)| ty == self.ty(*arg));
         let renames = same_types && self.is_only(args);
         if renames {
-            self.nodes.reserve(func.nodes.len());
+            self.reserve_nodes(func.nodes.len());
         } else {
             self.reserve(func.nodes.len());
         }
@@ -479,12 +502,12 @@ impl Builder {
                     });
                     let variable = Node { attr: Attr::Index(fresh), ..node.clone() };
                     if renames {
-                        self.rename(&variable, &map)
+                        self.rename(variable, &map)
                     } else {
                         self.intern(Op::Variable, variable.attr, operands(), variable.ty)
                     }
                 }
-                _ if renames => self.rename(node, &map),
+                _ if renames => self.rename(node.clone(), &map),
                 (Op::Constant, attr) => self.intern(Op::Constant, attr.clone(), Args::new(), node.ty.clone()),
                 _ if same_types => self.copy(node, &operands()),
                 (op, attr) => self.must(op, &operands(), attr.clone()),

@@ -10,7 +10,7 @@ pub mod rules;
 
 use crate::base::index::{Idx, IndexVec};
 use crate::ir::builder::Builder;
-use crate::ir::func::{Args, Attr, Func, Node, ValueId};
+use crate::ir::func::{Args, Attr, Func, ValueId};
 use crate::ir::op::{Lowering, Op};
 use roll::Roll;
 
@@ -86,11 +86,10 @@ fn rebuilt(
     first: usize,
     mut rewrite: impl FnMut(&mut Builder, ValueId) -> Option<ValueId>,
 ) -> (Func, bool) {
-    let is_param = |node: &Node| node.op == Op::Param;
-    let leading = func.nodes.iter().take_while(|node| is_param(node)).count();
-    let (results, n_params) = (func.results.clone(), func.params.len());
-    // Parameters come first in what is made.
-    let kept = if leading == n_params { first.max(n_params) } else { 0 };
+    let results = func.results.clone();
+    let last_param = func.params.iter().map(|port| port.value.index() + 1).max().unwrap_or(0);
+    // No parameter can be declared behind a node that is taken over.
+    let kept = if last_param <= first || last_param == func.params.len() { first.max(last_param) } else { 0 };
     let mut map: IndexVec<ValueId, ValueId> = (0..kept).map(ValueId::from_usize).collect();
     let (mut b, rest) = if kept > 0 {
         Builder::taken_over(func, kept)

@@ -99,7 +99,10 @@ pub(crate) fn reached(model: &Model) -> (BTreeSet<usize>, BTreeSet<usize>) {
 pub(crate) fn foreign(model: &Model) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (number, system) in model.systems.iter().enumerate() {
-        let rates = system.states.clone().filter_map(|state| model.states[state].rate.as_ref());
+        // Where there is one system, its unknowns are those of all.
+        let states = model.states[system.states.clone()].iter();
+        let states = states.filter(|state| !state.plain || model.systems.len() > 1);
+        let rates = states.filter_map(|state| state.rate.as_ref());
         let rates = rates.chain(equations::of_dynamics(&system.dynamics));
         let rates = rates.chain(system.channels.clone().map(|channel| &model.channels[channel].rate));
         rates.for_each(|rate| strangers(model, Some(number), rate, &mut found));
@@ -223,7 +226,8 @@ fn needed(model: &Model, run: usize) -> BTreeSet<usize> {
     for number in system.states.clone() {
         let given = starts.and_then(|starts| starts.get(&Moved::State(number)));
         given.or(model.states[number].start.as_ref()).into_iter().for_each(&mut look);
-        model.states[number].rate.iter().for_each(&mut look);
+        let state = &model.states[number];
+        state.rate.iter().filter(|_| !state.plain).for_each(&mut look);
     }
     for number in system.channels.clone() {
         starts.and_then(|starts| starts.get(&Moved::Channel(number))).into_iter().for_each(&mut look);

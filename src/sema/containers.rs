@@ -320,7 +320,7 @@ impl<'a> Checker<'a> {
             }
             Some(binding) => Some(binding),
             None => {
-                let known: Vec<Arc<str>> = self.spaces[space].names.clone();
+                let known: Vec<Arc<str>> = self.spaces[space].globals.names().cloned().collect();
                 let known: Vec<&str> = known.iter().map(|name| &**name).collect();
                 self.fail(errors::unknown_member(name.span, &container.name, &name.name, &known))
             }
@@ -337,7 +337,7 @@ impl<'a> Checker<'a> {
         match self.within(space, |checker| checker.global(&name.name, name.span)) {
             Some(binding) => Some(binding),
             None => {
-                let known = self.spaces[space].names.clone();
+                let known: Vec<Arc<str>> = self.spaces[space].globals.names().cloned().collect();
                 let known: Vec<&str> = known.iter().map(|name| &**name).collect();
                 self.fail(errors::not_in_the_module(name.span, module, &name.name, &known))
             }

@@ -23,12 +23,12 @@ impl<'a> Checker<'a> {
             ));
         };
         let value = self.infer(value, self.home())?;
-        let value = self.declared_value(value, decl.ty.as_ref(), &decl.name)?;
+        let value = self.declared_value(value, decl.ty.as_deref(), &decl.name)?;
         self.require(&value, Phase::Static, "a const")?;
         let value = self.overridden(&decl.name.name, value)?;
         let (ty, span) = (value.ty.clone(), decl.name.span);
         let binding = self.value(&decl.name.name, span, DefKind::Const, ty, Phase::Static, Some(value));
-        Some(self.with_type_span(binding, decl.ty.as_ref()))
+        Some(self.with_type_span(binding, decl.ty.as_deref()))
     }
 
     /// The value that `--set` gives a const instead of its own.
@@ -68,7 +68,7 @@ impl<'a> Checker<'a> {
         match ty {
             Some(ty) => {
                 let expected = self.written_type(ty, self.home())?;
-                self.fitted(value, &expected, ty.span, &format!("`{}`", name.name))
+                self.fitted(value, &expected, ty.span, format_args!("`{}`", name.name))
             }
             None => Some(value),
         }
@@ -90,7 +90,7 @@ impl<'a> Checker<'a> {
         let default = match &decl.value {
             Some(value) => {
                 let value = to_real(self.infer(value, self.home())?);
-                let value = self.declared_value(value, decl.ty.as_ref(), &decl.name)?;
+                let value = self.declared_value(value, decl.ty.as_deref(), &decl.name)?;
                 self.require(&value, Phase::Static, "the default of an input")?;
                 Some(value)
             }
@@ -103,7 +103,7 @@ impl<'a> Checker<'a> {
         };
         let binding =
             self.value(&decl.name.name, decl.name.span, DefKind::Input(number), ty, Phase::Run, default);
-        Some(self.with_type_span(binding, decl.ty.as_ref()))
+        Some(self.with_type_span(binding, decl.ty.as_deref()))
     }
 
     pub(crate) fn output(&mut self, decl: &'a ast::Decl) -> Option<Binding<'a>> {
@@ -115,7 +115,7 @@ impl<'a> Checker<'a> {
             ));
         };
         let value = to_real(self.infer(value, self.home())?);
-        let value = self.declared_value(value, decl.ty.as_ref(), &decl.name)?;
+        let value = self.declared_value(value, decl.ty.as_deref(), &decl.name)?;
         let (ty, phase) = (value.ty.clone(), value.phase);
         Some(self.value(&decl.name.name, decl.name.span, DefKind::Output, ty, phase, Some(value)))
     }
@@ -141,7 +141,7 @@ impl<'a> Checker<'a> {
         }
         let ident = ast::Ident { name: name.clone(), span };
         let binding = self.binding_of(&ident, value, DefKind::Let, self.home());
-        Some(if path.is_empty() { self.with_type_span(binding, item.ty.as_ref()) } else { binding })
+        Some(if path.is_empty() { self.with_type_span(binding, item.ty.as_deref()) } else { binding })
     }
 
     /// The elements of a static expression.
@@ -186,7 +186,7 @@ impl<'a> Checker<'a> {
             }
         };
         let binding = self.value(name, span, DefKind::State(number), ty, Phase::Time, None);
-        Some(self.with_type_span(binding, unknown.ty.as_ref()))
+        Some(self.with_type_span(binding, unknown.ty.as_deref()))
     }
 
     pub(crate) fn channel(
@@ -280,7 +280,7 @@ impl<'a> Checker<'a> {
             let request = DataRequest {
                 name: data.name.name.clone(),
                 span: data.name.span,
-                source: data.source.clone(),
+                source: (*data.source).clone(),
                 windows,
                 made: None,
                 fields,

@@ -9,7 +9,7 @@ use crate::diag::Sink;
 use crate::sema::errors;
 use crate::sema::resolve::nearest;
 use crate::syntax::ast::{self, ItemKind, Use};
-use crate::syntax::parse;
+use crate::syntax::tree;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -179,7 +179,7 @@ impl Gathering<'_> {
     fn parsed(&mut self, name: &str, text: &str, item: Span) -> Option<usize> {
         let source = self.sources.add(name, text);
         let mut own = Sink::new();
-        let file = parse(source, text, &mut own).file;
+        let file = tree(source, text, &mut own);
         let failed = own.has_errors();
         own.into_diagnostics().into_iter().for_each(|diagnostic| self.sink.report(diagnostic));
         if failed {

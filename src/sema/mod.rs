@@ -221,7 +221,8 @@ pub fn check(files: &Arc<Files>, sources: &Sources, known: &Known, sink: &mut Si
     let mut checker = resolve::Checker::new(files, sources, known, &mut own);
     checker.open_space(&files.main.items, None, "");
     let requests = checker.data_requests();
-    let later = checker.later_names();
+    let makes = requests.iter().any(|(_, making)| making.is_some());
+    let later = if makes { checker.later_names() } else { BTreeMap::new() };
     let model = checker.model();
     let mut data = Vec::new();
     for (mut request, making) in requests {

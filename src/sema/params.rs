@@ -54,7 +54,7 @@ impl<'a> Checker<'a> {
                     init,
                     &expected,
                     ty.span,
-                    &format!("the starting value of `{}`", decl.name.name),
+                    format_args!("the starting value of `{}`", decl.name.name),
                 )?)
             }
             (init, _) => init,
@@ -73,7 +73,7 @@ impl<'a> Checker<'a> {
         if let (Binding::Value(def), Some(drawn)) = (&binding, drawn) {
             self.drawn.insert(*def, drawn);
         }
-        Some(self.with_type_span(binding, decl.ty.as_ref()))
+        Some(self.with_type_span(binding, decl.ty.as_deref()))
     }
 
     fn declared_type(&mut self, decl: &'a ast::ParamDecl) -> Option<Ty> {
@@ -86,7 +86,7 @@ impl<'a> Checker<'a> {
     /// A param that is a layer or a system, or a list of them.
     fn param_of_layers(&mut self, decl: &'a ast::ParamDecl, made: Value<'a>) -> Option<Binding<'a>> {
         let extra = [&decl.constraint, &decl.prior].into_iter().flatten().map(|expr| expr.span).next();
-        if let Some(span) = decl.ty.as_ref().map(|ty| ty.span).or(extra) {
+        if let Some(span) = decl.ty.as_deref().map(|ty| ty.span).or(extra) {
             let message = "a layer has no type, set or prior of its own";
             let expected = "none here; they stand at the params inside of the layer";
             return self.fail(errors::wrong_kind(span, message, expected));
@@ -205,7 +205,7 @@ impl<'a> Checker<'a> {
         });
         for decl in decls.flatten() {
             let binding = self.global(&decl.name.name, decl.name.span);
-            if self.space().globals[&decl.name.name].span != decl.name.span {
+            if self.space().globals.get(&decl.name.name).is_none_or(|global| global.span != decl.name.span) {
                 continue;
             }
             match binding {

@@ -40,7 +40,7 @@ impl<'a> Checker<'a> {
     /// Whether this is a call of an interpolation, which nothing else is called like.
     pub(crate) fn is_path(&self, value: &ast::Expr) -> bool {
         let name = plain_call(value).map(|(name, _)| name);
-        name.is_some_and(|name| interpolation(name).is_some() && !self.space().globals.contains_key(name))
+        name.is_some_and(|name| interpolation(name).is_some() && !self.space().globals.contains(name))
     }
 
     pub(crate) fn control(
@@ -74,7 +74,7 @@ impl<'a> Checker<'a> {
         let path = self.path(scheme, times, values, path.span)?;
         if let Some(ty) = &decl.ty {
             let expected = self.written_type(ty, self.home())?;
-            self.fitted(path.clone(), &expected, ty.span, &format!("`{name}`"))?;
+            self.fitted(path.clone(), &expected, ty.span, format_args!("`{name}`"))?;
         }
         Some(self.value(name, span, DefKind::Control, path.ty.clone(), Phase::Time, Some(path)))
     }

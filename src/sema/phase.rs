@@ -5,13 +5,15 @@ use crate::sema::errors;
 use crate::sema::resolve::Checker;
 use crate::sema::typed::{Def, DefId, DefKind, Elem, Expr, Kind, Phase};
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 impl Checker<'_> {
     /// Whether `expr` is known by `latest`. `place` is what needs it: `a loss`.
-    pub(crate) fn require(&mut self, expr: &Expr, latest: Phase, place: &str) -> Option<()> {
+    pub(crate) fn require(&mut self, expr: &Expr, latest: Phase, place: impl Display) -> Option<()> {
         if expr.phase <= latest {
             return Some(());
         }
+        let place = place.to_string();
         let culprit = culprit(expr, latest);
         let name = self.text(culprit.span);
         if culprit.phase == Phase::Time {
@@ -24,7 +26,7 @@ impl Checker<'_> {
             return self.fail(errors::varies_with_time(
                 culprit.span,
                 name,
-                place,
+                &place,
                 times.as_deref(),
                 callable,
             ));
@@ -33,7 +35,7 @@ impl Checker<'_> {
             Phase::Example => "with the data",
             _ => "at run time",
         };
-        self.fail(errors::known_too_late(culprit.span, name, known, place))
+        self.fail(errors::known_too_late(culprit.span, name, known, &place))
     }
 
     /// The data field that holds times: one called like the time variable, `t`, `time` or `times`;

@@ -302,29 +302,29 @@ impl<'a> Checker<'a> {
 
     /// What the items of this space declare as `name`.
     pub fn global(&mut self, name: &str, used: Span) -> Option<Binding<'a>> {
-        let (key, global) = self.space().globals.get_key_value(name)?;
-        let key = key.clone();
+        self.space().globals.place(name).map(|place| self.global_at(place, used))
+    }
+
+    /// The same by the place of the name.
+    pub fn global_at(&mut self, place: usize, used: Span) -> Binding<'a> {
+        let (name, global) = self.space().globals.at(place);
         match &global.found {
-            Found::Done(binding) => return Some(binding.clone()),
+            Found::Done(binding) => return binding.clone(),
             Found::Underway => {
-                let span = global.span;
-                self.report(errors::circular_definition(&key, span, used));
-                return Some(Binding::Poisoned);
+                let message = errors::circular_definition(name, global.span, used);
+                self.report(message);
+                return Binding::Poisoned;
             }
             Found::NotYet => {}
         }
-        let (declared, span) = (global.declared.clone(), global.span);
-        self.set_found(&key, Found::Underway);
+        let (name, declared, span) = (name.clone(), global.declared.clone(), global.span);
+        let here = self.here;
+        self.spaces[here].globals.set_found(place, Found::Underway);
         let route = std::mem::take(&mut self.route);
-        let binding = self.resolve(&key, span, declared).unwrap_or(Binding::Poisoned);
+        let binding = self.resolve(&name, span, declared).unwrap_or(Binding::Poisoned);
         self.route = route;
-        self.set_found(&key, Found::Done(binding.clone()));
-        Some(binding)
-    }
-
-    fn set_found(&mut self, name: &str, found: Found<'a>) {
-        let globals = &mut self.spaces[self.here].globals;
-        globals.get_mut(name).expect("the name was looked up just before").found = found;
+        self.spaces[here].globals.set_found(place, Found::Done(binding.clone()));
+        binding
     }
 
     fn resolve(&mut self, name: &Arc<str>, span: Span, declared: Declared<'a>) -> Option<Binding<'a>> {
@@ -416,8 +416,8 @@ impl<'a> Checker<'a> {
         while let Some(scope) = at {
             candidates.extend(self.scopes[scope].names.iter().map(|(name, _)| ("local name", name.clone())));
             if let Some(space) = self.scopes[scope].space.map(|space| &self.spaces[space]) {
-                let declared = space.names.iter().filter(|name| !name.contains('\''));
-                candidates.extend(declared.map(|name| (space.globals[name].declared.noun(), name.clone())));
+                let declared = space.globals.iter().filter(|(name, _)| !name.contains('\''));
+                candidates.extend(declared.map(|(name, global)| (global.declared.noun(), name.clone())));
             }
             at = self.scopes[scope].parent;
         }

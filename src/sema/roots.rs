@@ -217,10 +217,9 @@ impl<'a> Checker<'a> {
 
     /// Looks into every declaration of this space, used or not.
     pub(crate) fn look_into_everything(&mut self) {
-        for position in 0..self.space().names.len() {
-            let name = self.space().names[position].clone();
-            let span = self.space().globals[&name].span;
-            self.global(&name, span);
+        for place in 0..self.space().globals.len() {
+            let (_, global) = self.space().globals.at(place);
+            self.global_at(place, global.span);
         }
     }
 
@@ -476,7 +475,7 @@ impl<'a> Checker<'a> {
             let ItemKind::Plot { curves, versus } = &item.kind else { continue };
             if let Some((args, span)) = curves.iter().find_map(|c| Some((heatmap_args(c)?, c.span))) {
                 if curves.len() > 1 || versus.is_some() {
-                    let other = curves.iter().find(|curve| curve.span != span).or(versus.as_ref());
+                    let other = curves.iter().find(|curve| curve.span != span).or(versus.as_deref());
                     let at = other.map_or(span, |other| other.span);
                     let message = "a heat map fills its picture";
                     self.report(errors::wrong_kind(

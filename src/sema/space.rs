@@ -24,9 +24,7 @@ pub(crate) struct Space<'a> {
     pub items: &'a [ast::Item],
     /// Its scope: what its items see.
     pub home: ScopeId,
-    pub globals: FastMap<Arc<str>, Global<'a>>,
-    /// Its names in order, for suggestions.
-    pub names: Vec<Arc<str>>,
+    pub globals: Globals<'a>,
     /// The unknowns, by the name without primes.
     pub motions: FastMap<Arc<str>, Motion>,
     pub time: Option<(&'a Ident, &'a ast::Expr)>,
@@ -101,6 +99,63 @@ pub(crate) struct Global<'a> {
     pub found: Found<'a>,
 }
 
+/// The names of a space in the order in which they are declared. A table of places is a fraction of one of
+/// declarations, and names are looked up often.
+#[derive(Default)]
+pub(crate) struct Globals<'a> {
+    entries: Vec<(Arc<str>, Global<'a>)>,
+    places: FastMap<Arc<str>, u32>,
+}
+
+impl<'a> Globals<'a> {
+    /// Where `name` stands, if it is declared.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(name).map(|place| *place as usize)
+    }
+
+    /// The name in this place and how it is declared.
+    pub fn at(&self, place: usize) -> &(Arc<str>, Global<'a>) {
+        &self.entries[place]
+    }
+
+    /// Notes how far the declaration in this place has been looked into.
+    pub fn set_found(&mut self, place: usize, found: Found<'a>) {
+        self.entries[place].1.found = found;
+    }
+
+    /// How `name` is declared.
+    pub fn get(&self, name: &str) -> Option<&Global<'a>> {
+        self.place(name).map(|place| &self.entries[place].1)
+    }
+
+    /// Whether `name` is declared.
+    pub fn contains(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// Declares a name that is not declared yet.
+    fn insert(&mut self, name: Arc<str>, global: Global<'a>) {
+        let place = u32::try_from(self.entries.len()).expect("fewer than 2^32 names");
+        self.places.insert(name.clone(), place);
+        self.entries.push((name, global));
+    }
+
+    /// How many names there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Names and declarations in order.
+    pub fn iter(&self) -> impl Iterator<Item = &(Arc<str>, Global<'a>)> {
+        self.entries.iter()
+    }
+
+    /// The names in order.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.entries.iter().map(|(name, _)| name)
+    }
+}
+
 /// How far a declaration has been looked into.
 #[derive(Clone, Debug)]
 pub(crate) enum Found<'a> {
@@ -149,8 +204,7 @@ impl<'a> Checker<'a> {
         self.spaces.push(Space {
             items,
             home,
-            globals: FastMap::default(),
-            names: Vec::new(),
+            globals: Globals::default(),
             motions: FastMap::default(),
             time: None,
             first_state: self.movers.len(),
@@ -174,8 +228,7 @@ impl<'a> Checker<'a> {
         self.spaces.push(Space {
             items: &files.used[number].items,
             home,
-            globals: FastMap::default(),
-            names: Vec::new(),
+            globals: Globals::default(),
             motions: FastMap::default(),
             time: None,
             first_state: self.movers.len(),
@@ -302,7 +355,7 @@ impl<'a> Checker<'a> {
                     self.n_ports += data.fields.len();
                 }
                 ItemKind::Channel { name, ty, value } => {
-                    self.enter(name, Declared::Channel(name, ty.as_ref(), value, self.n_channels));
+                    self.enter(name, Declared::Channel(name, ty.as_deref(), value, self.n_channels));
                     self.n_channels += 1;
                 }
                 ItemKind::Fn(function) => {
@@ -312,10 +365,10 @@ impl<'a> Checker<'a> {
                 }
                 ItemKind::Use(used) => self.enter_used(used, item.span),
                 ItemKind::Random { name, ty, distribution } => {
-                    self.enter(name, Declared::Random(name, ty.as_ref(), distribution));
+                    self.enter(name, Declared::Random(name, ty.as_deref(), distribution));
                 }
                 ItemKind::Noise { name, ty, value } => {
-                    self.enter(name, Declared::Noise(ty.as_ref(), value, self.n_noises));
+                    self.enter(name, Declared::Noise(ty.as_deref(), value, self.n_noises));
                     self.n_noises += 1;
                 }
                 ItemKind::Control { name, value } => self.enter(name, Declared::Control(value)),
@@ -345,7 +398,6 @@ impl<'a> Checker<'a> {
             self.report(errors::defined_twice(&name, first, span));
             return;
         }
-        self.space_mut().names.push(name.clone());
         self.space_mut().globals.insert(name, Global { declared, span, found: Found::NotYet });
     }
 
@@ -408,7 +460,7 @@ impl<'a> Checker<'a> {
         for set in 0..self.data_sets.len() {
             for field in &self.data_sets[set].data.fields {
                 for (name, span) in field.example_dims().iter().flat_map(|dim| names_in(&dim.value)) {
-                    if !self.space().globals.contains_key(&name) {
+                    if !self.space().globals.contains(&name) {
                         self.enter_as(name, span, Declared::Size);
                     }
                 }

@@ -244,7 +244,7 @@ impl<'a> Checker<'a> {
             }
             let found = &self.defs[*def];
             let (ty, declared) = (found.ty.clone(), found.ty_span.unwrap_or(found.span));
-            let value = self.fitted(value, &ty, declared, &format!("the start of `{name}`"))?;
+            let value = self.fitted(value, &ty, declared, format_args!("the start of `{name}`"))?;
             if starts.insert(*moved, value).is_some() {
                 return self.fail(errors::given_twice(at, &name));
             }

@@ -455,6 +455,8 @@ pub struct State {
     pub start: Option<Expr>,
     /// Its rate, if a line in solved form gives it.
     pub rate: Option<Expr>,
+    /// Whether its rate reads no prime, no noise and no other time: what looks for these passes it over.
+    pub plain: bool,
     /// Where its rate is given, else where it is declared.
     pub equation: Span,
 }
@@ -649,7 +651,6 @@ impl Expr {
             Kind::Pad(x, _) | Kind::Repeat(x, _) | Kind::Cumsum(x, _) | Kind::Extreme(_, x, _) => {
                 x.walk(visit)
             }
-            Kind::Determinant(x) | Kind::Eigen(x) => x.walk(visit),
             Kind::Einsum(x, y, _) | Kind::Gather(x, y) | Kind::Solution(x, y) => {
                 x.walk(visit);
                 y.walk(visit);
@@ -665,7 +666,7 @@ impl Expr {
             Kind::Reshape(x) | Kind::Permute(x, _) | Kind::Reverse(x, _) | Kind::Reduce(_, x, _) => {
                 x.walk(visit)
             }
-            Kind::Flow(x, _) | Kind::StopGradient(x) => x.walk(visit),
+            Kind::Flow(x, _) | Kind::StopGradient(x) | Kind::Determinant(x) | Kind::Eigen(x) => x.walk(visit),
             Kind::Solved { at, call: _, moved: _ } => at.iter().for_each(|at| at.walk(visit)),
             Kind::Elementwise(_, parts) | Kind::Stack(parts) | Kind::Concat(parts, _) => {
                 parts.iter().for_each(|part| part.walk(visit));

@@ -45,10 +45,10 @@ impl Sweep {
     pub fn item(&self, sources: &mut Sources, sink: &mut Sink) -> Option<Item> {
         let source = sources.add("command line", self.text.as_str());
         let from = self.name.1 + self.text[self.name.1..].find('=')? + 1;
-        let values = parse_expr(source, &self.text, from..self.text.len(), sink)?;
+        let values = Box::new(parse_expr(source, &self.text, from..self.text.len(), sink)?);
         let span = Span::new(source, self.name.0, self.name.1);
         let name: Arc<str> = self.name().into();
-        let target = Expr { kind: ExprKind::Name(name), span };
+        let target = Box::new(Expr { kind: ExprKind::Name(name), span });
         let span = Span::new(source, 0, self.text.len());
         Some(Item { docs: Vec::new(), kind: ItemKind::Sweep { target, values }, span })
     }

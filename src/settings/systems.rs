@@ -112,7 +112,7 @@ impl<'a> Tables<'a> {
                     [only] if request.names.contains(only) => overrides.push(Override {
                         name: (*only).to_owned(),
                         name_span: entry.path.span,
-                        value: entry.value.clone(),
+                        value: (*entry.value).clone(),
                     }),
                     _ => {
                         let origin = Origin::Profile(name.to_owned(), entry.span);

@@ -83,7 +83,7 @@ pub enum ItemKind {
         /// The independent variable.
         name: Ident,
         /// Usually a range.
-        interval: Expr,
+        interval: Box<Expr>,
     },
     /// `let H = dot(p, p)/2`
     Let(Let),
@@ -94,41 +94,41 @@ pub enum ItemKind {
         /// The draw.
         name: Ident,
         /// Its type, if written.
-        ty: Option<Type>,
+        ty: Option<Box<Type>>,
         /// What it is drawn from.
-        distribution: Expr,
+        distribution: Box<Expr>,
     },
     /// `noise W: [2] = wiener(ito)`
     Noise {
         /// The noise.
         name: Ident,
         /// Its type, if written.
-        ty: Option<Type>,
+        ty: Option<Box<Type>>,
         /// The kind of noise.
-        value: Expr,
+        value: Box<Expr>,
     },
     /// `control u = cubic(rig.t, rig.force)`
     Control {
         /// The path.
         name: Ident,
         /// How it is interpolated.
-        value: Expr,
+        value: Box<Expr>,
     },
     /// `channel work' = dot(F, v)`
     Channel {
         /// The accumulated quantity.
         name: Ident,
         /// Its type, if written.
-        ty: Option<Type>,
+        ty: Option<Box<Type>>,
         /// The integrand.
-        value: Expr,
+        value: Box<Expr>,
     },
     /// `fn f(x) = x^2`; nameless in a layer
-    Fn(Function),
+    Fn(Box<Function>),
     /// `layer Dense[I, O](init = glorot) { … }`
-    Layer(Container),
+    Layer(Box<Container>),
     /// `system Cnf[D] { … }`
-    System(Container),
+    System(Box<Container>),
     /// `when x < 0 { … }`, `every 24.0 { … }`, `at [1, 5] { … }`
     Event(Event),
     /// `loss fit = …`
@@ -136,21 +136,21 @@ pub enum ItemKind {
         /// The term's name, if written.
         name: Option<Ident>,
         /// The term.
-        value: Expr,
+        value: Box<Expr>,
     },
     /// `metric accuracy = …`
     Metric {
         /// The metric's name, if written.
         name: Option<Ident>,
         /// Its value.
-        value: Expr,
+        value: Box<Expr>,
     },
     /// `plot x, y vs t`
     Plot {
         /// The curves.
         curves: Vec<Expr>,
         /// The abscissa.
-        versus: Option<Expr>,
+        versus: Option<Box<Expr>>,
     },
     /// `export "run.parquet" { t, x }`
     Export {
@@ -176,30 +176,30 @@ pub enum ItemKind {
     /// `sweep mu in logspace(0, 3, 40)`
     Sweep {
         /// What varies.
-        target: Expr,
+        target: Box<Expr>,
         /// Its values.
-        values: Expr,
+        values: Box<Expr>,
     },
     /// `ensemble 64 { x(start) ~ normal(1, 0.1) }`
     Ensemble {
         /// How many members.
-        count: Expr,
+        count: Box<Expr>,
         /// What is drawn for each.
         draws: Vec<Draw>,
     },
     /// `x' = -k*x`, `0 = x + y - 1`
     Equation {
         /// Left of `=`.
-        lhs: Expr,
+        lhs: Box<Expr>,
         /// Right of `=`.
-        rhs: Expr,
+        rhs: Box<Expr>,
     },
     /// `obs.y ~ normal(x(obs.t), sigma)`
     Likelihood {
         /// The data.
-        data: Expr,
+        data: Box<Expr>,
         /// Their density.
-        distribution: Expr,
+        distribution: Box<Expr>,
     },
     /// Text that is not an item; its message has been reported.
     Error,
@@ -230,9 +230,9 @@ pub struct Decl {
     /// What is declared.
     pub name: Ident,
     /// Its type, if written.
-    pub ty: Option<Type>,
+    pub ty: Option<Box<Type>>,
     /// Its value or default.
-    pub value: Option<Expr>,
+    pub value: Option<Box<Expr>>,
     /// The whole.
     pub span: Span,
 }
@@ -243,13 +243,13 @@ pub struct ParamDecl {
     /// What is declared.
     pub name: Ident,
     /// Its type, if written.
-    pub ty: Option<Type>,
+    pub ty: Option<Box<Type>>,
     /// The set it lives in.
-    pub constraint: Option<Expr>,
+    pub constraint: Option<Box<Expr>>,
     /// Its starting value.
-    pub value: Option<Expr>,
+    pub value: Option<Box<Expr>>,
     /// Its prior.
-    pub prior: Option<Expr>,
+    pub prior: Option<Box<Expr>>,
     /// The whole.
     pub span: Span,
 }
@@ -262,9 +262,9 @@ pub struct Unknown {
     /// Number of primes.
     pub primes: u32,
     /// Its type, if written.
-    pub ty: Option<Type>,
+    pub ty: Option<Box<Type>>,
     /// Its start value.
-    pub value: Option<Expr>,
+    pub value: Option<Box<Expr>>,
     /// The whole.
     pub span: Span,
 }
@@ -275,9 +275,9 @@ pub struct Let {
     /// What is bound.
     pub pattern: Pattern,
     /// Its type, if written.
-    pub ty: Option<Type>,
+    pub ty: Option<Box<Type>>,
     /// Its value.
-    pub value: Expr,
+    pub value: Box<Expr>,
     /// The whole.
     pub span: Span,
 }
@@ -288,7 +288,7 @@ pub struct Data {
     /// The data set.
     pub name: Ident,
     /// Where it comes from.
-    pub source: Expr,
+    pub source: Box<Expr>,
     /// Its schema.
     pub fields: Vec<Field>,
 }
@@ -301,9 +301,9 @@ pub struct Field {
     /// The field.
     pub name: Ident,
     /// Its type.
-    pub ty: Type,
+    pub ty: Box<Type>,
     /// Which column it is, if not that of its name.
-    pub value: Option<Expr>,
+    pub value: Option<Box<Expr>>,
     /// The whole, docs excluded.
     pub span: Span,
 }
@@ -341,7 +341,7 @@ pub struct Function {
     /// Its parameters.
     pub params: Vec<Decl>,
     /// The type of its result, if written.
-    pub result: Option<Type>,
+    pub result: Option<Box<Type>>,
     /// Its body.
     pub body: Block,
     /// Whether the body is written `= e` rather than `{ … }`.
@@ -378,7 +378,7 @@ pub struct Event {
     /// Which of the three.
     pub kind: EventKind,
     /// The condition, the period or the times.
-    pub trigger: Expr,
+    pub trigger: Box<Expr>,
     /// What happens.
     pub body: Vec<Jump>,
 }
@@ -400,9 +400,9 @@ pub enum Jump {
     /// `v := -e*v`
     Assign {
         /// The unknown.
-        target: Expr,
+        target: Box<Expr>,
         /// Its value just after.
-        value: Expr,
+        value: Box<Expr>,
     },
     /// `stop`
     Stop(Span),
@@ -427,7 +427,7 @@ pub struct Entry {
     /// The dotted key.
     pub path: Path,
     /// Its value.
-    pub value: Expr,
+    pub value: Box<Expr>,
     /// The whole.
     pub span: Span,
 }
@@ -436,9 +436,9 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draw {
     /// What is drawn.
-    pub target: Expr,
+    pub target: Box<Expr>,
     /// From what.
-    pub distribution: Expr,
+    pub distribution: Box<Expr>,
     /// The whole.
     pub span: Span,
 }

@@ -51,8 +51,8 @@ impl<'t> Builder<'t> {
     }
 
     /// An expression at `l..r`.
-    pub fn expr(&self, l: usize, r: usize, kind: ExprKind) -> Expr {
-        Expr { kind, span: self.span(l, r) }
+    pub fn expr(&self, l: usize, r: usize, kind: ExprKind) -> Box<Expr> {
+        Box::new(Expr { kind, span: self.span(l, r) })
     }
 
     // Names and literals
@@ -70,8 +70,8 @@ impl<'t> Builder<'t> {
     }
 
     /// A name as an expression.
-    pub fn name_expr(&self, ident: Ident) -> Expr {
-        Expr { kind: ExprKind::Name(ident.name), span: ident.span }
+    pub fn name_expr(&self, ident: Ident) -> Box<Expr> {
+        Box::new(Expr { kind: ExprKind::Name(ident.name), span: ident.span })
     }
 
     /// A dotted name of one part.
@@ -87,23 +87,23 @@ impl<'t> Builder<'t> {
     }
 
     /// A whole number; too large is E0109.
-    pub fn int(&mut self, l: usize, r: usize) -> Expr {
+    pub fn int(&mut self, l: usize, r: usize) -> Box<Expr> {
         let span = self.span(l, r);
         let kind = match self.digits(span).parse() {
             Ok(value) => ExprKind::Int(value),
             Err(_) => self.fault(errors::number_too_large(span, "a whole number is at most 2^63 - 1")),
         };
-        Expr { kind, span }
+        Box::new(Expr { kind, span })
     }
 
     /// A number with a point or an exponent; too large is E0109.
-    pub fn float(&mut self, l: usize, r: usize) -> Expr {
+    pub fn float(&mut self, l: usize, r: usize) -> Box<Expr> {
         let span = self.span(l, r);
         let kind = match self.digits(span).parse::<f64>() {
             Ok(value) if value.is_finite() => ExprKind::Float(value),
             _ => self.fault(errors::number_too_large(span, "a number is at most about 1.8e308")),
         };
-        Expr { kind, span }
+        Box::new(Expr { kind, span })
     }
 
     fn digits(&self, span: Span) -> String {
@@ -142,8 +142,8 @@ impl<'t> Builder<'t> {
     }
 
     /// A string as an expression.
-    pub fn string_expr(&self, string: StrLit) -> Expr {
-        Expr { kind: ExprKind::Str(string.value), span: string.span }
+    pub fn string_expr(&self, string: StrLit) -> Box<Expr> {
+        Box::new(Expr { kind: ExprKind::Str(string.value), span: string.span })
     }
 
     fn fault(&mut self, diagnostic: Diagnostic) -> ExprKind {
@@ -154,19 +154,19 @@ impl<'t> Builder<'t> {
     // Operators
 
     /// `-x`, `not c`
-    pub fn unary(&self, l: usize, op: UnaryOp, operand: Expr) -> Expr {
+    pub fn unary(&self, l: usize, op: UnaryOp, operand: Box<Expr>) -> Box<Expr> {
         let span = self.span(l, operand.span.hi as usize);
-        Expr { kind: ExprKind::Unary(op, Box::new(operand)), span }
+        Box::new(Expr { kind: ExprKind::Unary(op, operand), span })
     }
 
     /// `lhs op rhs`
-    pub fn binary(&self, lhs: Expr, (op, op_span): (BinaryOp, Span), rhs: Expr) -> Expr {
+    pub fn binary(&self, lhs: Box<Expr>, (op, op_span): (BinaryOp, Span), rhs: Box<Expr>) -> Box<Expr> {
         let span = lhs.span.to(rhs.span);
-        Expr { kind: ExprKind::Binary { op, op_span, lhs: Box::new(lhs), rhs: Box::new(rhs) }, span }
+        Box::new(Expr { kind: ExprKind::Binary { op, op_span, lhs, rhs }, span })
     }
 
     /// `lhs op rhs` for a comparison, which must not follow another (E0131).
-    pub fn comparison(&mut self, lhs: Expr, op: (BinaryOp, Span), rhs: Expr) -> Expr {
+    pub fn comparison(&mut self, lhs: Box<Expr>, op: (BinaryOp, Span), rhs: Box<Expr>) -> Box<Expr> {
         if let ExprKind::Binary { op: first, op_span, rhs: middle, .. } = &lhs.kind
             && is_comparison(*first)
         {
@@ -177,67 +177,71 @@ impl<'t> Builder<'t> {
     }
 
     /// `a..b` and `x |> f`
-    pub fn join(&self, lhs: Expr, rhs: Expr, kind: impl Fn(Box<Expr>, Box<Expr>) -> ExprKind) -> Expr {
+    pub fn join(
+        &self,
+        lhs: Box<Expr>,
+        rhs: Box<Expr>,
+        kind: impl Fn(Box<Expr>, Box<Expr>) -> ExprKind,
+    ) -> Box<Expr> {
         let span = lhs.span.to(rhs.span);
-        Expr { kind: kind(Box::new(lhs), Box::new(rhs)), span }
+        Box::new(Expr { kind: kind(lhs, rhs), span })
     }
 
     /// `parameter -> body`; a left side that is not a pattern is E0130.
-    pub fn lambda(&mut self, parameter: Expr, body: Expr) -> Expr {
+    pub fn lambda(&mut self, parameter: Box<Expr>, body: Box<Expr>) -> Box<Expr> {
         let span = parameter.span.to(body.span);
         let kind = match pattern(&parameter) {
-            Ok(pattern) => ExprKind::Lambda(pattern, Box::new(body)),
+            Ok(pattern) => ExprKind::Lambda(pattern, body),
             Err(culprit) => self.fault(errors::not_a_pattern(culprit, self.slice(culprit))),
         };
-        Expr { kind, span }
+        Box::new(Expr { kind, span })
     }
 
     /// `if c then a else b`
-    pub fn choice(&self, l: usize, condition: Expr, then: Expr, otherwise: Expr) -> Expr {
+    pub fn choice(&self, l: usize, condition: Box<Expr>, then: Box<Expr>, otherwise: Box<Expr>) -> Box<Expr> {
         let span = self.span(l, otherwise.span.hi as usize);
-        let [condition, then, otherwise] = [condition, then, otherwise].map(Box::new);
-        Expr { kind: ExprKind::If { condition, then, otherwise }, span }
+        Box::new(Expr { kind: ExprKind::If { condition, then, otherwise }, span })
     }
 
     /// `fold …` and `scan …`
-    pub fn fold(&self, l: usize, fold: Fold) -> Expr {
+    pub fn fold(&self, l: usize, fold: Fold) -> Box<Expr> {
         let span = self.span(l, fold.body.span.hi as usize);
-        Expr { kind: ExprKind::Fold(Box::new(fold)), span }
+        Box::new(Expr { kind: ExprKind::Fold(Box::new(fold)), span })
     }
 
     // Postfix
 
     /// `callee(args)`; a number before the bracket lacks an operator (E0110).
-    pub fn call(&mut self, callee: Expr, args: Vec<Arg>, r: usize) -> Expr {
+    pub fn call(&mut self, callee: Box<Expr>, args: Vec<Arg>, r: usize) -> Box<Expr> {
         let span = self.span(callee.span.lo as usize, r);
         let kind = if matches!(callee.kind, ExprKind::Int(_) | ExprKind::Float(_)) {
             self.fault(errors::number_called(callee.span, self.slice(callee.span)))
         } else {
-            ExprKind::Call { callee: Box::new(callee), args }
+            ExprKind::Call { callee, args }
         };
-        Expr { kind, span }
+        Box::new(Expr { kind, span })
     }
 
     /// `base[indices]`
-    pub fn index(&self, base: Expr, indices: Vec<IndexExpr>, r: usize) -> Expr {
+    pub fn index(&self, base: Box<Expr>, indices: Vec<IndexExpr>, r: usize) -> Box<Expr> {
         let span = self.span(base.span.lo as usize, r);
-        Expr { kind: ExprKind::Index { base: Box::new(base), indices }, span }
+        Box::new(Expr { kind: ExprKind::Index { base, indices }, span })
     }
 
     /// `base.name`
-    pub fn field(&self, base: Expr, name: Ident) -> Expr {
+    pub fn field(&self, base: Box<Expr>, name: Ident) -> Box<Expr> {
         let span = base.span.to(name.span);
-        Expr { kind: ExprKind::Field { base: Box::new(base), name }, span }
+        Box::new(Expr { kind: ExprKind::Field { base, name }, span })
     }
 
     /// `of'`
-    pub fn prime(&self, of: Expr, r: usize) -> Expr {
+    pub fn prime(&self, of: Box<Expr>, r: usize) -> Box<Expr> {
         let span = self.span(of.span.lo as usize, r);
-        Expr { kind: ExprKind::Prime(Box::new(of)), span }
+        Box::new(Expr { kind: ExprKind::Prime(of), span })
     }
 
     /// `(…)`: a grouping if it holds one plain expression and no comma, else a tuple.
-    pub fn parenthesised(&self, l: usize, args: Listed<Arg>, r: usize) -> Expr {
+    pub fn parenthesised(&self, l: usize, args: Listed<Arg>, r: usize) -> Box<Expr> {
         let Listed { mut entries, trailing } = args;
         let kind = match (entries.pop(), entries.is_empty(), trailing) {
             (Some(Arg::Positional(only)), true, false) => ExprKind::Paren(Box::new(only)),
@@ -281,21 +285,21 @@ impl<'t> Builder<'t> {
     }
 
     /// `path = value`
-    pub fn entry(&self, path: Path, value: Expr) -> Entry {
+    pub fn entry(&self, path: Path, value: Box<Expr>) -> Entry {
         let span = path.span.to(value.span);
         Entry { path, value, span }
     }
 
     /// `target ~ distribution`
-    pub fn draw(&self, target: Expr, distribution: Expr) -> Draw {
+    pub fn draw(&self, target: Box<Expr>, distribution: Box<Expr>) -> Draw {
         let span = target.span.to(distribution.span);
         Draw { target, distribution, span }
     }
 
     /// `= value` as the body of a function
-    pub fn short_body(&self, value: Expr) -> (Block, bool) {
+    pub fn short_body(&self, value: Box<Expr>) -> (Block, bool) {
         let span = value.span;
-        (Block { lets: Vec::new(), value: Box::new(value), span }, true)
+        (Block { lets: Vec::new(), value, span }, true)
     }
 
     /// `fn …`
@@ -304,7 +308,7 @@ impl<'t> Builder<'t> {
         name: Option<Ident>,
         generics: Option<Vec<Ident>>,
         params: Vec<Decl>,
-        result: Option<Type>,
+        result: Option<Box<Type>>,
         (body, short): (Block, bool),
     ) -> Function {
         Function { name, generics: generics.unwrap_or_default(), params, result, body, short }

@@ -6,6 +6,7 @@
 //! inside bounds the height of a group, without a tree.
 
 use crate::syntax::token::{Lexeme, Token};
+use smallvec::{SmallVec, smallvec};
 
 /// The deepest nesting of brackets.
 pub const MAX_NESTING: usize = 200;
@@ -43,7 +44,7 @@ impl Group {
 
 /// Whether the tree of `tokens` is low enough.
 pub fn check(tokens: &[Lexeme]) -> Result<(), Excess> {
-    let mut open = vec![Group::default()];
+    let mut open: SmallVec<[Group; 8]> = smallvec![Group::default()];
     let mut operand = false;
     for (at, lexeme) in tokens.iter().enumerate() {
         let token = lexeme.token;

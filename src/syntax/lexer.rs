@@ -31,6 +31,11 @@ pub struct Lexed {
 
 /// The tokens of `text[range]`; offsets are into `text`. Mistakes go to `sink`.
 pub fn lex(source: SourceId, text: &str, range: Range<usize>, sink: &mut Sink) -> Lexed {
+    laid(source, text, range, true, sink)
+}
+
+/// The same, with every token only where it `keeps` them: the formatter alone wants them.
+pub(super) fn laid(source: SourceId, text: &str, range: Range<usize>, keeps: bool, sink: &mut Sink) -> Lexed {
     let raw = raw_tokens(text, range.clone());
     let mut layout = Layout {
         source,
@@ -39,7 +44,9 @@ pub fn lex(source: SourceId, text: &str, range: Range<usize>, sink: &mut Sink) -
         line_start: range.start,
         indent: 0,
         next_code: 0,
-        lexed: Lexed::default(),
+        lexed: Lexed { laid: Vec::with_capacity(raw.len()), ..Lexed::default() },
+        keeps,
+        before: None,
         groups: Vec::new(),
         item: Item { start: true, margin: 0, head: Token::Semi },
         explained: 0,
@@ -99,6 +106,10 @@ struct Layout<'a> {
     /// Position of the first token ahead that is not trivia.
     next_code: usize,
     lexed: Lexed,
+    /// Whether every token is kept.
+    keeps: bool,
+    /// The last token, whether or not it is.
+    before: Option<Lexeme>,
     groups: Vec<Group>,
     item: Item,
     /// Up to where characters without meaning have been explained by an earlier message.
@@ -136,13 +147,13 @@ impl Layout<'_> {
             Token::Comment => self.comment(lexeme, code),
             Token::WrongComment => {
                 self.wrong_comment(lexeme, rest);
-                self.lexed.tokens.push(lexeme);
+                self.take(lexeme);
             }
             Token::Semi => {
                 if self.last().is_some_and(Token::ends_operand) {
                     self.lexed.laid.push(lexeme);
                 }
-                self.lexed.tokens.push(lexeme);
+                self.take(lexeme);
                 self.item.start = true;
             }
             Token::StarStar => {
@@ -171,12 +182,20 @@ impl Layout<'_> {
         1
     }
 
+    /// Takes a token that the parser may not see.
+    fn take(&mut self, lexeme: Lexeme) {
+        self.before = Some(lexeme);
+        if self.keeps {
+            self.lexed.tokens.push(lexeme);
+        }
+    }
+
     /// Hands a token on.
     fn push(&mut self, lexeme: Lexeme) {
         if self.item.start {
             self.item = Item { start: false, margin: self.indent, head: lexeme.token };
         }
-        self.lexed.tokens.push(lexeme);
+        self.take(lexeme);
         self.lexed.laid.push(lexeme);
     }
 
@@ -187,7 +206,7 @@ impl Layout<'_> {
 
     fn newline(&mut self, lexeme: Lexeme, code: &[Lexeme]) {
         self.begin_line(lexeme.hi);
-        let blank = self.lexed.tokens.last().is_some_and(|last| last.token == Token::Newline);
+        let blank = self.before.as_ref().is_some_and(|last| last.token == Token::Newline);
         if !blank && !code.is_empty() {
             self.rescue(lexeme, code);
         }
@@ -196,11 +215,11 @@ impl Layout<'_> {
             && code.first().is_some_and(|next| !self.continues(*next));
         if outside && ends {
             let semi = Lexeme { token: Token::Semi, ..lexeme };
-            self.lexed.tokens.push(semi);
+            self.take(semi);
             self.lexed.laid.push(semi);
             self.item.start = true;
         } else {
-            self.lexed.tokens.push(lexeme);
+            self.take(lexeme);
         }
     }
 
@@ -273,10 +292,10 @@ impl Layout<'_> {
         let own_line = self.item.start && self.line_start + self.indent == lexeme.lo;
         if self.slice(lexeme).starts_with("##") && place && above && own_line {
             let doc = Lexeme { token: Token::Doc, ..lexeme };
-            self.lexed.tokens.push(doc);
+            self.take(doc);
             self.lexed.laid.push(doc);
         } else {
-            self.lexed.tokens.push(lexeme);
+            self.take(lexeme);
         }
     }
 
@@ -286,7 +305,7 @@ impl Layout<'_> {
             errors::block_comment(span, text, rest.first().is_none_or(|next| next.token == Token::Newline))
         } else {
             let marks = if text.starts_with('%') { "%" } else { "//" };
-            let glued = self.lexed.tokens.last().is_some_and(|l| l.hi == lexeme.lo && l.token.ends_operand());
+            let glued = self.before.as_ref().is_some_and(|l| l.hi == lexeme.lo && l.token.ends_operand());
             let after = text[marks.len()..].chars().next();
             errors::wrong_comment(span, marks, glued && after.is_some_and(char::is_alphanumeric))
         };
@@ -346,7 +365,7 @@ impl Layout<'_> {
     /// stands.
     fn number(&mut self, lexeme: Lexeme, rest: &[Lexeme]) -> usize {
         let next = rest.first().filter(|next| next.lo == lexeme.hi);
-        let before = self.lexed.tokens.last().filter(|l| l.hi == lexeme.lo);
+        let before = self.before.as_ref().filter(|l| l.hi == lexeme.lo);
         match (lexeme.token, next) {
             (Token::Int, Some(dot)) if dot.token == Token::Dot => {
                 let exponent = rest.get(1).filter(|l| l.lo == dot.hi && is_exponent(self.slice(**l)));
@@ -411,7 +430,7 @@ impl Layout<'_> {
         let Some(partner) = partner else {
             self.sink.report(errors::unopened(self.span(lexeme), self.slice(lexeme)));
             self.lexed.repairs.push(lexeme.lo);
-            self.lexed.tokens.push(lexeme);
+            self.take(lexeme);
             return;
         };
         while self.groups.len() > partner + 1 {
@@ -427,7 +446,7 @@ impl Layout<'_> {
         if let Some(group) = self.groups.pop() {
             self.item = group.item;
         }
-        self.lexed.tokens.push(lexeme);
+        self.take(lexeme);
         self.lexed.laid.push(lexeme);
     }
 

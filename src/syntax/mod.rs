@@ -15,4 +15,4 @@ mod spacing;
 pub mod token;
 mod typeset;
 
-pub use parser::{Parsed, parse, parse_expr};
+pub use parser::{Parsed, parse, parse_expr, tree};

@@ -10,10 +10,11 @@ use crate::diag::Sink;
 use crate::syntax::ast::{Expr, File, Item, ItemKind};
 use crate::syntax::build::Builder;
 use crate::syntax::hints::{self, Mishap};
-use crate::syntax::lexer::{Lexed, lex};
+use crate::syntax::lexer::{Lexed, laid, lex};
 use crate::syntax::token::{Lexeme, Token};
 use crate::syntax::{depth, errors, foreign};
 use lalrpop_util::ParseError;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::ops::Range;
@@ -45,12 +46,22 @@ const MAX_REPORTS_PER_ITEM: usize = 64;
 /// Parses a program. Every mistake goes to `sink`, in the order of the text; the tree holds what
 /// could be read.
 pub fn parse(source: SourceId, text: &str, sink: &mut Sink) -> Parsed {
+    parsed(source, text, true, sink)
+}
+
+/// The tree that [`parse`] gives, for whoever does not need the tokens.
+pub fn tree(source: SourceId, text: &str, sink: &mut Sink) -> File {
+    parsed(source, text, false, sink).file
+}
+
+fn parsed(source: SourceId, text: &str, keeps: bool, sink: &mut Sink) -> Parsed {
     let mut own = Sink::new();
-    let lexed = lex(source, text, 0..text.len(), &mut own);
-    let mut items = Vec::new();
+    let lexed = laid(source, text, 0..text.len(), keeps, &mut own);
+    let ends = item_ends(&lexed.laid);
+    let mut items = Vec::with_capacity(ends.len());
     let mut parser = Parser { source, text, lexed: &lexed, foreign_block: None, sink: &mut own };
     let mut start = 0;
-    for end in item_ends(&lexed.laid) {
+    for end in ends {
         if start < end && !parser.in_foreign_block(start..end) {
             items.push(parser.item(start..end));
         }
@@ -135,7 +146,7 @@ impl Parser<'_> {
 
     /// The item at `range` of the laid tokens.
     fn item(&mut self, range: Range<usize>) -> Item {
-        let mut tokens = self.lexed.laid[range.clone()].to_vec();
+        let mut tokens = Cow::Borrowed(&self.lexed.laid[range.clone()]);
         let whole = Span::new(self.source, tokens[0].lo, tokens[tokens.len() - 1].hi);
         let unreadable = Item { docs: Vec::new(), kind: ItemKind::Error, span: whole };
         if let Err(excess) = depth::check(&tokens) {
@@ -188,7 +199,7 @@ impl Parser<'_> {
             };
             emptied.insert(tokens[brace].lo);
             let Some(cut) = line.removable(&tokens) else { return unreadable };
-            tokens.drain(cut);
+            tokens.to_mut().drain(cut);
         }
         unreadable
     }
@@ -205,7 +216,7 @@ impl Parser<'_> {
         let result = grammar::ExprParser::new().parse(&mut builder, triples(tokens));
         builder.faults.into_iter().for_each(|fault| self.sink.report(fault));
         match result {
-            Ok(expr) => Some(expr),
+            Ok(expr) => Some(*expr),
             Err(_) if tokens.is_empty() => {
                 let span = Span::new(self.source, at.start, at.end);
                 self.sink.report(errors::expected(span, &["an expression"], "nothing"));

@@ -24,8 +24,8 @@ fn each<T>(of: &[T], print: impl Fn(&T) -> String) -> String {
     of.iter().map(print).collect::<Vec<_>>().join(" ")
 }
 
-fn maybe<T>(head: &str, of: &Option<T>, print: impl Fn(&T) -> String) -> String {
-    of.as_ref().map_or(String::new(), |inner| list(head, [print(inner)]))
+fn maybe<T>(head: &str, of: Option<&T>, print: impl Fn(&T) -> String) -> String {
+    of.map_or(String::new(), |inner| list(head, [print(inner)]))
 }
 
 fn name(ident: &Ident) -> String {
@@ -48,14 +48,16 @@ fn print_doc(doc: &Doc) -> String {
 }
 
 fn print_kind(kind: &ItemKind) -> String {
-    let ty = |ty: &Option<Type>| maybe("type", ty, print_type);
+    let ty = |ty: &Option<Box<Type>>| maybe("type", ty.as_deref(), print_type);
     let expr = print_expr;
     match kind {
         ItemKind::Use(Use::Module { path, names }) => {
-            let names = maybe("names", names, |names| each(names, name));
+            let names = maybe("names", names.as_ref(), |names| each(names, name));
             list("use", [print_path(path), names])
         }
-        ItemKind::Use(Use::File { file, alias }) => list("use", [string(file), maybe("as", alias, name)]),
+        ItemKind::Use(Use::File { file, alias }) => {
+            list("use", [string(file), maybe("as", alias.as_ref(), name)])
+        }
         ItemKind::Const(decls) => list("const", [each(decls, print_decl)]),
         ItemKind::Input(decls) => list("input", [each(decls, print_decl)]),
         ItemKind::Output(decls) => list("output", [each(decls, print_decl)]),
@@ -85,9 +87,11 @@ fn print_kind(kind: &ItemKind) -> String {
             };
             list(head, [expr(&event.trigger), each(&event.body, print_jump)])
         }
-        ItemKind::Loss { name: n, value } => list("loss", [maybe("name", n, name), expr(value)]),
-        ItemKind::Metric { name: n, value } => list("metric", [maybe("name", n, name), expr(value)]),
-        ItemKind::Plot { curves, versus } => list("plot", [each(curves, expr), maybe("vs", versus, expr)]),
+        ItemKind::Loss { name: n, value } => list("loss", [maybe("name", n.as_ref(), name), expr(value)]),
+        ItemKind::Metric { name: n, value } => list("metric", [maybe("name", n.as_ref(), name), expr(value)]),
+        ItemKind::Plot { curves, versus } => {
+            list("plot", [each(curves, expr), maybe("vs", versus.as_deref(), expr)])
+        }
         ItemKind::Export { file, columns } => list("export", [string(file), each(columns, expr)]),
         ItemKind::Settings { group, entries } => {
             let head = match group {
@@ -111,32 +115,38 @@ fn print_path(path: &Path) -> String {
 }
 
 fn print_decl(decl: &Decl) -> String {
-    list(&decl.name.name, [maybe("type", &decl.ty, print_type), maybe("=", &decl.value, print_expr)])
+    list(
+        &decl.name.name,
+        [maybe("type", decl.ty.as_deref(), print_type), maybe("=", decl.value.as_deref(), print_expr)],
+    )
 }
 
 fn print_param(decl: &ParamDecl) -> String {
     let parts = [
-        maybe("type", &decl.ty, print_type),
-        maybe("in", &decl.constraint, print_expr),
-        maybe("=", &decl.value, print_expr),
-        maybe("~", &decl.prior, print_expr),
+        maybe("type", decl.ty.as_deref(), print_type),
+        maybe("in", decl.constraint.as_deref(), print_expr),
+        maybe("=", decl.value.as_deref(), print_expr),
+        maybe("~", decl.prior.as_deref(), print_expr),
     ];
     list(&decl.name.name, parts)
 }
 
 fn print_unknown(unknown: &Unknown) -> String {
     let head = format!("{}{}", unknown.name.name, "'".repeat(unknown.primes as usize));
-    list(&head, [maybe("type", &unknown.ty, print_type), maybe("=", &unknown.value, print_expr)])
+    list(
+        &head,
+        [maybe("type", unknown.ty.as_deref(), print_type), maybe("=", unknown.value.as_deref(), print_expr)],
+    )
 }
 
 fn print_let(binding: &Let) -> String {
-    let ty = maybe("type", &binding.ty, print_type);
+    let ty = maybe("type", binding.ty.as_deref(), print_type);
     list("let", [print_pattern(&binding.pattern), ty, print_expr(&binding.value)])
 }
 
 fn print_field(field: &Field) -> String {
     let docs = each(&field.docs, print_doc);
-    list(&field.name.name, [docs, print_type(&field.ty), maybe("=", &field.value, print_expr)])
+    list(&field.name.name, [docs, print_type(&field.ty), maybe("=", field.value.as_deref(), print_expr)])
 }
 
 fn print_function(function: &Function) -> String {
@@ -144,7 +154,7 @@ fn print_function(function: &Function) -> String {
         function.name.as_ref().map_or(String::new(), name),
         generics(&function.generics),
         list("params", [each(&function.params, print_decl)]),
-        maybe("->", &function.result, print_type),
+        maybe("->", function.result.as_deref(), print_type),
         if function.short { "=".to_string() } else { String::new() },
         print_block(&function.body),
     ];
@@ -156,7 +166,7 @@ fn generics(names: &[Ident]) -> String {
 }
 
 fn print_container(head: &str, container: &Container) -> String {
-    let params = maybe("params", &container.params, |params| each(params, print_decl));
+    let params = maybe("params", container.params.as_ref(), |params| each(params, print_decl));
     let items = each(&container.items, print_item);
     list(head, [name(&container.name), generics(&container.generics), params, items])
 }
@@ -192,7 +202,7 @@ fn print_type(ty: &Type) -> String {
     match &ty.kind {
         TypeKind::Name(ident) => name(ident),
         TypeKind::Tensor { element, dims } => {
-            list("tensor", [maybe("of", element, name), each(dims, print_dim)])
+            list("tensor", [maybe("of", element.as_ref(), name), each(dims, print_dim)])
         }
         TypeKind::Fn { params, result } => {
             list("fn", [each(params, print_type), list("->", [print_type(result)])])
@@ -255,7 +265,7 @@ fn print_arg(arg: &Arg) -> String {
 }
 
 fn print_for(clause: &ForClause) -> String {
-    let condition = maybe("if", &clause.condition, print_expr);
+    let condition = maybe("if", clause.condition.as_deref(), print_expr);
     list("for", [print_pattern(&clause.pattern), print_expr(&clause.range), condition])
 }
 

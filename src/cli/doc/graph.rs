@@ -82,7 +82,7 @@ fn nodes(file: &File) -> Vec<Node> {
         match (&item.kind, class(item)) {
             (ItemKind::Const(decls) | ItemKind::Output(decls) | ItemKind::Input(decls), Some(class)) => {
                 for decl in decls {
-                    push(&decl.name.name, class, names(&decl.value.iter().collect::<Vec<_>>()));
+                    push(&decl.name.name, class, names(decl.value.as_deref().as_slice()));
                 }
             }
             (ItemKind::Param(decls), Some(class)) => {
@@ -90,7 +90,7 @@ fn nodes(file: &File) -> Vec<Node> {
             }
             (ItemKind::State(unknowns), Some(class)) => {
                 for unknown in unknowns.iter().filter(|unknown| unknown.primes == 0) {
-                    push(&unknown.name.name, class, names(&unknown.value.iter().collect::<Vec<_>>()));
+                    push(&unknown.name.name, class, names(unknown.value.as_deref().as_slice()));
                 }
             }
             (ItemKind::Loss { name, value }, _) => {

@@ -75,7 +75,7 @@ impl Writer<'_> {
         format!("<code>{}</code>", self.text(span))
     }
 
-    fn ty(&self, ty: &Option<Type>) -> String {
+    fn ty(&self, ty: &Option<Box<Type>>) -> String {
         ty.as_ref().map_or_else(String::new, |ty| self.code(ty.span))
     }
 
@@ -169,7 +169,7 @@ impl Writer<'_> {
             let ItemKind::Param(decls) = &item.kind else { continue };
             let (words, unit) = self.docs(item);
             for ParamDecl { name, ty, constraint, value, prior, span: _ } in decls {
-                let shown = |part: &Option<crate::syntax::ast::Expr>| {
+                let shown = |part: &Option<Box<crate::syntax::ast::Expr>>| {
                     part.as_ref().map_or_else(String::new, |part| math::inline(part, self.sources))
                 };
                 let symbol = math::symbol(&name.name, 0, self.sources);

@@ -69,7 +69,7 @@ impl<'r, 'e> Motion<'r, 'e> {
     /// The system, and the function of the args that only its own functions need:
     /// `args of `args`, params, data -> the other args`.
     pub fn system(mut self) -> Made<(System, Func)> {
-        let rows = self.rows()?;
+        let mut rows = self.rows()?;
         let events = events::loose(self.world, &self.of.dynamics, self.of.states.clone(), self.args)?;
         let (model, elaboration) = (self.model, self.elaboration);
         let unknown = |def: DefId, kind: UnknownKind, equation: Span| {
@@ -101,7 +101,7 @@ impl<'r, 'e> Motion<'r, 'e> {
                 .map(|event| event.arranged(&signature, self.args.len(), elaboration))
                 .collect(),
         };
-        self.equations(&mut system, &rows)?;
+        self.equations(&mut system, &mut rows)?;
         let hoisted = hoist::hoisted(&mut system, elaboration.now(self.number).len() + 1);
         Ok((system, hoisted))
     }
@@ -146,10 +146,11 @@ impl<'r, 'e> Motion<'r, 'e> {
     }
 
     /// Field, mass matrix and diffusion.
-    fn equations(&self, system: &mut System, rows: &Rows) -> Made<()> {
+    fn equations(&self, system: &mut System, rows: &mut Rows) -> Made<()> {
         let slots = self.slots(rows, &system.states)?;
         self.place_constraints(system, &slots);
-        system.field = self.field(system, rows, &slots);
+        let rest = std::mem::take(&mut rows.rest);
+        system.field = self.field(system, rest, &rows.order, &slots);
         system.diffusion = self.diffusion(system, rows, &slots);
         system.mass = self.mass(system, rows, &slots);
         if system.mass.is_some() {
@@ -169,10 +170,10 @@ impl<'r, 'e> Motion<'r, 'e> {
         Ok(())
     }
 
-    fn field(&self, system: &System, rows: &Rows, slots: &Slots) -> Func {
+    fn field(&self, system: &System, rest: Func, order: &[Input], slots: &Slots) -> Func {
         let mut b = Builder::new("field");
-        let inputs = self.inputs(&mut b, &rows.order);
-        let rest = b.inline(&rows.rest, &inputs);
+        let inputs = self.inputs(&mut b, order);
+        let rest = b.absorb(rest, &inputs);
         let mut results: Vec<(Arc<str>, ValueId)> = Vec::new();
         let mut entry = 0;
         for (number, state) in system.states.iter().enumerate() {

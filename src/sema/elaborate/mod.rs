@@ -496,7 +496,7 @@ fn arranged(func: Func, order: &[Input], signature: Signature) -> Func {
         })
         .collect();
     let names: Vec<Arc<str>> = func.results.iter().map(|port| port.name.clone()).collect();
-    let values = b.inline(&func, &args);
+    let values = b.absorb(func, &args);
     b.finish(names.into_iter().zip(values).collect())
 }
 

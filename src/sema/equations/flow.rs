@@ -111,8 +111,8 @@ enum Visit {
 /// A circle of primes that define each other, if there is one.
 pub(crate) fn circle(defs: &IndexVec<DefId, Def>, states: &[State]) -> Option<Vec<usize>> {
     let edges = states.iter().map(|state| match &state.rate {
-        Some(rate) => needs(defs, states, rate),
-        None => BTreeSet::new(),
+        Some(rate) if !state.plain => needs(defs, states, rate),
+        Some(_) | None => BTreeSet::new(),
     });
     let edges: Vec<BTreeSet<usize>> = edges.collect();
     // Depth first; `path` is the chain of primes being substituted.
@@ -192,7 +192,7 @@ pub(crate) fn misused_primes(model: &Model) -> Vec<Diagnostic> {
     let Model { defs, states, .. } = model;
     let noisy: Vec<bool> = states
         .iter()
-        .map(|state| state.rate.as_ref().is_some_and(|rate| noise_in(defs, rate).is_some()))
+        .map(|state| !state.plain && state.rate.as_ref().is_some_and(|rate| noise_in(defs, rate).is_some()))
         .collect();
     let mut said = Vec::new();
     let mut check = |expr: &Expr, place: Place| {
@@ -202,7 +202,8 @@ pub(crate) fn misused_primes(model: &Model) -> Vec<Diagnostic> {
             said.push(message);
         }
     };
-    states.iter().filter_map(|state| state.rate.as_ref()).for_each(|rate| check(rate, Place::Solved));
+    let rates = states.iter().filter(|state| !state.plain).filter_map(|state| state.rate.as_ref());
+    rates.for_each(|rate| check(rate, Place::Solved));
     for dynamics in model.systems.iter().map(|system| &system.dynamics) {
         dynamics.lines.iter().for_each(|line| check(&line.residual, Place::Line));
         of_events(dynamics).for_each(|expr| check(expr, Place::Else));

@@ -82,8 +82,7 @@ impl<'a> Checker<'a> {
                 Some((prime, span, how)) => {
                     let (base, primes) = unprimed(prime);
                     let name = self.text(base.span);
-                    let free =
-                        if self.space().names.iter().any(|known| **known == *"v") { "rate" } else { "v" };
+                    let free = if self.space().globals.contains("v") { "rate" } else { "v" };
                     let line_text = with_named(self.text(line.span), self.text(prime.span), free);
                     self.report(errors::nonlinear_prime(span, name, primes, how, Some((free, &line_text))));
                     self.excuse(&mut sorted, name, line.span, None);
@@ -113,7 +112,7 @@ impl<'a> Checker<'a> {
     /// `dx/dt = …`, where neither is a name.
     fn is_leibniz(&mut self, lhs: &ast::Expr) -> bool {
         let Some((numerator, denominator)) = leibniz_names(lhs) else { return false };
-        if self.space().globals.contains_key(numerator) || self.space().globals.contains_key(denominator) {
+        if self.space().globals.contains(numerator) || self.space().globals.contains(denominator) {
             return false;
         }
         let state = &numerator[1..];

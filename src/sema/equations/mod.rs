@@ -8,6 +8,7 @@ mod lines;
 pub(crate) use flow::{circle, is_known_path, misused_primes, moving, of_dynamics};
 pub(crate) use lines::children;
 
+use crate::base::index::IndexVec;
 use crate::base::span::Span;
 use crate::ir::op::Op;
 use crate::ir::system::UnknownKind;
@@ -16,7 +17,7 @@ use crate::sema::infer::to_real;
 use crate::sema::phase::reach;
 use crate::sema::resolve::{Binding, Checker};
 use crate::sema::space::{Declared, primed, unknowns};
-use crate::sema::typed::{Channel, DefId, DefKind, Elem, Expr, Kind, Line, Phase, State};
+use crate::sema::typed::{Channel, Def, DefId, DefKind, Elem, Expr, Kind, Line, Phase, State};
 use crate::syntax::ast::{self, ItemKind};
 use lines::{Implicit, Solved, Sorted};
 
@@ -43,20 +44,20 @@ impl<'a> Checker<'a> {
             };
             let Some(Binding::Value(def)) = binding else { continue };
             let rate = match (kind, solved.get(&base)) {
-                (UnknownKind::Rate, _) if number < last => {
-                    self.hidden_rate(&base, unknown.primes + 1, unknown.span).map(Some)
-                }
+                (UnknownKind::Rate, _) if number < last => self
+                    .hidden_rate(&base, unknown.primes + 1, unknown.span)
+                    .map(|(rate, span)| Some((rate, false, span))),
                 (UnknownKind::Rate, Some(line)) => {
-                    self.rate(line, def, &base).map(|rate| Some((rate, line.equation)))
+                    self.rate(line, def, &base).map(|(rate, plain)| Some((rate, plain, line.equation)))
                 }
                 (UnknownKind::Rate | UnknownKind::Algebraic | UnknownKind::Discrete, _) => Some(None),
             };
             if let (Some(start), Some(rate)) = (start, rate) {
-                let (rate, equation) = match rate {
-                    Some((rate, equation)) => (Some(rate), equation),
-                    None => (None, self.defs[def].span),
+                let (rate, plain, equation) = match rate {
+                    Some((rate, plain, equation)) => (Some(rate), plain, equation),
+                    None => (None, false, self.defs[def].span),
                 };
-                states[number] = Some(State { def, kind, start, rate, equation });
+                states[number] = Some(State { def, kind, start, rate, plain, equation });
             }
         }
         let lines: Vec<Option<Line>> = implicit.iter().map(|line| self.line(line)).collect();
@@ -116,12 +117,12 @@ impl<'a> Checker<'a> {
             return self.fail(errors::no_start(unknown.span, kind.noun(), name));
         };
         let value = self.infer(value, self.home())?;
-        self.require(&value, Phase::Example, &format!("the start value of `{name}`"))?;
+        self.require(&value, Phase::Example, format_args!("the start value of `{name}`"))?;
         let Some(Binding::Value(def)) = binding else { return None };
         let (ty, declared) =
             (self.defs[*def].ty.clone(), self.defs[*def].ty_span.unwrap_or(unknown.name.span));
         let value = if ty.elem == Elem::Real { to_real(value) } else { value };
-        let value = self.fitted(value, &ty, declared, &format!("the start value of `{name}`"))?;
+        let value = self.fitted(value, &ty, declared, format_args!("the start value of `{name}`"))?;
         self.before_the_run(&value, name, self.space().instance.is_none())?;
         Some(value)
     }
@@ -135,7 +136,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn rate(&mut self, line: &Solved<'a>, def: DefId, name: &str) -> Option<Expr> {
+    /// The rate that a line in solved form gives, and whether it is [`State::plain`].
+    fn rate(&mut self, line: &Solved<'a>, def: DefId, name: &str) -> Option<(Expr, bool)> {
         let rate = to_real(self.side(line.rhs?)?);
         let found = &self.defs[def];
         let (ty, declared) = (found.ty.clone(), found.ty_span.unwrap_or(found.span));
@@ -143,8 +145,8 @@ impl<'a> Checker<'a> {
             let story = self.story(&rate);
             return self.fail(errors::equation_shapes(name, declared, &ty, rate.span, &rate.ty, story));
         }
-        self.in_motion(&rate)?;
-        Some(rate)
+        let plain = self.in_motion(&rate)?;
+        Some((rate, plain))
     }
 
     /// The channels; `None` in place of a wrong one.
@@ -173,11 +175,13 @@ impl<'a> Checker<'a> {
         Some(Channel { def, rate })
     }
 
-    /// What an equation of motion may not see: unknowns at other times, and channels.
-    pub(super) fn in_motion(&mut self, rate: &Expr) -> Option<()> {
-        let mut wrong = None;
+    /// What an equation of motion may not see: unknowns at other times, and channels. Says of what it may see
+    /// whether it is [`State::plain`].
+    pub(super) fn in_motion(&mut self, rate: &Expr) -> Option<bool> {
+        let (mut wrong, mut plain) = (None, true);
         let defs = &self.defs;
         reach(defs, rate, &mut |part| {
+            plain &= is_plain(defs, part);
             if wrong.is_none() {
                 wrong = match &part.kind {
                     Kind::At(of, _) if !is_known_path(defs, of) => Some((part.span, None)),
@@ -190,7 +194,7 @@ impl<'a> Checker<'a> {
             wrong.is_none()
         });
         match wrong {
-            None => Some(()),
+            None => Some(plain),
             Some((span, None)) => {
                 let text = self.text(span);
                 let name = text.split('(').next().unwrap_or(text);
@@ -231,5 +235,23 @@ impl<'a> Checker<'a> {
             None => Some(()),
             Some(span) => self.fail(errors::circular_definition(name, expr.span, span)),
         }
+    }
+}
+
+/// Whether an expression, what it is made of aside, is such as [`State::plain`] says.
+fn is_plain(defs: &IndexVec<DefId, Def>, part: &Expr) -> bool {
+    match &part.kind {
+        Kind::Real(_) | Kind::Size(_) | Kind::Bool(_) | Kind::Fill(_) | Kind::ToReal(_) | Kind::ToInt(_) => {
+            true
+        }
+        Kind::Elementwise(..) | Kind::Map(..) | Kind::PowInt(..) | Kind::If(..) => true,
+        Kind::MatMul(..) | Kind::Stack(_) | Kind::Index(..) | Kind::Reduce(..) => true,
+        Kind::Def(def) => match defs[*def].kind {
+            DefKind::Const | DefKind::Param(_) | DefKind::Input(_) | DefKind::Data(_) => true,
+            DefKind::State(_) | DefKind::Time | DefKind::Let | DefKind::Output | DefKind::Local => true,
+            DefKind::Channel(_) | DefKind::Noise(_) | DefKind::Control => false,
+        },
+        // Some of these are as harmless, but rare where there are many equations.
+        _ => false,
     }
 }

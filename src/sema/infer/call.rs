@@ -394,7 +394,7 @@ impl<'a> Checker<'a> {
                 (Some(arg), _) => (arg.value, true),
                 (None, default) => match (positional.next(), default) {
                     (Some(arg), _) => (arg.value, true),
-                    (None, Some(default)) => (default, false),
+                    (None, Some(default)) => (&**default, false),
                     (None, None) => return self.fail(errors::wrong_arguments(span, name, expected)),
                 },
             };
@@ -436,7 +436,7 @@ impl<'a> Checker<'a> {
         scope: ScopeId,
     ) {
         let Value::Expr(value) = value else { return };
-        let Some(ast::Type { kind: ast::TypeKind::Tensor { dims, .. }, .. }) = &param.ty else { return };
+        let Some(ast::TypeKind::Tensor { dims, .. }) = param.ty.as_ref().map(|ty| &ty.kind) else { return };
         for (dim, found) in dims.iter().zip(&value.ty.dims) {
             if let ExprKind::Name(name) = &dim.value.unparenthesised().kind
                 && function.generics.iter().any(|generic| generic.name == *name)

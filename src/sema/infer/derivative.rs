@@ -292,7 +292,7 @@ impl<'a> Checker<'a> {
         let direction_ty = if special == Special::Vjp { of.ty.clone() } else { by_ty.clone() };
         let with = match with {
             Some(with) => {
-                Some(self.fitted(with, &direction_ty, by_span, &format!("the direction of `{name}`"))?)
+                Some(self.fitted(with, &direction_ty, by_span, format_args!("the direction of `{name}`"))?)
             }
             None => None,
         };

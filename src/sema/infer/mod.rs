@@ -30,6 +30,7 @@ use crate::sema::errors::{self, Story};
 use crate::sema::resolve::{Checker, ScopeId};
 use crate::sema::typed::{DefId, DefKind, Elem, Expr, Kind, Phase, Ty};
 use crate::syntax::ast::{self, BinaryOp, ExprKind, Pattern, UnaryOp};
+use std::fmt::Display;
 
 impl<'a> Checker<'a> {
     /// The meaning of an expression in `scope`.
@@ -120,7 +121,13 @@ impl<'a> Checker<'a> {
 
     /// `expr` as what `expected` asks for: its shape, and its elements where an integer may stand
     /// for a real. `what` is the subject of the message.
-    pub(crate) fn fitted(&mut self, expr: Expr, expected: &Ty, declared: Span, what: &str) -> Option<Expr> {
+    pub(crate) fn fitted(
+        &mut self,
+        expr: Expr,
+        expected: &Ty,
+        declared: Span,
+        what: impl Display,
+    ) -> Option<Expr> {
         self.fitted_with(expr, expected, declared, what, None)
     }
 
@@ -130,7 +137,7 @@ impl<'a> Checker<'a> {
         expr: Expr,
         expected: &Ty,
         declared: Span,
-        what: &str,
+        what: impl Display,
         expected_story: Option<Story>,
     ) -> Option<Expr> {
         let expr =
@@ -140,7 +147,8 @@ impl<'a> Checker<'a> {
         }
         let story = self.story(&expr);
         let (expected, found) = (self.settled_ty(expected.clone()), self.settled_ty(expr.ty));
-        let message = errors::declared_shape(what, declared, &expected, expr.span, &found, story);
+        let message =
+            errors::declared_shape(&what.to_string(), declared, &expected, expr.span, &found, story);
         self.fail(errors::told(message, expected_story))
     }
 

@@ -202,7 +202,7 @@ pub struct ForClause {
     /// What it runs over.
     pub range: Expr,
     /// Which of them count.
-    pub condition: Option<Expr>,
+    pub condition: Option<Box<Expr>>,
     /// The whole.
     pub span: Span,
 }

@@ -57,11 +57,11 @@ fn of_args(args: &[Arg]) -> Vec<&Expr> {
 }
 
 fn of_clause(clause: &ForClause) -> impl Iterator<Item = &Expr> {
-    std::iter::once(&clause.range).chain(&clause.condition)
+    std::iter::once(&clause.range).chain(clause.condition.as_deref())
 }
 
 fn of_block(block: &Block) -> impl Iterator<Item = &Expr> {
-    block.lets.iter().map(|binding| &binding.value).chain(std::iter::once(&*block.value))
+    block.lets.iter().map(|binding| &*binding.value).chain(std::iter::once(&*block.value))
 }
 
 fn of_type(ty: &Type) -> Vec<&Expr> {
@@ -82,38 +82,40 @@ impl Item {
             ItemKind::Use(Use::Module { .. } | Use::File { .. }) | ItemKind::Error => {}
             ItemKind::Const(decls) | ItemKind::Input(decls) | ItemKind::Output(decls) => {
                 for decl in decls {
-                    found.extend(decl.ty.iter().flat_map(of_type));
-                    found.extend(&decl.value);
+                    found.extend(decl.ty.as_deref().into_iter().flat_map(of_type));
+                    found.extend(decl.value.as_deref());
                 }
             }
             ItemKind::Param(decls) => {
                 for decl in decls {
-                    found.extend(decl.ty.iter().flat_map(of_type));
-                    found.extend(decl.constraint.iter().chain(&decl.value).chain(&decl.prior));
+                    found.extend(decl.ty.as_deref().into_iter().flat_map(of_type));
+                    found.extend(
+                        [&decl.constraint, &decl.value, &decl.prior].into_iter().flat_map(Option::as_deref),
+                    );
                 }
             }
             ItemKind::State(unknowns) | ItemKind::Algebraic(unknowns) | ItemKind::Discrete(unknowns) => {
                 for unknown in unknowns {
-                    found.extend(unknown.ty.iter().flat_map(of_type));
-                    found.extend(&unknown.value);
+                    found.extend(unknown.ty.as_deref().into_iter().flat_map(of_type));
+                    found.extend(unknown.value.as_deref());
                 }
             }
             ItemKind::Time { name: _, interval } => found.push(interval),
             ItemKind::Let(binding) => {
-                found.extend(binding.ty.iter().flat_map(of_type));
+                found.extend(binding.ty.as_deref().into_iter().flat_map(of_type));
                 found.push(&binding.value);
             }
             ItemKind::Data(data) => {
                 found.push(&data.source);
                 for field in &data.fields {
                     found.extend(of_type(&field.ty));
-                    found.extend(&field.value);
+                    found.extend(field.value.as_deref());
                 }
             }
             ItemKind::Random { name: _, ty, distribution: value }
             | ItemKind::Noise { name: _, ty, value }
             | ItemKind::Channel { name: _, ty, value } => {
-                found.extend(ty.iter().flat_map(of_type));
+                found.extend(ty.as_deref().into_iter().flat_map(of_type));
                 found.push(value);
             }
             ItemKind::Control { name: _, value }
@@ -121,16 +123,16 @@ impl Item {
             | ItemKind::Metric { name: _, value } => found.push(value),
             ItemKind::Fn(function) => {
                 for param in &function.params {
-                    found.extend(param.ty.iter().flat_map(of_type));
-                    found.extend(&param.value);
+                    found.extend(param.ty.as_deref().into_iter().flat_map(of_type));
+                    found.extend(param.value.as_deref());
                 }
-                found.extend(function.result.iter().flat_map(of_type));
+                found.extend(function.result.as_deref().into_iter().flat_map(of_type));
                 found.extend(of_block(&function.body));
             }
             ItemKind::Layer(container) | ItemKind::System(container) => {
                 for param in container.params.iter().flatten() {
-                    found.extend(param.ty.iter().flat_map(of_type));
-                    found.extend(&param.value);
+                    found.extend(param.ty.as_deref().into_iter().flat_map(of_type));
+                    found.extend(param.value.as_deref());
                 }
                 found.extend(container.items.iter().flat_map(Item::exprs));
             }
@@ -138,24 +140,24 @@ impl Item {
                 found.push(&event.trigger);
                 for jump in &event.body {
                     match jump {
-                        Jump::Assign { target, value } => found.extend([target, value]),
+                        Jump::Assign { target, value } => found.extend([&**target, &**value]),
                         Jump::Stop(_) => {}
                         Jump::Let(binding) => found.push(&binding.value),
                     }
                 }
             }
-            ItemKind::Plot { curves, versus } => found.extend(curves.iter().chain(versus)),
+            ItemKind::Plot { curves, versus } => found.extend(curves.iter().chain(versus.as_deref())),
             ItemKind::Export { file: _, columns } => found.extend(columns),
             ItemKind::Settings { group: _, entries } | ItemKind::Profile { name: _, entries } => {
-                found.extend(entries.iter().map(|entry| &entry.value));
+                found.extend(entries.iter().map(|entry| &*entry.value));
             }
-            ItemKind::Sweep { target, values } => found.extend([target, values]),
+            ItemKind::Sweep { target, values } => found.extend([&**target, &**values]),
             ItemKind::Ensemble { count, draws } => {
                 found.push(count);
-                found.extend(draws.iter().flat_map(|draw| [&draw.target, &draw.distribution]));
+                found.extend(draws.iter().flat_map(|draw| [&*draw.target, &*draw.distribution]));
             }
-            ItemKind::Equation { lhs, rhs } => found.extend([lhs, rhs]),
-            ItemKind::Likelihood { data, distribution } => found.extend([data, distribution]),
+            ItemKind::Equation { lhs, rhs } => found.extend([&**lhs, &**rhs]),
+            ItemKind::Likelihood { data, distribution } => found.extend([&**data, &**distribution]),
         }
         found
     }
