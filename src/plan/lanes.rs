@@ -263,11 +263,18 @@ impl<'a, T: Element, const B: usize> LaneMotion<'a, T, B> {
     }
 
     /// Calls a function of the motion, whose operands are `first` and `a, q, data..`.
-    fn call(&mut self, function: &Spreading, first: &[Input<'_>], outputs: &mut [Output<'_>]) {
+    #[inline(always)]
+    fn call<const N: usize>(
+        &mut self,
+        function: &Spreading,
+        first: [Input<'_>; N],
+        outputs: &mut [Output<'_>],
+    ) {
         let Spreading { kernel, spreads } = function;
         let LaneArgs { fixed, data } = &self.shared;
         let mut inputs = Inputs::new();
-        first.iter().for_each(|input| inputs.push(*input));
+        // Put there in place: to copy what was just written takes longer.
+        first.into_iter().for_each(|input| inputs.push(input));
         // Of all runs, and of each.
         let mut push = |spread: &Spread, one, each| {
             inputs.push(if *spread == Spread::Lanes { each } else { one });
@@ -308,7 +315,7 @@ impl<'a, T: Element, const B: usize> LaneStep<T, B> for LaneMotion<'a, T, B> {
         let (t, inside) = (t.map(T::from_f64), inside.map(T::from_f64));
         let first = [T::input(&t), T::input(&inside), T::input(y.as_flattened())];
         let kernels = self.kernels;
-        self.call(&kernels.rate, &first, &mut [T::output(dy.as_flattened_mut())]);
+        self.call(&kernels.rate, first, &mut [T::output(dy.as_flattened_mut())]);
     }
 
     fn step(
@@ -326,7 +333,7 @@ impl<'a, T: Element, const B: usize> LaneStep<T, B> for LaneMotion<'a, T, B> {
         let (k1, tail) = stages.split_at_mut(y.len());
         let first = [T::input(&t), T::input(&h), T::input(y.as_flattened()), T::input(k1.as_flattened())];
         let mut outputs = [tail, y_new, err].map(|rows| T::output(rows.as_flattened_mut()));
-        self.call(step, &first, &mut outputs);
+        self.call(step, first, &mut outputs);
     }
 
     fn extend(&mut self, t: &[f64; B], h: &[f64; B], y: &[[T; B]], stages: &mut [[T; B]]) {
@@ -335,7 +342,7 @@ impl<'a, T: Element, const B: usize> LaneStep<T, B> for LaneMotion<'a, T, B> {
         let (t, h) = (t.map(T::from_f64), h.map(T::from_f64));
         let (known, extra) = stages.split_at_mut(self.n_stages * y.len());
         let first = [T::input(&t), T::input(&h), T::input(y.as_flattened()), T::input(known.as_flattened())];
-        self.call(extension, &first, &mut [T::output(extra.as_flattened_mut())]);
+        self.call(extension, first, &mut [T::output(extra.as_flattened_mut())]);
     }
 
     fn n_marched(&self) -> usize {
@@ -389,7 +396,7 @@ impl<'a, T: Element, const B: usize> LaneExpand<T, B> for LaneMotion<'a, T, B> {
         match &self.of_series().expansion {
             Expansion::Series(series) => {
                 let first = [T::input(&t), T::input(&inside), T::input(y.as_flattened())];
-                self.call(series, &first, &mut [T::output(out.as_flattened_mut())]);
+                self.call(series, first, &mut [T::output(out.as_flattened_mut())]);
             }
             Expansion::Leap(..) => {
                 // A leap that goes nowhere.
@@ -424,7 +431,7 @@ impl<'a, T: Element, const B: usize> LaneExpand<T, B> for LaneMotion<'a, T, B> {
         let first = [T::input(takeoff.as_flattened()), T::input(y.as_flattened()), T::input(&goal)];
         let mut outputs =
             [series, y_new, err, chosen.as_mut_slice()].map(|rows| T::output(rows.as_flattened_mut()));
-        self.call(leap, &first, &mut outputs);
+        self.call(leap, first, &mut outputs);
         self.goal = goal;
     }
 
@@ -441,6 +448,6 @@ impl<'a, T: Element, const B: usize> LaneExpand<T, B> for LaneMotion<'a, T, B> {
         let rows = [y, series].map(|rows| T::input(rows.as_flattened()));
         let first = [T::input(&t), T::input(&h), rows[0], rows[1]];
         let mut outputs = [y_new, err].map(|rows| T::output(rows.as_flattened_mut()));
-        self.call(&self.of_series().finish, &first, &mut outputs);
+        self.call(&self.of_series().finish, first, &mut outputs);
     }
 }
