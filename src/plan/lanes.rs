@@ -363,11 +363,11 @@ impl<'a, T: Element, const B: usize> LaneStep<T, B> for LaneMotion<'a, T, B> {
         let mut outputs = [rates, y_new].map(|rows| T::output(rows.as_flattened_mut()));
         if let [Some(t), Some(inside), Some(h)] = times.map(T::same) {
             let first = [t, inside, h, y.as_flattened()].map(T::input);
-            return self.call(&march.function, &first, &mut outputs);
+            return self.call(&march.function, first, &mut outputs);
         }
         let [t, inside, h] = times.map(|times| times.iter().map(|t| T::from_f64(*t)).collect::<Vec<T>>());
         let first = [&t, &inside, &h, y.as_flattened()].map(T::input);
-        self.call(&march.function, &first, &mut outputs);
+        self.call(&march.function, first, &mut outputs);
     }
 }
 

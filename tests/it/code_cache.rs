@@ -329,7 +329,9 @@ fn the_command_keeps_code_where_the_environment_says() {
     let kept = scratch.files();
     assert!(!kept.is_empty() && !scratch.0.join("home").exists());
     assert_eq!(run("c", Some(&cache)), expected);
-    assert!(scratch.files() == kept);
+    // What takes about as long as code that is kept may be kept by one run and not by another.
+    let files = scratch.files();
+    assert!(kept.iter().all(|file| files.contains(file)));
     for out in ["a", "b"] {
         assert_eq!(fs::read(scratch.0.join(out).join("trajectory.csv")).unwrap(), expected);
     }

@@ -239,6 +239,11 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
         self.t[lane] == self.trip(lane).span.1
     }
 
+    /// Attempts have been made that nobody asked about.
+    pub fn recount(&mut self) {
+        self.attempts = 0;
+    }
+
     /// Whether any run has tried as many steps as it may. Asked once before each attempt.
     #[inline(always)]
     pub fn any_is_spent(&mut self) -> bool {

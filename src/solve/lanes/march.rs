@@ -102,6 +102,7 @@ impl<T: Real, const B: usize> March<T, B> {
             grids[lane].pass(count);
         }
         block.t = after(count);
+        block.recount();
         true
     }
 
