@@ -269,7 +269,11 @@ impl<T: Real, A, const B: usize> Block<T, A, B> {
     /// The same from `t` on.
     #[inline(always)]
     pub fn insides_from(&self, t: &[f64; B]) -> [f64; B] {
-        std::array::from_fn(|lane| t[lane] + 0.5 * (self.target[lane] - t[lane]))
+        let (target, mut insides) = (self.target, [0.0; B]);
+        for lane in 0..B {
+            insides[lane] = t[lane] + 0.5 * (target[lane] - t[lane]);
+        }
+        insides
     }
 
     /// Whether any of the steps accepted reaches a time wanted, and whether any lands.
